@@ -1,0 +1,65 @@
+"""Find one network architecture that is good at several vision tasks within an exact cost budget, in seconds."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ncp.cost import macs, params
+    from ncp.errors import (
+        CodeError,
+        ConfigError,
+        DataError,
+        InfeasibleError,
+        MissingExtraError,
+        NcpError,
+        NotTabulatedError,
+    )
+    from ncp.multires import MULTIRES, Code, Stage
+    from ncp.space import Categorical, Ordinal, Space
+
+_WHERE = {
+    "ncp.cost": ("macs", "params"),
+    "ncp.errors": (
+        "CodeError",
+        "ConfigError",
+        "DataError",
+        "InfeasibleError",
+        "MissingExtraError",
+        "NcpError",
+        "NotTabulatedError",
+    ),
+    "ncp.multires": ("MULTIRES", "Code", "Stage"),
+    "ncp.space": ("Categorical", "Ordinal", "Space"),
+}
+_MODULE = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = [
+    "MULTIRES",
+    "Categorical",
+    "Code",
+    "CodeError",
+    "ConfigError",
+    "DataError",
+    "InfeasibleError",
+    "MissingExtraError",
+    "NcpError",
+    "NotTabulatedError",
+    "Ordinal",
+    "Space",
+    "Stage",
+    "macs",
+    "params",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first asked for, so that `import ncp` costs neither torch nor time."""
+    if name not in _MODULE:
+        raise AttributeError(f"module 'ncp' has no attribute {name!r}")
+    value = getattr(import_module(_MODULE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,29 @@
+"""The command `ncp`: one file per group of commands, each of them a few lines: read, call, write."""
+
+import sys
+
+import typer
+
+from ncp.cli import cost
+from ncp.errors import NcpError
+
+app = typer.Typer(
+    help="Find one network architecture that is good at several vision tasks within an exact cost budget.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("cost")(cost.cost)
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's is one message and exit status 2, never a traceback."""
+    try:
+        app()
+    except NcpError as error:
+        print(f"ncp: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("ncp: stopped", file=sys.stderr)  # noqa: T201
+        sys.exit(130)

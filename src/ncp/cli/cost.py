@@ -1,0 +1,27 @@
+"""`ncp cost`: what an architecture costs."""
+
+from typing import Annotated
+
+import typer
+
+import ncp
+from ncp.cli.output import AsJson, CodeArgument, ImageSizeOption, print_json, read_code, read_image_size
+
+
+def cost(
+    code: CodeArgument,
+    image_size: ImageSizeOption = "128",
+    classes: Annotated[int, typer.Option(help="Outputs of the classifier.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Print the exact multiply-adds and parameters of an architecture."""
+    architecture, size = read_code(code), read_image_size(image_size)
+    macs = ncp.macs(architecture, image_size=size, classes=classes).item()
+    params = ncp.params(architecture, classes=classes).item()
+    if as_json:
+        print_json(
+            {"code": str(architecture), "image_size": list(size), "classes": classes, "macs": macs, "params": params}
+        )
+        return
+    typer.echo(f"{macs / 1e9:.4f} GMACs ({macs:,}) at {size[0]} x {size[1]} pixels, {classes} classes")
+    typer.echo(f"{params / 1e6:.4f} M params ({params:,})")

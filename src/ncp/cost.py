@@ -1,0 +1,119 @@
+"""Exact costs: multiply-adds and parameters as polynomials of the code, for arrays and tensors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncp.errors import CodeError
+from ncp.multires import MULTIRES, STAGES
+from ncp.space import Space
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CHUNK = 1 << 14
+"""Codes priced at a time: the columns of a chunk stay in the processor's cache."""
+
+ImageSize = int | tuple[int, int]
+
+
+@overload
+def macs(codes: Tensor, image_size: ImageSize = 128, classes: int = 50) -> Tensor: ...
+@overload
+def macs(codes: Any, image_size: ImageSize = 128, classes: int = 50) -> NDArray[np.int64]: ...
+def macs(codes: Any, image_size: ImageSize = 128, classes: int = 50) -> Any:
+    """Multiply-adds of one classification network or many [MACs].
+
+    Counted as in the published tables (there called flops): every convolution, two per output element of every batch
+    norm, and the classifier's bias; the tables hold the defaults' values, a 128 x 128 image and 50 classes.
+
+    Args:
+        codes: one code or many, `(n, 27)`; or a floating tensor `(..., 27)` of relaxed codes, which gives gradients.
+        image_size: height and width [pixels], multiples of 32; one number for a square.
+        classes: outputs of the classifier.
+
+    Returns:
+        int64 `(n,)`, also for one code; for a tensor, a tensor `(...,)`.
+
+    Raises:
+        CodeError: a code outside the space, or an image size that is no multiple of 32.
+
+    >>> macs([128, 128, 2, 4, 128, 2, *[4] * 2, *[128] * 2, 2, *[4] * 3, *[128] * 3, 2, *[4] * 4, *[128] * 4, 128])
+    array([13727426866])
+    """
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    if height < 32 or width < 32 or height % 32 or width % 32:
+        raise CodeError(f"Expected an image size that is a multiple of 32. Got {height} x {width}.")
+    return _total(codes, [height * width // 4**halvings for halvings in range(1, STAGES + 2)], classes)
+
+
+@overload
+def params(codes: Tensor, classes: int = 50) -> Tensor: ...
+@overload
+def params(codes: Any, classes: int = 50) -> NDArray[np.int64]: ...
+def params(codes: Any, classes: int = 50) -> Any:
+    """Trainable parameters of one classification network or many; arguments and result as in `macs`.
+
+    >>> params([128, 128, 2, 4, 128, 2, *[4] * 2, *[128] * 2, 2, *[4] * 3, *[128] * 3, 2, *[4] * 4, *[128] * 4, 128])
+    array([28290994])
+    """
+    return _total(codes, [1] * (STAGES + 1), classes)
+
+
+def has_cost(space: Space) -> bool:
+    """Whether exact costs are known for the codes of `space`."""
+    return space == MULTIRES
+
+
+def _total(codes: Any, areas: list[int], classes: int) -> Any:
+    """The polynomial on every code; `areas` are a unit's output pixels at half resolution, at a quarter, and so on."""
+    if classes < 1:
+        raise CodeError(f"Expected at least one class. Got {classes}.")
+    if not isinstance(codes, (np.ndarray, list, tuple)) and hasattr(codes, "unbind"):
+        return _polynomial(codes.unbind(-1), areas, classes)
+    rows = MULTIRES.codes(codes)
+    total = np.empty(len(rows), dtype=np.int64)
+    for start in range(0, len(rows), CHUNK):
+        part = slice(start, start + CHUNK)
+        total[part] = _polynomial(tuple(np.ascontiguousarray(rows[part].T)), areas, classes)
+    return total
+
+
+def _polynomial(columns: tuple[Any, ...], areas: list[int], classes: int) -> Any:
+    """The cost from the 27 columns, in the order in which the network computes."""
+    half, *area = areas  # area[k] belongs to branch k, at stride 4 * 2^k
+    (i1, i2), head = columns[:2], columns[-1]
+    total = half * _unit(3, 3, i1) + area[0] * _unit(3, i1, i2)
+    before: tuple[Any, ...] = (i2,)
+    start = 2
+    for branches in range(1, STAGES + 1):
+        modules, *rest = columns[start : start + 1 + 2 * branches]
+        blocks, channels = rest[:branches], tuple(rest[branches:])
+        parallel = sum(area[k] * 2 * blocks[k] * _unit(3, channels[k], channels[k]) for k in range(branches))
+        total = total + _fusion(before, channels, area)
+        total = total + modules * parallel + (modules - 1) * _fusion(channels, channels, area)
+        before, start = channels, start + 1 + 2 * branches
+    return total + area[-1] * _unit(1, sum(before), head) + (head + 1) * classes
+
+
+def _fusion(a: tuple[Any, ...], c: tuple[Any, ...], area: list[int]) -> Any:
+    """The cost of fusing branches of `a` channels into branches of `c` channels."""
+    total: Any = 0
+    for i in range(len(c)):
+        if i >= len(a):
+            total = total + area[i] * _unit(3, c[i - 1], c[i])
+            continue
+        if i > 0:
+            total = total + area[i] * _unit(3, a[i - 1], c[i])
+        total = total + area[i] * _unit(3, a[i], c[i])
+        if i + 1 < len(a):
+            total = total + area[i + 1] * _unit(1, a[i + 1], c[i])
+    return total
+
+
+def _unit(kernel: int, a: Any, c: Any) -> Any:
+    """Convolution and batch norm from `a` to `c` channels, per output pixel."""
+    return c * (kernel * kernel * a + 2)
