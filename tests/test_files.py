@@ -1,0 +1,46 @@
+"""A file is written whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from ncp.errors import DataError
+from ncp.files import whole_file
+
+
+def test_writes_and_makes_the_folders(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b" / "c.txt"
+    with whole_file(target) as temporary:
+        assert temporary.suffix == ".txt"
+        assert not target.exists()
+        temporary.write_text("whole")
+    assert target.read_text() == "whole"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, ValueError])
+def test_an_interruption_leaves_the_old_file(tmp_path: Path, interruption: type[BaseException]) -> None:
+    target = tmp_path / "c.txt"
+    target.write_text("old")
+
+    def interrupted() -> None:
+        with whole_file(target) as temporary:
+            temporary.write_text("ha")
+            raise interruption
+
+    with pytest.raises(interruption):
+        interrupted()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("where", ["file/c.txt", "file/deeper/c.txt", "folder"])
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with (
+        pytest.raises(DataError, match=f"Expected to write .*{where}.* Got: .* Choose a path"),
+        whole_file(tmp_path / where) as temporary,
+    ):
+        temporary.write_text("x")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
