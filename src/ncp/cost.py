@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.errors import CodeError
+from ncp.errors import CodeError, ConfigError, quoted
 from ncp.multires import MULTIRES, STAGES
 from ncp.space import Space
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 14
 """Codes priced at a time: the columns of a chunk stay in the processor's cache."""
+
+LARGEST_IMAGE, MOST_CLASSES = 1 << 16, 1 << 20
+"""Beyond any use, and far below what int64 and float64 hold exactly."""
 
 ImageSize = int | tuple[int, int]
 
@@ -31,22 +34,22 @@ def macs(codes: Any, image_size: ImageSize = 128, classes: int = 50) -> Any:
     norm, and the classifier's bias; the tables hold the defaults' values, a 128 x 128 image and 50 classes.
 
     Args:
-        codes: one code or many, `(n, 27)`; or a floating tensor `(..., 27)` of relaxed codes, which gives gradients.
+        codes: one code or many, `(n, 27)`; or a tensor `(..., 27)`: of integers, which are codes, or of floats, which
+            are points of the relaxed space and give gradients.
         image_size: height and width [pixels], multiples of 32; one number for a square.
         classes: outputs of the classifier.
 
     Returns:
-        int64 `(n,)`, also for one code; for a tensor, a tensor `(...,)`.
+        int64 `(n,)`, also for one code; for a tensor, a tensor `(...,)`, int64 or floating.
 
     Raises:
-        CodeError: a code outside the space, or an image size that is no multiple of 32.
+        CodeError: a code outside the space; of relaxed codes, a wrong count of numbers.
+        ConfigError: an image size that is no multiple of 32, or a number of classes that is none.
 
     >>> macs([128, 128, 2, 4, 128, 2, *[4] * 2, *[128] * 2, 2, *[4] * 3, *[128] * 3, 2, *[4] * 4, *[128] * 4, 128])
     array([13727426866])
     """
-    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-    if height < 32 or width < 32 or height % 32 or width % 32:
-        raise CodeError(f"Expected an image size that is a multiple of 32. Got {height} x {width}.")
+    height, width = _image_size(image_size)
     return _total(codes, [height * width // 4**halvings for halvings in range(1, STAGES + 2)], classes)
 
 
@@ -68,18 +71,46 @@ def has_cost(space: Space) -> bool:
     return space == MULTIRES
 
 
+def _image_size(size: Any) -> tuple[int, int]:
+    """Height and width, small enough that every cost is exact in int64 and float64."""
+    pair = [size, size] if np.ndim(size) == 0 else list(size)
+    if len(pair) != 2 or not all(_whole(side) and 32 <= side <= LARGEST_IMAGE and side % 32 == 0 for side in pair):
+        raise ConfigError(
+            f"Expected an image size that is a multiple of 32 from 32 to {LARGEST_IMAGE}, or a pair of them. "
+            f"Got {quoted(size)}."
+        )
+    return int(pair[0]), int(pair[1])
+
+
+def _whole(number: Any) -> bool:
+    return isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+
+
 def _total(codes: Any, areas: list[int], classes: int) -> Any:
     """The polynomial on every code; `areas` are a unit's output pixels at half resolution, at a quarter, and so on."""
-    if classes < 1:
-        raise CodeError(f"Expected at least one class. Got {classes}.")
-    if not isinstance(codes, (np.ndarray, list, tuple)) and hasattr(codes, "unbind"):
-        return _polynomial(codes.unbind(-1), areas, classes)
+    if not _whole(classes) or not 1 <= classes <= MOST_CLASSES:
+        raise ConfigError(
+            f"Expected an integer from 1 to {MOST_CLASSES} as the number of classes. Got {quoted(classes)}."
+        )
+    if hasattr(codes, "unbind"):
+        return _of_tensor(codes, areas, int(classes))
     rows = MULTIRES.codes(codes)
     total = np.empty(len(rows), dtype=np.int64)
     for start in range(0, len(rows), CHUNK):
         part = slice(start, start + CHUNK)
-        total[part] = _polynomial(tuple(np.ascontiguousarray(rows[part].T)), areas, classes)
+        total[part] = _polynomial(tuple(np.ascontiguousarray(rows[part].T)), areas, int(classes))
     return total
+
+
+def _of_tensor(codes: Tensor, areas: list[int], classes: int) -> Tensor:
+    """Exact on integers; on floats the differentiable polynomial, in single precision at least."""
+    if codes.shape[-1:] != (len(MULTIRES),):
+        raise CodeError(f"Expected a tensor (..., {len(MULTIRES)}). Got one of shape {tuple(codes.shape)}.")
+    if not codes.is_floating_point():
+        total = _total(codes.reshape(-1, len(MULTIRES)).cpu().numpy(), areas, classes)
+        return codes.long().new_tensor(total).reshape(codes.shape[:-1])
+    precise = codes.float() if codes.element_size() < 4 else codes
+    return cast("Tensor", _polynomial(precise.unbind(-1), areas, classes))
 
 
 def _polynomial(columns: tuple[Any, ...], areas: list[int], classes: int) -> Any:

@@ -1,5 +1,7 @@
 """What can go wrong, each also a builtin type: every message says what was expected, what came, what to do."""
 
+import re
+
 
 class NcpError(Exception):
     """The parent of every error that this package raises on purpose."""
@@ -30,3 +32,9 @@ class MissingExtraError(NcpError, ImportError):
 
 class ConfigError(NcpError, ValueError):
     """An option or a configuration file that cannot be understood."""
+
+
+def quoted(value: object) -> str:
+    """What a user gave, as messages show it: on one line, and cut where it is long."""
+    text = re.sub(r"\s*\n\s*", " ", repr(value))
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, SupportsIndex
 
-from ncp.errors import CodeError
+from ncp.errors import CodeError, quoted
 from ncp.space import Ordinal, Space
 
 STAGES = 4
@@ -62,22 +62,26 @@ class Code:
             CodeError: anything else, with the text and what to do.
         """
         if not isinstance(text, str):
-            raise CodeError(f"Expected a code's text. Got {text!r}. A vector is read by Code.from_vector.")
-        groups = text.split("-")
-        parts = [group.split("_") for group in groups]
-        for part in (p for group in parts for p in group):
-            if not re.fullmatch(r"[0-9]{1,4}", part):
+            raise CodeError(f"Expected a code's text. Got {quoted(text)}. A vector is read by Code.from_vector.")
+        groups = [group.split("_") for group in text.split("-")]
+        for part in (part for group in groups for part in group):
+            if not re.fullmatch(r"0|[1-9][0-9]{0,99}", part):
                 raise CodeError(
-                    f"Expected 31 integers in 6 groups joined by '-', without spaces. Got {part!r} in {text!r}."
+                    f"Expected 31 integers in 6 groups joined by '-'. Got {quoted(part)} in {quoted(text)}. "
+                    "Write '_' within a group, and digits without spaces, signs or leading zeros."
                 )
-        sizes, count = [len(group) for group in parts], sum(map(len, parts))
+        sizes = [len(group) for group in groups]
         if sizes != [2, 4, 6, 8, 10, 1]:
-            hint = " A 27-integer vector is read by Code.from_vector." if count == 27 else ""
-            raise CodeError(
-                f"Expected 31 integers in 6 groups joined by '-' (of 2, 4, 6, 8, 10 and 1). "
-                f"Got {count} in {len(groups)} group{'s' * (len(groups) > 1)} in {text!r}.{hint}"
+            hint = (
+                "A 27-integer vector is read by Code.from_vector."
+                if sum(sizes) == len(MULTIRES)
+                else f"The groups hold 2, 4, 6, 8, 10 and 1; these hold {quoted(sizes)[1:-1]}."
             )
-        return cls._from_31([int(part) for group in parts for part in group])
+            raise CodeError(
+                f"Expected 31 integers in 6 groups joined by '-'. "
+                f"Got {sum(sizes)} in {len(groups)} group{'s' * (len(groups) > 1)} in {quoted(text)}. {hint}"
+            )
+        return cls._from_31([int(part) for group in groups for part in group])
 
     @classmethod
     def from_vector(cls, vector: Sequence[SupportsIndex]) -> Code:
@@ -89,12 +93,11 @@ class Code:
         numbers = _integers(vector)
         if len(numbers) == 31:
             return cls._from_31(numbers)
-        if len(numbers) == 26:
+        if len(numbers) != len(MULTIRES):
+            hint = " The last one is missing: append o, the channels of the last layer." if len(numbers) == 26 else ""
             raise CodeError(
-                "Expected 27 integers. Got 26: the last one, the channels of the last layer (o), is missing. Append it."
+                f"Expected 27 integers, or the 31 of a code's text. Got {len(numbers)} in {quoted(numbers)}.{hint}"
             )
-        if len(numbers) != 27:
-            raise CodeError(f"Expected 27 integers, or the 31 of a code's text. Got {len(numbers)}.")
         return cls(numbers)
 
     @classmethod
@@ -110,9 +113,15 @@ class Code:
         Raises:
             CodeError: modules out of order, or modules of one stage that differ; the message names the module.
         """
-        stem = _integers(input_channel)
+        stem = _integers(input_channel, "input_channel")
         if len(stem) != 2:
-            raise CodeError(f"Expected 2 stem channels in input_channel. Got {len(stem)}.")
+            raise CodeError(f"Expected 2 integers as input_channel. Got {stem}.")
+        head = _integer(last_channel, "as last_channel")
+        if not isinstance(network_setting, Iterable) or isinstance(network_setting, str):
+            raise CodeError(
+                "Expected one [branches, [blocks..], [channels..]] per module in network_setting. "
+                f"Got {quoted(network_setting)}."
+            )
         stages: list[Stage] = []
         for number, module in enumerate(network_setting, start=1):
             branches, blocks, channels = _module(number, module)
@@ -120,7 +129,10 @@ class Code:
                 stages.append(Stage(1, blocks, channels))
             elif branches != len(stages):
                 expected = " or ".join(str(b) for b in (len(stages), len(stages) + 1) if 1 <= b <= STAGES)
-                raise CodeError(f"Expected {expected} branches in module {number}. Got {branches}.")
+                raise CodeError(
+                    f"Expected module {number} to have {expected} branches. Got {branches}. "
+                    "The branches of a setting's modules grow from 1 to 4, one at a time."
+                )
             elif (blocks, channels) != stages[-1][1:]:
                 raise CodeError(
                     f"Expected module {number} to repeat its stage, {_listed(stages[-1])}. "
@@ -130,9 +142,11 @@ class Code:
             else:
                 stages[-1] = stages[-1]._replace(modules=stages[-1].modules + 1)
         if len(stages) != STAGES:
-            raise CodeError(f"Expected modules of 1 to {STAGES} branches in network_setting. Got up to {len(stages)}.")
+            raise CodeError(
+                f"Expected modules of 1, 2, 3 and 4 branches in network_setting. Got none of {len(stages) + 1}."
+            )
         body = [number for stage in stages for number in (stage.modules, *stage.blocks, *stage.channels)]
-        return cls([*stem, *body, last_channel])
+        return cls([*stem, *body, head])
 
     @classmethod
     def _from_31(cls, numbers: Sequence[int]) -> Code:
@@ -140,7 +154,9 @@ class Code:
         for branches in range(1, STAGES + 1):
             modules, stated, *rest = numbers[start : start + 2 + 2 * branches]
             if stated != branches:
-                raise CodeError(f"Expected {branches} as the number of branches of stage {branches}. Got {stated}.")
+                raise CodeError(
+                    f"Expected {branches} as the number of branches of stage {branches}. Got {quoted(stated)}."
+                )
             vector += [modules, *rest]
             start += 2 + 2 * branches
         return cls([*vector, numbers[-1]])
@@ -183,30 +199,38 @@ class Code:
         return f"Code.parse({str(self)!r})"
 
 
-def _integers(numbers: Sequence[SupportsIndex]) -> list[int]:
-    """Whole numbers as ints; a float, NaN or text among them is refused by name."""
-    if isinstance(numbers, str):
-        raise CodeError(f"Expected a sequence of integers. Got the text {numbers!r}. Text is read by Code.parse.")
-    read = []
-    for position, number in enumerate(numbers):
-        try:
-            read.append(operator.index(number))
-        except TypeError:
-            raise CodeError(f"Expected integers. Got {number!r} at position {position}.") from None
-    return read
+def _integer(number: Any, place: str) -> int:
+    """A whole number as an int; a float, NaN, a truth value or text is refused."""
+    try:
+        if not isinstance(number, bool):
+            return operator.index(number)
+    except TypeError:
+        pass
+    raise CodeError(f"Expected an integer {place}. Got {quoted(number)}.")
+
+
+def _integers(numbers: Any, name: str = "the vector") -> list[int]:
+    if isinstance(numbers, (str, bytes)) or not isinstance(numbers, Iterable):
+        hint = " Text is read by Code.parse." if isinstance(numbers, str) else ""
+        raise CodeError(f"Expected a sequence of integers as {name}. Got {quoted(numbers)}.{hint}")
+    return [_integer(number, f"at position {position} of {name}") for position, number in enumerate(numbers)]
 
 
 def _module(number: int, module: Sequence[Any]) -> Stage:
     """One entry of a setting, `[branches, [blocks..], [channels..]]`, with `modules` holding the branches."""
+    name = f"module {number}"
     try:
         branches, blocks, channels = module
-        read = Stage(operator.index(branches), tuple(_integers(blocks)), tuple(_integers(channels)))
-    except (TypeError, ValueError) as error:
-        raise CodeError(f"Expected [branches, [blocks..], [channels..]] as module {number}. Got {module!r}.") from error
-    if not read.modules == len(read.blocks) == len(read.channels):
+    except (TypeError, ValueError):
+        raise CodeError(f"Expected [branches, [blocks..], [channels..]] as {name}. Got {quoted(module)}.") from None
+    size = _integer(branches, f"as the branches of {name}")
+    read = Stage(
+        size, (*_integers(blocks, f"the blocks of {name}"),), (*_integers(channels, f"the channels of {name}"),)
+    )
+    if not size == len(read.blocks) == len(read.channels):
         raise CodeError(
-            f"Expected {read.modules} blocks and {read.modules} channels in module {number}. "
-            f"Got {len(read.blocks)} and {len(read.channels)}."
+            f"Expected as many blocks and channels as branches in {name}. "
+            f"Got {len(read.blocks)} and {len(read.channels)} for {size}."
         )
     return read
 

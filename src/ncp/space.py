@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ncp.errors import CodeError
+from ncp.errors import CodeError, quoted
 
 Codes = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -29,10 +29,10 @@ class Ordinal:
 
     def __init__(self, name: str, values: Iterable[int]) -> None:
         given = tuple(values)
-        whole = all(isinstance(v, (int, np.integer)) for v in given)
+        whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in given)
         if len(given) < 2 or not whole or list(given) != sorted(set(given)):
             raise CodeError(
-                f"Expected at least two increasing integers for the ordinal dimension {name!r}. Got {given!r}."
+                f"Expected at least two increasing integers for the ordinal dimension {name!r}. Got {quoted(given)}."
             )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "values", tuple(int(v) for v in given))
@@ -56,9 +56,9 @@ class Categorical:
 
     def __init__(self, name: str, choices: Iterable[str]) -> None:
         given = tuple(choices)
-        if len(given) < 2 or len(set(given)) < len(given):
+        if len(given) < 2 or not all(isinstance(choice, str) for choice in given) or len(set(given)) < len(given):
             raise CodeError(
-                f"Expected at least two different choices for the categorical dimension {name!r}. Got {given!r}."
+                f"Expected at least two different texts for the categorical dimension {name!r}. Got {quoted(given)}."
             )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "choices", given)
@@ -136,11 +136,17 @@ class Space:
             size *= len(dim.values)
         return size
 
-    def contains(self, codes: ArrayLike) -> NDArray[np.bool_]:
-        """Which rows of `codes` `(n, d)` lie in the space, `(n,)`."""
-        array = np.atleast_2d(np.asarray(codes))
-        if array.shape[-1] != len(self):
+    def contains(self, codes: Any) -> NDArray[np.bool_]:
+        """Which rows of `codes` `(n, d)` lie in the space, `(n,)`.
+
+        Raises:
+            CodeError: what is no array of numbers.
+        """
+        array = _array(codes)
+        if array.shape[1] != len(self):
             return np.zeros(len(array), dtype=bool)
+        if len(array) == 1:  # numpy takes a hundred times longer on a single row
+            return np.array([all(v in dim.values for dim, v in zip(self.dimensions, array[0].tolist(), strict=True))])
         inside = np.ones(len(array), dtype=bool)
         for dim, column in zip(self.dimensions, array.T, strict=True):
             inside &= np.isin(column, dim.values)
@@ -150,33 +156,41 @@ class Space:
         """Read one code or many as an integer array `(n, d)`, or say what is wrong with them.
 
         Args:
-            codes: an array or nested sequence of integers, `(d,)` or `(n, d)`; or objects with a `vector`, one or many.
+            codes: an array or nested sequence of numbers, `(d,)` or `(n, d)`; or objects with a `vector`, one or many.
+                Whole floats are read as the integers they are: files of numbers often hold nothing else.
 
         Raises:
-            CodeError: a wrong number of integers, a number that is not whole, or a value outside the space.
+            CodeError: what is no array of numbers, a wrong count of them, or a number outside the space.
         """
-        array = _numbers(codes, len(self))
+        array = _array(codes)
+        if len(array) and array.shape[1] != len(self):
+            raise CodeError(f"Expected {len(self)} integers per code. Got {array.shape[1]}.")
         inside = self.contains(array)
-        if not inside.all():
+        if len(array) and not inside.all():
             row = int(np.argmin(inside))
             for dim, value in zip(self.dimensions, array[row].tolist(), strict=True):
                 if value not in dim.values:
                     where = "" if len(array) == 1 else f" in row {row}"
-                    raise CodeError(f"Expected {_allowed(dim)} for {dim.name}. Got {value}{where}.")
-        return array
+                    raise CodeError(f"Expected {_allowed(dim)} for {dim.name}. Got {quoted(value)}{where}.")
+        return array.astype(np.int64, copy=False).reshape(len(array), len(self))
 
     def sample(self, n: int, rng: np.random.Generator) -> Codes:
         """Draw `n` codes uniformly, `(n, d)`."""
         codes = np.empty((n, len(self)), dtype=np.int64)
         for position, dim in enumerate(self.dimensions):
-            index = rng.integers(len(dim.values), size=n, dtype=np.uint16)
-            codes[:, position] = np.asarray(dim.values)[index]
+            codes[:, position] = np.asarray(dim.values)[rng.integers(len(dim.values), size=n)]
         return codes
 
-    def neighbours(self, code: ArrayLike) -> Codes:
-        """All codes one move away, `(k, d)`: the next smaller and larger value, or any other choice."""
-        (base,) = self.codes(code)
-        moved = []
+    def neighbours(self, code: Any) -> Codes:
+        """All codes one move away, `(k, d)`: the next smaller and larger value, or any other choice.
+
+        Raises:
+            CodeError: anything but one code of the space.
+        """
+        bases = self.codes(code)
+        if len(bases) != 1:
+            raise CodeError(f"Expected one code to move from. Got {len(bases)}.")
+        base, moved = bases[0], []
         for position, dim in enumerate(self.dimensions):
             index = dim.values.index(int(base[position]))
             near = (index - 1, index + 1) if isinstance(dim, Ordinal) else range(len(dim.values))
@@ -188,24 +202,26 @@ class Space:
         return np.stack(moved)
 
     def relax(self, codes: Any) -> Reals:
-        """Codes `(n, d)` as points of the relaxed space, `(n, width)`."""
-        array = _numbers(codes, len(self))
+        """Codes `(n, d)` as points of the relaxed space, `(n, width)`; what `codes` refuses, this refuses."""
+        array = self.codes(codes)
         relaxed = np.empty((len(array), self.width))
         for dim, where, column in zip(self.dimensions, self.slices, array.T, strict=True):
             relaxed[:, where] = column[:, None] if isinstance(dim, Ordinal) else np.eye(dim.width)[column]
         return relaxed
 
     def snap(self, relaxed: ArrayLike) -> Codes:
-        """The codes nearest to points of the relaxed space, `(n, width)` to `(n, d)`; a tie goes up.
+        """The codes nearest to points of the relaxed space, `(n, width)` to `(n, d)`.
+
+        Ordinal ties go up, categorical ties to the earlier choice; infinity is the greatest value.
 
         Raises:
-            CodeError: a coordinate that is not a number.
+            CodeError: a wrong number of coordinates, or one that is not a number.
         """
         x = np.atleast_2d(np.asarray(relaxed, dtype=np.float64))
-        if x.shape[-1] != self.width:
-            raise CodeError(f"Expected {self.width} relaxed coordinates per point. Got {x.shape[-1]}.")
+        if x.ndim != 2 or x.shape[1] != self.width:
+            raise CodeError(f"Expected points of {self.width} coordinates, (n, {self.width}). Got shape {x.shape}.")
         if np.isnan(x).any():
-            raise CodeError("Expected real coordinates to snap. Got NaN: a step before this one has diverged.")
+            raise CodeError("Expected real coordinates to snap. Got nan: a step before this one has diverged.")
         codes = np.empty((len(x), len(self)), dtype=np.int64)
         for position, (dim, where) in enumerate(zip(self.dimensions, self.slices, strict=True)):
             if isinstance(dim, Categorical):
@@ -222,34 +238,49 @@ class Space:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Sequence[int] | Sequence[str]]) -> Space:
-        """Read what `to_dict` wrote: a list of integers is ordinal, a list of texts categorical."""
-        return cls(
-            Categorical(name, [str(v) for v in values])
-            if any(isinstance(v, str) for v in values)
-            else Ordinal(name, [int(v) for v in values])
-            for name, values in data.items()
-        )
+        """Read what `to_dict` wrote: a list of integers is ordinal, a list of texts categorical.
+
+        Raises:
+            CodeError: anything else, naming the dimension.
+        """
+        dimensions: list[Dimension] = []
+        for name, values in data.items():
+            if not isinstance(values, (list, tuple)):
+                raise CodeError(f"Expected a list of integers or texts for the dimension {name!r}. Got {values!r}.")
+            kind = Categorical if any(isinstance(v, str) for v in values) else Ordinal
+            dimensions.append(kind(name, values))
+        return cls(dimensions)
 
 
-def _numbers(codes: Any, d: int) -> Codes:
-    """`codes` as int64 `(n, d)`; only what is whole and complete is let through."""
-    one = getattr(codes, "vector", None)
-    if one is not None:
-        codes = one
-    elif isinstance(codes, (list, tuple)):
+def _array(codes: Any) -> NDArray[Any]:
+    """`codes`, one or many, as an array of numbers `(n, d)`."""
+    if isinstance(codes, np.ndarray) and codes.dtype.hasobject:
+        codes = codes.tolist()
+    codes = getattr(codes, "vector", codes)
+    if isinstance(codes, (list, tuple)):
         codes = [getattr(code, "vector", code) for code in codes]
+    if isinstance(codes, list) or np.asarray(codes).dtype.kind not in "iuf":
+        for value in _flat(codes):
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                hint = " Texts are read by Code.parse." if isinstance(value, str) else ""
+                raise CodeError(f"Expected codes of integers. Got {quoted(value)}.{hint}")
     try:
-        array = np.atleast_2d(np.asarray(codes))
+        array = np.asarray(codes)
     except ValueError:
-        raise CodeError(f"Expected codes of {d} integers each. Got rows of different lengths.") from None
-    if array.ndim != 2 or array.shape[1] != d:
-        raise CodeError(f"Expected {d} integers per code. Got {array.shape[-1]}.")
-    if array.dtype.kind in "iu":
-        return array.astype(np.int64, copy=False)
-    if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.floor(array)).all():
-        return array.astype(np.int64)
-    wrong = [v for v in array.ravel().tolist() if not isinstance(v, (int, float)) or v != v or v % 1]
-    raise CodeError(f"Expected {d} integers per code. Got {wrong[0] if wrong else array.dtype!r}.")
+        raise CodeError("Expected codes of one length. Got rows of different lengths.") from None
+    if array.ndim not in (1, 2):
+        raise CodeError(f"Expected one code, (d,), or many, (n, d). Got {quoted(codes)} of shape {array.shape}.")
+    return array if array.ndim == 2 else array.reshape(1 if array.size else 0, array.size)
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    """The plain values in nested sequences and arrays."""
+    plain = values.tolist() if hasattr(values, "tolist") else values
+    if isinstance(plain, (list, tuple)):
+        for value in plain:
+            yield from _flat(value)
+    else:
+        yield plain
 
 
 def _allowed(dim: Dimension) -> str:

@@ -1,13 +1,14 @@
 """How commands read codes and print: one JSON document for programs, tables for people."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 import ncp
-from ncp.errors import CodeError
+from ncp.errors import CodeError, ConfigError, quoted
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 CodeArgument = Annotated[
@@ -25,23 +26,29 @@ def read_code(text: str) -> "ncp.Code":
     if not text.lstrip().startswith(("[", "{")):
         return ncp.Code.parse(text)
     try:
-        read = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise CodeError(f"Expected a code's vector or setting as JSON. Got {text!r}: {error}.") from None
-    if isinstance(read, list):
-        return ncp.Code.from_vector(read)
-    keys = {"input_channel", "network_setting", "last_channel"}
-    if set(read) != keys:
-        raise CodeError(f"Expected a setting with the keys {', '.join(sorted(keys))}. Got {', '.join(sorted(read))}.")
-    return ncp.Code.from_setting(**read)
+        read = json.loads(text, object_pairs_hook=_setting)
+    except (ValueError, RecursionError) as error:
+        raise CodeError(f"Expected a code's vector or setting as JSON. Got {quoted(text)}: {error}.") from None
+    return ncp.Code.from_vector(read) if isinstance(read, list) else ncp.Code.from_setting(**read)
 
 
 def read_image_size(text: str) -> tuple[int, int]:
     """`224` or `512x1024` as height and width."""
-    numbers = text.lower().split("x")
-    if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
-        raise CodeError(f"Expected an image size such as 224 or 512x1024. Got {text!r}.")
-    return int(numbers[0]), int(numbers[-1])
+    numbers = re.fullmatch(r"([0-9]{1,9})(?:x([0-9]{1,9}))?", text, re.IGNORECASE)
+    if not numbers:
+        raise ConfigError(f"Expected an image size such as 224 or 512x1024. Got {quoted(text)}.")
+    height, width = numbers.groups()
+    return int(height), int(width or height)
+
+
+def _setting(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A setting's three keys, each of them once."""
+    keys = [key for key, _ in pairs]
+    if sorted(keys) != ["input_channel", "last_channel", "network_setting"]:
+        raise CodeError(
+            f"Expected a setting with the keys input_channel, network_setting and last_channel. Got {quoted(keys)}."
+        )
+    return dict(pairs)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
