@@ -9,13 +9,10 @@ from numpy.typing import NDArray
 
 from ncp.errors import CodeError, ConfigError, quoted
 from ncp.multires import MULTIRES, STAGES
-from ncp.space import Space
+from ncp.space import Space, parts
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-CHUNK = 1 << 14
-"""Codes priced at a time: the columns of a chunk stay in the processor's cache."""
 
 LARGEST_IMAGE, MOST_CLASSES = 1 << 16, 1 << 20
 """Beyond any use, and far below what int64 and float64 hold exactly."""
@@ -73,7 +70,7 @@ def has_cost(space: Space) -> bool:
 
 def _image_size(size: Any) -> tuple[int, int]:
     """Height and width, small enough that every cost is exact in int64 and float64."""
-    pair = [size, size] if np.ndim(size) == 0 else list(size)
+    pair = list(size) if isinstance(size, (tuple, list)) else [size, size]
     if len(pair) != 2 or not all(_whole(side) and 32 <= side <= LARGEST_IMAGE and side % 32 == 0 for side in pair):
         raise ConfigError(
             f"Expected an image size that is a multiple of 32 from 32 to {LARGEST_IMAGE}, or a pair of them. "
@@ -96,8 +93,7 @@ def _total(codes: Any, areas: list[int], classes: int) -> Any:
         return _of_tensor(codes, areas, int(classes))
     rows = MULTIRES.codes(codes)
     total = np.empty(len(rows), dtype=np.int64)
-    for start in range(0, len(rows), CHUNK):
-        part = slice(start, start + CHUNK)
+    for part in parts(len(rows)):
         total[part] = _polynomial(tuple(np.ascontiguousarray(rows[part].T)), areas, int(classes))
     return total
 

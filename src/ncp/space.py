@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -131,10 +133,7 @@ class Space:
     @property
     def size(self) -> int:
         """How many codes there are."""
-        size = 1
-        for dim in self.dimensions:
-            size *= len(dim.values)
-        return size
+        return math.prod(len(dim.values) for dim in self.dimensions)
 
     def contains(self, codes: Any) -> NDArray[np.bool_]:
         """Which rows of `codes` `(n, d)` lie in the space, `(n,)`.
@@ -176,10 +175,10 @@ class Space:
 
     def sample(self, n: int, rng: np.random.Generator) -> Codes:
         """Draw `n` codes uniformly, `(n, d)`."""
-        codes = np.empty((n, len(self)), dtype=np.int64)
-        for position, dim in enumerate(self.dimensions):
-            codes[:, position] = np.asarray(dim.values)[rng.integers(len(dim.values), size=n)]
-        return codes
+        columns = np.empty((len(self), n), dtype=np.int64)  # filled by rows: twice as fast as by columns
+        for column, dim in zip(columns, self.dimensions, strict=True):
+            column[:] = np.asarray(dim.values)[rng.integers(len(dim.values), size=n)]
+        return np.ascontiguousarray(columns.T)
 
     def neighbours(self, code: Any) -> Codes:
         """All codes one move away, `(k, d)`: the next smaller and larger value, or any other choice.
@@ -217,19 +216,18 @@ class Space:
         Raises:
             CodeError: a wrong number of coordinates, or one that is not a number.
         """
-        x = np.atleast_2d(np.asarray(relaxed, dtype=np.float64))
+        try:
+            x = np.atleast_2d(np.asarray(relaxed, dtype=np.float64))
+        except (TypeError, ValueError):
+            raise CodeError(f"Expected points of {self.width} real coordinates. Got {quoted(relaxed)}.") from None
         if x.ndim != 2 or x.shape[1] != self.width:
             raise CodeError(f"Expected points of {self.width} coordinates, (n, {self.width}). Got shape {x.shape}.")
         if np.isnan(x).any():
             raise CodeError("Expected real coordinates to snap. Got nan: a step before this one has diverged.")
         codes = np.empty((len(x), len(self)), dtype=np.int64)
-        for position, (dim, where) in enumerate(zip(self.dimensions, self.slices, strict=True)):
-            if isinstance(dim, Categorical):
-                codes[:, position] = x[:, where].argmax(axis=1)
-                continue
-            values = np.asarray(dim.values)
-            midpoints = (values[1:] + values[:-1]) / 2
-            codes[:, position] = values[np.searchsorted(midpoints, x[:, where.start], side="right")]
+        for part in parts(len(x)):
+            for column, dim, where in zip(codes[part].T, self.dimensions, self.slices, strict=True):
+                column[:] = _nearest(dim, x[part, where])
         return codes
 
     def to_dict(self) -> dict[str, Any]:
@@ -246,10 +244,28 @@ class Space:
         dimensions: list[Dimension] = []
         for name, values in data.items():
             if not isinstance(values, (list, tuple)):
-                raise CodeError(f"Expected a list of integers or texts for the dimension {name!r}. Got {values!r}.")
+                raise CodeError(
+                    f"Expected a list of integers or texts for the dimension {name!r}. Got {quoted(values)}."
+                )
             kind = Categorical if any(isinstance(v, str) for v in values) else Ordinal
             dimensions.append(kind(name, values))
         return cls(dimensions)
+
+
+def parts(rows: int, size: int = 1 << 14) -> Iterator[slice]:
+    """Slices of `rows` rows, so few at a time that their columns stay in the processor's cache."""
+    return (slice(start, start + size) for start in range(0, rows, size))
+
+
+def _nearest(dim: Dimension, x: Reals) -> Codes:
+    """The values of a dimension nearest to its relaxed coordinates, `(n, dim.width)` to `(n,)`."""
+    if isinstance(dim, Categorical):
+        nearest: Codes = x.argmax(axis=1)
+    else:
+        values = np.asarray(dim.values)
+        midpoints = (values[1:] + values[:-1]) / 2
+        nearest = values[np.searchsorted(midpoints, x[:, 0], side="right")]
+    return nearest
 
 
 def _array(codes: Any) -> NDArray[Any]:
@@ -287,7 +303,7 @@ def _allowed(dim: Dimension) -> str:
     """How a message names the values of a dimension."""
     if isinstance(dim, Categorical):
         return f"an index from 0 to {len(dim.choices) - 1} ({', '.join(dim.choices)})"
-    steps = {b - a for a, b in zip(dim.values, dim.values[1:], strict=False)}
+    steps = {b - a for a, b in pairwise(dim.values)}
     if len(steps) > 1:
         return f"one of {', '.join(map(str, dim.values))}"
     (step,) = steps
