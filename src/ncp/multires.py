@@ -115,7 +115,7 @@ class Code:
         """
         stem = _integers(input_channel, "input_channel")
         if len(stem) != 2:
-            raise CodeError(f"Expected 2 integers as input_channel. Got {stem}.")
+            raise CodeError(f"Expected 2 integers as input_channel. Got {quoted(stem)}.")
         head = _integer(last_channel, "as last_channel")
         if not isinstance(network_setting, Iterable) or isinstance(network_setting, str):
             raise CodeError(
@@ -210,7 +210,8 @@ def _integer(number: Any, place: str) -> int:
 
 
 def _integers(numbers: Any, name: str = "the vector") -> list[int]:
-    if isinstance(numbers, (str, bytes)) or not isinstance(numbers, Iterable):
+    sequence = isinstance(numbers, Iterable) and getattr(numbers, "ndim", 1) == 1
+    if not sequence or isinstance(numbers, (str, bytes)):
         hint = " Text is read by Code.parse." if isinstance(numbers, str) else ""
         raise CodeError(f"Expected a sequence of integers as {name}. Got {quoted(numbers)}.{hint}")
     return [_integer(number, f"at position {position} of {name}") for position, number in enumerate(numbers)]
