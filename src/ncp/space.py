@@ -147,8 +147,9 @@ class Space:
         if len(array) == 1:  # numpy takes a hundred times longer on a single row
             return np.array([all(v in dim.values for dim, v in zip(self.dimensions, array[0].tolist(), strict=True))])
         inside = np.ones(len(array), dtype=bool)
-        for dim, column in zip(self.dimensions, array.T, strict=True):
-            inside &= np.isin(column, dim.values)
+        for part in parts(len(array)):
+            for dim, column in zip(self.dimensions, array[part].T, strict=True):
+                inside[part] &= np.isin(column, dim.values)
         return inside
 
     def codes(self, codes: Any) -> Codes:
