@@ -1,8 +1,8 @@
 """A million codes are sampled, and a million points snapped, in under two seconds each on one core."""
 
 import numpy as np
-from measure import median_seconds, record, use_threads
 
+from measure import median_seconds, record, use_threads
 from ncp import MULTIRES
 
 CODES, SECONDS = 1_000_000, 2.0
