@@ -1,0 +1,150 @@
+"""The tables that are kept as files: write, load and check them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ncp.datasets.sources import DETECTION_CSV, PUBLISHED, Source, cache_dir, fetch
+from ncp.errors import DataError, quoted
+from ncp.files import whole_file
+from ncp.table import Table
+
+NAMES = ("nas-bench-mr", "nas-bench-201")
+_WAY = "Make it from published files with: ncp data import FOLDER; or download them with: ncp data fetch."
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is known of a kept table; `problems` is empty where all is well."""
+
+    name: str
+    path: Path
+    rows: int = 0
+    columns: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    sha256: str = ""
+    sources: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def present(self) -> bool:
+        """Whether the file is there."""
+        return bool(self.sha256)
+
+
+def load_table(name: str | Path, root: str | Path | None = None) -> Table:
+    """Load a benchmark's table, or one from a file.
+
+    Args:
+        name: `nas-bench-mr`, `nas-bench-201`, or the path of a file that `Table.to_parquet` wrote.
+        root: the folder of the benchmarks' tables, if not the cache.
+
+    Raises:
+        DataError: a table that is not there, with the commands that make it, or a file that is none.
+    """
+    path = _path(str(name), root) if name in NAMES else Path(name)
+    if path.is_file():
+        return Table.from_parquet(path)
+    if name in NAMES:
+        raise DataError(f"Expected the table {name} as {path}. Got no such file. {_WAY}")
+    raise DataError(f"Expected {' or '.join(NAMES)}, or the path of a table. Got {quoted(str(name))}: no such file.")
+
+
+def import_folder(folder: str | Path, root: str | Path | None = None) -> tuple[Stored, ...]:
+    """Turn a folder of published files into tables and keep them.
+
+    Args:
+        folder: what `convert` reads.
+        root: where the tables go, if not into the cache.
+
+    Returns:
+        What was written.
+
+    Raises:
+        DataError: what `convert` refuses, or a root that cannot be written to.
+    """
+    from ncp.datasets.convert import convert
+
+    read = convert(folder)
+    for name, table in read.tables.items():
+        path = _path(name, root)
+        table.to_parquet(path)
+        about = {
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "sources": {source.path: source.digest for source in read.sources[name]},
+            "absent": [setting for setting in read.absent if setting not in NAMES],
+            "notes": list(read.notes) if name == "nas-bench-mr" else [],
+        }
+        with whole_file(path.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps(about, indent=2) + "\n")
+    return tuple(stored(name, root) for name in read.tables)
+
+
+def fetch_tables(root: str | Path | None = None, done: Callable[[Source], None] = lambda _: None) -> tuple[Stored, ...]:
+    """Download the published files that are not there yet, and turn them into tables.
+
+    Args:
+        root: where the files and the tables go, if not into the cache.
+        done: called after each file.
+
+    Raises:
+        DataError: no connection, a file that is not the published one, or a root that cannot be written to.
+    """
+    folder = Path(root or cache_dir()) / "upstream"
+    fetch(folder, done=done)
+    return import_folder(folder, root)
+
+
+def stored(name: str, root: str | Path | None = None) -> Stored:
+    """What is kept of a table, with every hash checked again."""
+    path = _path(name, root)
+    if not path.is_file():
+        return Stored(name, path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        table, about = Table.from_parquet(path), _about(path.with_suffix(".json"))
+    except DataError as error:
+        return Stored(name, path, sha256=sha256, problems=(str(error),))
+    problems = []
+    if about["sha256"] != sha256:
+        problems.append(f"Expected SHA-256 {about['sha256']} for {path}. Got {sha256}. Import or fetch it again.")
+    known = {source.path: source.digest for source in (*PUBLISHED, DETECTION_CSV)}
+    problems += [
+        f"Expected {path} to be made of published files. Got {quoted(file)}. Import or fetch it again."
+        for file, digest in about["sources"].items()
+        if known.get(file) != digest
+    ]
+    return Stored(
+        name,
+        path,
+        len(table),
+        table.columns,
+        tuple(about["absent"]),
+        sha256,
+        about["sources"],
+        tuple(about["notes"]),
+        tuple(problems),
+    )
+
+
+def _path(name: str, root: str | Path | None) -> Path:
+    return Path(root or cache_dir()) / f"{name}.parquet"
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """What was written beside a table: its hash, and what it was made of."""
+    try:
+        about = json.loads(path.read_bytes())
+        kinds = {"sha256": str, "sources": dict, "absent": list, "notes": list}
+        if all(isinstance(about[key], kind) for key, kind in kinds.items()):
+            return dict(about)
+        reason = "other content"
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        reason = str(error)
+    raise DataError(f"Expected the hashes of a table in {path}. Got: {reason}. Import or fetch the table again.")

@@ -1,0 +1,397 @@
+"""One table: codes, the values that training gave them, where each row comes from, and what is odd about it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ncp.errors import CodeError, ConfigError, DataError, NotTabulatedError, quoted
+from ncp.files import whole_file
+from ncp.space import Categorical, Codes, Ordinal, Reals, Space
+
+Rows = NDArray[np.int64]
+Texts = NDArray[np.str_]
+
+NOT_SAMPLED = ("anchor", "searched")
+"""Origins of rows that were chosen by hand or found by a search: no fair predictor trains on them."""
+
+FORMAT = 1
+_TEXTS = ("origin", "flags")
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Codes and their measured values; immutable.
+
+    >>> space = Space([Ordinal("c", range(8, 33, 8)), Categorical("edge", ["none", "skip"])])
+    >>> table = Table(space, [[8, 0], [32, 1]], [[71.5, 0.9], [74.0, float("nan")]], ["seg/mIoU", "video/top1"])
+    >>> table.query([32, 1])
+    {'seg/mIoU': 74.0, 'video/top1': nan}
+
+    Args:
+        space: what the codes belong to.
+        codes: `(n, d)`, each code once.
+        values: `(n, m)`, in raw units; NaN where a network has no value.
+        columns: m different names, `task/metric`.
+        origin: `(n,)`, where each row comes from; empty texts when left out.
+        flags: `(n,)`, names of what is odd about a row, joined by commas; empty texts when left out.
+
+    Raises:
+        CodeError: a code outside the space.
+        DataError: shapes that do not fit, a code or column twice, an infinite value.
+    """
+
+    space: Space
+    codes: Codes
+    values: Reals
+    columns: tuple[str, ...]
+    origin: Texts
+    flags: Texts
+
+    def __init__(
+        self,
+        space: Space,
+        codes: Any,
+        values: ArrayLike,
+        columns: Sequence[str],
+        origin: ArrayLike | None = None,
+        flags: ArrayLike | None = None,
+    ) -> None:
+        rows = space.codes(codes).copy()
+        texts = [
+            np.full(len(rows), "") if given is None else np.array(given, dtype=np.str_) for given in (origin, flags)
+        ]
+        numbers = np.array(values, dtype=np.float64)
+        fields = {"codes": rows, "values": numbers, "origin": texts[0], "flags": texts[1]}
+        names = tuple(columns)
+        _validate(fields, names)
+        for array in fields.values():
+            array.setflags(write=False)
+        for name, value in {"space": space, "columns": names, **fields}.items():
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __repr__(self) -> str:
+        return f"Table({len(self)} rows of {len(self.space)} dimensions, columns {', '.join(self.columns)})"
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The parts of the column names before the '/', each once, in order."""
+        return tuple(dict.fromkeys(_task(column) for column in self.columns))
+
+    @property
+    def sampled(self) -> NDArray[np.bool_]:
+        """Which rows were drawn at random, `(n,)`: not chosen by hand, not found by a search."""
+        return ~np.isin(self.origin, NOT_SAMPLED)
+
+    def flagged(self, flag: str) -> NDArray[np.bool_]:
+        """Which rows carry `flag`, `(n,)`."""
+        return np.array([flag in flags.split(",") for flags in self.flags.tolist()], dtype=bool)
+
+    def row(self, code: Any) -> int | None:
+        """The row of a code, None if the table does not hold it.
+
+        Raises:
+            CodeError: what is no code of the space.
+        """
+        return self._rows.get(self._one(code).tobytes())
+
+    def query(self, code: Any) -> dict[str, float]:
+        """The measured values of a code, NaN where one is missing.
+
+        Args:
+            code: one code, in any form that `Space.codes` reads.
+
+        Raises:
+            CodeError: what is no code of the space.
+            NotTabulatedError: a code that was not trained.
+        """
+        row = self.row(code)
+        if row is None:
+            raise NotTabulatedError(
+                f"Expected one of the {len(self)} codes of the table. Got {_shown(code)}. "
+                'Predict it: ncp query CODE, or load_predictor("nas-bench-mr").predict(code).'
+            )
+        return dict(zip(self.columns, self.values[row].tolist(), strict=True))
+
+    def nearest(self, code: Any, k: int = 1) -> Rows:
+        """The k rows nearest to a code, nearest first, `(k,)`.
+
+        The distance counts steps: between the places of two values of an ordinal dimension, one between two choices.
+
+        Raises:
+            CodeError: what is no code of the space.
+            ConfigError: k that is not from 1 to the number of rows.
+        """
+        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= len(self):
+            raise ConfigError(f"Expected from 1 to {len(self)} nearest rows. Got {quoted(k)}.")
+        distance = np.zeros(len(self), dtype=np.int64)
+        for dim, column, value in zip(self.space.dimensions, self.codes.T, self._one(code).tolist(), strict=True):
+            if isinstance(dim, Categorical):
+                distance += column != value
+            else:
+                distance += abs(np.searchsorted(dim.values, column) - dim.values.index(value))
+        return np.argsort(distance, kind="stable")[:k]
+
+    def select(self, columns: str | Sequence[str] | None = None, rows: ArrayLike | slice | None = None) -> Table:
+        """A smaller table.
+
+        Args:
+            columns: full names, or tasks for all their columns (`"seg"`); one or many, all when left out.
+            rows: indices, a mask `(n,)` or a slice; all when left out.
+
+        Raises:
+            DataError: a name that is not there, with the closest one that is; rows that are not there or come twice.
+        """
+        names = self.columns if columns is None else self._named([columns] if isinstance(columns, str) else columns)
+        places = np.array([self.columns.index(name) for name in names], dtype=np.int64)
+        chosen = self._chosen(slice(None) if rows is None else rows)
+        return Table(
+            self.space,
+            self.codes[chosen],
+            self.values[np.ix_(chosen, places)],
+            names,
+            self.origin[chosen],
+            self.flags[chosen],
+        )
+
+    def split(self, seed: int, test_size: float = 0.2) -> tuple[Rows, Rows]:
+        """Rows to train and to test on, `(n_train,)` and `(n_test,)`: the split of the published predictor.
+
+        The same as scikit-learn's `train_test_split(range(n), test_size=test_size, random_state=seed)`.
+
+        Raises:
+            ConfigError: a test size that is no share between 0 and 1, or leaves one side empty; a seed that is none.
+        """
+        if not isinstance(test_size, (int, float)) or not 0 < test_size < 1:
+            raise ConfigError(f"Expected a test size between 0 and 1. Got {quoted(test_size)}.")
+        held_out = math.ceil(test_size * len(self))
+        if not 0 < held_out < len(self):
+            raise ConfigError(f"Expected rows on both sides. Got {held_out} to test on, of {len(self)}.")
+        try:
+            order = np.random.RandomState(seed).permutation(len(self))
+        except (TypeError, ValueError):
+            raise ConfigError(f"Expected a seed from 0 to {2**32 - 1}. Got {quoted(seed)}.") from None
+        return order[held_out:], order[:held_out]
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the table to a file, whole or not at all; the space and the columns stand in the file's metadata.
+
+        Raises:
+            DataError: a path that cannot be written to.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        names = [*self.space.names, *self.columns, *_TEXTS]
+        arrays = [
+            *(pa.array(column) for column in self.codes.T),
+            *(pa.array(column, from_pandas=True) for column in self.values.T),  # NaN becomes null
+            *(pa.array(texts.tolist(), pa.string()) for texts in (self.origin, self.flags)),
+        ]
+        about = {"format": FORMAT, "space": self.space.to_dict(), "columns": self.columns}
+        schema = pa.schema(
+            [(name, array.type) for name, array in zip(names, arrays, strict=True)],
+            metadata={"ncp": json.dumps(about)},
+        )
+        with whole_file(path) as temporary:
+            pq.write_table(
+                pa.Table.from_arrays(arrays, schema=schema), temporary, compression="zstd", write_page_checksum=True
+            )
+
+    @classmethod
+    def from_parquet(cls, path: str | Path) -> Table:
+        """Read what `to_parquet` wrote.
+
+        Raises:
+            DataError: a file that is not there, is damaged, or was written by something else.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        expected = f"Expected a table written by Table.to_parquet in {path}."
+        try:
+            with Path(path).open("rb") as file:
+                read = pq.ParquetFile(file, page_checksum_verification=True).read()
+            about = json.loads((read.schema.metadata or {})[b"ncp"])
+            if about["format"] != FORMAT:
+                raise DataError(f"{expected} Got format {quoted(about['format'])}. Update ncp, or import again.")
+            space, columns = Space.from_dict(about["space"]), tuple(about["columns"])
+            if read.column_names != [*space.names, *columns, *_TEXTS]:
+                raise DataError(f"{expected} Got the columns {quoted(read.column_names)}. Import it again.")
+            arrays = [column.to_numpy() for column in read.columns]
+            width = len(space)
+            return cls(
+                space,
+                np.stack(arrays[:width], axis=1),
+                np.stack(arrays[width:-2], axis=1) if columns else np.empty((len(read), 0)),
+                columns,
+                *arrays[-2:],
+            )
+        except DataError:
+            raise
+        except (pa.ArrowException, OSError, LookupError, TypeError, ValueError) as error:
+            reason = "a file without ncp's metadata" if isinstance(error, KeyError) else str(error)
+            raise DataError(f"{expected} Got: {reason}. Import or fetch it again.") from error
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | Path,
+        *,
+        space: Space,
+        code_columns: str | Sequence[str],
+        values: Sequence[str] | Mapping[str, str] | None = None,
+    ) -> Table:
+        """Read a table from a file of comma-separated values with a header.
+
+        Args:
+            path: the file; columns called `origin` and `flags` are read as such, an empty value is a missing one.
+            space: what the codes belong to; choices stand in the file by their index or their name.
+            code_columns: the names of the columns of the code, in the order of the space; or a pattern such as `c*`,
+                which takes them in the order of the file.
+            values: names of the columns of values, or a mapping from them to the names that they get; when left out,
+                all that are left.
+
+        Raises:
+            DataError: a file that cannot be read; a column that is missing; a row and column that hold no number, a
+                code outside the space, or one that was there before.
+        """
+        return _read_csv(Path(path), space, code_columns, values)
+
+    def _one(self, code: Any) -> Codes:
+        rows = self.space.codes(code)
+        if len(rows) != 1:
+            raise CodeError(f"Expected one code. Got {len(rows)}.")
+        one: Codes = rows[0]
+        return one
+
+    @cached_property
+    def _rows(self) -> dict[bytes, int]:
+        return {code.tobytes(): row for row, code in enumerate(self.codes)}
+
+    def _named(self, names: Sequence[str]) -> tuple[str, ...]:
+        found: list[str] = []
+        for name in names:
+            matches = [name] if name in self.columns else [column for column in self.columns if _task(column) == name]
+            if not matches:
+                known = [*self.columns, *self.tasks]
+                close = get_close_matches(str(name), known, n=1, cutoff=0) or ["nothing: the table has no columns"]
+                raise DataError(
+                    f"Expected a column or task of the table. Got {quoted(name)}. The closest is {close[0]}; "
+                    f"there are {', '.join(self.columns)}."
+                )
+            found += matches
+        return tuple(dict.fromkeys(found))
+
+    def _chosen(self, rows: ArrayLike | slice) -> Rows:
+        places = np.arange(len(self))
+        try:
+            index = rows if isinstance(rows, slice) else np.atleast_1d(rows)
+            return places[index if isinstance(index, slice) or index.size else []]
+        except (IndexError, ValueError) as error:
+            raise DataError(
+                f"Expected indices of rows below {len(self)}, or a mask. Got {quoted(rows)}: {error}."
+            ) from None
+
+
+def _task(column: str) -> str:
+    return column.split("/", maxsplit=1)[0]
+
+
+def _shown(code: Any) -> str:
+    return str(code) if hasattr(code, "vector") else quoted(np.asarray(code).tolist())
+
+
+def _validate(fields: Mapping[str, NDArray[Any]], columns: tuple[str, ...]) -> None:
+    """What every table holds to."""
+    n, codes = len(fields["codes"]), fields["codes"]
+    for name, shape in {"values": (n, len(columns)), "origin": (n,), "flags": (n,)}.items():
+        if fields[name].shape != shape:
+            raise DataError(f"Expected {name} of shape {shape}. Got {fields[name].shape}.")
+    if not all(isinstance(column, str) and column for column in columns):
+        raise DataError(f"Expected columns named by texts, such as 'seg/mIoU'. Got {quoted(columns)}.")
+    twice = [column for column, count in Counter(columns).items() if count > 1]
+    if twice:
+        raise DataError(f"Expected different column names. Got {quoted(twice[0])} twice.")
+    if np.isinf(fields["values"]).any():
+        row, place = np.argwhere(np.isinf(fields["values"]))[0].tolist()
+        raise DataError(f"Expected finite values, or NaN where one is missing. Got inf in row {row}, {columns[place]}.")
+    _, first, counts = np.unique(codes, axis=0, return_index=True, return_counts=True)
+    if len(first) < n:
+        code = codes[int(first[counts > 1].min())]
+        rows = np.flatnonzero((codes == code).all(axis=1)).tolist()
+        raise DataError(f"Expected each code once. Got {quoted(code.tolist())} in rows {rows[0]} and {rows[1]}.")
+
+
+def _read_csv(
+    path: Path, space: Space, code_columns: str | Sequence[str], values: Sequence[str] | Mapping[str, str] | None
+) -> Table:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *lines = [line for line in csv.reader(file, strict=True) if line] or [[]]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise DataError(f"Expected comma-separated values in {path}. Got: {error}.") from error
+    if not lines or len(set(header)) < len(header):
+        raise DataError(f"Expected a header of different names and rows below it in {path}. Got {quoted(header)}.")
+    names = _code_columns(path, header, space, code_columns)
+    if values is None:
+        values = [name for name in header if name not in names and name not in _TEXTS]
+    renamed = dict(values) if isinstance(values, Mapping) else {name: name for name in values}
+    absent = [name for name in [*names, *renamed] if name not in header]
+    if absent:
+        raise DataError(f"Expected a column {quoted(absent[0])} in {path}. Got {quoted(header)}.")
+    codes, numbers, seen = [], [], dict[tuple[int, ...], int]()
+    for number, line in enumerate(lines, start=1):
+        where = f"in row {number} of {path}"
+        if len(line) != len(header):
+            raise DataError(f"Expected {len(header)} values {where}. Got {len(line)}.")
+        cells = dict(zip(header, line, strict=True))
+        code = tuple(_level(cells[name], dim, name, where) for dim, name in zip(space.dimensions, names, strict=True))
+        if seen.setdefault(code, number) != number:
+            raise DataError(f"Expected each code once. Got {quoted(list(code))} {where}, and in row {seen[code]}.")
+        codes.append(code)
+        numbers.append([_value(cells[name], name, where) for name in renamed])
+    texts = [[line[header.index(name)] for line in lines] if name in header else None for name in _TEXTS]
+    return Table(space, codes, np.reshape(numbers, (len(codes), len(renamed))), tuple(renamed.values()), *texts)
+
+
+def _code_columns(path: Path, header: list[str], space: Space, given: str | Sequence[str]) -> list[str]:
+    names = [name for name in header if fnmatchcase(name, given)] if isinstance(given, str) else list(given)
+    if len(names) != len(space):
+        raise DataError(f"Expected {len(space)} columns of the code in {path}. Got {len(names)}: {quoted(names)}.")
+    return names
+
+
+def _level(text: str, dim: Ordinal | Categorical, name: str, where: str) -> int:
+    if isinstance(dim, Categorical) and text in dim.choices:
+        return dim.choices.index(text)
+    number = _value(text, name, where)
+    if number not in dim.values:
+        allowed = dim.choices if isinstance(dim, Categorical) else dim.values
+        raise DataError(f"Expected one of {', '.join(map(str, allowed))} in column {name} {where}. Got {quoted(text)}.")
+    return int(number)
+
+
+def _value(text: str, name: str, where: str) -> float:
+    try:
+        number = float(text) if text.strip() else math.nan
+    except ValueError:
+        number = math.inf
+    if math.isinf(number):
+        raise DataError(f"Expected a finite number in column {name} {where}. Got {quoted(text)}.")
+    return number

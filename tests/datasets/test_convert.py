@@ -1,0 +1,132 @@
+"""Published files become tables that say exactly what the files say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ncp
+from ncp.cells import CELL201
+from ncp.datasets.convert import BATCH, Imported, convert
+from ncp.datasets.pickles import read_pickle
+from ncp.errors import DataError
+from ncp.table import Table
+
+SETTINGS = {
+    "seg": ["mIoU", "mAcc", "aAcc"],
+    "seg-4x": ["mIoU", "mAcc", "aAcc"],
+    "cls-50-1000": ["top1", "top5"],
+    "cls-50-100": ["top1", "top5"],
+    "cls-10-1000": ["top1", "top5"],
+    "cls-10c": ["top1", "top5"],
+    "video": ["top1", "top5"],
+    "video-p": ["top1", "top5"],
+    "3ddet": ["moderate"],
+}
+
+
+@pytest.fixture
+def table(imported: Imported) -> Table:
+    return imported.tables["nas-bench-mr"]
+
+
+def linked(folder: Path, published: Path, *files: str) -> Path:
+    """A folder with some of the published files."""
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).symlink_to(published / file)
+    return folder
+
+
+def test_every_published_file_is_read_as_expected(imported: Imported) -> None:
+    assert imported.notes == imported.absent == ()
+    assert {name: len(table) for name, table in imported.tables.items()} == {
+        "nas-bench-mr": 2507,
+        "nas-bench-201": 15625,
+    }
+
+
+def test_the_columns_stand_in_the_order_of_the_settings(table: Table) -> None:
+    assert table.columns == tuple(f"{name}/{metric}" for name, metrics in SETTINGS.items() for metric in metrics)
+    assert not np.isnan(table.values).any()
+
+
+def test_every_value_is_the_published_one(table: Table, published: Path) -> None:
+    for name in SETTINGS:
+        if name == "3ddet":
+            continue
+        for item, code in zip(read_pickle(published / name / "trainval.pkl"), table.codes.tolist(), strict=True):
+            assert item["embedding"] == code
+            values = table.query(code)
+            assert all(values[f"{name}/{metric}"] == item[metric] for metric in SETTINGS[name])
+
+
+def test_the_costs_that_are_left_out_are_computed(table: Table, published: Path) -> None:
+    items = read_pickle(published / "video-p" / "trainval.pkl")
+    np.testing.assert_array_equal(np.rint([item["flops"] * 1e9 for item in items]), ncp.macs(table.codes))
+    np.testing.assert_array_equal(np.rint([item["params"] * 1e6 for item in items]), ncp.params(table.codes))
+
+
+def test_the_origin_of_every_row(table: Table) -> None:
+    names, counts = np.unique(table.origin, return_counts=True)
+    expected = {"anchor": 4, "searched": 7, "small": 500, "wide-3": 1200, "wide-4": 796}
+    assert dict(zip(names.tolist(), counts.tolist(), strict=True)) == expected
+    assert table.sampled.sum() == 2496
+    modules = table.codes[:, [2, 5, 10, 17]]
+    assert modules[table.origin == "wide-3"].max() == 3
+    assert modules[table.origin == "wide-4"].max() == 4
+    assert table.codes[table.origin == "small"].max() == 64
+    wide = np.isin(table.origin, ["wide-3", "wide-4"])
+    assert (table.codes[wide][:, [0, 1, 4, 8, 9, 14, 15, 16, 22, 23, 24, 25, 26]] % 16 == 0).all()
+    anchors = table.codes[table.origin == "anchor"]
+    assert sorted(anchors[:, 0].tolist()) == [8, 16, 64, 128]
+    assert table.origin[:2].tolist() == ["anchor", "anchor"]
+
+
+def test_the_flags_of_3ddet(table: Table) -> None:
+    batch, failed = table.flagged("3ddet-batch"), table.flagged("3ddet-failed")
+    detection = table.select("3ddet/moderate").values[:, 0]
+    assert batch.sum() == sum(end - start for start, end in BATCH)
+    np.testing.assert_array_equal(failed, detection < 1)
+    assert failed.sum() == 3
+    wide = table.origin == "wide-3"
+    assert np.median(detection[wide & batch]) < 72 < 77 < np.median(detection[wide & ~batch])
+
+
+def test_the_cells(imported: Imported, published: Path) -> None:
+    table = imported.tables["nas-bench-201"]
+    assert table.space == CELL201
+    items = read_pickle(published / "nas-bench-201" / "trainval.pkl")
+    np.testing.assert_array_equal(CELL201.relax(table.codes), [item["embedding"] for item in items])
+    np.testing.assert_array_equal(table.values, [[item[key] for key in ("Acc", "Flops", "Params")] for item in items])
+    assert table.values[:, 0].max() == pytest.approx(47.333, abs=1e-3)
+
+
+def test_absent_settings_are_absent_columns(tmp_path: Path, published: Path) -> None:
+    read = convert(linked(tmp_path / "data", published, "search_list.txt", "video/trainval.pkl").parent)
+    assert read.tables["nas-bench-mr"].columns == ("video/top1", "video/top5")
+    assert set(read.absent) == {*SETTINGS, "nas-bench-201"} - {"video"}
+    assert not read.tables["nas-bench-mr"].flags.any()
+
+
+def test_the_origin_needs_the_list(tmp_path: Path, published: Path) -> None:
+    with pytest.raises(DataError, match=r"Expected search_list.txt beside the settings .* Copy it there"):
+        convert(linked(tmp_path, published, "seg/trainval.pkl"))
+
+
+@pytest.mark.parametrize("file", ["seg/trainval.pkl", "search_list.txt", "3ddet_moderate.csv", "3ddet/trainval.pkl"])
+def test_another_file_than_the_published_is_not_opened(tmp_path: Path, published: Path, file: str) -> None:
+    folder = linked(tmp_path, published, *{"search_list.txt", "video/trainval.pkl"} - {file})
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    with pytest.raises(DataError, match=rf"Expected the published {file} as .*{file}, .* [0-9a-f]+\. Got [0-9a-f]+\."):
+        convert(folder)
+
+
+@pytest.mark.parametrize("make", [True, False])
+def test_an_empty_folder(tmp_path: Path, make: bool) -> None:
+    folder = tmp_path / "empty"
+    if make:
+        folder.mkdir()
+    with pytest.raises(DataError, match=r"Expected a folder with files such as seg/trainval.pkl. Got none .*ncp data"):
+        convert(folder)
