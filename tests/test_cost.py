@@ -1,0 +1,216 @@
+"""Costs are exact: against the network's layers, against every published row, and between arrays and tensors."""
+
+import re
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ncp import MULTIRES, Code, CodeError, ConfigError, macs, params
+from ncp.cost import LARGEST_IMAGE, MOST_CLASSES, has_cost
+from tests.strategies import codes, generators
+
+SMALLEST, LARGEST = ([min(dim.values) for dim in MULTIRES.dimensions], [max(dim.values) for dim in MULTIRES.dimensions])
+sides = st.integers(1, 40).map(lambda n: 32 * n)
+
+
+def units(code: Code, height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
+    """Every convolution that a batch norm follows: kernel, channels in and out, output pixels.
+
+    Written from the description of the network, layer by layer, with none of the polynomial's terms.
+    """
+
+    def pixels(stride: int) -> int:
+        return (height // stride) * (width // stride)
+
+    setting = code.setting
+    i1, i2 = setting["input_channel"]
+    yield 3, 3, i1, pixels(2)
+    yield 3, i1, i2, pixels(4)
+    before = [i2]
+    for branches, blocks, channels in setting["network_setting"]:
+        for i in range(branches):
+            if i >= len(before):  # a new branch comes of the output before it
+                yield 3, channels[i - 1], channels[i], pixels(4 * 2**i)
+                continue
+            if i - 1 >= 0:  # from the finer neighbour, with stride 2
+                yield 3, before[i - 1], channels[i], pixels(4 * 2**i)
+            yield 3, before[i], channels[i], pixels(4 * 2**i)
+            if i + 1 < len(before):  # from the coarser neighbour, upsampled after its batch norm
+                yield 1, before[i + 1], channels[i], pixels(4 * 2 ** (i + 1))
+        for k in range(branches):
+            for _ in range(blocks[k]):
+                yield 3, channels[k], channels[k], pixels(4 * 2**k)
+                yield 3, channels[k], channels[k], pixels(4 * 2**k)
+        before = channels
+    yield 1, sum(before), setting["last_channel"], pixels(32)
+
+
+@given(codes, sides, sides, st.integers(1, 1000))
+def test_the_polynomials_sum_the_networks_layers(code: Code, height: int, width: int, classes: int) -> None:
+    layers = list(units(code, height, width))
+    classifier = code.head * classes + classes
+    expected_macs = sum(k * k * a * c * pixels + 2 * c * pixels for k, a, c, pixels in layers) + classifier
+    expected_params = sum(k * k * a * c + 2 * c for k, a, c, _ in layers) + classifier
+    assert macs(code, image_size=(height, width), classes=classes).tolist() == [expected_macs]
+    assert params(code, classes=classes).tolist() == [expected_params]
+
+
+def test_every_published_row_to_the_unit(shared: Path) -> None:
+    pickles = pytest.importorskip("ncp.datasets.pickles", reason="the reader of the published pickles is not built yet")
+    rows = pickles.read_pickle(shared / "data" / "nas-bench-mr" / "seg" / "trainval.pkl")
+    assert len(rows) == 2507
+    vectors = np.array([row["embedding"] for row in rows])
+    assert macs(vectors).tolist() == [round(row["flops"] * 1e9) for row in rows]
+    assert params(vectors).tolist() == [round(row["params"] * 1e6) for row in rows]
+
+
+@given(generators, sides, sides, st.integers(1, 1000))
+def test_tensors_equal_arrays(rng: np.random.Generator, height: int, width: int, classes: int) -> None:
+    rows = MULTIRES.sample(6, rng)
+    size = (height, width)
+    expected = macs(rows, size, classes), params(rows, classes)
+    for dtype in (torch.int64, torch.int32, torch.uint8, torch.float64):
+        tensor = torch.tensor(rows, dtype=dtype)
+        for cost, exact in zip((macs(tensor, size, classes), params(tensor, classes)), expected, strict=True):
+            assert cost.dtype == (torch.float64 if dtype == torch.float64 else torch.int64)
+            assert cost.tolist() == exact.tolist()
+    for dtype in (torch.float32, torch.bfloat16):  # bfloat16 holds every multiple of 8 up to 128
+        cost = macs(torch.tensor(rows, dtype=dtype), size, classes)
+        assert cost.dtype == torch.float32
+        np.testing.assert_allclose(cost, expected[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(27,), (1, 27), (2, 3, 27), (0, 27), (2, 0, 27)])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float64])
+def test_tensors_keep_their_leading_shape(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    rows = MULTIRES.sample(int(np.prod(shape[:-1])), np.random.default_rng(0))
+    tensor = torch.tensor(rows, dtype=dtype).reshape(shape)
+    for cost, exact in ((macs(tensor), macs(rows)), (params(tensor), params(rows))):
+        assert cost.shape == shape[:-1]
+        assert cost.flatten().tolist() == exact.tolist()
+
+
+def test_arrays_have_one_cost_per_code() -> None:
+    rows = MULTIRES.sample(3, np.random.default_rng(0))
+    many = [Code(row) for row in rows.tolist()]
+    for cost in (macs, params):
+        expected = [cost(row).item() for row in rows]
+        for given_codes in (rows, rows.tolist(), rows.astype(float), rows.astype(np.uint8), many):
+            assert cost(given_codes).dtype == np.int64
+            assert cost(given_codes).tolist() == expected
+        assert cost(many[0]).tolist() == expected[:1]
+        assert cost([]).shape == (0,)
+
+
+def test_classes_and_pixels_enter_as_they_should() -> None:
+    rows = MULTIRES.sample(50, np.random.default_rng(0))
+    head = rows[:, -1]
+    assert (macs(rows, classes=51) - macs(rows, classes=50) == head + 1).all()
+    assert (params(rows, classes=51) - params(rows, classes=50) == head + 1).all()
+    classifier = (head + 1) * 50
+    assert (macs(rows, 256) - classifier == 4 * (macs(rows, 128) - classifier)).all()
+    assert (macs(rows, (64, 256)) == macs(rows, (256, 64))).all()
+    assert (macs(rows, (64, 256)) == macs(rows, 128)).all()
+    assert (macs(rows, np.int32(128)) == macs(rows, [128, 128])).all()
+
+
+def test_the_largest_costs_are_exact() -> None:
+    exact = sum(k * k * a * c * p + 2 * c * p for k, a, c, p in units(Code(LARGEST), LARGEST_IMAGE, LARGEST_IMAGE))
+    exact += 129 * MOST_CLASSES
+    assert exact < 2**53
+    assert macs(LARGEST, LARGEST_IMAGE, MOST_CLASSES).item() == exact
+    assert macs(torch.tensor(LARGEST, dtype=torch.float64), LARGEST_IMAGE, MOST_CLASSES).item() == exact
+
+
+@given(generators)
+def test_every_dimension_adds_to_the_cost(rng: np.random.Generator) -> None:
+    (row,) = MULTIRES.sample(1, rng)
+    near = MULTIRES.neighbours(row)
+    larger = (near > row).any(axis=1)
+    for cost in (macs, params):
+        assert ((cost(near) > cost(row)) == larger).all()
+        assert (cost(SMALLEST) <= cost(row)).all()
+        assert (cost(row) <= cost(LARGEST)).all()
+
+
+@pytest.mark.parametrize("cost", [macs, params])
+def test_gradcheck(cost: Any) -> None:
+    rng = np.random.default_rng(0)
+    low, high = torch.tensor(MULTIRES.bounds)
+    relaxed = (low + torch.tensor(rng.random((3, 27))) * (high - low)).requires_grad_()
+    assert torch.autograd.gradcheck(cost, relaxed, eps=1e-2, rtol=1e-6)
+
+
+@given(generators, st.integers(0, 26))
+def test_gradients_are_central_differences(rng: np.random.Generator, position: int) -> None:
+    """No variable stands in a higher power than two, where central differences are exact, up to float64's rounding."""
+    relaxed = torch.tensor(MULTIRES.sample(4, rng), dtype=torch.float64, requires_grad=True)
+    step = torch.zeros(27, dtype=torch.float64)
+    step[position] = 0.5
+    for cost in (macs, params):
+        (gradient,) = torch.autograd.grad(cost(relaxed).sum(), relaxed)
+        with torch.no_grad():
+            difference = cost(relaxed + step) - cost(relaxed - step)
+        np.testing.assert_allclose(gradient[:, position], difference, rtol=1e-12)
+
+
+def test_many_codes_take_bounded_memory() -> None:
+    rows = MULTIRES.sample(200_000, np.random.default_rng(0))
+    tracemalloc.start()
+    try:
+        total = macs(rows)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - total.nbytes < 8 * 2**20
+    assert total[[0, 16_383, 16_384, -1]].tolist() == [macs(rows[i]).item() for i in (0, 16_383, 16_384, -1)]
+
+
+def test_has_cost() -> None:
+    from ncp import Ordinal, Space
+
+    assert has_cost(Space(MULTIRES.dimensions))
+    assert not has_cost(Space([Ordinal("c", [8, 16])]))
+
+
+@pytest.mark.parametrize(
+    "size",
+    [0, -32, 31, 100, 128.0, True, None, "128", (128,), (128, 100), [128, 128, 3], (128, [128]), LARGEST_IMAGE + 32],
+)
+def test_an_image_size_that_is_none_is_named(size: Any) -> None:
+    message = f"Expected an image size that is a multiple of 32 from 32 to 65536, or a pair of them. Got {size!r}."
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        macs(SMALLEST, image_size=size)
+
+
+@pytest.mark.parametrize("classes", [0, -1, 50.0, True, None, "50", MOST_CLASSES + 1])
+def test_a_number_of_classes_that_is_none_is_named(classes: Any) -> None:
+    message = f"Expected an integer from 1 to 1048576 as the number of classes. Got {classes!r}."
+    for cost in (macs, params):
+        with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+            cost(SMALLEST, classes=classes)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (SMALLEST[:-1], "Expected 27 integers per code. Got 26."),
+        ([9, *SMALLEST[1:]], "Expected a multiple of 8 from 8 to 128 for i1. Got 9."),
+        (str(Code(SMALLEST)), f"Expected codes of integers. Got '{Code(SMALLEST)}'. Texts are read by Code.parse."),
+        (torch.tensor([[9, *SMALLEST[1:]]] * 2), "Expected a multiple of 8 from 8 to 128 for i1. Got 9 in row 0."),
+        (torch.ones(2, 27, dtype=torch.bool), "Expected codes of integers. Got True."),
+        (torch.ones(2, 26), "Expected a tensor (..., 27). Got one of shape (2, 26)."),
+        (torch.tensor(8.0), "Expected a tensor (..., 27). Got one of shape ()."),
+    ],
+)
+def test_codes_that_are_none_are_named(bad: Any, message: str) -> None:
+    for cost in (macs, params):
+        with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
+            cost(bad)
