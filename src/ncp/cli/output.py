@@ -27,6 +27,8 @@ def read_code(text: str) -> "ncp.Code":
         return ncp.Code.parse(text)
     try:
         read = json.loads(text, object_pairs_hook=_setting)
+    except CodeError:
+        raise
     except (ValueError, RecursionError) as error:
         raise CodeError(f"Expected a code's vector or setting as JSON. Got {quoted(text)}: {error}.") from None
     return ncp.Code.from_vector(read) if isinstance(read, list) else ncp.Code.from_setting(**read)
