@@ -1,0 +1,64 @@
+"""The public names resolve, and neither `import ncp` nor `ncp --help` pays for what it does not use."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+import ncp
+
+HEAVY = ("torch", "pyarrow", "pandas", "matplotlib", "scipy", "pydantic")
+
+
+def python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in an interpreter of its own."""
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "-W", "error", "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_every_public_name_resolves() -> None:
+    for name in ncp.__all__:
+        assert getattr(ncp, name) is not None
+    assert dir(ncp) == sorted(ncp.__all__)
+    assert len(set(ncp.__all__)) == len(ncp.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'ncp' has no attribute 'nonsense'$"):
+        ncp.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import ncp",
+        "import ncp; ncp.Code, ncp.MULTIRES, ncp.macs([8]*2 + [1,1,8] + [1,1,1,8,8] + [1]*4+[8]*3 + [1]*5+[8]*5)",
+        "import sys; sys.argv = ['ncp', '--help']\nimport ncp.cli\ntry: ncp.cli.main()\nexcept SystemExit: pass",
+    ],
+    ids=["import", "cost", "help"],
+)
+def test_nothing_heavy_is_loaded(program: str) -> None:
+    loaded = python(f"{program}\nimport sys\nprint('loaded:', *(name for name in {HEAVY} if name in sys.modules))")
+    assert loaded.returncode == 0, loaded.stderr
+    assert loaded.stdout.splitlines()[-1].split() == ["loaded:"]
+    assert not loaded.stderr
+
+
+def test_import_alone_loads_no_numpy() -> None:
+    loaded = python("import ncp, sys; sys.exit('numpy' in sys.modules)")
+    assert loaded.returncode == 0, loaded.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
+def test_help_prints_the_commands(arguments: list[str]) -> None:
+    shown = python("from ncp.cli import main; main()", *arguments)
+    assert shown.returncode == (0 if arguments else 2), shown.stderr
+    assert "Find one network architecture" in shown.stdout + shown.stderr
+    assert re.search(r"\bcost\b", shown.stdout + shown.stderr)
+    assert "Traceback" not in shown.stderr
