@@ -1,0 +1,153 @@
+"""`ncp cost` as a user types it."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ncp import Code, macs, params
+from ncp.cli import main
+
+TEXT = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
+CODE = Code.parse(TEXT)
+SETTING = json.dumps(CODE.setting)
+
+
+class Ran:
+    """What a command printed, and its exit status."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+
+@pytest.fixture
+def ncp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the command `ncp` on arguments, through its entry point."""
+
+    def run(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["ncp", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        status = ended.value.code or 0
+        assert isinstance(status, int)
+        return Ran(status, *capsys.readouterr())
+
+    return run
+
+
+def test_the_installed_command() -> None:
+    command = Path(sys.executable).with_name("ncp")
+    ran = subprocess.run([command, "cost", TEXT], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == (
+        f"{macs(CODE).item() / 1e9:.4f} GMACs ({macs(CODE).item():,}) at 128 x 128 pixels, 50 classes\n"
+        f"{params(CODE).item() / 1e6:.4f} M params ({params(CODE).item():,})\n"
+    )
+    assert not ran.stderr
+
+
+@pytest.mark.parametrize("written", [TEXT, json.dumps(CODE.vector), SETTING, f" {SETTING}\n"])
+def test_the_three_forms_print_the_same(ncp: Any, written: str) -> None:
+    assert (ncp("cost", written).status, ncp("cost", written).out) == (0, ncp("cost", TEXT).out)
+
+
+@pytest.mark.parametrize("written", [TEXT, json.dumps(CODE.vector), SETTING])
+@pytest.mark.parametrize(
+    ("options", "size", "classes"),
+    [
+        ([], [128, 128], 50),
+        (["--image-size", "224", "--classes", "1000"], [224, 224], 1000),
+        (["--image-size", "512x1024", "--classes", "19"], [512, 1024], 19),
+        (["--image-size=512X1024"], [512, 1024], 50),
+    ],
+)
+def test_json_for_programs(ncp: Any, written: str, options: list[str], size: list[int], classes: int) -> None:
+    ran = ncp("cost", written, "--json", *options)
+    assert (ran.status, ran.err) == (0, "")
+    assert json.loads(ran.out) == {
+        "code": TEXT,
+        "image_size": size,
+        "classes": classes,
+        "macs": macs(CODE, (size[0], size[1]), classes).item(),
+        "params": params(CODE, classes).item(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([TEXT.replace("96", "97")], "Expected a multiple of 8 from 8 to 128 for i1. Got 97."),
+        (
+            [TEXT[:-3]],
+            f"Expected 31 integers in 6 groups joined by '-'. Got 30 in 5 groups in '{TEXT[:-3]}'. "
+            "The groups hold 2, 4, 6, 8, 10 and 1; these hold 2, 4, 6, 8, 10.",
+        ),
+        (
+            ["abc"],
+            "Expected 31 integers in 6 groups joined by '-'. Got 'abc' in 'abc'. "
+            "Write '_' within a group, and digits without spaces, signs or leading zeros.",
+        ),
+        (["[1, 2]"], "Expected 27 integers, or the 31 of a code's text. Got 2 in [1, 2]."),
+        (["[NaN]"], "Expected an integer at position 0 of the vector. Got nan."),
+        (["[8.0]"], "Expected an integer at position 0 of the vector. Got 8.0."),
+        (["[true]"], "Expected an integer at position 0 of the vector. Got True."),
+        (
+            ["[1"],
+            "Expected a code's vector or setting as JSON. Got '[1': Expecting ',' delimiter: line 1 column 3 (char 2).",
+        ),
+        (["{}"], "Expected a setting with the keys input_channel, network_setting and last_channel. Got []."),
+        (
+            ['{"last_channel": 8, "last_channel": 8}'],
+            "Expected a setting with the keys input_channel, network_setting and last_channel. "
+            "Got ['last_channel', 'last_channel'].",
+        ),
+        (
+            [SETTING.replace("[1, [1], [48]]", "[1, [1], [48]], [1, [1], [56]]")],
+            "Expected module 2 to repeat its stage, [1, [1], [48]]. Got [1, [1], [56]]. "
+            "Only settings whose stages are uniform have a code.",
+        ),
+        ([TEXT, "--image-size", "big"], "Expected an image size such as 224 or 512x1024. Got 'big'."),
+        ([TEXT, "--image-size", "224x"], "Expected an image size such as 224 or 512x1024. Got '224x'."),
+        (
+            [TEXT, "--image-size", "100"],
+            "Expected an image size that is a multiple of 32 from 32 to 65536, or a pair of them. Got (100, 100).",
+        ),
+        (
+            [TEXT, "--classes", "0"],
+            "Expected an integer from 1 to 1048576 as the number of classes. Got 0.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_bad_input_is_one_message_and_exit_status_2(
+    ncp: Any, arguments: list[str], message: str, as_json: list[str]
+) -> None:
+    ran = ncp("cost", *arguments, *as_json)
+    assert (ran.status, ran.out, ran.err) == (2, "", f"ncp: {message}\n")
+
+
+@pytest.mark.parametrize("written", ["[" * 100_000, f"[{'9' * 5000}]", "[Infinity]", "[[[]]]", "{", '{"a": {"b": 1}}'])
+def test_strange_json_leaves_no_traceback(ncp: Any, written: str) -> None:
+    ran = ncp("cost", written)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("ncp: Expected ")
+    assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], [TEXT, "--classes", "many"], [TEXT, "--nonsense"], [TEXT, TEXT]])
+def test_a_mistake_in_the_command_line_is_exit_status_2(ncp: Any, arguments: list[str]) -> None:
+    ran = ncp("cost", *arguments)
+    assert (ran.status, ran.out) == (2, "")
+    assert re.match(r"Usage: .*ncp cost \[OPTIONS\] \{?CODE", ran.err)
+    assert "Traceback" not in ran.err
+
+
+def test_help(ncp: Any) -> None:
+    ran = ncp("cost", "--help")
+    assert ran.status == 0
+    assert "Print the exact multiply-adds and parameters of an architecture." in ran.out
+    assert all(option in ran.out for option in ("CODE", "--image-size", "--classes", "--json"))
