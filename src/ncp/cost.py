@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
@@ -46,8 +47,7 @@ def macs(codes: Any, image_size: ImageSize = 128, classes: int = 50) -> Any:
     >>> macs([128, 128, 2, 4, 128, 2, *[4] * 2, *[128] * 2, 2, *[4] * 3, *[128] * 3, 2, *[4] * 4, *[128] * 4, 128])
     array([13727426866])
     """
-    height, width = _image_size(image_size)
-    return _total(codes, [height * width // 4**halvings for halvings in range(1, STAGES + 2)], classes)
+    return _total(codes, _areas(image_size), classes)
 
 
 @overload
@@ -63,20 +63,33 @@ def params(codes: Any, classes: int = 50) -> Any:
     return _total(codes, [1] * (STAGES + 1), classes)
 
 
+def macs_by_part(codes: Any, image_size: ImageSize = 128) -> list[Any]:
+    """Multiply-adds of the network's 16 parts: stem, each stage's branches and then its fusions, head.
+
+    Args:
+        codes: an array or a tensor of relaxed codes, `(..., 27)`, whose gradients the result keeps.
+        image_size: as in `macs`.
+
+    Returns:
+        One array or tensor `(...,)` per part; their sum and the classifier's bias are `macs`.
+    """
+    return list(_parts(tuple(codes[..., column] for column in range(len(MULTIRES))), _areas(image_size)))
+
+
 def has_cost(space: Space) -> bool:
     """Whether exact costs are known for the codes of `space`."""
     return space == MULTIRES
 
 
-def _image_size(size: Any) -> tuple[int, int]:
-    """Height and width, small enough that every cost is exact in int64 and float64."""
+def _areas(size: Any) -> list[int]:
+    """Pixels at half resolution, a quarter, and so on; small enough for every cost to be exact in int64 and float64."""
     pair = list(size) if isinstance(size, (tuple, list)) else [size, size]
     if len(pair) != 2 or not all(_whole(side) and 32 <= side <= LARGEST_IMAGE and side % 32 == 0 for side in pair):
         raise ConfigError(
             f"Expected an image size that is a multiple of 32 from 32 to {LARGEST_IMAGE}, or a pair of them. "
             f"Got {quoted(size)}."
         )
-    return int(pair[0]), int(pair[1])
+    return [int(pair[0]) * int(pair[1]) // 4**halvings for halvings in range(1, STAGES + 2)]
 
 
 def _whole(number: Any) -> bool:
@@ -110,20 +123,25 @@ def _of_tensor(codes: Tensor, areas: list[int], classes: int) -> Tensor:
 
 
 def _polynomial(columns: tuple[Any, ...], areas: list[int], classes: int) -> Any:
-    """The cost from the 27 columns, in the order in which the network computes."""
+    """The cost from the 27 columns."""
+    return sum(_parts(columns, areas)) + (columns[-1] + 1) * classes
+
+
+def _parts(columns: tuple[Any, ...], areas: list[int]) -> Iterator[Any]:
+    """The costs of stem, every stage's branches and fusions, and head, in the order in which the network computes."""
     half, *area = areas  # area[k] belongs to branch k, at stride 4 * 2^k
     (i1, i2), head = columns[:2], columns[-1]
-    total = half * _unit(3, 3, i1) + area[0] * _unit(3, i1, i2)
+    yield half * _unit(3, 3, i1) + area[0] * _unit(3, i1, i2)
     before: tuple[Any, ...] = (i2,)
     start = 2
     for branches in range(1, STAGES + 1):
         modules, *rest = columns[start : start + 1 + 2 * branches]
         blocks, channels = rest[:branches], tuple(rest[branches:])
-        parallel = sum(area[k] * 2 * blocks[k] * _unit(3, channels[k], channels[k]) for k in range(branches))
-        total = total + _fusion(before, channels, area)
-        total = total + modules * parallel + (modules - 1) * _fusion(channels, channels, area)
+        for k in range(branches):
+            yield modules * area[k] * 2 * blocks[k] * _unit(3, channels[k], channels[k])
+        yield _fusion(before, channels, area) + (modules - 1) * _fusion(channels, channels, area)
         before, start = channels, start + 1 + 2 * branches
-    return total + area[-1] * _unit(1, sum(before), head) + (head + 1) * classes
+    yield area[-1] * _unit(1, sum(before), head)
 
 
 def _fusion(a: tuple[Any, ...], c: tuple[Any, ...], area: list[int]) -> Any:
