@@ -4,6 +4,7 @@ import json
 import pickle
 import re
 from collections import Counter
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,14 @@ SPACE = Space([Ordinal("c1", range(8, 129, 8)), Categorical("edge", ["none", "sk
 
 
 def nearest(space: Space, point: list[float]) -> list[int]:
-    """The code nearest to a point, dimension by dimension and value by value."""
+    """The code nearest to a point, dimension by dimension and value by value, in exact arithmetic."""
     code = []
     for dim, where in zip(space.dimensions, space.slices, strict=True):
         x = point[where]
         if isinstance(dim, Categorical):
             code.append(max(dim.values, key=lambda value, x=x: (x[value], -value)))
         else:
-            code.append(min(dim.values, key=lambda value, x=x: (abs(value - x[0]), -value)))
+            code.append(min(dim.values, key=lambda value, x=x: (abs(value - Fraction(x[0])), -value)))
     return code
 
 
