@@ -12,8 +12,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ncp import MULTIRES, Code, CodeError, ConfigError, macs, params
+from ncp import MULTIRES, Code, CodeError, ConfigError, Ordinal, Space, macs, params
 from ncp.cost import LARGEST_IMAGE, MOST_CLASSES, has_cost
+from ncp.datasets.pickles import read_pickle
 from tests.strategies import codes, generators
 
 SMALLEST, LARGEST = ([min(dim.values) for dim in MULTIRES.dimensions], [max(dim.values) for dim in MULTIRES.dimensions])
@@ -63,8 +64,7 @@ def test_the_polynomials_sum_the_networks_layers(code: Code, height: int, width:
 
 
 def test_every_published_row_to_the_unit(shared: Path) -> None:
-    pickles = pytest.importorskip("ncp.datasets.pickles", reason="the reader of the published pickles is not built yet")
-    rows = pickles.read_pickle(shared / "data" / "nas-bench-mr" / "seg" / "trainval.pkl")
+    rows = read_pickle(shared / "data" / "nas-bench-mr" / "seg" / "trainval.pkl")
     assert len(rows) == 2507
     vectors = np.array([row["embedding"] for row in rows])
     assert macs(vectors).tolist() == [round(row["flops"] * 1e9) for row in rows]
@@ -174,8 +174,6 @@ def test_many_codes_take_bounded_memory() -> None:
 
 
 def test_has_cost() -> None:
-    from ncp import Ordinal, Space
-
     assert has_cost(Space(MULTIRES.dimensions))
     assert not has_cost(Space([Ordinal("c", [8, 16])]))
 
