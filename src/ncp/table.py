@@ -244,7 +244,7 @@ class Table:
             )
         except DataError:
             raise
-        except (pa.ArrowException, OSError, LookupError, TypeError, ValueError) as error:
+        except (pa.ArrowException, OSError, AttributeError, LookupError, TypeError, ValueError) as error:
             reason = "a file without ncp's metadata" if isinstance(error, KeyError) else str(error)
             raise DataError(f"{expected} Got: {reason}. Import or fetch it again.") from error
 
@@ -299,14 +299,14 @@ class Table:
         return tuple(dict.fromkeys(found))
 
     def _chosen(self, rows: ArrayLike | slice) -> Rows:
-        places = np.arange(len(self))
         try:
             index = rows if isinstance(rows, slice) else np.atleast_1d(rows)
-            return places[index if isinstance(index, slice) or index.size else []]
-        except (IndexError, ValueError) as error:
-            raise DataError(
-                f"Expected indices of rows below {len(self)}, or a mask. Got {quoted(rows)}: {error}."
-            ) from None
+            chosen = np.arange(len(self))[index if isinstance(index, slice) or index.size else []]
+        except (IndexError, ValueError):
+            chosen = np.empty((0, 0), dtype=np.int64)
+        if chosen.ndim != 1:
+            raise DataError(f"Expected indices of rows below {len(self)}, or a mask. Got {quoted(rows)}.")
+        return chosen
 
 
 def _task(column: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import ncp
 from ncp.cells import CELL201
@@ -91,6 +92,35 @@ def test_the_flags_of_3ddet(table: Table) -> None:
     assert failed.sum() == 3
     wide = table.origin == "wide-3"
     assert np.median(detection[wide & batch]) < 72 < 77 < np.median(detection[wide & ~batch])
+
+
+def runs(low: NDArray[np.bool_], known: NDArray[np.bool_], least: int = 3) -> list[tuple[int, int]]:
+    """Stretches where low lines outweigh the others by `least`: the heaviest, then those before and after it."""
+    heights = np.concatenate([[0], np.cumsum(np.where(known, np.where(low, 1, -1), 0))])
+    gains = heights - np.minimum.accumulate(heights)
+    end = int(gains.argmax())
+    if gains[end] < least:
+        return []
+    start = int(np.flatnonzero(heights[:end] == heights[:end].min())[-1])
+    return [
+        *runs(low[:start], known[:start], least),
+        (start, end),
+        *((end + a, end + b) for a, b in runs(low[end:], known[end:], least)),
+    ]
+
+
+def test_the_batch_of_3ddet_follows_from_the_values(table: Table, published: Path) -> None:
+    """A line is low more than 3 AP below the median of its part of the list."""
+    values = np.full(2511, np.nan)
+    lines = (published / "search_list.txt").read_text().split()
+    for line, text in enumerate(lines):
+        row = table.row(ncp.Code.parse(text))
+        values[line] = np.nan if row is None else table.select("3ddet/moderate", row).values.item()
+    found = []
+    for start, end in [(0, 1200), (1200, 2000), (2000, 2500)]:
+        part = values[start:end]
+        found += [(start + a, start + b) for a, b in runs(part < np.nanmedian(part) - 3, ~np.isnan(part))]
+    assert tuple(found) == BATCH
 
 
 def test_the_cells(imported: Imported, published: Path) -> None:

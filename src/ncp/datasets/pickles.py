@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickletools
 import re
+import warnings
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def read_pickle(path: str | Path) -> Any:
     if len(data) > LARGEST:
         raise DataError(f"Expected a pickle of at most {LARGEST} bytes in {path}. Got a larger file.")
     try:
-        return _Machine().run(data)
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of escapes in damaged texts
+            return _Machine().run(data)
     except _RefusedError as reason:
         raise DataError(
             f"Expected plain data and numpy arrays in {path}. Got {reason}; nothing of it was run. "

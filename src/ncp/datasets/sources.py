@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ncp.errors import DataError
@@ -115,18 +116,20 @@ def fetch(
 
     pooch.get_logger().setLevel("ERROR")
     download = pooch.HTTPDownloader(timeout=30)
+    by_path = {source.path: source for source in sources}
+
+    def checked(url: str, output_file: str, pooch: Any) -> None:
+        download(url, output_file, pooch)
+        by_path[url.removeprefix(base)].check(Path(output_file), shown=url)
+
     for source in sources:
-
-        def checked(url: str, output_file: str, pooch: Any, source: Source = source) -> None:
-            download(url, output_file, pooch)
-            source.check(Path(output_file), shown=url)
-
-        keeper = pooch.create(folder, base, registry={source.path: None}, retry_if_failed=retries)
         file = folder / source.path
         try:
-            if file.exists() and source.hash(file.read_bytes()) != source.digest:
-                file.unlink()
-            keeper.fetch(source.path, downloader=checked)
+            if not file.is_file() or source.hash(file.read_bytes()) != source.digest:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with TemporaryDirectory(dir=file.parent, prefix=".") as temporary:
+                    keeper = pooch.create(temporary, base, registry={source.path: None}, retry_if_failed=retries)
+                    Path(keeper.fetch(source.path, downloader=checked)).replace(file)
         except (OSError, RequestException) as error:
             raise DataError(
                 f"Expected to download {base}{source.path} to {folder}. Got: {error}. Try again with a connection, "

@@ -1,0 +1,146 @@
+"""Downloads are whole and right, or change nothing."""
+
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from ncp.datasets import sources
+from ncp.datasets.sources import PICKLES, PUBLISHED, Source, fetch
+from ncp.errors import DataError
+
+ONE = b"one" * 1000
+TWO = b"two" * 5
+FILES = (
+    Source("folder/one.pkl", hashlib.sha256(ONE).hexdigest()),
+    Source("two.txt", hashlib.sha1(b"blob 15\0" + TWO).hexdigest()),  # noqa: S324
+)
+
+
+@dataclass
+class Server:
+    """Small files on a local port; `cut` ends a file early, so many times."""
+
+    address: str
+    content: dict[str, bytes] = field(default_factory=lambda: {"/folder/one.pkl": ONE, "/two.txt": TWO})
+    cut: int = 0
+    asked: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            served.asked.append(self.path)
+            content = served.content.get(self.path)
+            if content is None:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if served.cut:
+                served.cut -= 1
+                content = content[: len(content) // 2]
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        served = Server(f"http://127.0.0.1:{http.server_port}/")
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield served
+        http.shutdown()
+        thread.join()
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+WHOLE = {"folder/one.pkl": ONE, "two.txt": TWO}
+
+
+def test_fetch(server: Server, tmp_path: Path) -> None:
+    done: list[Source] = []
+    fetch(tmp_path / "new", base=server.address, sources=FILES, retries=0, done=done.append)
+    assert files(tmp_path / "new") == WHOLE
+    assert done == list(FILES)
+
+
+def test_what_is_there_is_left_alone(server: Server, tmp_path: Path) -> None:
+    for _ in range(2):
+        fetch(tmp_path, base=server.address, sources=FILES, retries=0)
+    assert server.asked == ["/folder/one.pkl", "/two.txt"]
+
+
+def test_what_is_there_and_wrong_is_replaced(server: Server, tmp_path: Path) -> None:
+    for name in WHOLE:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"wrong")
+    fetch(tmp_path, base=server.address, sources=FILES, retries=0)
+    assert files(tmp_path) == WHOLE
+
+
+def test_a_download_that_breaks_off_is_tried_again(server: Server, tmp_path: Path) -> None:
+    server.cut = 1
+    fetch(tmp_path, base=server.address, sources=FILES, retries=1)
+    assert files(tmp_path) == WHOLE
+    assert server.asked == ["/folder/one.pkl"] * 2 + ["/two.txt"]
+
+
+def test_a_download_that_breaks_off_changes_nothing(server: Server, tmp_path: Path) -> None:
+    server.cut = 1
+    with pytest.raises(DataError, match=r"Expected to download .*one.pkl to .* Got: .* ncp data import FOLDER"):
+        fetch(tmp_path, base=server.address, sources=FILES, retries=0)
+    assert files(tmp_path) == {}
+
+
+@pytest.mark.parametrize(("name", "hash_name"), [("/folder/one.pkl", "SHA-256"), ("/two.txt", "git blob")])
+def test_a_tampered_file_is_refused(server: Server, tmp_path: Path, name: str, hash_name: str) -> None:
+    server.content[name] = server.content[name][:-1] + b"!"
+    with pytest.raises(DataError, match=rf"Expected the published {name[1:]} as http.*{name}, {hash_name} \w+\. Got"):
+        fetch(tmp_path, base=server.address, sources=FILES, retries=0)
+    assert name[1:] not in files(tmp_path)
+
+
+def test_a_wrong_file_stays_until_there_is_a_right_one(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "two.txt").write_bytes(b"mine")
+    del server.content["/two.txt"]
+    with pytest.raises(DataError, match="404"):
+        fetch(tmp_path, base=server.address, sources=FILES[1:], retries=0)
+    assert files(tmp_path) == {"two.txt": b"mine"}
+
+
+def test_no_connection(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # a port on which nobody listens
+        with pytest.raises(DataError, match="Try again with a connection, or download the files on another machine"):
+            fetch(tmp_path, base=f"http://127.0.0.1:{taken.getsockname()[1]}/", sources=FILES, retries=0)
+    assert files(tmp_path) == {}
+
+
+def test_a_folder_that_cannot_be_written_to(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="Expected to download"):
+        fetch(tmp_path / "file", base=server.address, sources=FILES, retries=0)
+
+
+def test_the_published_files(published: Path) -> None:
+    assert len({source.path for source in PUBLISHED}) == 11
+    for source in (*PUBLISHED, sources.DETECTION_CSV):
+        if source != PICKLES["3ddet"]:
+            source.check(published / source.path)
+    assert PICKLES["3ddet"].algorithm == "git blob"
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"Expected the published two.txt as .* Got: No such file"):
+        FILES[1].check(tmp_path / "two.txt")

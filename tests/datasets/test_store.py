@@ -1,0 +1,121 @@
+"""Tables are kept with the hashes of what they were made of."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ncp.datasets
+from ncp.datasets import import_folder, load_table, stored
+from ncp.errors import DataError
+from ncp.table import Table
+
+
+@pytest.fixture(scope="module")
+def kept(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both tables."""
+    root = tmp_path_factory.mktemp("root")
+    import_folder(published, root)
+    return root
+
+
+@pytest.fixture
+def copied(kept: Path, tmp_path: Path) -> Path:
+    for file in kept.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+def test_import_says_what_it_wrote(published: Path, tmp_path: Path) -> None:
+    mr, cells = import_folder(published, tmp_path)
+    assert (mr.name, mr.rows, len(mr.columns), mr.absent, mr.notes, mr.problems) == (
+        "nas-bench-mr", 2507, 19, (), (), (),
+    )  # fmt: skip
+    assert (cells.name, cells.rows, len(cells.columns)) == ("nas-bench-201", 15625, 3)
+    assert sorted(mr.sources) == sorted(
+        file.relative_to(published).as_posix()
+        for file in [*published.glob("*/trainval.pkl"), *published.glob("*.csv"), published / "search_list.txt"]
+        if "201" not in str(file)
+    )
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(
+        f"{name}.{suffix}" for name in ("nas-bench-mr", "nas-bench-201") for suffix in ("parquet", "json")
+    )
+
+
+def test_a_folder_of_one_setting(published: Path, tmp_path: Path) -> None:
+    (tmp_path / "from" / "seg").mkdir(parents=True)
+    for file in ("search_list.txt", "seg/trainval.pkl"):
+        (tmp_path / "from" / file).symlink_to(published / file)
+    (mr,) = import_folder(tmp_path / "from", tmp_path / "to")
+    assert mr.columns == ("seg/mIoU", "seg/mAcc", "seg/aAcc")
+    assert mr.absent == ("seg-4x", "cls-50-1000", "cls-50-100", "cls-10-1000", "cls-10c", "video", "video-p", "3ddet")
+
+
+def test_load(kept: Path) -> None:
+    table = load_table("nas-bench-mr", root=kept)
+    same = load_table(kept / "nas-bench-mr.parquet")
+    np.testing.assert_array_equal(table.values, same.values)
+    assert len(load_table("nas-bench-201", kept)) == 15625
+
+
+def test_load_from_the_cache(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NCP_CACHE", str(copied))
+    assert len(load_table("nas-bench-mr")) == 2507
+
+
+def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NCP_CACHE", raising=False)
+    assert ncp.datasets.sources.cache_dir().name == "ncp-nas"
+
+
+@pytest.mark.parametrize("name", ["nas-bench-mr", "nas-bench-201"])
+def test_a_table_that_is_not_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=rf"Expected the table {name} as .*ncp data import FOLDER.*ncp data fetch"):
+        load_table(name, tmp_path)
+    assert not stored(name, tmp_path).present
+
+
+def test_an_unknown_name() -> None:
+    with pytest.raises(DataError, match=r"Expected nas-bench-mr or nas-bench-201, or the path .* Got 'nas-bench-rm'"):
+        load_table("nas-bench-rm")
+
+
+def test_a_good_table_has_no_problems(kept: Path) -> None:
+    assert [stored(name, kept).problems for name in ncp.datasets.NAMES] == [(), ()]
+
+
+def test_a_table_that_was_replaced(copied: Path) -> None:
+    table = load_table("nas-bench-mr", copied)
+    values = table.values.copy()
+    values[0, 0] += 1
+    path = copied / "nas-bench-mr.parquet"
+    Table(table.space, table.codes, values, table.columns, table.origin, table.flags).to_parquet(path)
+    (problem,) = stored("nas-bench-mr", copied).problems
+    assert problem.startswith("Expected SHA-256 ")
+    assert problem.endswith("Import or fetch it again.")
+
+
+def test_a_table_that_is_damaged(copied: Path) -> None:
+    (copied / "nas-bench-mr.parquet").write_bytes(b"PAR1")
+    (problem,) = stored("nas-bench-mr", copied).problems
+    assert problem.startswith("Expected a table written by Table.to_parquet")
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"sha256": 1, "sources": {}, "absent": [], "notes": []}'])
+def test_hashes_that_are_damaged(copied: Path, content: str | None) -> None:
+    file = copied / "nas-bench-mr.json"
+    file.unlink()
+    if content is not None:
+        file.write_text(content)
+    (problem,) = stored("nas-bench-mr", copied).problems
+    assert problem.startswith("Expected the hashes of a table in ")
+
+
+def test_a_table_that_was_made_of_something_else(copied: Path) -> None:
+    file = copied / "nas-bench-mr.json"
+    about = json.loads(file.read_text())
+    about["sources"]["seg/trainval.pkl"] = "0" * 64
+    file.write_text(json.dumps(about))
+    (problem,) = stored("nas-bench-mr", copied).problems
+    assert "to be made of published files. Got 'seg/trainval.pkl'" in problem
