@@ -13,7 +13,7 @@ settings.load_profile("ncp")
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of published tables and reference runs, beside the repository or where NCP_SHARED says."""
-    root = Path(os.environ.get("NCP_SHARED", Path(__file__).parents[2] / "shared"))
+    root = Path(os.environ.get("NCP_SHARED") or Path(__file__).parents[2] / "shared")
     if not (root / "data" / "nas-bench-mr").is_dir():
         pytest.skip(f"needs data/nas-bench-mr in {root}; NCP_SHARED names another folder")
     return root
