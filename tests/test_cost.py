@@ -180,7 +180,23 @@ def test_has_cost() -> None:
 
 @pytest.mark.parametrize(
     "size",
-    [0, -32, 31, 100, 128.0, True, None, "128", (128,), (128, 100), [128, 128, 3], (128, [128]), LARGEST_IMAGE + 32],
+    [
+        0,
+        -32,
+        16,
+        31,
+        48,
+        100,
+        128.0,
+        True,
+        None,
+        "128",
+        (128,),
+        (128, 144),
+        [128, 128, 3],
+        (128, [128]),
+        LARGEST_IMAGE + 32,
+    ],
 )
 def test_an_image_size_that_is_none_is_named(size: Any) -> None:
     message = f"Expected an image size that is a multiple of 32 from 32 to 65536, or a pair of them. Got {size!r}."
