@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ncp import MULTIRES, Code, CodeError, ConfigError, Ordinal, Space, macs, params
-from ncp.cost import LARGEST_IMAGE, MOST_CLASSES, has_cost
+from ncp.cost import LARGEST_IMAGE, MOST_CLASSES, has_cost, macs_by_part
 from ncp.datasets.pickles import read_pickle
 from tests.strategies import codes, generators
 
@@ -119,6 +119,21 @@ def test_classes_and_pixels_enter_as_they_should() -> None:
     assert (macs(rows, (64, 256)) == macs(rows, (256, 64))).all()
     assert (macs(rows, (64, 256)) == macs(rows, 128)).all()
     assert (macs(rows, np.int32(128)) == macs(rows, [128, 128])).all()
+
+
+@given(generators, sides, sides)
+def test_the_parts_sum_to_the_whole(rng: np.random.Generator, height: int, width: int) -> None:
+    rows = MULTIRES.sample(4, rng)
+    classifier = (rows[:, -1] + 1) * 50
+    for given_codes in (rows, torch.tensor(rows), torch.tensor(rows, dtype=torch.float64)):
+        parts = macs_by_part(given_codes, (height, width))
+        assert len(parts) == 16
+        assert all(part.shape == (4,) and (part > 0).all() for part in parts)
+        assert (sum(parts).tolist() + classifier).tolist() == macs(rows, (height, width)).tolist()
+    one = rows[0].copy()
+    one[4] = 8 if one[4] > 8 else 16  # c1 enters the first stage's branch and fusion, and the second's fusion
+    changed = [i for i, (a, b) in enumerate(zip(macs_by_part(rows[0]), macs_by_part(one), strict=True)) if a != b]
+    assert changed == [1, 2, 5]
 
 
 def test_the_largest_costs_are_exact() -> None:
