@@ -2,10 +2,7 @@
 
 import hashlib
 import socket
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ import pytest
 from ncp.datasets import sources
 from ncp.datasets.sources import PICKLES, PUBLISHED, Source, fetch
 from ncp.errors import DataError
+from tests.datasets.server import Server, serve
 
 ONE = b"one" * 1000
 TWO = b"two" * 5
@@ -22,43 +20,10 @@ FILES = (
 )
 
 
-@dataclass
-class Server:
-    """Small files on a local port; `cut` ends a file early, so many times."""
-
-    address: str
-    content: dict[str, bytes] = field(default_factory=lambda: {"/folder/one.pkl": ONE, "/two.txt": TWO})
-    cut: int = 0
-    asked: list[str] = field(default_factory=list)
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            served.asked.append(self.path)
-            content = served.content.get(self.path)
-            if content is None:
-                self.send_error(404)
-                return
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if served.cut:
-                served.cut -= 1
-                content = content[: len(content) // 2]
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        served = Server(f"http://127.0.0.1:{http.server_port}/")
-        thread = threading.Thread(target=http.serve_forever)
-        thread.start()
+    with serve({"/folder/one.pkl": ONE, "/two.txt": TWO}) as served:
         yield served
-        http.shutdown()
-        thread.join()
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 import ncp.datasets
-from ncp.datasets import import_folder, load_table, stored
+from ncp.datasets import fetch_tables, import_folder, load_table, stored
+from ncp.datasets.sources import PUBLISHED, Source
 from ncp.errors import DataError
 from ncp.table import Table
+from tests.datasets.server import serve
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +121,15 @@ def test_a_table_that_was_made_of_something_else(copied: Path) -> None:
     file.write_text(json.dumps(about))
     (problem,) = stored("nas-bench-mr", copied).problems
     assert "to be made of published files. Got 'seg/trainval.pkl'" in problem
+
+
+def test_fetch_downloads_and_imports(published: Path, tmp_path: Path) -> None:
+    some = tuple(source for source in PUBLISHED if source.path in ("search_list.txt", "seg/trainval.pkl"))
+    done: list[Source] = []
+    with serve({f"/{source.path}": (published / source.path).read_bytes() for source in some}) as server:
+        for _ in range(2):
+            (mr,) = fetch_tables(tmp_path, base=server.address, sources=some, done=done.append)
+    assert mr.columns == ("seg/mIoU", "seg/mAcc", "seg/aAcc")
+    assert load_table("nas-bench-mr", tmp_path).columns == mr.columns
+    assert server.asked == ["/search_list.txt", "/seg/trainval.pkl"]
+    assert done == list(some) * 2

@@ -35,17 +35,28 @@ def import_(
 
 
 @app.command()
-def fetch(root: Root = None, as_json: AsJson = False) -> None:
+def fetch(
+    base: Annotated[
+        str | None,
+        typer.Option("--from", metavar="ADDRESS", help="Where the data folder is, if not at GitHub's; hashes decide."),
+    ] = None,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
     """Download the published files, check them, and turn them into tables."""
     from rich.console import Console
     from rich.progress import Progress
 
     from ncp.datasets import fetch_tables
-    from ncp.datasets.sources import PUBLISHED
+    from ncp.datasets.sources import PUBLISHED, UPSTREAM
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Downloading", total=len(PUBLISHED))
-        tables = fetch_tables(root, done=lambda source: progress.update(task, advance=1, description=source.path))
+        tables = fetch_tables(
+            root,
+            base=base or UPSTREAM,
+            done=lambda source: progress.update(task, advance=1, description=source.path),
+        )
     _show(tables, as_json)
 
 
@@ -83,11 +94,12 @@ def _show(tables: tuple[Stored, ...], as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table("table", "rows", "columns", "not there", "SHA-256", "state")
+    shown = Table("table", "rows", "columns", "tasks", "not there", "SHA-256", "state")
     for table in tables:
-        columns = ", ".join(table.columns)
+        tasks = ", ".join(dict.fromkeys(column.split("/")[0] for column in table.columns))
         state = "absent" if not table.present else "damaged" if table.problems else "good"
-        shown.add_row(table.name, f"{table.rows}", columns, ", ".join(table.absent), table.sha256[:12], state)
+        counts = (f"{table.rows}", f"{len(table.columns)}")
+        shown.add_row(table.name, *counts, tasks, ", ".join(table.absent), table.sha256[:12], state)
     console = Console()
     console.print(shown)
     for table in tables:

@@ -115,7 +115,8 @@ def fetch(
     from requests.exceptions import RequestException
 
     pooch.get_logger().setLevel("ERROR")
-    download = pooch.HTTPDownloader(timeout=30)
+    base = base.rstrip("/") + "/"
+    download = pooch.HTTPDownloader(timeout=30, stream=False)  # a stream would stay open after an error
     by_path = {source.path: source for source in sources}
 
     def checked(url: str, output_file: str, pooch: Any) -> None:

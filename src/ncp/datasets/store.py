@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ncp.datasets.sources import DETECTION_CSV, PUBLISHED, Source, cache_dir, fetch
+from ncp.datasets.sources import DETECTION_CSV, PUBLISHED, UPSTREAM, Source, cache_dir, fetch
 from ncp.errors import DataError, quoted
 from ncp.files import whole_file
 from ncp.table import Table
@@ -86,18 +86,26 @@ def import_folder(folder: str | Path, root: str | Path | None = None) -> tuple[S
     return tuple(stored(name, root) for name in read.tables)
 
 
-def fetch_tables(root: str | Path | None = None, done: Callable[[Source], None] = lambda _: None) -> tuple[Stored, ...]:
+def fetch_tables(
+    root: str | Path | None = None,
+    *,
+    base: str = UPSTREAM,
+    sources: tuple[Source, ...] = PUBLISHED,
+    done: Callable[[Source], None] = lambda _: None,
+) -> tuple[Stored, ...]:
     """Download the published files that are not there yet, and turn them into tables.
 
     Args:
-        root: where the files and the tables go, if not into the cache.
+        root: where the files (in its folder `upstream`) and the tables go, if not into the cache.
+        base: the address of the published data folder, or of a copy.
+        sources: which files.
         done: called after each file.
 
     Raises:
         DataError: no connection, a file that is not the published one, or a root that cannot be written to.
     """
     folder = Path(root or cache_dir()) / "upstream"
-    fetch(folder, done=done)
+    fetch(folder, base=base, sources=sources, done=done)
     return import_folder(folder, root)
 
 
