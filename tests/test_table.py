@@ -99,6 +99,8 @@ def test_a_table_without_rows_or_columns() -> None:
         ({"columns": ["a", "b", 3]}, "Expected columns named by texts"),
         ({"codes": [*CODES[:3], CODES[1]]}, r"Expected each code once. Got \[16, 1\] in rows 1 and 3"),
         ({"values": [[0, 0, math.inf], *VALUES[1:]]}, "Got inf in row 0, video/top1"),
+        ({"values": [[1.0], *VALUES[1:]]}, "Expected a number, or NaN, in every row and column of the values. Got: "),
+        ({"values": [["x", 1, 1], *VALUES[1:]]}, "Expected a number, or NaN, in every row"),
         ({"codes": [*CODES[:3], [33, 0]]}, "Expected one of 8, 16, 32, 40 for c. Got 33 in row 3"),
     ],
 )

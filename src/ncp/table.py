@@ -73,7 +73,12 @@ class Table:
         texts = [
             np.full(len(rows), "") if given is None else np.array(given, dtype=np.str_) for given in (origin, flags)
         ]
-        numbers = np.array(values, dtype=np.float64)
+        try:
+            numbers = np.array(values, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"Expected a number, or NaN, in every row and column of the values. Got: {error}."
+            ) from None
         fields = {"codes": rows, "values": numbers, "origin": texts[0], "flags": texts[1]}
         names = tuple(columns)
         _validate(fields, names)
@@ -160,14 +165,8 @@ class Table:
         names = self.columns if columns is None else self._named([columns] if isinstance(columns, str) else columns)
         places = np.array([self.columns.index(name) for name in names], dtype=np.int64)
         chosen = self._chosen(slice(None) if rows is None else rows)
-        return Table(
-            self.space,
-            self.codes[chosen],
-            self.values[np.ix_(chosen, places)],
-            names,
-            self.origin[chosen],
-            self.flags[chosen],
-        )
+        values = self.values[np.ix_(chosen, places)]
+        return Table(self.space, self.codes[chosen], values, names, self.origin[chosen], self.flags[chosen])
 
     def split(self, seed: int, test_size: float = 0.2) -> tuple[Rows, Rows]:
         """Rows to train and to test on, `(n_train,)` and `(n_test,)`: the split of the published predictor.

@@ -1,6 +1,10 @@
 """Published files become tables that say exactly what the files say."""
 
+import hashlib
+import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ import ncp
 from ncp.cells import CELL201
 from ncp.datasets.convert import BATCH, Imported, convert
 from ncp.datasets.pickles import read_pickle
+from ncp.datasets.sources import PICKLES, Source
 from ncp.errors import DataError
 from ncp.table import Table
 
@@ -160,3 +165,100 @@ def test_an_empty_folder(tmp_path: Path, make: bool) -> None:
         folder.mkdir()
     with pytest.raises(DataError, match=r"Expected a folder with files such as seg/trainval.pkl. Got none .*ncp data"):
         convert(folder)
+
+
+KITTI = ("easy", "moderate", "hard")
+
+
+def detection(published: Path) -> list[dict[str, Any]]:
+    """What the published pickle of 3ddet is thought to hold."""
+    items = read_pickle(published / "seg" / "trainval.pkl")
+    kept = ("flops", "params", "input_channel", "inverted_residual_setting", "last_channel", "embedding")
+    return [
+        {**{metric: float(row + place) for place, metric in enumerate(KITTI)}, **{key: item[key] for key in kept}}
+        for row, item in enumerate(items)
+    ]
+
+
+Converted = Callable[[object], Imported]
+
+
+@pytest.fixture
+def converted(tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch) -> Converted:
+    """Convert seg and a pickle of 3ddet that stands for the published one."""
+
+    def convert_items(items: object) -> Imported:
+        folder = linked(tmp_path, published, "search_list.txt", "seg/trainval.pkl", "3ddet_moderate.csv")
+        file = folder / "3ddet" / "trainval.pkl"
+        file.parent.mkdir()
+        file.write_bytes(pickle.dumps(items))
+        blob = b"blob %d\0" % file.stat().st_size + file.read_bytes()
+        source = Source("3ddet/trainval.pkl", hashlib.sha1(blob).hexdigest())  # noqa: S324
+        monkeypatch.setitem(PICKLES, "3ddet", source)
+        return convert(folder)
+
+    return convert_items
+
+
+def test_the_pickle_of_3ddet_goes_before_its_csv(converted: Converted, published: Path) -> None:
+    read = converted(detection(published))
+    table = read.tables["nas-bench-mr"]
+    assert read.notes == ()
+    assert table.columns[3:] == ("3ddet/easy", "3ddet/moderate", "3ddet/hard")
+    assert table.select("3ddet").values[5].tolist() == [5, 6, 7]
+
+
+def test_a_3ddet_in_another_order_is_put_in_order_and_noted(converted: Converted, published: Path) -> None:
+    items = detection(published)
+    other = {**items[0], "embedding": [8] * 2 + [1, 1, 16, 1, 1, 1, 8, 8] + [1] * 4 + [8] * 3 + [1] * 5 + [8] * 5}
+    del items[7]
+    read = converted([other, *items[::-1]])
+    values = read.tables["nas-bench-mr"].select("3ddet/easy").values[:, 0]
+    assert values[[0, 6, 8, 2506]].tolist() == [0, 6, 8, 2506]
+    assert np.flatnonzero(np.isnan(values)).tolist() == [7]
+    assert "3ddet: 2506 of the 2507 networks, in another order, and 1 that are left out" in " ".join(read.notes)
+
+
+def test_a_3ddet_that_is_not_as_expected_is_noted(converted: Converted, published: Path) -> None:
+    items = detection(published)
+    for item in items:
+        del item["hard"], item["params"]
+        item["iou"] = 0.7
+    items[3]["flops"] += 1
+    read = converted(items)
+    assert read.tables["nas-bench-mr"].columns[3:] == ("3ddet/easy", "3ddet/moderate")
+    assert read.notes == (
+        "3ddet: no 'hard' in the file",
+        "3ddet: an unexpected 'iou' in the file",
+        "3ddet: flops of 1 networks are not what ncp.macs computes",
+        "3ddet: no 'params' in the file",
+    )
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ({}, "Expected a list of networks in .* Got a dict"),
+        ([], "Expected a list of networks in .* Got a list"),
+        ([3], "Expected a list of networks in"),
+        ([{"easy": 1.0}], "Expected networks that all have the same keys, with 'embedding'"),
+        ([{"embedding": [1]}, {"easy": 1}], "Expected networks that all have the same keys"),
+        ([{"embedding": [1] * 27}], "Expected easy, moderate, hard in"),
+        (
+            [{"embedding": [1] * 27, "easy": 1}],
+            "Expected the code of every network in .* Got: Expected a multiple of 8",
+        ),
+        ([{"embedding": "x", "easy": 1}], "Expected the code of every network in"),
+        ([{"embedding": [8] * 27, "easy": "x"}], "Expected the code of every network in"),
+    ],
+)
+def test_a_3ddet_that_cannot_be_read(converted: Converted, items: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        converted(items)
+
+
+def test_a_3ddet_of_texts(converted: Converted, published: Path) -> None:
+    items = detection(published)
+    items[4]["easy"] = "high"
+    with pytest.raises(DataError, match=r"Expected a number as 'easy' of every network in .* Got a str"):
+        converted(items)

@@ -14,7 +14,7 @@ from ncp.cells import CELL201
 from ncp.cost import macs, params
 from ncp.datasets.pickles import read_pickle
 from ncp.datasets.sources import DETECTION_CSV, PICKLES, SEARCH_LIST, Source
-from ncp.errors import DataError, quoted
+from ncp.errors import CodeError, DataError, quoted
 from ncp.multires import MULTIRES, Code
 from ncp.space import Codes
 from ncp.table import Table
@@ -112,7 +112,10 @@ def _from_items(file: Path, name: str, source: Source, notes: list[str]) -> _Set
         raise DataError(f"Expected {', '.join(METRICS[name])} in {file}. Got {quoted(sorted(items[0]))}.")
     for word, keys in (("no", set(METRICS[name]) - known), ("an unexpected", set(items[0]) - known)):
         notes += [f"{name}: {word} {key!r} in the file" for key in sorted(keys)]
-    codes = MULTIRES.codes([_integers(item["embedding"]) for item in items])
+    try:
+        codes = MULTIRES.codes([_integers(item["embedding"]) for item in items])
+    except CodeError as error:
+        raise DataError(f"Expected the code of every network in {file}. Got: {error}") from error
     for metric, unit, cost in (("flops", 1e9, macs), ("params", 1e6, params)):
         if metric not in items[0]:
             notes.append(f"{name}: no {metric!r} in the file")

@@ -34,7 +34,7 @@ class Source:
         """
         name = shown or str(file)
         try:
-            got = self.hash(file.read_bytes())
+            got = self.hash(file)
         except OSError as error:
             raise DataError(f"Expected the published {self.path} as {name}. Got: {error.strerror}.") from error
         if got != self.digest:
@@ -48,15 +48,12 @@ class Source:
         """What the digest is: SHA-256, or git's SHA-1 of a length and the content."""
         return "SHA-256" if len(self.digest) == 64 else "git blob"
 
-    def hash(self, content: bytes) -> str:
-        """The digest of a content, of the kind that is known for this file."""
-        if self.algorithm == "SHA-256":
-            return hashlib.sha256(content).hexdigest()
-        return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
-def _trainval(setting: str, digest: str) -> Source:
-    return Source(f"{setting}/trainval.pkl", digest)
+    def hash(self, file: Path) -> str:
+        """The digest of a file, of the kind that is known for this one."""
+        blob = b"blob %d\0" % file.stat().st_size
+        digest = hashlib.sha256() if self.algorithm == "SHA-256" else hashlib.sha1(blob, usedforsecurity=False)
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, lambda: digest).hexdigest()
 
 
 SEARCH_LIST = Source("search_list.txt", "9dd9201f9d223a17e17db7adc2af5220dcbcca7e11af1f0d1bd2a18b5fa9a957")
@@ -72,7 +69,7 @@ SETTINGS = {
     "3ddet": "f08f87a66e58bc74552632fd05b6363763ca4ae8",
     "nas-bench-201": "6048b2ce2ae8f466c9c2fafd0cb9065edbe94db36f7804790beab0e845fa40d0",
 }
-PICKLES = {setting: _trainval(setting, digest) for setting, digest in SETTINGS.items()}
+PICKLES = {setting: Source(f"{setting}/trainval.pkl", digest) for setting, digest in SETTINGS.items()}
 DETECTION_CSV = Source("3ddet_moderate.csv", "92883ce357458e6920c0808935a004d959129cd814d278e8bfb27f8a05cb3220")
 """3ddet as a table of its own: in use beside the published pickle, and not published at the same place."""
 
@@ -126,7 +123,7 @@ def fetch(
     for source in sources:
         file = folder / source.path
         try:
-            if not file.is_file() or source.hash(file.read_bytes()) != source.digest:
+            if not file.is_file() or source.hash(file) != source.digest:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with TemporaryDirectory(dir=file.parent, prefix=".") as temporary:
                     keeper = pooch.create(temporary, base, registry={source.path: None}, retry_if_failed=retries)

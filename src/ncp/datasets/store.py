@@ -35,7 +35,7 @@ class Stored:
     @property
     def present(self) -> bool:
         """Whether the file is there."""
-        return bool(self.sha256)
+        return bool(self.sha256 or self.problems)
 
 
 def load_table(name: str | Path, root: str | Path | None = None) -> Table:
@@ -114,9 +114,11 @@ def stored(name: str, root: str | Path | None = None) -> Stored:
     path = _path(name, root)
     if not path.is_file():
         return Stored(name, path)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    sha256 = ""
     try:
-        table, about = Table.from_parquet(path), _about(path.with_suffix(".json"))
+        table = Table.from_parquet(path)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        about = _about(path.with_suffix(".json"))
     except DataError as error:
         return Stored(name, path, sha256=sha256, problems=(str(error),))
     problems = []
