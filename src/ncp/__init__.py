@@ -4,7 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ncp.cells import CELL201
     from ncp.cost import macs, params
+    from ncp.datasets import load_table
     from ncp.errors import (
         CodeError,
         ConfigError,
@@ -15,10 +17,14 @@ if TYPE_CHECKING:
         NotTabulatedError,
     )
     from ncp.multires import MULTIRES, Code, Stage
+    from ncp.predictors import Prediction, Predictor, fit_predictor, load_judge, load_predictor
     from ncp.space import Categorical, Ordinal, Space
+    from ncp.table import Table
 
 _WHERE = {
+    "ncp.cells": ("CELL201",),
     "ncp.cost": ("macs", "params"),
+    "ncp.datasets": ("load_table",),
     "ncp.errors": (
         "CodeError",
         "ConfigError",
@@ -29,11 +35,14 @@ _WHERE = {
         "NotTabulatedError",
     ),
     "ncp.multires": ("MULTIRES", "Code", "Stage"),
+    "ncp.predictors": ("Prediction", "Predictor", "fit_predictor", "load_judge", "load_predictor"),
     "ncp.space": ("Categorical", "Ordinal", "Space"),
+    "ncp.table": ("Table",),
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [
+    "CELL201",
     "MULTIRES",
     "Categorical",
     "Code",
@@ -45,8 +54,15 @@ __all__ = [
     "NcpError",
     "NotTabulatedError",
     "Ordinal",
+    "Prediction",
+    "Predictor",
     "Space",
     "Stage",
+    "Table",
+    "fit_predictor",
+    "load_judge",
+    "load_predictor",
+    "load_table",
     "macs",
     "params",
 ]

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ncp.cli import cost
+from ncp.cli import cost, data
 from ncp.errors import NcpError
 
 app = typer.Typer(
@@ -15,6 +15,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("cost")(cost.cost)
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:

@@ -1,0 +1,7 @@
+"""Predictors: values of codes, learned from a table."""
+
+from ncp.predictors.base import Prediction, Predictor
+from ncp.predictors.kinds import KINDS, fit_predictor
+from ncp.predictors.store import load_judge, load_predictor, save
+
+__all__ = ["KINDS", "Prediction", "Predictor", "fit_predictor", "load_judge", "load_predictor", "save"]

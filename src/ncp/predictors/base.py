@@ -1,0 +1,156 @@
+"""What every predictor is: codes in, values in raw units out, differentiable, with standard deviations."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ncp.errors import DataError
+from ncp.predictors.scale import Scale
+from ncp.space import Codes, Reals, Space, parts
+
+Progress = Callable[[float], None]
+"""Called during a fit with the share that is done, from 0 to 1."""
+
+
+def quiet(_: float) -> None:
+    """Report progress to nobody."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted values: `mean` `(n, m)` in raw units, and the standard deviation of a table's value about it."""
+
+    mean: Reals
+    std: Reals | None
+
+
+class Predictor(nn.Module):
+    """Values of `columns` for the codes of `space`.
+
+    A predictor computes *scores*, in which every column has about mean 0 and deviation 1; its `scale` turns them into
+    raw units. `spread` is what the predictor does not know of its own curve, `noise` what no curve could know.
+
+    Args:
+        space: what the codes belong to.
+        columns: m names, `task/metric`.
+        scale: from scores to raw units.
+
+    Buffers: `noise` `(m,)`, a variance in scores; `seen`, digests of the training codes; `centre` and `deviation`
+    `(width,)` of the training codes.
+    """
+
+    kind: ClassVar[str]
+    noise: Tensor
+    seen: Tensor
+    centre: Tensor
+    deviation: Tensor
+
+    def __init__(self, space: Space, columns: Sequence[str], scale: Scale) -> None:
+        super().__init__()
+        self.space, self.columns, self.scale = space, tuple(columns), scale
+        self.register_buffer("noise", torch.ones(len(self.columns)))
+        self.register_buffer("seen", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("centre", torch.zeros(space.width))
+        self.register_buffer("deviation", torch.ones(space.width))
+
+    @property
+    @abstractmethod
+    def shape(self) -> dict[str, Any]:
+        """What `build` needs besides space and columns to make an empty predictor of this form."""
+
+    @classmethod
+    @abstractmethod
+    def build(cls, space: Space, columns: Sequence[str], **shape: Any) -> Predictor:
+        """An empty predictor, whose weights come from a file."""
+
+    @abstractmethod
+    def scores(self, x: Tensor) -> Tensor:
+        """Scores `(n, m)` of points of the relaxed space, `(n, width)`."""
+
+    @abstractmethod
+    def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores and their standard deviations, each `(n, m)`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Values `(n, m)` in raw units of points of the relaxed space `(n, width)`; gradients flow."""
+        values: Tensor = self.scale(self.scores(x))
+        return values
+
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Values and the standard deviation of the curve itself, without noise: `(n, m)` each, in raw units."""
+        scores, spread = self.scores_and_spread(x)
+        return self.scale(scores), self.scale.deviation(scores, spread)
+
+    @torch.no_grad()
+    def predict(self, codes: Any) -> Prediction:
+        """Values of one code or many, with the standard deviation of a table's value about them.
+
+        Raises:
+            CodeError: a code outside the space.
+        """
+        rows = self.space.codes(codes)
+        mean, std = np.empty((2, len(rows), len(self.columns)))
+        for part in parts(len(rows), 4096):
+            scores, spread = self.scores_and_spread(self.relaxed(rows[part]))
+            mean[part] = self.scale(scores).numpy()
+            std[part] = self.scale.deviation(scores, (spread**2 + self.noise).sqrt()).numpy()
+        return Prediction(mean, std)
+
+    def relaxed(self, codes: Any) -> Tensor:
+        """Codes as points of the relaxed space, `(n, width)`, in the predictor's precision."""
+        return torch.as_tensor(self.space.relax(codes), dtype=self.noise.dtype)
+
+    def save(self, path: str | Path) -> None:
+        """Write this predictor to a file, which `ncp.load_predictor` reads; see `ncp.predictors.save`."""
+        from ncp.predictors.store import save
+
+        save(self, path)
+
+    def remember(self, codes: Codes) -> Tensor:
+        """Keep the mean and deviation of the training codes, and which they were; return them relaxed."""
+        x = self.relaxed(codes)
+        std = x.std(dim=0, correction=0)
+        self.centre.copy_(x.mean(dim=0))
+        self.deviation.copy_(torch.where(std > 0, std, 1.0))
+        self.seen = torch.as_tensor(np.unique(digests(self.space, codes)))
+        return x
+
+    def has_seen(self, codes: Any) -> NDArray[np.bool_]:
+        """Which codes were among the rows that this predictor was fitted on, `(n,)`."""
+        return np.isin(digests(self.space, codes), self.seen.numpy())
+
+
+def digests(space: Space, codes: Any) -> NDArray[np.int64]:
+    """A 64-bit number per code: enough to tell which rows a predictor has seen, without holding them."""
+    rows = space.codes(codes)
+    total = np.zeros(len(rows), dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        for column in rows.T.astype(np.uint64):
+            total = (total ^ column) * np.uint64(0x9E3779B97F4A7C15)
+            total ^= total >> np.uint64(29)
+    return total.astype(np.int64)
+
+
+def training_rows(space: Space, codes: Any, values: Any, columns: Sequence[str]) -> tuple[NDArray[np.int64], Reals]:
+    """Check what a predictor is fitted on: codes `(n, d)` and finite values `(n, m)`."""
+    rows, numbers = space.codes(codes), np.asarray(values, dtype=np.float64)
+    if numbers.shape != (len(rows), len(columns)):
+        raise DataError(
+            f"Expected values of shape ({len(rows)}, {len(columns)}): a row per code, a column per name. "
+            f"Got {numbers.shape}."
+        )
+    if np.isnan(numbers).any():
+        row, column = np.argwhere(np.isnan(numbers))[0].tolist()
+        raise DataError(f"Expected a value in every row and column to fit. Got none in row {row} of {columns[column]}.")
+    if len(rows) < 10:
+        raise DataError(f"Expected at least 10 rows to fit a predictor on. Got {len(rows)}.")
+    return rows, numbers

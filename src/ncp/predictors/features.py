@@ -1,0 +1,73 @@
+"""What a predictor sees of a code: logarithms, and for networks whose cost is known the costs of their parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ncp.cost import has_cost, macs, macs_by_part, params
+from ncp.multires import STAGES
+from ncp.space import Categorical, Space
+
+_CELLS = [(stage, branch) for stage in range(STAGES) for branch in range(stage + 1)]
+GROUPS = [
+    *([i for i, (stage, _) in enumerate(_CELLS) if stage == s] for s in range(STAGES)),
+    *([i for i, (_, branch) in enumerate(_CELLS) if branch == b] for b in range(STAGES)),
+    list(range(len(_CELLS))),
+]
+"""The ten parallel parts (stage, branch) of a network, by stage, by branch and all together."""
+
+
+class Features(nn.Module):
+    """Points of the relaxed space `(n, width)` as standardised features `(n, f)`; gradients flow.
+
+    Positive ordinal dimensions enter as logarithms, others as they are, categorical ones as points on their simplex.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        positive = np.zeros(space.width, dtype=bool)
+        for dim, where in zip(space.dimensions, space.slices, strict=True):
+            positive[where] = not isinstance(dim, Categorical) and dim.values[0] > 0
+        self._logarithmic = torch.as_tensor(positive)
+        self._of_networks = has_cost(space)
+        width = self._raw(torch.as_tensor(space.bounds, dtype=torch.float32)).shape[1]
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("std", torch.ones(width))
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def fit(self, x: Tensor) -> Features:
+        """Standardise by the mean and deviation of `x` `(n, width)`."""
+        raw = self._raw(x.double())
+        std = raw.std(dim=0, correction=0)
+        self.mean.copy_(raw.mean(dim=0))
+        self.std.copy_(torch.where(std > 1e-6, std, 1.0))
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The features of `x`."""
+        return (self._raw(x) - self.mean) / self.std
+
+    def _raw(self, x: Tensor) -> Tensor:
+        ordinal = torch.where(self._logarithmic, torch.where(self._logarithmic, x, 1.0).log(), x)
+        return torch.cat([ordinal, _of_network(x)], dim=1) if self._of_networks else ordinal
+
+
+def _of_network(x: Tensor) -> Tensor:
+    """Logarithms of a network's costs, and of depth and width in every stage, in every branch and in all, `(n, 98)`."""
+    stages = [x[:, start : start + 1 + 2 * branches] for branches, start in enumerate((2, 5, 10, 17), start=1)]
+    depth = torch.cat([stage[:, :1] * stage[:, 1 : 1 + k] for k, stage in enumerate(stages, start=1)], dim=1)
+    width = torch.cat([stage[:, 1 + k :] for k, stage in enumerate(stages, start=1)], dim=1)
+    measures = [*macs_by_part(x), macs(x), params(x), *depth.unbind(1)]
+    for group in GROUPS:
+        d, c = depth[:, group], width[:, group]
+        sums = [d, c, d * c, d * c * c, 1 / c]
+        measures += [measure.sum(1) for measure in sums]
+        measures += [d.amax(1), d.amin(1), c.amax(1), c.amin(1)]
+    return torch.stack(measures, dim=1).log()

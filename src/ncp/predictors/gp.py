@@ -1,0 +1,207 @@
+"""A Gaussian process over all columns at once, held by inducing codes instead of training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ncp.predictors.base import Predictor, Progress, quiet
+from ncp.predictors.features import Features
+from ncp.predictors.scale import Scale
+from ncp.space import Codes, Reals, Space
+
+INDUCING, SUBSET, STEPS, LEARNING_RATE = 700, 400, 60, 0.04
+JITTER = 1e-4
+ITERATIONS = 50
+
+
+class Kernel(nn.Module):
+    """Rational quadratic of order 2 with a length scale per feature, plus a linear part.
+
+    `k(a, b) = (1 + |(a - b) / l|^2 / 4)^-2 + s a.b / f` for features `a`, `b` of length f.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.log_length = nn.Parameter(torch.full((features,), 0.5 * np.log(features)))
+        self.log_linear = nn.Parameter(torch.tensor(-2.0))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Covariances `(n, k)` of features `(n, f)` and `(k, f)`."""
+        inverse = torch.exp(-self.log_length)
+        p, q = a * inverse, b * inverse
+        square = (p.square().sum(1)[:, None] + q.square().sum(1) - 2 * p @ q.T).clamp_min(0)
+        return (1 + square / 4) ** -2 + torch.exp(self.log_linear) * (a @ b.T) / a.shape[1]
+
+    def variance(self, a: Tensor) -> Tensor:
+        """Variances `(n,)`: `k(a, a)`."""
+        return 1 + torch.exp(self.log_linear) * a.square().mean(dim=1)
+
+
+class GaussianProcess(Predictor):
+    """Columns share the kernel and borrow from each other: signal and noise have a covariance across columns.
+
+    With `u` the inducing features, `basis(x) = B k(u, x)` are orthogonal coordinates, in which the posterior of every
+    column is a mean `weights` and a variance `uncertainty` per coordinate; what the inducing codes do not span has the
+    prior's variance.
+    """
+
+    kind = "gp"
+    inducing: Tensor
+    basis: Tensor
+    weights: Tensor
+    offset: Tensor
+    uncertainty: Tensor
+    prior: Tensor
+
+    def __init__(self, space: Space, columns: Sequence[str], scale: Scale, *, inducing: int) -> None:
+        super().__init__(space, columns, scale)
+        self.features = Features(space)
+        self.kernel = Kernel(len(self.features))
+        m = len(self.columns)
+        self.register_buffer("inducing", torch.zeros(inducing, space.width))
+        self.register_buffer("basis", torch.zeros(inducing, inducing))
+        self.register_buffer("weights", torch.zeros(inducing, m))
+        self.register_buffer("offset", torch.zeros(m))
+        self.register_buffer("uncertainty", torch.zeros(inducing, m))
+        self.register_buffer("prior", torch.zeros(m))
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """Number of inducing codes, besides the scale's."""
+        return {"inducing": len(self.inducing), "knots": self.scale.knots.shape[1]}
+
+    @classmethod
+    def build(cls, space: Space, columns: Sequence[str], **shape: Any) -> GaussianProcess:
+        """An empty process, whose weights come from a file."""
+        return cls(space, columns, Scale.empty(len(columns), shape["knots"]), inducing=shape["inducing"])
+
+    @classmethod
+    def fit(
+        cls, space: Space, codes: Codes, values: Reals, columns: Sequence[str], seed: int, progress: Progress = quiet
+    ) -> GaussianProcess:
+        """Learn the kernel by marginal likelihood on subsets, then the posterior on all rows."""
+        scale = Scale.normal_scores(values)
+        self = cls(space, columns, scale, inducing=min(INDUCING, len(codes)))
+        rng = np.random.default_rng(seed)
+        self.features.fit(self.remember(codes))
+        self.inducing.copy_(self.relaxed(crossed(codes, len(self.inducing), rng)))
+        targets = scale.to_scores(values).double()
+        self.double()
+        x = self.features(self.relaxed(codes))
+        ratios = _learn(self.kernel, x, targets, rng, progress)
+        with torch.no_grad():
+            self._condition(x, targets, ratios)
+        return self.float().requires_grad_(False).eval()
+
+    def scores(self, x: Tensor) -> Tensor:
+        """The posterior mean `(n, m)`."""
+        return self._coordinates(self.features(x)) @ self.weights + self.offset
+
+    def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The posterior mean and standard deviation."""
+        features = self.features(x)
+        coordinates = self._coordinates(features)
+        unspanned = (self.kernel.variance(features) - coordinates.square().sum(1)).clamp_min(0)
+        variance = coordinates.square() @ self.uncertainty + unspanned[:, None] * self.prior
+        return coordinates @ self.weights + self.offset, variance.clamp_min(1e-12).sqrt()
+
+    def _coordinates(self, features: Tensor) -> Tensor:
+        coordinates: Tensor = self.kernel(features, self.features(self.inducing)) @ self.basis
+        return coordinates
+
+    def _condition(self, x: Tensor, targets: Tensor, ratios: Tensor) -> None:
+        """The posterior, given each column's first guess of the ratio of noise to signal."""
+        u = self.features(self.inducing)
+        factor = torch.linalg.cholesky(self.kernel(u, u) + JITTER * torch.eye(len(u), dtype=u.dtype))
+        spanned = torch.linalg.solve_triangular(factor, self.kernel(u, x), upper=False)
+        energy, rotation = torch.linalg.eigh(spanned @ spanned.T)
+        energy = energy.clamp_min(1e-9)
+        identity = torch.eye(len(u), dtype=u.dtype)
+        self.basis.copy_(torch.linalg.solve_triangular(factor, identity, upper=False).T @ rotation)
+        self.offset.copy_(targets.mean(dim=0))
+        centred = targets - self.offset
+        observed = (rotation.T @ (spanned @ centred)) / energy.sqrt()[:, None]
+        unspanned = centred.T @ centred - observed.T @ observed
+        latent = _covariances(energy, observed, unspanned, len(x) - len(u), ratios)
+        shrunk = latent.signal / (energy[:, None] * latent.signal + 1)  # posterior variance of each latent weight
+        back = latent.unmix
+        self.weights.copy_((energy.sqrt()[:, None] * (observed @ latent.mix.T) * shrunk) @ back.T)
+        self.uncertainty.copy_(shrunk @ back.square().T)
+        self.prior.copy_(latent.signal @ back.square().T)
+        self.noise.copy_(back.square().sum(dim=1))
+
+
+class Latent(NamedTuple):
+    """Independent processes with unit noise: `mix` makes them of the columns, `unmix` makes the columns of them."""
+
+    mix: Tensor
+    unmix: Tensor
+    signal: Tensor
+
+
+def crossed(codes: Codes, count: int, rng: np.random.Generator) -> Codes:
+    """Codes like those given but none of them: each takes every dimension from one of two rows at random."""
+    mothers, fathers = codes[rng.integers(len(codes), size=(2, count))]
+    children: Codes = np.where(rng.random(mothers.shape) < 0.5, mothers, fathers)
+    return children
+
+
+def _learn(kernel: Kernel, x: Tensor, targets: Tensor, rng: np.random.Generator, progress: Progress) -> Tensor:
+    """Raise the likelihood of the columns on random subsets; return each column's ratio of noise to signal."""
+    log_ratio = torch.full((targets.shape[1],), np.log(0.3), dtype=x.dtype, requires_grad=True)
+    optimizer = torch.optim.Adam([*kernel.parameters(), log_ratio], lr=LEARNING_RATE)
+    for step in range(STEPS):
+        rows = torch.as_tensor(rng.permutation(len(x))[:SUBSET])
+        y = targets[rows] - targets[rows].mean(dim=0)
+        covariance = kernel(x[rows], x[rows])
+        with torch.no_grad():
+            energy, rotation = torch.linalg.eigh(covariance)
+            energy = energy.clamp_min(1e-7)
+            projected = rotation.T @ y
+        total = energy[:, None] + log_ratio.exp()
+        amplitude = (projected.square() / total).mean(dim=0)
+        likelihood = (total.log().sum(0) + len(rows) * amplitude.log()).sum()
+        with torch.no_grad():  # the derivative by the covariance, without that of its eigenvectors
+            weights = rotation @ (projected / total / amplitude.sqrt())
+            slope = (rotation * (1 / total).sum(dim=1)) @ rotation.T - weights @ weights.T
+        optimizer.zero_grad()
+        ((likelihood + (slope * covariance).sum()) / (2 * len(log_ratio))).backward()
+        optimizer.step()
+        progress((step + 1) / STEPS)
+    return log_ratio.detach().exp()
+
+
+def _covariances(energy: Tensor, observed: Tensor, unspanned: Tensor, remaining: int, ratios: Tensor) -> Latent:
+    """Expectation maximisation of the columns' signal and noise covariances, `(m, m)` each.
+
+    Row i of `observed` is normal with covariance `energy_i * signal + noise`; `unspanned` is the sum of squares of the
+    `remaining` rows that are noise alone.
+    """
+    n = len(energy)
+    amplitude = (observed.square() / (energy[:, None] + ratios)).mean(dim=0)
+    signal, noise = torch.diag(amplitude), torch.diag(amplitude * ratios)
+    floor = 1e-6 * torch.eye(len(ratios), dtype=energy.dtype)
+    root = energy.sqrt()[:, None]
+    for _ in range(ITERATIONS):
+        latent = _diagonalised(signal, noise)
+        y = observed @ latent.mix.T
+        variance = latent.signal / (energy[:, None] * latent.signal + 1)
+        mean = root * variance * y
+        residual = y - root * mean
+        left = torch.diag((energy[:, None] * variance).sum(dim=0))
+        back = latent.unmix
+        signal = back @ (mean.T @ mean + torch.diag(variance.sum(dim=0))) @ back.T / n + floor
+        noise = (back @ (residual.T @ residual + left) @ back.T + unspanned) / (n + max(remaining, 0)) + floor
+    return _diagonalised(signal, noise)
+
+
+def _diagonalised(signal: Tensor, noise: Tensor) -> Latent:
+    factor = torch.linalg.cholesky(noise)
+    inverse = torch.linalg.inv(factor)
+    ratio, rotation = torch.linalg.eigh(inverse @ signal @ inverse.T)
+    return Latent(rotation.T @ inverse, factor @ rotation, ratio.clamp_min(1e-8))

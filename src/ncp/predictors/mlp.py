@@ -1,0 +1,149 @@
+"""The paper's predictor: a shared layer, and a head for every group of metrics (section 3.2 and appendix)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import kendalltau
+from torch import Tensor, nn
+from torch.nn.functional import silu, smooth_l1_loss
+
+from ncp.cost import has_cost, macs, params
+from ncp.predictors.base import Predictor, Progress, quiet
+from ncp.predictors.scale import Scale
+from ncp.space import Codes, Reals, Space
+
+SHARED, HEAD, DROPOUT = 256, 128, 0.5
+EPOCHS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 200, 128, 1e-2, 1e-7
+HELD_OUT = 0.2
+
+
+class Mlp(Predictor):
+    """Input batch norm, a shared layer of 256, then a layer of 128 per group; swish and dropout after both.
+
+    The first metric of each task is a group, its other metrics are another. Where cost is known, multiply-adds and
+    parameters are a last group of auxiliary outputs, which only the paper's propagation looks at.
+
+    Args:
+        space: what the codes belong to.
+        columns: m names, `task/metric`.
+        scale: a line per column, and per auxiliary output.
+        groups: sizes of the groups of outputs, auxiliary ones included.
+    """
+
+    kind = "mlp"
+
+    def __init__(self, space: Space, columns: Sequence[str], scale: Scale, *, groups: Sequence[int]) -> None:
+        super().__init__(space, columns, scale)
+        self.groups, outputs = tuple(groups), sum(groups)
+        self.auxiliary = outputs - len(self.columns)
+        self.shared = nn.Sequential(nn.BatchNorm1d(space.width), nn.Linear(space.width, SHARED), nn.BatchNorm1d(SHARED))
+        self.heads = nn.Sequential(nn.Linear(SHARED, HEAD * len(groups)), nn.BatchNorm1d(HEAD * len(groups)))
+        self.out = nn.Linear(HEAD, outputs)
+        self._head_of = torch.repeat_interleave(torch.arange(len(groups)), torch.tensor(groups))
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """Sizes of the groups of outputs."""
+        return {"groups": list(self.groups)}
+
+    @classmethod
+    def build(cls, space: Space, columns: Sequence[str], **shape: Any) -> Mlp:
+        """An empty predictor, whose weights come from a file."""
+        return cls(space, columns, Scale.empty(len(columns), 2), groups=shape["groups"])
+
+    @classmethod
+    def fit(
+        cls, space: Space, codes: Codes, values: Reals, columns: Sequence[str], seed: int, progress: Progress = quiet
+    ) -> Mlp:
+        """Train by the paper's recipe; a fifth of the rows decides which epoch is kept."""
+        groups = _groups(columns)
+        costs = np.stack([macs(codes), params(codes)], axis=1) if has_cost(space) else np.empty((len(codes), 0))
+        self = cls(space, columns, Scale.standard(values), groups=[*groups, *[2] * has_cost(space)])
+        x = self.standardised(self.remember(codes))
+        everything = np.concatenate([values, costs], axis=1)
+        targets = Scale.standard(everything).to_scores(everything, limit=np.inf)
+        order = np.random.default_rng(seed).permutation(len(x))
+        held_out, rows = (torch.as_tensor(part) for part in np.split(order, [max(2, int(HELD_OUT * len(x)))]))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for layer in (self.shared, self.heads, self.out):
+                layer.apply(lambda module: getattr(module, "reset_parameters", lambda: None)())
+            self._train(x, targets, rows, held_out, progress)
+        self.requires_grad_(False).eval()
+        residual = targets[held_out, : len(self.columns)] - self.scores(x[held_out] * self.deviation + self.centre)
+        self.noise.copy_(residual.square().mean(dim=0))
+        return self
+
+    def standardised(self, x: Tensor) -> Tensor:
+        """Points of the relaxed space in deviations from the mean of the training codes."""
+        return (x - self.centre) / self.deviation
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Standardised values `(n, m)`."""
+        return self.outputs(self.standardised(x))[:, : len(self.columns)]
+
+    def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised values; one network alone does not know its spread, so that is zero."""
+        scores = self.scores(x)
+        return scores, torch.zeros_like(scores)
+
+    def outputs(self, standardised: Tensor) -> Tensor:
+        """All standardised outputs `(n, m + auxiliary)` of standardised codes."""
+        hidden = silu(self.shared(standardised))
+        if self.training:
+            hidden = nn.functional.dropout(hidden, DROPOUT)
+        heads = silu(self.heads(hidden)).reshape(len(hidden), len(self.groups), HEAD)
+        if self.training:
+            dropped = nn.functional.dropout(heads, DROPOUT)
+            heads = torch.cat([dropped[:, :-1], heads[:, -1:]], dim=1) if self.auxiliary else dropped
+        outputs: Tensor = (heads[:, self._head_of] * self.out.weight).sum(dim=2) + self.out.bias
+        return outputs
+
+    def _train(self, x: Tensor, targets: Tensor, rows: Tensor, held_out: Tensor, progress: Progress) -> None:
+        optimizer = torch.optim.Adam(self.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        batch = min(BATCH, len(rows))
+        batches = len(rows) // batch
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            LEARNING_RATE,
+            total_steps=EPOCHS * batches,
+            pct_start=0.3,
+            div_factor=10,
+            base_momentum=0.85,
+            max_momentum=0.95,
+        )
+        best, kept = -np.inf, self.state_dict()
+        for epoch in range(EPOCHS):
+            self.train()
+            order = rows[torch.randperm(len(rows))]
+            for start in range(0, batches * batch, batch):
+                chosen = order[start : start + batch]
+                loss = smooth_l1_loss(self.outputs(x[chosen]), targets[chosen])
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+            self.eval()
+            quality = self._quality(x[held_out], targets[held_out]) if epoch >= EPOCHS // 2 else -np.inf
+            if quality > best:
+                best, kept = quality, {name: value.clone() for name, value in self.state_dict().items()}
+            progress((epoch + 1) / EPOCHS)
+        self.load_state_dict(kept)
+
+    @torch.no_grad()
+    def _quality(self, x: Tensor, targets: Tensor) -> float:
+        """Mean Kendall tau over the columns."""
+        scores = self.outputs(x).numpy()
+        taus = [kendalltau(scores[:, j], targets[:, j].numpy()).statistic for j in range(len(self.columns))]
+        return float(np.nanmean(taus)) if np.isfinite(taus).any() else -1.0
+
+
+def _groups(columns: Sequence[str]) -> list[int]:
+    """Sizes of the groups: the first metric of each task (neighbours in `columns`), then its others together."""
+    sizes = [len(list(group)) for _, group in groupby(columns, key=lambda column: column.partition("/")[0])]
+    return [part for size in sizes for part in (1, size - 1) if part]

@@ -1,0 +1,90 @@
+"""Between raw units and scores, in which every column is about standard normal: a line, or a bent one."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.stats import norm
+from torch import Tensor, nn
+
+from ncp.space import Reals
+
+LIMIT = 4.0
+"""Scores beyond are cut: a failed run is bad, but not without bound."""
+
+
+class Scale(nn.Module):
+    """A rising curve per column, straight between `k` knots at equally spaced scores and beyond the outer ones.
+
+    Args:
+        values: raw values at the knots, `(m, k)`, rising along each row.
+        reach: the scores of the outer knots are -reach and +reach.
+    """
+
+    knots: Tensor
+    reach: Tensor
+
+    def __init__(self, values: Tensor, reach: float) -> None:
+        super().__init__()
+        self.register_buffer("knots", values)
+        self.register_buffer("reach", torch.tensor(float(reach)))
+
+    @classmethod
+    def standard(cls, values: Reals) -> Scale:
+        """One line per column: mean and (population) standard deviation of `values` `(n, m)`."""
+        mean, std = values.mean(axis=0), _positive(values.std(axis=0))
+        return cls(torch.as_tensor(np.stack([mean - std, mean + std], axis=1), dtype=torch.float32), 1.0)
+
+    @classmethod
+    def normal_scores(cls, values: Reals, knots: int = 10, reach: float = 2.25) -> Scale:
+        """Bent so that the scores of `values` `(n, m)` are about normal: ranks decide, failed runs do little."""
+        levels = norm.cdf(np.linspace(-reach, reach, knots))
+        quantiles = np.quantile(values, levels, axis=0).T
+        least = _positive(values.std(axis=0))[:, None] * 1e-3 * np.arange(knots)
+        rising = np.maximum.accumulate(quantiles - least, axis=1) + least  # ties would leave no slope
+        return cls(torch.as_tensor(rising, dtype=torch.float32), reach)
+
+    @classmethod
+    def empty(cls, columns: int, knots: int) -> Scale:
+        """A scale whose knots come from a file."""
+        return cls(torch.zeros(columns, knots), 1.0)
+
+    @property
+    def step(self) -> Tensor:
+        """The distance of two knots in scores."""
+        return 2 * self.reach / (self.knots.shape[1] - 1)
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """Scores `(n, m)` as raw values."""
+        position, below = self._position(scores)
+        low, high = self._at(below), self._at(below + 1)
+        values: Tensor = low + (position - below) * (high - low)
+        return values
+
+    def deviation(self, scores: Tensor, std: Tensor) -> Tensor:
+        """Standard deviations about `scores` in raw units: half of what lies between one up and one down."""
+        return (self(scores + std) - self(scores - std)) / 2
+
+    def to_scores(self, values: Reals, limit: float = LIMIT) -> Tensor:
+        """Raw values `(n, m)` as scores, cut at -limit and +limit."""
+        knots = self.knots.double().numpy()
+        slopes = np.diff(knots, axis=1)
+        below = np.stack(
+            [np.searchsorted(row[1:-1], column, side="right") for row, column in zip(knots, values.T, strict=True)]
+        )
+        columns = np.arange(len(knots))[:, None]
+        position = below + (values.T - knots[columns, below]) / slopes[columns, below]
+        scores = position * self.step.item() - self.reach.item()
+        return torch.as_tensor(np.clip(scores.T, -limit, limit), dtype=torch.float32)
+
+    def _position(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        position = (scores + self.reach) / self.step
+        return position, position.detach().floor().clamp(0, self.knots.shape[1] - 2)
+
+    def _at(self, index: Tensor) -> Tensor:
+        columns = torch.arange(len(self.knots), device=index.device)
+        return self.knots[columns, index.long()]
+
+
+def _positive(std: Reals) -> Reals:
+    return np.where(std > 0, std, 1.0)

@@ -1,0 +1,81 @@
+"""Predictors on disk: weights as safetensors, with a description in json in the same file, so that both are whole."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ncp.errors import CodeError, DataError
+from ncp.files import whole_file
+from ncp.predictors.base import Predictor
+from ncp.predictors.kinds import KINDS
+from ncp.space import Space
+
+FORMAT = 1
+SHIPPED = ("nas-bench-mr",)
+"""Names of the predictors that come with the package, each with its judge."""
+
+
+def save(predictor: Predictor, path: str | Path) -> None:
+    """Write a predictor; what `load_predictor` reads gives the same values to the last bit.
+
+    Raises:
+        DataError: a path that cannot be written to.
+    """
+    description = {
+        "format": FORMAT,
+        "kind": predictor.kind,
+        "columns": predictor.columns,
+        "space": predictor.space.to_dict(),
+        "shape": predictor.shape,
+    }
+    tensors = {name: tensor.contiguous() for name, tensor in predictor.state_dict().items()}
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata={"ncp": json.dumps(description)})
+
+
+def load_predictor(name: str | Path) -> Predictor:
+    """Read a predictor that `save` wrote, or by the name `nas-bench-mr` the one that comes with the package.
+
+    Raises:
+        DataError: no such file, or one that is not a whole predictor.
+    """
+    return _read(_shipped(str(name), "search") if str(name) in SHIPPED else Path(name))
+
+
+def load_judge(name: str = "nas-bench-mr") -> Predictor:
+    """Read the judge that comes with a shipped predictor: of another family, fitted on rows which that has not seen."""
+    return _read(_shipped(name, "judge"))
+
+
+def _shipped(name: str, role: str) -> Path:
+    return Path(str(files("ncp") / "assets" / f"{name}.{role}.safetensors"))
+
+
+def _read(path: Path) -> Predictor:
+    hint = "Train one: ncp train --config FILE."
+    if not path.is_file():
+        raise DataError(f"Expected a predictor's file, or the name {' or '.join(SHIPPED)}. Got {path}. {hint}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            description: dict[str, Any] = json.loads((file.metadata() or {})["ncp"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if description["format"] != FORMAT:
+            raise DataError(f"Expected a predictor of format {FORMAT}. Got {description['format']} in {path}. {hint}")
+        space = Space.from_dict(description["space"])
+        predictor = KINDS[description["kind"]].build(space, description["columns"], **description["shape"])
+        predictor.seen = tensors["seen"]
+        for prefix, module in predictor.named_modules():
+            if isinstance(module, Predictor) and prefix:
+                module.seen = tensors[f"{prefix}.seen"]
+        predictor.load_state_dict(tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, CodeError, OSError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"Expected a whole predictor in {path}. Got: {error}. {hint}") from error
+    return predictor.requires_grad_(False).eval()
