@@ -17,7 +17,10 @@ if TYPE_CHECKING:
         NotTabulatedError,
     )
     from ncp.multires import MULTIRES, Code, Stage
+    from ncp.objective import Budget, Objective
     from ncp.predictors import Prediction, Predictor, fit_predictor, load_judge, load_predictor
+    from ncp.propagation import Trajectory, propagate
+    from ncp.search import Result, search
     from ncp.space import Categorical, Ordinal, Space
     from ncp.table import Table
 
@@ -35,7 +38,10 @@ _WHERE = {
         "NotTabulatedError",
     ),
     "ncp.multires": ("MULTIRES", "Code", "Stage"),
+    "ncp.objective": ("Budget", "Objective"),
     "ncp.predictors": ("Prediction", "Predictor", "fit_predictor", "load_judge", "load_predictor"),
+    "ncp.propagation": ("Trajectory", "propagate"),
+    "ncp.search": ("Result", "search"),
     "ncp.space": ("Categorical", "Ordinal", "Space"),
     "ncp.table": ("Table",),
 }
@@ -44,6 +50,7 @@ _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 __all__ = [
     "CELL201",
     "MULTIRES",
+    "Budget",
     "Categorical",
     "Code",
     "CodeError",
@@ -53,18 +60,23 @@ __all__ = [
     "MissingExtraError",
     "NcpError",
     "NotTabulatedError",
+    "Objective",
     "Ordinal",
     "Prediction",
     "Predictor",
+    "Result",
     "Space",
     "Stage",
     "Table",
+    "Trajectory",
     "fit_predictor",
     "load_judge",
     "load_predictor",
     "load_table",
     "macs",
     "params",
+    "propagate",
+    "search",
 ]
 
 

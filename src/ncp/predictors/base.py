@@ -45,7 +45,7 @@ class Predictor(nn.Module):
         scale: from scores to raw units.
 
     Buffers: `noise` `(m,)`, a variance in scores; `seen`, digests of the training codes; `centre` and `deviation`
-    `(width,)` of the training codes.
+    `(width,)` of the training codes; `location` and `unit` `(m,)`, what z-scores are counted in [raw units].
     """
 
     kind: ClassVar[str]
@@ -53,6 +53,8 @@ class Predictor(nn.Module):
     seen: Tensor
     centre: Tensor
     deviation: Tensor
+    location: Tensor
+    unit: Tensor
 
     def __init__(self, space: Space, columns: Sequence[str], scale: Scale) -> None:
         super().__init__()
@@ -61,6 +63,8 @@ class Predictor(nn.Module):
         self.register_buffer("seen", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("centre", torch.zeros(space.width))
         self.register_buffer("deviation", torch.ones(space.width))
+        self.register_buffer("location", torch.zeros(len(self.columns)))
+        self.register_buffer("unit", torch.ones(len(self.columns)))
 
     @property
     @abstractmethod
@@ -123,6 +127,12 @@ class Predictor(nn.Module):
         self.deviation.copy_(torch.where(std > 0, std, 1.0))
         self.seen = torch.as_tensor(np.unique(digests(self.space, codes)))
         return x
+
+    def measure_by(self, values: Reals) -> None:
+        """Let the mean and deviation of `values` `(n, m)` be what an objective's z-scores are counted in."""
+        std = values.std(axis=0)
+        self.location.copy_(torch.as_tensor(values.mean(axis=0)))
+        self.unit.copy_(torch.as_tensor(np.where(std > 0, std, 1.0)))
 
     def has_seen(self, codes: Any) -> NDArray[np.bool_]:
         """Which codes were among the rows that this predictor was fitted on, `(n,)`."""

@@ -15,8 +15,8 @@ from ncp.predictors.features import Features
 from ncp.predictors.scale import Scale
 from ncp.space import Codes, Reals, Space
 
-HIDDEN, MEMBERS, EPOCHS, BATCH = (128, 128), 8, 60, 128
-DROPOUT, LEARNING_RATE, WEIGHT_DECAY = 0.2, 5e-3, 0.3
+HIDDEN, MEMBERS, EPOCHS, BATCH = (128, 128), 12, 60, 128
+DROPOUT, LEARNING_RATE, WEIGHT_DECAY = 0.2, 5e-3, 1.0
 HELD_OUT = 0.1
 """Each member leaves out this share of the rows; there the ensemble learns how wrong it is."""
 

@@ -14,7 +14,7 @@ from ncp.predictors.features import Features
 from ncp.predictors.scale import Scale
 from ncp.space import Codes, Reals, Space
 
-INDUCING, SUBSET, STEPS, LEARNING_RATE = 700, 400, 60, 0.04
+INDUCING, SUBSET, STEPS, LEARNING_RATE = 1000, 600, 60, 0.04
 JITTER = 1e-4
 ITERATIONS = 50
 

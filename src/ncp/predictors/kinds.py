@@ -48,4 +48,6 @@ def fit_predictor(
     if kind not in KINDS:
         raise ConfigError(f"Expected one of {', '.join(KINDS)} as the kind of predictor. Got {quoted(kind)}.")
     rows, numbers = training_rows(space, codes, values, columns)
-    return KINDS[kind].fit(space, rows, numbers, tuple(columns), seed, progress)
+    predictor = KINDS[kind].fit(space, rows, numbers, tuple(columns), seed, progress)
+    predictor.measure_by(numbers)
+    return predictor

@@ -52,7 +52,8 @@ class Scale(nn.Module):
     @property
     def step(self) -> Tensor:
         """The distance of two knots in scores."""
-        return 2 * self.reach / (self.knots.shape[1] - 1)
+        step: Tensor = 2 * self.reach / (self.knots.shape[1] - 1)
+        return step
 
     def forward(self, scores: Tensor) -> Tensor:
         """Scores `(n, m)` as raw values."""
@@ -63,7 +64,8 @@ class Scale(nn.Module):
 
     def deviation(self, scores: Tensor, std: Tensor) -> Tensor:
         """Standard deviations about `scores` in raw units: half of what lies between one up and one down."""
-        return (self(scores + std) - self(scores - std)) / 2
+        half: Tensor = (self(scores + std) - self(scores - std)) / 2
+        return half
 
     def to_scores(self, values: Reals, limit: float = LIMIT) -> Tensor:
         """Raw values `(n, m)` as scores, cut at -limit and +limit."""

@@ -1,0 +1,136 @@
+"""How good a predictor ranks, and what a code is worth: its row of a table, or an independent judge's word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+from ncp.predictors import Prediction, Predictor, fit_predictor
+from ncp.predictors.base import Progress, quiet
+from ncp.space import Reals
+from ncp.table import Table
+
+Source = Literal["table", "predictor", "judge", "measured", "trained"]
+
+
+LEAST = 200
+"""Fewer rows make no judge."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How predictions of one column compare with the values of rows held out.
+
+    Attributes:
+        tau: Kendall's tau-b, of ranks.
+        mae: mean absolute error [raw units].
+        within_one: share of rows within one standard deviation (0.68 if errors were normal).
+        within_two: share within two (0.95).
+    """
+
+    tau: float
+    mae: float
+    within_one: float
+    within_two: float
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Values of codes, each with its source.
+
+    Attributes:
+        columns: m names.
+        values: `(n, m)`, in raw units.
+        std: `(n, m)`; zero where a value comes from a table.
+        source: `(n,)`, where each row's values come from.
+    """
+
+    columns: tuple[str, ...]
+    values: Reals
+    std: Reals
+    source: NDArray[np.str_]
+
+
+def quality(prediction: Prediction, values: Reals, columns: Sequence[str]) -> dict[str, Quality]:
+    """Compare predictions with the values `(n, m)` of rows that the predictor has not seen."""
+    measured = {}
+    for j, column in enumerate(columns):
+        error = np.abs(prediction.mean[:, j] - values[:, j])
+        std = prediction.std[:, j] if prediction.std is not None else np.zeros(len(error))
+        measured[column] = Quality(
+            tau=float(kendalltau(prediction.mean[:, j], values[:, j]).statistic),
+            mae=float(error.mean()),
+            within_one=float((error <= std).mean()),
+            within_two=float((error <= 2 * std).mean()),
+        )
+    return measured
+
+
+def verify(codes: Any, columns: Sequence[str], judge: Predictor | None, table: Table | None = None) -> Evaluation:
+    """Look codes up in a table, and where they are not there, ask the judge.
+
+    Args:
+        codes: `(n, d)`.
+        columns: which values are asked for.
+        judge: a predictor of another family, fitted on rows which the searcher's has not seen; None for no judge.
+        table: measured values; a code counts as tabulated if the table has a value in every column asked for.
+    """
+    if judge is not None:
+        predicted = judge.predict(codes)
+        where = [judge.columns.index(column) for column in columns]
+        values, std = predicted.mean[:, where], np.zeros((len(predicted.mean), len(where)))
+        std = std if predicted.std is None else predicted.std[:, where]
+    else:
+        values, std = np.full((2, len(codes), len(columns)), np.nan)
+    source = np.full(len(values), "judge" if judge is not None else "none", dtype="<U9")
+    if table is not None and set(columns) <= set(table.columns):
+        known = table.select(columns=list(columns))
+        for i, code in enumerate(codes):
+            row = known.row(code)
+            if row is not None and not np.isnan(known.values[row]).any():
+                values[i], std[i], source[i] = known.values[row], 0.0, "table"
+    return Evaluation(tuple(columns), values, std, source)
+
+
+def halves(table: Table, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The sampled rows of a table in two random halves: one for the searcher's predictor, one for the judge."""
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(table.sampled))
+    return rows[: len(rows) // 2], rows[len(rows) // 2 :]
+
+
+def fit_searcher_and_judge(table: Table, seed: int = 0, progress: Progress = quiet) -> tuple[Predictor, Predictor]:
+    """An ensemble on one half of the sampled rows and a Gaussian process on the other, both in the table's z-scores."""
+    mine, other = halves(table, seed)
+    fitted = []
+    for rows, kind, begin in ((mine, "ensemble", 0.0), (other, "gp", 0.5)):
+        predictor = fit_predictor(
+            table.codes[rows],
+            table.values[rows],
+            table.columns,
+            space=table.space,
+            kind=kind,
+            seed=seed,
+            progress=lambda share, begin=begin: progress(begin + share / 2),  # type: ignore[misc]
+        )
+        predictor.measure_by(table.values[table.sampled])
+        fitted.append(predictor)
+    return fitted[0], fitted[1]
+
+
+def judge_for(predictor: Predictor, table: Table, seed: int = 0) -> Predictor | None:
+    """A judge fitted on the sampled rows which a predictor has not seen; None where these are fewer than `LEAST`."""
+    unseen = np.flatnonzero(table.sampled & ~predictor.has_seen(table.codes))
+    if predictor.space != table.space or len(unseen) < LEAST:
+        return None
+    where = [table.columns.index(column) for column in predictor.columns if column in table.columns]
+    if len(where) < len(predictor.columns):
+        return None
+    kind = "ensemble" if predictor.kind == "gp" else "gp"
+    return fit_predictor(
+        table.codes[unseen], table.values[unseen][:, where], predictor.columns, space=table.space, kind=kind, seed=seed
+    )

@@ -1,0 +1,160 @@
+"""What is wanted, an objective over predicted values, and what is allowed, a budget of exact cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncp.cost import ImageSize, has_cost, macs, params
+from ncp.errors import ConfigError, InfeasibleError, quoted
+from ncp.space import Codes, Space
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A weighted mean of columns, each in standard deviations from its mean over a table (z-scores).
+
+    >>> Objective({"seg/mIoU": 1.0, "video/top1": 1.0}).resolve(["seg/mIoU", "seg/mAcc", "video/top1"])
+    [0, 2]
+
+    Args:
+        weights: column to weight; a negative weight asks for small values. A task's name stands for its first column.
+        caution: standard deviations of the predictor's curve that are taken off: a searcher that believes its
+            predictor's best guess finds the predictor's errors.
+
+    Raises:
+        ConfigError: no weights, or one that is zero or no finite number.
+    """
+
+    weights: Mapping[str, float]
+    caution: float = 0.0
+
+    def __post_init__(self) -> None:
+        weights = dict(self.weights) if isinstance(self.weights, Mapping) else {}
+        if not weights or not all(_finite(weight) and weight != 0 for weight in weights.values()):
+            raise ConfigError(
+                "Expected at least one column with a weight that is not zero, such as {'seg/mIoU': 1.0}. "
+                f"Got {quoted(self.weights)}."
+            )
+        if not _finite(self.caution) or self.caution < 0:
+            raise ConfigError(f"Expected zero or more standard deviations of caution. Got {quoted(self.caution)}.")
+        object.__setattr__(self, "weights", MappingProxyType({k: float(w) for k, w in weights.items()}))
+
+    def resolve(self, columns: Sequence[str]) -> list[int]:
+        """Where the objective's columns lie among `columns`.
+
+        Raises:
+            ConfigError: a name that is neither a column nor a task, with the closest one.
+        """
+        tasks: dict[str, str] = {}
+        for column in columns:
+            tasks.setdefault(column.partition("/")[0], column)
+        found = []
+        for name in self.weights:
+            if name not in columns and name not in tasks:
+                close = get_close_matches(name, [*columns, *tasks], n=1)
+                hint = f"Did you mean {close[0]}?" if close else f"Tasks: {', '.join(tasks)}."
+                raise ConfigError(f"Expected a task or a column, task/metric. Got {quoted(name)}. {hint}")
+            found.append(columns.index(name if name in columns else tasks[name]))
+        if len(set(found)) < len(found):
+            raise ConfigError(f"Expected every column once in the objective. Got {quoted(list(self.weights))}.")
+        return found
+
+    def score(self, mean: Any, std: Any, columns: Sequence[str], location: Any, unit: Any) -> Any:
+        """The objective of values, arrays or tensors.
+
+        Args:
+            mean: values `(..., m)` in raw units.
+            std: their standard deviations `(..., m)`, or None without caution.
+            columns: m names.
+            location: means of the columns over a table, `(m,)`.
+            unit: standard deviations of the columns over a table, `(m,)`.
+
+        Returns:
+            `(...)`, in standard deviations.
+        """
+        total: Any = 0.0
+        scale = sum(abs(weight) for weight in self.weights.values())
+        for j, weight in zip(self.resolve(columns), self.weights.values(), strict=True):
+            total = total + weight / scale * (mean[..., j] - location[j]) / unit[j]
+            if self.caution and std is not None:
+                total = total - self.caution * abs(weight) / scale * std[..., j] / unit[j]
+        return total
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bounds on exact cost, which no returned code exceeds.
+
+    Args:
+        max_macs: most multiply-adds [MACs]; None for no bound.
+        max_params: most parameters; None for no bound.
+        image_size: height and width at which multiply-adds are counted [pixels], multiples of 32.
+        classes: outputs of the classifier that is counted.
+
+    Raises:
+        ConfigError: a bound that is no positive number.
+    """
+
+    max_macs: float | None = None
+    max_params: float | None = None
+    image_size: ImageSize = 128
+    classes: int = 50
+
+    def __post_init__(self) -> None:
+        for name, bound in (("max_macs", self.max_macs), ("max_params", self.max_params)):
+            if bound is not None and not (_finite(bound) and bound > 0):
+                raise ConfigError(f"Expected a positive number as {name}. Got {quoted(bound)}.")
+
+    @property
+    def bounds(self) -> list[float]:
+        """The bounds that there are."""
+        return [float(bound) for bound in (self.max_macs, self.max_params) if bound is not None]
+
+    def costs(self, codes: Any) -> list[Any]:
+        """What the bounds are on, for codes or a tensor of relaxed codes; one array or tensor per bound."""
+        counted = []
+        if self.max_macs is not None:
+            counted.append(macs(codes, self.image_size, self.classes))
+        if self.max_params is not None:
+            counted.append(params(codes, self.classes))
+        return counted
+
+    def allows(self, codes: Any) -> NDArray[np.bool_]:
+        """Which of many codes are within the budget, `(n,)`."""
+        allowed = np.ones(len(codes), dtype=bool)
+        for cost, bound in zip(self.costs(codes), self.bounds, strict=True):
+            allowed &= cost <= bound
+        return allowed
+
+    def require(self, space: Space, smallest: Codes) -> None:
+        """Refuse a budget that even the smallest codes, `(n, d)`, exceed.
+
+        Raises:
+            InfeasibleError: with the smallest cost.
+            ConfigError: a space whose costs are not known.
+        """
+        if not self.bounds:
+            return
+        if not has_cost(space):
+            raise ConfigError("Expected a space whose exact cost is known for a budget. Got another. Leave it out.")
+        names = [name for name, bound in (("macs", self.max_macs), ("params", self.max_params)) if bound is not None]
+        for name, cost, bound in zip(names, self.costs(smallest), self.bounds, strict=True):
+            least = int(cost.max())
+            if least > bound:
+                unit, flag, size = ("MMACs", "gmacs", 1e9) if name == "macs" else ("M params", "mparams", 1e6)
+                raise InfeasibleError(
+                    f"No code costs {bound / 1e6:.4g} {unit} or less: the smallest costs {least / 1e6:.4g}. "
+                    f"Raise --max-{flag} to at least {math.ceil(least / size * 1e4) / 1e4:g}."
+                )
+
+
+def _finite(number: Any) -> bool:
+    return isinstance(number, (int, float, np.integer, np.floating)) and math.isfinite(number)

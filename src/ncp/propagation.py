@@ -1,0 +1,379 @@
+"""Network coding propagation: gradients of a predictor, followed into the code (section 3.3 of the paper)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ncp.cost import has_cost, macs
+from ncp.errors import CodeError, ConfigError, DataError, quoted
+from ncp.objective import Budget, Objective
+from ncp.predictors import Predictor
+from ncp.predictors.base import Progress, quiet
+from ncp.predictors.mlp import Mlp
+from ncp.space import Categorical, Codes, Ordinal, Reals, Space
+
+Strategy = Literal["continuous", "winner-takes-all", "paper"]
+
+STEP, LAST_STEP = 0.06, 0.01
+"""Length of the first and the last step of `continuous`, as a share of a dimension's range."""
+PAPER_STEP, PAPER_COST = 3.0, 0.5
+"""The paper's learning rate, and its weight of the predicted cost."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Where a propagation went. Step 0 is the start; every code is within the budget.
+
+    Attributes:
+        space: what the codes belong to.
+        columns: m names of the values.
+        x: relaxed codes, `(steps, starts, width)`.
+        codes: the codes nearest to them within the budget, `(steps, starts, d)`.
+        values: predicted values of `codes` in raw units, `(steps, starts, m)`.
+        scores: the objective of `codes`, `(steps, starts)`.
+    """
+
+    space: Space
+    columns: tuple[str, ...]
+    x: Reals
+    codes: Codes
+    values: Reals
+    scores: Reals
+
+    def best(self, k: int) -> Codes:
+        """The k codes of highest score, each once, best first, `(<= k, d)`."""
+        codes, scores = self.codes.reshape(-1, len(self.space)), self.scores.reshape(-1)
+        codes, first = np.unique(codes, axis=0, return_index=True)
+        return codes[np.argsort(-scores[first], kind="stable")[:k]]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What every strategy is told."""
+
+    predictor: Predictor
+    objective: Objective
+    budget: Budget
+    frozen: NDArray[np.bool_]
+    steps: int
+    progress: Progress
+
+    @property
+    def space(self) -> Space:
+        """The space of the codes."""
+        return self.predictor.space
+
+    def score(self, x: Tensor) -> Tensor:
+        """The objective of relaxed codes `(n, width)`, `(n,)`."""
+        mean, spread = self.predictor.moments(x) if self.objective.caution else (self.predictor(x), None)
+        return self._score(mean, spread)
+
+    @torch.no_grad()
+    def values_and_scores(self, codes: Codes, chunk: int = 4096) -> tuple[Reals, Reals]:
+        """Predicted values `(n, m)` and objective `(n,)` of codes."""
+        values, scores = np.empty((len(codes), len(self.predictor.columns))), np.empty(len(codes))
+        for start in range(0, len(codes), chunk):
+            part = slice(start, start + chunk)
+            x = self.predictor.relaxed(codes[part])
+            mean, spread = self.predictor.moments(x) if self.objective.caution else (self.predictor(x), None)
+            values[part], scores[part] = mean.numpy(), self._score(mean, spread).numpy()
+        return values, scores
+
+    def _score(self, mean: Tensor, spread: Tensor | None) -> Tensor:
+        predictor = self.predictor
+        score: Tensor = self.objective.score(mean, spread, predictor.columns, predictor.location, predictor.unit)
+        return score
+
+
+def propagate(
+    predictor: Predictor,
+    objective: Objective,
+    start: Any,
+    *,
+    budget: Budget | None = None,
+    strategy: Strategy = "continuous",
+    steps: int = 70,
+    freeze: Iterable[str] = (),
+    progress: Progress = quiet,
+) -> Trajectory:
+    """Edit codes step by step so that the predictor's values serve the objective better, within the budget.
+
+    Args:
+        predictor: whose gradients are followed.
+        objective: what is wanted.
+        start: one code or many, `(n, d)`; all of them move at once.
+        budget: what is allowed; nothing is bounded where it is left out.
+        strategy: `continuous` follows the gradient through the relaxed space, projected on the budget;
+            `winner-takes-all` makes the best single move of one grid step, per unit of cost where the budget binds;
+            `paper` is the original loop, whose predicted cost is part of the objective.
+        steps: most steps, the start counted.
+        freeze: names of dimensions that keep their values, as in `space.names`.
+        progress: called with the share that is done.
+
+    Raises:
+        CodeError: a start outside the space, or a name that is no dimension.
+        InfeasibleError: a budget below the smallest cost.
+    """
+    if strategy not in STRATEGIES:
+        raise ConfigError(f"Expected one of {', '.join(STRATEGIES)} as the strategy. Got {quoted(strategy)}.")
+    if steps < 1:
+        raise ConfigError(f"Expected at least one step. Got {steps}.")
+    space, codes = predictor.space, predictor.space.codes(start)
+    if not len(codes):
+        raise CodeError("Expected at least one code to start from. Got none.")
+    problem = Problem(predictor, objective, budget or Budget(), _frozen(space, freeze), steps, progress)
+    objective.resolve(predictor.columns)
+    problem.budget.require(space, _smallest(problem, codes))
+    x = STRATEGIES[strategy](problem, codes)
+    if not np.isfinite(x).all():
+        raise DataError("Expected finite steps. Got nan: the predictor's weights are damaged. Train it again.")
+    steps_done, starts, width = x.shape
+    origin = np.broadcast_to(codes, (steps_done, *codes.shape)).reshape(-1, len(space))
+    snapped = snap_within(problem, x.reshape(-1, width), origin)
+    unique, inverse = np.unique(snapped, axis=0, return_inverse=True)
+    values, scores = problem.values_and_scores(unique)
+    return Trajectory(
+        space,
+        predictor.columns,
+        x,
+        snapped.reshape(steps_done, starts, -1),
+        values[inverse].reshape(steps_done, starts, -1),
+        scores[inverse].reshape(steps_done, starts),
+    )
+
+
+def snap_within(problem: Problem, x: Reals, origin: Codes) -> Codes:
+    """Codes near points of the relaxed space, `(n, width)` to `(n, d)`, none of them above the budget.
+
+    What is above it shrinks towards the smallest code; `origin` `(n, d)` holds the values of frozen dimensions.
+    """
+    space = problem.space
+    codes = np.where(problem.frozen, origin, space.snap(x))
+    if not problem.budget.bounds:
+        return codes
+    above = np.flatnonzero(~problem.budget.allows(codes))
+    if not len(above):
+        return codes
+    least = _smallest(problem, origin[above]).astype(np.float64)
+    target = np.where(problem.frozen, origin[above], x[above])
+    low, high = np.zeros((2, len(above), 1))
+    high += 1
+    best = least.astype(np.int64)
+    for _ in range(12):  # cost rises with every dimension, so halving finds the border
+        middle = (low + high) / 2
+        tried = space.snap(least + middle * (target - least))
+        fits = problem.budget.allows(tried)[:, None]
+        best = np.where(fits, tried, best)
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    codes[above] = best
+    return codes
+
+
+def _continuous(problem: Problem, codes: Codes) -> Reals:
+    """Ascent by Adam's steps in shares of each dimension's range, projected on box, simplices and budget."""
+    space = problem.space
+    low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in space.bounds)
+    span, frozen = high - low, torch.as_tensor(_per_coordinate(space, problem.frozen))
+    start = problem.predictor.relaxed(codes)
+    floor = torch.where(frozen, start, low)
+
+    def place(x: Tensor) -> Tensor:
+        x = torch.where(frozen, start, _on_simplices(space, x.clamp(low, high)))
+        return _within_budget(problem.budget, x, floor, torch.where(frozen, 0.0, span))
+
+    x, first, second = place(start), torch.zeros_like(start), torch.zeros_like(start)
+    record = [x]
+    for step in range(1, problem.steps):
+        leaf = x.requires_grad_()
+        (gradient,) = torch.autograd.grad(problem.score(leaf).sum(), leaf)
+        gradient = gradient * span
+        first, second = 0.9 * first + 0.1 * gradient, 0.99 * second + 0.01 * gradient.square()
+        direction = (first / (1 - 0.9**step)) / ((second / (1 - 0.99**step)).sqrt() + 1e-8)
+        length = STEP + (LAST_STEP - STEP) * step / problem.steps
+        x = place(x.detach() + length * span * direction)
+        record.append(x)
+        problem.progress((step + 1) / problem.steps)
+    return torch.stack(record).detach().double().numpy()
+
+
+def _winner_takes_all(problem: Problem, codes: Codes) -> Reals:
+    """One dimension per step: the single move that gains most, per unit of cost where the budget binds."""
+    space = problem.space
+    current = snap_within(problem, space.relax(codes), codes)
+    _, scores = problem.values_and_scores(current)
+    record, moving = [current], np.arange(len(current))
+    for step in range(1, problem.steps):
+        moved, rows = _moves(problem, current[moving])
+        allowed = problem.budget.allows(moved)
+        gain = np.full(len(moved), -np.inf)
+        unique, inverse = np.unique(moved, axis=0, return_inverse=True)
+        gain = problem.values_and_scores(unique)[1][inverse] - scores[moving][rows]
+        binds = np.zeros(len(moving), dtype=bool)
+        binds[rows[~allowed & (gain > 0)]] = True
+        merit = np.where(allowed & (gain > 1e-9), gain, -np.inf)
+        if binds.any():
+            merit = np.where(binds[rows], _per_cost(problem.budget, merit, moved, current[moving][rows]), merit)
+        order = np.lexsort((-merit, rows))
+        winners = order[np.unique(rows[order], return_index=True)[1]]
+        winners = winners[merit[winners] > -np.inf]
+        current = current.copy()
+        changed = moving[rows[winners]]
+        current[changed] = moved[winners]
+        scores[changed] += gain[winners]
+        record.append(current)
+        moving = changed
+        problem.progress((step + 1) / problem.steps)
+        if not len(moving):
+            break
+    return np.stack([space.relax(c) for c in record])
+
+
+def _paper(problem: Problem, codes: Codes) -> Reals:
+    """The original loop: plain ascent on the wanted scores minus half the predicted cost, clipped to the box."""
+    predictor, space = problem.predictor, problem.space
+    columns = problem.objective.resolve(predictor.columns)
+    weights = torch.tensor(list(problem.objective.weights.values()), dtype=torch.float32)
+    weights = weights / weights.abs().sum()
+    low, high = (
+        (torch.as_tensor(bound, dtype=torch.float32) - predictor.centre) / predictor.deviation for bound in space.bounds
+    )
+    frozen = torch.as_tensor(_per_coordinate(space, problem.frozen))
+    cost = _paper_cost(predictor)
+    x = (predictor.relaxed(codes) - predictor.centre) / predictor.deviation
+    record = [x]
+    for step in range(1, problem.steps):
+        leaf = x.detach().requires_grad_()
+        scores, cost_score = cost(leaf)
+        wanted = (scores[:, columns] @ weights - PAPER_COST * cost_score).sum()
+        (gradient,) = torch.autograd.grad(wanted, leaf)
+        x = (leaf + PAPER_STEP * torch.where(frozen, 0.0, gradient)).clamp(low, high).detach()
+        record.append(x)
+        problem.progress((step + 1) / problem.steps)
+    return (torch.stack(record) * predictor.deviation + predictor.centre).double().numpy()
+
+
+STRATEGIES: dict[str, Callable[[Problem, Codes], Reals]] = {
+    "continuous": _continuous,
+    "winner-takes-all": _winner_takes_all,
+    "paper": _paper,
+}
+
+
+def _paper_cost(predictor: Predictor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Scores and the standardised cost of standardised codes: predicted by the paper's own predictor, else exact."""
+    if isinstance(predictor, Mlp) and predictor.auxiliary:
+        m = len(predictor.columns)
+
+        def predicted(x: Tensor) -> tuple[Tensor, Tensor]:
+            outputs = predictor.outputs(x)
+            return outputs[:, :m], outputs[:, m]
+
+        return predicted
+    space = predictor.space
+    typical = space.sample(1000, np.random.default_rng(0))
+    deviation = float(macs(typical).std()) if has_cost(space) else 1.0
+
+    def exact(x: Tensor) -> tuple[Tensor, Tensor]:
+        codes = x * predictor.deviation + predictor.centre
+        cost = macs(codes) / deviation if has_cost(space) else torch.zeros(len(x))
+        return predictor.scores(codes), cost
+
+    return exact
+
+
+def _within_budget(budget: Budget, x: Tensor, floor: Tensor, span: Tensor) -> Tensor:
+    """Move points that cost too much down the gradient of log cost to the border, then back to it exactly."""
+    bounds = budget.bounds
+    if not bounds:
+        return x
+    with torch.enable_grad():
+        for _ in range(3):
+            leaf = x.detach().requires_grad_()
+            excess = torch.stack([c.log() - np.log(b) for c, b in zip(budget.costs(leaf), bounds, strict=True)]).amax(0)
+            if not (excess > 0).any():
+                return x.detach()
+            (slope,) = torch.autograd.grad(excess.sum(), leaf)
+            slope = slope * span
+            length = excess.detach().clamp_min(0) / slope.square().sum(1).clamp_min(1e-12)
+            x = torch.maximum(leaf.detach() - span * length[:, None] * slope, floor)
+    low, high = torch.zeros(len(x)), torch.ones(len(x))
+    for _ in range(10):
+        middle = (low + high) / 2
+        point = floor + (x - floor) * middle[:, None]
+        fits = torch.stack([c <= b for c, b in zip(budget.costs(point), bounds, strict=True)]).all(0)
+        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
+    fits = torch.stack([c <= b for c, b in zip(budget.costs(x), bounds, strict=True)]).all(0)
+    return torch.where(fits[:, None], x, floor + (x - floor) * low[:, None])
+
+
+def _on_simplices(space: Space, x: Tensor) -> Tensor:
+    """Points whose categorical coordinates are the nearest on the simplex (Euclidean projection)."""
+    for dim, where in zip(space.dimensions, space.slices, strict=True):
+        if isinstance(dim, Categorical):
+            part = x[:, where]
+            ordered = part.sort(dim=1, descending=True).values
+            excess = (ordered.cumsum(dim=1) - 1) / torch.arange(1, dim.width + 1)
+            last = (ordered > excess).sum(dim=1, keepdim=True) - 1
+            x = x.clone()
+            x[:, where] = (part - excess.gather(1, last)).clamp_min(0)
+    return x
+
+
+def _moves(problem: Problem, codes: Codes) -> tuple[Codes, NDArray[np.int64]]:
+    """All single moves of codes `(n, d)`: the moved codes `(k, d)`, and the row that each comes from."""
+    moved, rows = [], []
+    for position, dim in enumerate(problem.space.dimensions):
+        if problem.frozen[position]:
+            continue
+        values = np.asarray(dim.values)
+        index = np.searchsorted(values, codes[:, position])
+        shifts = (-1, 1) if isinstance(dim, Ordinal) else range(1, len(values))
+        for shift in shifts:
+            target = index + shift if isinstance(dim, Ordinal) else (index + shift) % len(values)
+            inside = np.flatnonzero((target >= 0) & (target < len(values)))
+            changed = codes[inside].copy()
+            changed[:, position] = values[target[inside]]
+            moved.append(changed)
+            rows.append(inside)
+    if not moved:
+        return codes[:0], np.zeros(0, dtype=np.int64)
+    return np.concatenate(moved), np.concatenate(rows)
+
+
+def _per_cost(budget: Budget, gain: Reals, moved: Codes, before: Codes) -> Reals:
+    """Gain per share of the budget that a move takes; a move that takes none comes before all others."""
+    taken = np.max(
+        [
+            (new - old) / bound
+            for new, old, bound in zip(budget.costs(moved), budget.costs(before), budget.bounds, strict=True)
+        ],
+        axis=0,
+    )
+    return np.where(gain > 0, gain / np.maximum(taken, 1e-12), gain)
+
+
+def _smallest(problem: Problem, codes: Codes) -> Codes:
+    """The cheapest codes with the frozen values of `codes`, `(n, d)`: cost rises with every ordinal dimension."""
+    least = np.array([dim.values[0] for dim in problem.space.dimensions])
+    return np.where(problem.frozen, codes, least)
+
+
+def _frozen(space: Space, names: Iterable[str]) -> NDArray[np.bool_]:
+    given = [names] if isinstance(names, str) else list(names)
+    for name in given:
+        if name not in space.names:
+            close: Sequence[str] = get_close_matches(name, space.names, n=1) or space.names
+            raise CodeError(f"Expected names of dimensions to freeze. Got {quoted(name)}. There is {', '.join(close)}.")
+    return np.array([name in given for name in space.names])
+
+
+def _per_coordinate(space: Space, dimensions: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.repeat(dimensions, [dim.width for dim in space.dimensions])

@@ -1,0 +1,169 @@
+"""The main job: many starts, propagation, snapping, a local polish, and a verdict on what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ncp.cost import has_cost, macs, params
+from ncp.errors import ConfigError
+from ncp.evaluate import fit_searcher_and_judge, judge_for, verify
+from ncp.multires import MULTIRES, Code
+from ncp.objective import Budget, Objective
+from ncp.predictors import Predictor, load_judge, load_predictor
+from ncp.predictors.base import Progress, quiet
+from ncp.propagation import Strategy, propagate
+from ncp.search.result import Result, Row, Value
+from ncp.space import Codes, Space
+from ncp.table import Table
+
+POLISHED = 32
+"""How many of the codes found by propagation are polished by single moves."""
+
+
+def search(
+    objective: Objective,
+    *,
+    budget: Budget | None = None,
+    predictor: Predictor | None = None,
+    judge: Predictor | None = None,
+    table: Table | None = None,
+    starts: int = 256,
+    top: int = 10,
+    seed: int = 0,
+    strategy: Strategy = "continuous",
+    steps: int = 70,
+    freeze: Iterable[str] = (),
+    origin: Any = None,
+    progress: Progress = quiet,
+) -> Result:
+    """Find the codes that serve an objective best within a budget.
+
+    Args:
+        objective: what is wanted.
+        budget: what is allowed.
+        predictor: whose gradients are followed. Left out: the one that comes with the package, with its judge; with a
+            table of another space, one fitted on half of its sampled rows, and a judge on the other half.
+        judge: gives verdicts. Left out, it comes with the predictor, if that was left out too.
+        table: measured values; a code that stands in it has its row as verdict. With a predictor but no judge, rows
+            which the predictor has not seen make one.
+        starts: how many codes move at once, drawn from the space.
+        top: how many codes are returned.
+        seed: of the starts.
+        strategy: as in `propagate`.
+        steps: as in `propagate`.
+        freeze: names of dimensions that keep the values of `origin`.
+        origin: one code: the first start, whose frozen values all others take.
+        progress: called with the share that is done.
+
+    Raises:
+        InfeasibleError: a budget below the smallest cost.
+        ConfigError: an objective or budget that does not fit the predictor.
+    """
+    began = perf_counter()
+    if starts < 1 or top < 1:
+        raise ConfigError(f"Expected at least one start and one code to return. Got {starts} and {top}.")
+    if predictor is None:
+        predictor, fitted = _pair(table, seed, progress)
+        judge = judge or fitted
+    elif judge is None and table is not None:
+        judge = judge_for(predictor, table, seed)
+    budget = budget or Budget()
+    frozen = tuple(freeze)
+    codes = _starts(predictor.space, starts, seed, frozen, origin)
+    edit = partial(propagate, predictor, objective, budget=budget, freeze=frozen)
+    run = edit(codes, strategy=strategy, steps=steps, progress=lambda share: progress(0.7 * share))
+    found = run.best(POLISHED)
+    polish = edit(found, strategy="winner-takes-all", steps=steps)
+    progress(0.9)
+    both = np.concatenate([run.best(top), polish.best(top)])
+    best = edit(both, steps=1).best(top)
+    rows = _rows(predictor, objective, best, budget, judge, table)
+    progress(1.0)
+    asked = {
+        "weights": dict(objective.weights),
+        "caution": objective.caution,
+        "max_macs": budget.max_macs,
+        "max_params": budget.max_params,
+        "image_size": budget.image_size,
+        "classes": budget.classes,
+        "strategy": strategy,
+        "starts": starts,
+        "steps": steps,
+        "seed": seed,
+        "freeze": list(frozen),
+    }
+    return Result(rows, asked, perf_counter() - began, run)
+
+
+def _pair(table: Table | None, seed: int, progress: Progress) -> tuple[Predictor, Predictor]:
+    """A searcher's predictor and its judge: shipped ones, or of a table's own."""
+    if table is None or table.space == MULTIRES:
+        return load_predictor("nas-bench-mr"), load_judge("nas-bench-mr")
+    return fit_searcher_and_judge(table, seed, progress)
+
+
+def _starts(space: Space, starts: int, seed: int, frozen: tuple[str, ...], origin: Any) -> Codes:
+    """Codes drawn from the space, with the origin first and its frozen values everywhere."""
+    codes = space.sample(starts, np.random.default_rng(seed))
+    if origin is not None:
+        base = space.codes(origin)
+        if len(base) != 1:
+            raise ConfigError(f"Expected one code as the origin. Got {len(base)}.")
+        codes[0] = base[0]
+        kept = np.isin(space.names, frozen)
+        codes[:, kept] = base[:, kept]
+    elif frozen:
+        raise ConfigError("Expected an origin whose values the frozen dimensions keep. Got none. Give a code.")
+    return codes
+
+
+def _rows(
+    predictor: Predictor,
+    objective: Objective,
+    codes: Codes,
+    budget: Budget,
+    judge: Predictor | None,
+    table: Table | None,
+) -> tuple[Row, ...]:
+    """What the searcher claims of every code, and what table or judge say."""
+    where = objective.resolve(predictor.columns)
+    columns = tuple(predictor.columns[j] for j in where)
+    predicted = predictor.predict(codes)
+    stds = np.zeros_like(predicted.mean) if predicted.std is None else predicted.std
+    verified = verify(codes, columns, judge, table)
+    location, unit = predictor.location.numpy()[where], predictor.unit.numpy()[where]
+    wanted = Objective(dict(zip(columns, objective.weights.values(), strict=True)))
+    claims = wanted.score(predicted.mean[:, where], None, columns, location, unit)
+    verdicts = wanted.score(verified.values, None, columns, location, unit)
+    known = has_cost(predictor.space)
+    cost = macs(codes, budget.image_size, budget.classes).tolist() if known else [None] * len(codes)
+    size = params(codes, budget.classes).tolist() if known else [None] * len(codes)
+    return tuple(
+        Row(
+            code=_text(predictor.space, code),
+            vector=tuple(code.tolist()),
+            claim=float(claims[i]),
+            verdict=float(verdicts[i]) if np.isfinite(verdicts[i]) else None,
+            predicted={
+                c: Value(float(predicted.mean[i, j]), float(stds[i, j]), "predictor")
+                for c, j in zip(columns, where, strict=True)
+            },
+            verified={
+                c: Value(float(verified.values[i, j]), float(verified.std[i, j]), str(verified.source[i]))
+                for j, c in enumerate(columns)
+                if np.isfinite(verified.values[i, j])
+            },
+            macs=cost[i],
+            params=size[i],
+        )
+        for i, code in enumerate(codes)
+    )
+
+
+def _text(space: Space, code: Codes) -> str:
+    return str(Code(code.tolist())) if space == MULTIRES else "_".join(map(str, code.tolist()))
