@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from measure import use_threads
 
 import ncp
+from measure import use_threads
 from ncp.evaluate import fit_searcher_and_judge, halves, quality
 
 ASSETS = Path(ncp.__file__).with_name("assets")

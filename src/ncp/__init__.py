@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ncp.objective import Budget, Objective
     from ncp.predictors import Prediction, Predictor, fit_predictor, load_judge, load_predictor
     from ncp.propagation import Trajectory, propagate
-    from ncp.search import Result, search
+    from ncp.searchers import Result, search
     from ncp.space import Categorical, Ordinal, Space
     from ncp.table import Table
 
@@ -41,7 +41,7 @@ _WHERE = {
     "ncp.objective": ("Budget", "Objective"),
     "ncp.predictors": ("Prediction", "Predictor", "fit_predictor", "load_judge", "load_predictor"),
     "ncp.propagation": ("Trajectory", "propagate"),
-    "ncp.search": ("Result", "search"),
+    "ncp.searchers": ("Result", "search"),
     "ncp.space": ("Categorical", "Ordinal", "Space"),
     "ncp.table": ("Table",),
 }

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ncp.cli import cost, data
+from ncp.cli import cost, data, search
 from ncp.errors import NcpError
 
 app = typer.Typer(
@@ -15,6 +15,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("cost")(cost.cost)
+app.command("search")(search.search)
 app.add_typer(data.app, name="data")
 
 

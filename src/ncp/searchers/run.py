@@ -17,12 +17,15 @@ from ncp.objective import Budget, Objective
 from ncp.predictors import Predictor, load_judge, load_predictor
 from ncp.predictors.base import Progress, quiet
 from ncp.propagation import Strategy, propagate
-from ncp.search.result import Result, Row, Value
+from ncp.searchers.result import Result, Row, Value
 from ncp.space import Codes, Space
 from ncp.table import Table
 
 POLISHED = 32
 """How many of the codes found by propagation are polished by single moves."""
+
+POOL, APART = 500, 3
+"""Of so many codes those are returned that differ from every better one in so many dimensions, if there are enough."""
 
 
 def search(
@@ -80,8 +83,8 @@ def search(
     found = run.best(POLISHED)
     polish = edit(found, strategy="winner-takes-all", steps=steps)
     progress(0.9)
-    both = np.concatenate([run.best(top), polish.best(top)])
-    best = edit(both, steps=1).best(top)
+    both = np.concatenate([run.best(POOL), polish.best(POOL)])
+    best = _apart(edit(both, steps=1).best(len(both)), top)
     rows = _rows(predictor, objective, best, budget, judge, table)
     progress(1.0)
     asked = {
@@ -120,6 +123,16 @@ def _starts(space: Space, starts: int, seed: int, frozen: tuple[str, ...], origi
     elif frozen:
         raise ConfigError("Expected an origin whose values the frozen dimensions keep. Got none. Give a code.")
     return codes
+
+
+def _apart(codes: Codes, top: int) -> Codes:
+    """The first `top` codes that are no small variation of an earlier one, filled up with the best of the others."""
+    chosen: list[int] = []
+    for row, code in enumerate(codes):
+        if len(chosen) < top and ((codes[chosen] != code).sum(axis=1) >= min(APART, codes.shape[1])).all():
+            chosen.append(row)
+    others = [row for row in range(len(codes)) if row not in chosen]
+    return codes[sorted(chosen + others[: top - len(chosen)])]
 
 
 def _rows(

@@ -1,0 +1,149 @@
+"""`ncp search`: from tasks and a budget to architectures with verdicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ncp.cli.output import AsJson, ImageSizeOption, print_json, read_code, read_image_size
+from ncp.errors import ConfigError, quoted
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ncp.searchers import Result
+
+
+def search(
+    tasks: Annotated[
+        str,
+        typer.Option(
+            metavar="TASK[:WEIGHT],..",
+            help="Tasks (seg, video) or columns (seg/mIoU), with commas between; a weight after a colon.",
+        ),
+    ],
+    max_gmacs: Annotated[float | None, typer.Option(help="Most multiply-adds [1e9].")] = None,
+    max_mparams: Annotated[float | None, typer.Option(help="Most parameters [1e6].")] = None,
+    image_size: ImageSizeOption = "128",
+    classes: Annotated[int, typer.Option(help="Outputs of the classifier that is counted.")] = 50,
+    caution: Annotated[float, typer.Option(help="Deviations of the predictor taken off its promises.")] = 0.5,
+    strategy: Annotated[
+        str, typer.Option(metavar="NAME", help="continuous, winner-takes-all or paper.")
+    ] = "continuous",
+    starts: Annotated[int, typer.Option(help="Codes that move at once.")] = 256,
+    steps: Annotated[int, typer.Option(help="Steps of each.")] = 70,
+    top: Annotated[int, typer.Option(help="Codes to return.")] = 10,
+    seed: Annotated[int, typer.Option(help="Of the starts.")] = 0,
+    origin: Annotated[str | None, typer.Option(metavar="CODE", help="The first start.")] = None,
+    freeze: Annotated[
+        str | None, typer.Option(metavar="NAME,..", help="Dimensions that keep the origin's values: b1,n1,o.")
+    ] = None,
+    predictor: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your own predictor, from ncp train; else the shipped one.")
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Measured values: verdicts on codes that stand in it.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Gets result.json and search.svg.")] = Path("out"),
+    as_json: AsJson = False,
+) -> None:
+    """Find the architectures that serve several tasks best within a budget."""
+    size, weights = read_image_size(image_size), read_tasks(tasks)
+    start = None if origin is None else read_code(origin)
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Loading", total=1.0)
+        import ncp
+        from ncp.report.run import draw_run, run_data
+
+        budget = ncp.Budget(
+            max_macs=None if max_gmacs is None else max_gmacs * 1e9,
+            max_params=None if max_mparams is None else max_mparams * 1e6,
+            image_size=size,
+            classes=classes,
+        )
+        result = ncp.search(
+            ncp.Objective(weights, caution=caution),
+            budget=budget,
+            predictor=None if predictor is None else ncp.load_predictor(predictor),
+            table=None if table is None else ncp.load_table(table),
+            starts=starts,
+            steps=steps,
+            top=top,
+            seed=seed,
+            strategy=strategy,  # type: ignore[arg-type]
+            origin=start,
+            freeze=() if freeze is None else freeze.split(","),
+            progress=lambda share: bar.update(task, completed=0.9 * share, description="Propagating"),
+        )
+        bar.update(task, completed=0.95, description="Drawing")
+        result.to_json(out / "result.json")
+        draw_run(run_data(result), out / "search.svg")
+    if as_json:
+        print_json(result.to_dict())
+        return
+    console = Console()
+    console.print(shown(result))
+    console.print(_summary(result), highlight=False)
+    console.print(f"Written: {out / 'result.json'}, {out / 'search.svg'}", highlight=False)
+
+
+def read_tasks(text: str) -> dict[str, float]:
+    """`seg,video:2` as weights per task or column."""
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        name, colon, weight = part.strip().partition(":")
+        try:
+            value = float(weight) if colon else 1.0
+        except ValueError:
+            raise ConfigError(f"Expected a number as the weight of {name}. Got {quoted(weight)}.") from None
+        if not name or name in weights:
+            raise ConfigError(f"Expected tasks such as seg,video:2, each once. Got {quoted(text)}.")
+        weights[name] = value
+    return weights
+
+
+def shown(result: Result) -> Table:
+    """The rows for people: promised and verified values side by side."""
+    from rich.table import Table
+
+    columns = list(result.rows[0].predicted)
+    table = Table(caption="first line: the predictor's promise; second line: the verdict and its source")
+    table.add_column("#", justify="right")
+    table.add_column("code", overflow="fold", min_width=30)
+    for column in [*columns, "mean z"]:
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("GMACs", justify="right", no_wrap=True)
+    table.add_column("M params", justify="right", no_wrap=True)
+    for number, row in enumerate(result.rows, start=1):
+        source = next((value.source for value in row.verified.values()), "none")
+        table.add_row(
+            str(number),
+            row.code,
+            *(f"{_value(row.predicted.get(c))}\n{_value(row.verified.get(c))}" for c in columns),
+            f"{row.claim:.2f}\n{'-' if row.verdict is None else f'{row.verdict:.2f}'} {source}",
+            "-" if row.macs is None else f"{row.macs / 1e9:.3f}",
+            "-" if row.params is None else f"{row.params / 1e6:.2f}",
+            end_section=True,
+        )
+    return table
+
+
+def _value(value: Any) -> str:
+    return "-" if value is None else f"{value.mean:.2f} ±{value.std:.2f}"
+
+
+def _summary(result: Result) -> str:
+    """How far promises and verdicts are apart, and how long it took."""
+    if result.gap is None:
+        return f"No judge: nobody but the predictor vouches for these codes. {result.seconds:.1f} s."
+    return (
+        f"On average the predictor promises {result.gap:+.2f} standard deviations of the objective "
+        f"against the verdicts. {result.seconds:.1f} s."
+    )

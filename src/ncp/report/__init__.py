@@ -1,0 +1,1 @@
+"""Pictures of results: facts first (`*_data`), drawing second (`draw_*`)."""

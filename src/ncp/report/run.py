@@ -1,0 +1,104 @@
+"""The picture of a search: score, cost and tasks along the steps, and the codes of the best start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ncp.cost import has_cost, macs
+from ncp.files import whole_file
+from ncp.searchers import Result
+from ncp.space import Reals
+
+COLOUR, FAINT = "#0b5fa5", "#9aa5b1"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What the picture shows.
+
+    Attributes:
+        best: which start reached the highest score.
+        scores: objective of every start's code, `(steps, starts)` [standard deviations].
+        gmacs: exact cost `(steps, starts)` [GMACs]; None where it is not known.
+        budget: most multiply-adds [GMACs], or None.
+        values: per column, predicted values `(steps, starts)` [raw units].
+        dimensions: names of the code's dimensions.
+        shares: the best start's code, each dimension as a share of its range, `(d, steps)`.
+    """
+
+    best: int
+    scores: Reals
+    gmacs: Reals | None
+    budget: float | None
+    values: dict[str, Reals]
+    dimensions: tuple[str, ...]
+    shares: Reals
+
+
+def run_data(result: Result) -> Run:
+    """The numbers behind the picture of `result`."""
+    trajectory, space = result.trajectory, result.trajectory.space
+    steps, starts, d = trajectory.codes.shape
+    cost = None
+    if has_cost(space):
+        image_size, classes = result.asked["image_size"], result.asked["classes"]
+        cost = macs(trajectory.codes.reshape(-1, d), image_size, classes).reshape(steps, starts) / 1e9
+    best = int(trajectory.scores.max(axis=0).argmax())
+    low, high = np.array([[dim.values[0], dim.values[-1]] for dim in space.dimensions], dtype=np.float64).T
+    columns = result.rows[0].predicted
+    return Run(
+        best=best,
+        scores=trajectory.scores,
+        gmacs=cost,
+        budget=None if result.asked["max_macs"] is None else result.asked["max_macs"] / 1e9,
+        values={column: trajectory.values[..., trajectory.columns.index(column)] for column in columns},
+        dimensions=space.names,
+        shares=((trajectory.codes[:, best] - low) / (high - low)).T,
+    )
+
+
+def draw_run(run: Run, path: str | Path) -> None:
+    """Draw `run` to a file, whose ending says the format (.svg, .png, .pdf).
+
+    Raises:
+        DataError: a path that cannot be written to.
+    """
+    from matplotlib.figure import Figure
+
+    lines: list[tuple[str, Reals]] = [("objective [std]", run.scores)]
+    lines += [("cost [GMACs]", run.gmacs)] if run.gmacs is not None else []
+    lines += list(run.values.items())
+    height = 0.19 * len(run.dimensions) + 1.2
+    rows = -(-len(lines) // 3)
+    figure = Figure(figsize=(10, 2.4 * rows + height), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[2.4 * rows, height]).ravel()
+    axes = upper.subplots(rows, 3, squeeze=False).ravel()
+    for ax, (name, values) in zip(axes, lines, strict=False):
+        others = np.delete(values, run.best, axis=1)
+        ax.plot(others, color=FAINT, linewidth=0.5, alpha=0.25, rasterized=True)
+        ax.plot(values[:, run.best], color=COLOUR, linewidth=2)
+        if name.startswith("cost") and run.budget is not None:
+            ax.axhline(run.budget, color="black", linewidth=1, linestyle="--")
+            ax.annotate("budget", (0, run.budget), (2, 3), textcoords="offset points", fontsize=8)
+            ax.set_ylim(0, 1.15 * max(run.budget, float(values.max())))
+        ax.set_title(name, loc="left", fontsize=10)
+        ax.set_xlabel("step", fontsize=8)
+        ax.tick_params(labelsize=8)
+        ax.spines[["top", "right"]].set_visible(False)
+    for ax in axes[len(lines) :]:
+        ax.set_visible(False)
+    upper.suptitle(f"{run.scores.shape[1]} starts; in blue the best", fontsize=10, x=0.01, ha="left")
+    ax = lower.subplots()
+    image = ax.imshow(run.shares, aspect="auto", cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
+    ax.set_yticks(range(len(run.dimensions)), run.dimensions, fontsize=7)
+    ax.set_xlabel("step", fontsize=8)
+    ax.tick_params(axis="x", labelsize=8)
+    ax.set_title("the best start's code", loc="left", fontsize=10)
+    bar = lower.colorbar(image, ax=ax, pad=0.01)
+    bar.set_label("share of the dimension's range", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, dpi=150)
