@@ -18,7 +18,8 @@ from ncp.objective import Budget, Objective
 from ncp.predictors import Predictor
 from ncp.predictors.base import Progress, quiet
 from ncp.predictors.mlp import Mlp
-from ncp.space import Categorical, Codes, Ordinal, Reals, Space
+from ncp.problem import Problem, moves, on_simplices, per_coordinate, smallest, snap_within, within_budget
+from ncp.space import Codes, Reals, Space
 
 Strategy = Literal["continuous", "winner-takes-all", "paper"]
 
@@ -53,44 +54,6 @@ class Trajectory:
         codes, scores = self.codes.reshape(-1, len(self.space)), self.scores.reshape(-1)
         codes, first = np.unique(codes, axis=0, return_index=True)
         return codes[np.argsort(-scores[first], kind="stable")[:k]]
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """What every strategy is told."""
-
-    predictor: Predictor
-    objective: Objective
-    budget: Budget
-    frozen: NDArray[np.bool_]
-    steps: int
-    progress: Progress
-
-    @property
-    def space(self) -> Space:
-        """The space of the codes."""
-        return self.predictor.space
-
-    def score(self, x: Tensor) -> Tensor:
-        """The objective of relaxed codes `(n, width)`, `(n,)`."""
-        mean, spread = self.predictor.moments(x) if self.objective.caution else (self.predictor(x), None)
-        return self._score(mean, spread)
-
-    @torch.no_grad()
-    def values_and_scores(self, codes: Codes, chunk: int = 4096) -> tuple[Reals, Reals]:
-        """Predicted values `(n, m)` and objective `(n,)` of codes."""
-        values, scores = np.empty((len(codes), len(self.predictor.columns))), np.empty(len(codes))
-        for start in range(0, len(codes), chunk):
-            part = slice(start, start + chunk)
-            x = self.predictor.relaxed(codes[part])
-            mean, spread = self.predictor.moments(x) if self.objective.caution else (self.predictor(x), None)
-            values[part], scores[part] = mean.numpy(), self._score(mean, spread).numpy()
-        return values, scores
-
-    def _score(self, mean: Tensor, spread: Tensor | None) -> Tensor:
-        predictor = self.predictor
-        score: Tensor = self.objective.score(mean, spread, predictor.columns, predictor.location, predictor.unit)
-        return score
 
 
 def propagate(
@@ -129,10 +92,10 @@ def propagate(
     space, codes = predictor.space, predictor.space.codes(start)
     if not len(codes):
         raise CodeError("Expected at least one code to start from. Got none.")
-    problem = Problem(predictor, objective, budget or Budget(), _frozen(space, freeze), steps, progress)
+    problem = Problem(predictor, objective, budget or Budget(), _frozen(space, freeze))
     objective.resolve(predictor.columns)
-    problem.budget.require(space, _smallest(problem, codes))
-    x = STRATEGIES[strategy](problem, codes)
+    problem.budget.require(space, smallest(problem, codes))
+    x = STRATEGIES[strategy](problem, codes, steps, progress)
     if not np.isfinite(x).all():
         raise DataError("Expected finite steps. Got nan: the predictor's weights are damaged. Train it again.")
     steps_done, starts, width = x.shape
@@ -150,68 +113,41 @@ def propagate(
     )
 
 
-def snap_within(problem: Problem, x: Reals, origin: Codes) -> Codes:
-    """Codes near points of the relaxed space, `(n, width)` to `(n, d)`, none of them above the budget.
-
-    What is above it shrinks towards the smallest code; `origin` `(n, d)` holds the values of frozen dimensions.
-    """
-    space = problem.space
-    codes = np.where(problem.frozen, origin, space.snap(x))
-    if not problem.budget.bounds:
-        return codes
-    above = np.flatnonzero(~problem.budget.allows(codes))
-    if not len(above):
-        return codes
-    least = _smallest(problem, origin[above]).astype(np.float64)
-    target = np.where(problem.frozen, origin[above], x[above])
-    low, high = np.zeros((2, len(above), 1))
-    high += 1
-    best = least.astype(np.int64)
-    for _ in range(12):  # cost rises with every dimension, so halving finds the border
-        middle = (low + high) / 2
-        tried = space.snap(least + middle * (target - least))
-        fits = problem.budget.allows(tried)[:, None]
-        best = np.where(fits, tried, best)
-        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
-    codes[above] = best
-    return codes
-
-
-def _continuous(problem: Problem, codes: Codes) -> Reals:
+def _continuous(problem: Problem, codes: Codes, steps: int, progress: Progress) -> Reals:
     """Ascent by Adam's steps in shares of each dimension's range, projected on box, simplices and budget."""
     space = problem.space
     low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in space.bounds)
-    span, frozen = high - low, torch.as_tensor(_per_coordinate(space, problem.frozen))
+    span, frozen = high - low, torch.as_tensor(per_coordinate(space, problem.frozen))
     start = problem.predictor.relaxed(codes)
     floor = torch.where(frozen, start, low)
 
     def place(x: Tensor) -> Tensor:
-        x = torch.where(frozen, start, _on_simplices(space, x.clamp(low, high)))
-        return _within_budget(problem.budget, x, floor, torch.where(frozen, 0.0, span))
+        x = torch.where(frozen, start, on_simplices(space, x.clamp(low, high)))
+        return within_budget(problem.budget, x, floor, torch.where(frozen, 0.0, span))
 
     x, first, second = place(start), torch.zeros_like(start), torch.zeros_like(start)
     record = [x]
-    for step in range(1, problem.steps):
+    for step in range(1, steps):
         leaf = x.requires_grad_()
         (gradient,) = torch.autograd.grad(problem.score(leaf).sum(), leaf)
         gradient = gradient * span
         first, second = 0.9 * first + 0.1 * gradient, 0.99 * second + 0.01 * gradient.square()
         direction = (first / (1 - 0.9**step)) / ((second / (1 - 0.99**step)).sqrt() + 1e-8)
-        length = STEP + (LAST_STEP - STEP) * step / problem.steps
+        length = STEP + (LAST_STEP - STEP) * step / steps
         x = place(x.detach() + length * span * direction)
         record.append(x)
-        problem.progress((step + 1) / problem.steps)
+        progress((step + 1) / steps)
     return torch.stack(record).detach().double().numpy()
 
 
-def _winner_takes_all(problem: Problem, codes: Codes) -> Reals:
+def _winner_takes_all(problem: Problem, codes: Codes, steps: int, progress: Progress) -> Reals:
     """One dimension per step: the single move that gains most, per unit of cost where the budget binds."""
     space = problem.space
     current = snap_within(problem, space.relax(codes), codes)
     _, scores = problem.values_and_scores(current)
     record, moving = [current], np.arange(len(current))
-    for step in range(1, problem.steps):
-        moved, rows = _moves(problem, current[moving])
+    for step in range(1, steps):
+        moved, rows = moves(problem, current[moving])
         allowed = problem.budget.allows(moved)
         gain = np.full(len(moved), -np.inf)
         unique, inverse = np.unique(moved, axis=0, return_inverse=True)
@@ -230,13 +166,13 @@ def _winner_takes_all(problem: Problem, codes: Codes) -> Reals:
         scores[changed] += gain[winners]
         record.append(current)
         moving = changed
-        problem.progress((step + 1) / problem.steps)
+        progress((step + 1) / steps)
         if not len(moving):
             break
     return np.stack([space.relax(c) for c in record])
 
 
-def _paper(problem: Problem, codes: Codes) -> Reals:
+def _paper(problem: Problem, codes: Codes, steps: int, progress: Progress) -> Reals:
     """The original loop: plain ascent on the wanted scores minus half the predicted cost, clipped to the box."""
     predictor, space = problem.predictor, problem.space
     columns = problem.objective.resolve(predictor.columns)
@@ -245,22 +181,22 @@ def _paper(problem: Problem, codes: Codes) -> Reals:
     low, high = (
         (torch.as_tensor(bound, dtype=torch.float32) - predictor.centre) / predictor.deviation for bound in space.bounds
     )
-    frozen = torch.as_tensor(_per_coordinate(space, problem.frozen))
+    frozen = torch.as_tensor(per_coordinate(space, problem.frozen))
     cost = _paper_cost(predictor)
     x = (predictor.relaxed(codes) - predictor.centre) / predictor.deviation
     record = [x]
-    for step in range(1, problem.steps):
+    for step in range(1, steps):
         leaf = x.detach().requires_grad_()
         scores, cost_score = cost(leaf)
         wanted = (scores[:, columns] @ weights - PAPER_COST * cost_score).sum()
         (gradient,) = torch.autograd.grad(wanted, leaf)
         x = (leaf + PAPER_STEP * torch.where(frozen, 0.0, gradient)).clamp(low, high).detach()
         record.append(x)
-        problem.progress((step + 1) / problem.steps)
+        progress((step + 1) / steps)
     return (torch.stack(record) * predictor.deviation + predictor.centre).double().numpy()
 
 
-STRATEGIES: dict[str, Callable[[Problem, Codes], Reals]] = {
+STRATEGIES: dict[str, Callable[[Problem, Codes, int, Progress], Reals]] = {
     "continuous": _continuous,
     "winner-takes-all": _winner_takes_all,
     "paper": _paper,
@@ -289,65 +225,6 @@ def _paper_cost(predictor: Predictor) -> Callable[[Tensor], tuple[Tensor, Tensor
     return exact
 
 
-def _within_budget(budget: Budget, x: Tensor, floor: Tensor, span: Tensor) -> Tensor:
-    """Move points that cost too much down the gradient of log cost to the border, then back to it exactly."""
-    bounds = budget.bounds
-    if not bounds:
-        return x
-    with torch.enable_grad():
-        for _ in range(3):
-            leaf = x.detach().requires_grad_()
-            excess = torch.stack([c.log() - np.log(b) for c, b in zip(budget.costs(leaf), bounds, strict=True)]).amax(0)
-            if not (excess > 0).any():
-                return x.detach()
-            (slope,) = torch.autograd.grad(excess.sum(), leaf)
-            slope = slope * span
-            length = excess.detach().clamp_min(0) / slope.square().sum(1).clamp_min(1e-12)
-            x = torch.maximum(leaf.detach() - span * length[:, None] * slope, floor)
-    low, high = torch.zeros(len(x)), torch.ones(len(x))
-    for _ in range(10):
-        middle = (low + high) / 2
-        point = floor + (x - floor) * middle[:, None]
-        fits = torch.stack([c <= b for c, b in zip(budget.costs(point), bounds, strict=True)]).all(0)
-        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
-    fits = torch.stack([c <= b for c, b in zip(budget.costs(x), bounds, strict=True)]).all(0)
-    return torch.where(fits[:, None], x, floor + (x - floor) * low[:, None])
-
-
-def _on_simplices(space: Space, x: Tensor) -> Tensor:
-    """Points whose categorical coordinates are the nearest on the simplex (Euclidean projection)."""
-    for dim, where in zip(space.dimensions, space.slices, strict=True):
-        if isinstance(dim, Categorical):
-            part = x[:, where]
-            ordered = part.sort(dim=1, descending=True).values
-            excess = (ordered.cumsum(dim=1) - 1) / torch.arange(1, dim.width + 1)
-            last = (ordered > excess).sum(dim=1, keepdim=True) - 1
-            x = x.clone()
-            x[:, where] = (part - excess.gather(1, last)).clamp_min(0)
-    return x
-
-
-def _moves(problem: Problem, codes: Codes) -> tuple[Codes, NDArray[np.int64]]:
-    """All single moves of codes `(n, d)`: the moved codes `(k, d)`, and the row that each comes from."""
-    moved, rows = [], []
-    for position, dim in enumerate(problem.space.dimensions):
-        if problem.frozen[position]:
-            continue
-        values = np.asarray(dim.values)
-        index = np.searchsorted(values, codes[:, position])
-        shifts = (-1, 1) if isinstance(dim, Ordinal) else range(1, len(values))
-        for shift in shifts:
-            target = index + shift if isinstance(dim, Ordinal) else (index + shift) % len(values)
-            inside = np.flatnonzero((target >= 0) & (target < len(values)))
-            changed = codes[inside].copy()
-            changed[:, position] = values[target[inside]]
-            moved.append(changed)
-            rows.append(inside)
-    if not moved:
-        return codes[:0], np.zeros(0, dtype=np.int64)
-    return np.concatenate(moved), np.concatenate(rows)
-
-
 def _per_cost(budget: Budget, gain: Reals, moved: Codes, before: Codes) -> Reals:
     """Gain per share of the budget that a move takes; a move that takes none comes before all others."""
     taken = np.max(
@@ -360,12 +237,6 @@ def _per_cost(budget: Budget, gain: Reals, moved: Codes, before: Codes) -> Reals
     return np.where(gain > 0, gain / np.maximum(taken, 1e-12), gain)
 
 
-def _smallest(problem: Problem, codes: Codes) -> Codes:
-    """The cheapest codes with the frozen values of `codes`, `(n, d)`: cost rises with every ordinal dimension."""
-    least = np.array([dim.values[0] for dim in problem.space.dimensions])
-    return np.where(problem.frozen, codes, least)
-
-
 def _frozen(space: Space, names: Iterable[str]) -> NDArray[np.bool_]:
     given = [names] if isinstance(names, str) else list(names)
     for name in given:
@@ -373,7 +244,3 @@ def _frozen(space: Space, names: Iterable[str]) -> NDArray[np.bool_]:
             close: Sequence[str] = get_close_matches(name, space.names, n=1) or space.names
             raise CodeError(f"Expected names of dimensions to freeze. Got {quoted(name)}. There is {', '.join(close)}.")
     return np.array([name in given for name in space.names])
-
-
-def _per_coordinate(space: Space, dimensions: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return np.repeat(dimensions, [dim.width for dim in space.dimensions])

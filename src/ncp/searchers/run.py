@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -16,13 +15,12 @@ from ncp.multires import MULTIRES, Code
 from ncp.objective import Budget, Objective
 from ncp.predictors import Predictor, load_judge, load_predictor
 from ncp.predictors.base import Progress, quiet
+from ncp.problem import Problem
 from ncp.propagation import Strategy, propagate
+from ncp.searchers.polish import polish
 from ncp.searchers.result import Result, Row, Value
 from ncp.space import Codes, Space
 from ncp.table import Table
-
-POLISHED = 32
-"""How many of the codes found by propagation are polished by single moves."""
 
 POOL, APART = 500, 3
 """Of so many codes those are returned that differ from every better one in so many dimensions, if there are enough."""
@@ -78,13 +76,21 @@ def search(
     budget = budget or Budget()
     frozen = tuple(freeze)
     codes = _starts(predictor.space, starts, seed, frozen, origin)
-    edit = partial(propagate, predictor, objective, budget=budget, freeze=frozen)
-    run = edit(codes, strategy=strategy, steps=steps, progress=lambda share: progress(0.7 * share))
-    found = run.best(POLISHED)
-    polish = edit(found, strategy="winner-takes-all", steps=steps)
-    progress(0.9)
-    both = np.concatenate([run.best(POOL), polish.best(POOL)])
-    best = _apart(edit(both, steps=1).best(len(both)), top)
+    run = propagate(
+        predictor,
+        objective,
+        codes,
+        budget=budget,
+        strategy=strategy,
+        steps=steps,
+        freeze=frozen,
+        progress=lambda share: progress(0.8 * share),
+    )
+    problem = Problem(predictor, objective, budget, np.isin(predictor.space.names, frozen))
+    found = run.best(POOL)
+    both = np.unique(np.concatenate([polish(problem, found), found]), axis=0)
+    _, scores = problem.values_and_scores(both)
+    best = _apart(both[np.argsort(-scores, kind="stable")], top)
     rows = _rows(predictor, objective, best, budget, judge, table)
     progress(1.0)
     asked = {

@@ -1,0 +1,144 @@
+"""A propagation's problem: what to score by, and how points and codes are kept within space, budget and freeze."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ncp.objective import Budget, Objective
+from ncp.predictors import Predictor
+from ncp.space import Categorical, Codes, Ordinal, Reals, Space, parts
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What is wanted and allowed, of which predictor's codes, and which dimensions `(d,)` stay as they are."""
+
+    predictor: Predictor
+    objective: Objective
+    budget: Budget
+    frozen: NDArray[np.bool_]
+
+    @property
+    def space(self) -> Space:
+        """The space of the codes."""
+        return self.predictor.space
+
+    def score(self, x: Tensor) -> Tensor:
+        """The objective of relaxed codes `(n, width)`, `(n,)`."""
+        return self._values_and_score(x)[1]
+
+    @torch.no_grad()
+    def values_and_scores(self, codes: Codes) -> tuple[Reals, Reals]:
+        """Predicted values `(n, m)` and objective `(n,)` of codes."""
+        values, scores = np.empty((len(codes), len(self.predictor.columns))), np.empty(len(codes))
+        for part in parts(len(codes), 4096):
+            mean, score = self._values_and_score(self.predictor.relaxed(codes[part]))
+            values[part], scores[part] = mean.numpy(), score.numpy()
+        return values, scores
+
+    def _values_and_score(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        predictor = self.predictor
+        mean, spread = predictor.moments(x) if self.objective.caution else (predictor(x), None)
+        return mean, self.objective.score(mean, spread, predictor.columns, predictor.location, predictor.unit)
+
+
+def smallest(problem: Problem, codes: Codes) -> Codes:
+    """The cheapest codes with the frozen values of `codes`, `(n, d)`: cost rises with every ordinal dimension."""
+    least = np.array([dim.values[0] for dim in problem.space.dimensions])
+    return np.where(problem.frozen, codes, least)
+
+
+def snap_within(problem: Problem, x: Reals, origin: Codes) -> Codes:
+    """Codes near points of the relaxed space, `(n, width)` to `(n, d)`, none of them above the budget.
+
+    What is above it shrinks towards the smallest code; `origin` `(n, d)` holds the values of frozen dimensions.
+    """
+    space = problem.space
+    codes = np.where(problem.frozen, origin, space.snap(x))
+    if not problem.budget.bounds:
+        return codes
+    above = np.flatnonzero(~problem.budget.allows(codes))
+    if not len(above):
+        return codes
+    least = smallest(problem, origin[above]).astype(np.float64)
+    target = np.where(problem.frozen, origin[above], x[above])
+    low, high = np.zeros((2, len(above), 1))
+    high += 1
+    best = least.astype(np.int64)
+    for _ in range(12):  # cost rises with every dimension, so halving finds the border
+        middle = (low + high) / 2
+        tried = space.snap(least + middle * (target - least))
+        fits = problem.budget.allows(tried)[:, None]
+        best = np.where(fits, tried, best)
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    codes[above] = best
+    return codes
+
+
+def within_budget(budget: Budget, x: Tensor, floor: Tensor, span: Tensor) -> Tensor:
+    """Move points that cost too much down the gradient of log cost to the border, then back to it exactly."""
+    bounds = budget.bounds
+    if not bounds:
+        return x
+    with torch.enable_grad():
+        for _ in range(3):
+            leaf = x.detach().requires_grad_()
+            excess = torch.stack([c.log() - np.log(b) for c, b in zip(budget.costs(leaf), bounds, strict=True)]).amax(0)
+            if not (excess > 0).any():
+                return x.detach()
+            (slope,) = torch.autograd.grad(excess.sum(), leaf)
+            slope = slope * span
+            length = excess.detach().clamp_min(0) / slope.square().sum(1).clamp_min(1e-12)
+            x = torch.maximum(leaf.detach() - span * length[:, None] * slope, floor)
+    low, high = torch.zeros(len(x)), torch.ones(len(x))
+    for _ in range(10):
+        middle = (low + high) / 2
+        point = floor + (x - floor) * middle[:, None]
+        fits = torch.stack([c <= b for c, b in zip(budget.costs(point), bounds, strict=True)]).all(0)
+        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
+    fits = torch.stack([c <= b for c, b in zip(budget.costs(x), bounds, strict=True)]).all(0)
+    return torch.where(fits[:, None], x, floor + (x - floor) * low[:, None])
+
+
+def on_simplices(space: Space, x: Tensor) -> Tensor:
+    """Points whose categorical coordinates are the nearest on the simplex (Euclidean projection)."""
+    for dim, where in zip(space.dimensions, space.slices, strict=True):
+        if isinstance(dim, Categorical):
+            part = x[:, where]
+            ordered = part.sort(dim=1, descending=True).values
+            excess = (ordered.cumsum(dim=1) - 1) / torch.arange(1, dim.width + 1)
+            last = (ordered > excess).sum(dim=1, keepdim=True) - 1
+            x = x.clone()
+            x[:, where] = (part - excess.gather(1, last)).clamp_min(0)
+    return x
+
+
+def moves(problem: Problem, codes: Codes) -> tuple[Codes, NDArray[np.int64]]:
+    """All single moves of codes `(n, d)`: the moved codes `(k, d)`, and the row that each comes from."""
+    moved, rows = [], []
+    for position, dim in enumerate(problem.space.dimensions):
+        if problem.frozen[position]:
+            continue
+        values = np.asarray(dim.values)
+        index = np.searchsorted(values, codes[:, position])
+        shifts = (-1, 1) if isinstance(dim, Ordinal) else range(1, len(values))
+        for shift in shifts:
+            target = index + shift if isinstance(dim, Ordinal) else (index + shift) % len(values)
+            inside = np.flatnonzero((target >= 0) & (target < len(values)))
+            changed = codes[inside].copy()
+            changed[:, position] = values[target[inside]]
+            moved.append(changed)
+            rows.append(inside)
+    if not moved:
+        return codes[:0], np.zeros(0, dtype=np.int64)
+    return np.concatenate(moved), np.concatenate(rows)
+
+
+def per_coordinate(space: Space, dimensions: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask over dimensions as one over relaxed coordinates, `(d,)` to `(width,)`."""
+    return np.repeat(dimensions, [dim.width for dim in space.dimensions])
