@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ncp.predictors.base import Predictor, Progress, quiet
-from ncp.predictors.ensemble import Ensemble
-from ncp.predictors.gp import GaussianProcess
+from ncp.predictors.ensemble import Ensemble, EnsembleSettings
+from ncp.predictors.gp import DEFAULTS as GP_DEFAULTS
+from ncp.predictors.gp import GaussianProcess, GpSettings
 from ncp.space import Codes, Reals, Space
+
+
+@dataclass(frozen=True)
+class BlendSettings(EnsembleSettings):
+    """How the ensemble is trained, and under `gp` how the Gaussian process is fitted."""
+
+    gp: GpSettings = GP_DEFAULTS
+
+
+DEFAULTS = BlendSettings()
 
 
 class Blend(Predictor):
@@ -40,11 +52,19 @@ class Blend(Predictor):
 
     @classmethod
     def fit(
-        cls, space: Space, codes: Codes, values: Reals, columns: Sequence[str], seed: int, progress: Progress = quiet
+        cls,
+        space: Space,
+        codes: Codes,
+        values: Reals,
+        columns: Sequence[str],
+        seed: int,
+        progress: Progress = quiet,
+        settings: BlendSettings = DEFAULTS,
     ) -> Blend:
         """Fit both on the same rows."""
-        ensemble = Ensemble.fit(space, codes, values, columns, seed, lambda share: progress(share * 0.6))
-        gp = GaussianProcess.fit(space, codes, values, columns, seed, lambda share: progress(0.6 + share * 0.4))
+        rows = (space, codes, values, columns, seed)
+        ensemble = Ensemble.fit(*rows, lambda share: progress(share * 0.6), settings)
+        gp = GaussianProcess.fit(*rows, lambda share: progress(0.6 + share * 0.4), settings.gp)
         self = cls(space, columns, ensemble, gp)
         self.remember(codes)
         self.noise.copy_((ensemble.noise + gp.noise) / 2)

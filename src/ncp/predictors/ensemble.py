@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -15,10 +16,33 @@ from ncp.predictors.features import Features
 from ncp.predictors.scale import Scale
 from ncp.space import Codes, Reals, Space
 
-HIDDEN, MEMBERS, EPOCHS, BATCH = (128, 128), 12, 60, 128
-DROPOUT, LEARNING_RATE, WEIGHT_DECAY = 0.2, 5e-3, 1.0
-HELD_OUT = 0.1
-"""Each member leaves out this share of the rows; there the ensemble learns how wrong it is."""
+
+@dataclass(frozen=True)
+class EnsembleSettings:
+    """How an ensemble is trained.
+
+    Attributes:
+        hidden: sizes of every member's hidden layers.
+        members: how many networks, at least two.
+        epochs: passes over the rows.
+        batch: rows per step.
+        dropout: share of hidden values that a step leaves out.
+        learning_rate: the highest of the one-cycle schedule.
+        weight_decay: of the weights, not of the biases.
+        held_out: the share of the rows that each member leaves out; there the ensemble learns how wrong it is.
+    """
+
+    hidden: tuple[int, ...] = (128, 128)
+    members: int = 12
+    epochs: int = 60
+    batch: int = 128
+    dropout: float = 0.2
+    learning_rate: float = 5e-3
+    weight_decay: float = 1.0
+    held_out: float = 0.1
+
+
+DEFAULTS = EnsembleSettings()
 
 
 class Ensemble(Predictor):
@@ -48,22 +72,29 @@ class Ensemble(Predictor):
 
     @classmethod
     def fit(
-        cls, space: Space, codes: Codes, values: Reals, columns: Sequence[str], seed: int, progress: Progress = quiet
+        cls,
+        space: Space,
+        codes: Codes,
+        values: Reals,
+        columns: Sequence[str],
+        seed: int,
+        progress: Progress = quiet,
+        settings: EnsembleSettings = DEFAULTS,
     ) -> Ensemble:
         """Train all members at once, each on its own part of the rows."""
         scale = Scale.normal_scores(values)
-        self = cls(space, columns, scale, hidden=HIDDEN, members=MEMBERS)
+        self = cls(space, columns, scale, hidden=settings.hidden, members=settings.members)
         x = self.remember(codes)
         features = self.features.fit(x)(x)
         targets = scale.to_scores(values)
         generator = torch.Generator().manual_seed(seed)
         self._initialise(generator)
-        order = torch.rand(MEMBERS, len(x), generator=generator).argsort(dim=1)
-        kept = order[:, max(1, int(HELD_OUT * len(x))) :]
-        self._train(features, targets, kept, generator, progress)
+        order = torch.rand(settings.members, len(x), generator=generator).argsort(dim=1)
+        kept = order[:, max(1, int(settings.held_out * len(x))) :]
+        self._train(features, targets, kept, generator, progress, settings)
         with torch.no_grad():
             outputs = self._members(features)
-            left_out = torch.ones(MEMBERS, len(x)).scatter_(1, kept, 0.0)
+            left_out = torch.ones(settings.members, len(x)).scatter_(1, kept, 0.0)
             counts = left_out.sum(dim=0)
             unseen = torch.einsum("kn,knm->nm", left_out, outputs)[counts > 0] / counts[counts > 0, None]
             self.noise.copy_((targets[counts > 0] - unseen).square().mean(dim=0))
@@ -92,25 +123,32 @@ class Ensemble(Predictor):
             weight.data.normal_(std=gain * (2 / weight.shape[1]) ** 0.5, generator=generator)
 
     def _train(
-        self, features: Tensor, targets: Tensor, rows: Tensor, generator: torch.Generator, progress: Progress
+        self,
+        features: Tensor,
+        targets: Tensor,
+        rows: Tensor,
+        generator: torch.Generator,
+        progress: Progress,
+        settings: EnsembleSettings,
     ) -> None:
         """Minimise the smooth L1 loss of every member on its `rows` `(members, n)`."""
 
         def drop(hidden: Tensor) -> Tensor:
-            kept = torch.rand(hidden.shape, generator=generator) > DROPOUT
-            return hidden * kept / (1 - DROPOUT)
+            kept = torch.rand(hidden.shape, generator=generator) > settings.dropout
+            return hidden * kept / (1 - settings.dropout)
 
         groups = [
-            {"params": list(self.weights), "weight_decay": WEIGHT_DECAY},
+            {"params": list(self.weights), "weight_decay": settings.weight_decay},
             {"params": list(self.biases), "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, fused=True)
-        batch = min(BATCH, rows.shape[1])
+        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+        batch = min(settings.batch, rows.shape[1])
         batches = rows.shape[1] // batch
+        total = max(settings.epochs * batches, 6)  # with 5 the schedule divides by zero
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, LEARNING_RATE, total_steps=EPOCHS * batches, pct_start=0.2
+            optimizer, settings.learning_rate, total_steps=total, pct_start=0.2
         )
-        for epoch in range(EPOCHS):
+        for epoch in range(settings.epochs):
             order = rows.gather(1, torch.rand(rows.shape, generator=generator).argsort(dim=1))
             for start in range(0, batches * batch, batch):
                 chosen = order[:, start : start + batch]
@@ -119,4 +157,4 @@ class Ensemble(Predictor):
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
-            progress((epoch + 1) / EPOCHS)
+            progress((epoch + 1) / settings.epochs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,9 +15,28 @@ from ncp.predictors.features import Features
 from ncp.predictors.scale import Scale
 from ncp.space import Codes, Reals, Space
 
-INDUCING, SUBSET, STEPS, LEARNING_RATE = 1000, 600, 60, 0.04
 JITTER = 1e-4
 ITERATIONS = 50
+
+
+@dataclass(frozen=True)
+class GpSettings:
+    """How a Gaussian process is fitted.
+
+    Attributes:
+        inducing: codes that hold the posterior, at most as many as there are rows.
+        subset: rows of each step that learns the kernel.
+        steps: how many of these.
+        learning_rate: of the kernel.
+    """
+
+    inducing: int = 1000
+    subset: int = 600
+    steps: int = 60
+    learning_rate: float = 0.04
+
+
+DEFAULTS = GpSettings()
 
 
 class Kernel(nn.Module):
@@ -82,18 +102,25 @@ class GaussianProcess(Predictor):
 
     @classmethod
     def fit(
-        cls, space: Space, codes: Codes, values: Reals, columns: Sequence[str], seed: int, progress: Progress = quiet
+        cls,
+        space: Space,
+        codes: Codes,
+        values: Reals,
+        columns: Sequence[str],
+        seed: int,
+        progress: Progress = quiet,
+        settings: GpSettings = DEFAULTS,
     ) -> GaussianProcess:
         """Learn the kernel by marginal likelihood on subsets, then the posterior on all rows."""
         scale = Scale.normal_scores(values)
-        self = cls(space, columns, scale, inducing=min(INDUCING, len(codes)))
+        self = cls(space, columns, scale, inducing=min(settings.inducing, len(codes)))
         rng = np.random.default_rng(seed)
         self.features.fit(self.remember(codes))
         self.inducing.copy_(self.relaxed(crossed(codes, len(self.inducing), rng)))
         targets = scale.to_scores(values).double()
         self.double()
         x = self.features(self.relaxed(codes))
-        ratios = _learn(self.kernel, x, targets, rng, progress)
+        ratios = _learn(self.kernel, x, targets, rng, progress, settings)
         with torch.no_grad():
             self._condition(x, targets, ratios)
         return self.float().requires_grad_(False).eval()
@@ -151,12 +178,14 @@ def crossed(codes: Codes, count: int, rng: np.random.Generator) -> Codes:
     return children
 
 
-def _learn(kernel: Kernel, x: Tensor, targets: Tensor, rng: np.random.Generator, progress: Progress) -> Tensor:
+def _learn(
+    kernel: Kernel, x: Tensor, targets: Tensor, rng: np.random.Generator, progress: Progress, settings: GpSettings
+) -> Tensor:
     """Raise the likelihood of the columns on random subsets; return each column's ratio of noise to signal."""
     log_ratio = torch.full((targets.shape[1],), np.log(0.3), dtype=x.dtype, requires_grad=True)
-    optimizer = torch.optim.Adam([*kernel.parameters(), log_ratio], lr=LEARNING_RATE)
-    for step in range(STEPS):
-        rows = torch.as_tensor(rng.permutation(len(x))[:SUBSET])
+    optimizer = torch.optim.Adam([*kernel.parameters(), log_ratio], lr=settings.learning_rate)
+    for step in range(settings.steps):
+        rows = torch.as_tensor(rng.permutation(len(x))[: settings.subset])
         y = targets[rows] - targets[rows].mean(dim=0)
         covariance = kernel(x[rows], x[rows])
         with torch.no_grad():
@@ -172,7 +201,7 @@ def _learn(kernel: Kernel, x: Tensor, targets: Tensor, rng: np.random.Generator,
         optimizer.zero_grad()
         ((likelihood + (slope * covariance).sum()) / (2 * len(log_ratio))).backward()
         optimizer.step()
-        progress((step + 1) / STEPS)
+        progress((step + 1) / settings.steps)
     return log_ratio.detach().exp()
 
 

@@ -8,14 +8,22 @@ from typing import Any
 from ncp.errors import ConfigError, quoted
 from ncp.multires import MULTIRES
 from ncp.predictors.base import Predictor, Progress, quiet, training_rows
-from ncp.predictors.blend import Blend
-from ncp.predictors.ensemble import Ensemble
-from ncp.predictors.gp import GaussianProcess
-from ncp.predictors.mlp import Mlp
+from ncp.predictors.blend import Blend, BlendSettings
+from ncp.predictors.ensemble import Ensemble, EnsembleSettings
+from ncp.predictors.gp import GaussianProcess, GpSettings
+from ncp.predictors.mlp import Mlp, MlpSettings
 from ncp.space import Space
 
 KINDS: dict[str, type[Blend | Ensemble | GaussianProcess | Mlp]] = {
     cls.kind: cls for cls in (Blend, Mlp, Ensemble, GaussianProcess)
+}
+
+Settings = BlendSettings | MlpSettings | EnsembleSettings | GpSettings
+SETTINGS: dict[str, type[Settings]] = {
+    "default": BlendSettings,
+    "mlp": MlpSettings,
+    "ensemble": EnsembleSettings,
+    "gp": GpSettings,
 }
 
 
@@ -28,6 +36,7 @@ def fit_predictor(
     kind: str = "default",
     seed: int = 0,
     progress: Progress = quiet,
+    settings: Settings | None = None,
 ) -> Predictor:
     """Learn the values of codes, all columns in one fit.
 
@@ -39,15 +48,19 @@ def fit_predictor(
         kind: `default` (an ensemble and a Gaussian process), `mlp` (the paper's), `ensemble` or `gp`.
         seed: of everything random; the same seed and threads give the same predictor.
         progress: called with the share that is done.
+        settings: how it is trained, of the class that `SETTINGS` names for the kind; its defaults when left out.
 
     Raises:
         CodeError: a code outside the space.
-        ConfigError: a kind that there is not.
+        ConfigError: a kind that there is not, or settings of another kind.
         DataError: values that do not fit the codes or are missing.
     """
     if kind not in KINDS:
         raise ConfigError(f"Expected one of {', '.join(KINDS)} as the kind of predictor. Got {quoted(kind)}.")
+    chosen = SETTINGS[kind]() if settings is None else settings
+    if type(chosen) is not SETTINGS[kind]:
+        raise ConfigError(f"Expected {SETTINGS[kind].__name__} for the kind {kind}. Got {quoted(chosen)}.")
     rows, numbers = training_rows(space, codes, values, columns)
-    predictor = KINDS[kind].fit(space, rows, numbers, tuple(columns), seed, progress)
+    predictor = KINDS[kind].fit(space, rows, numbers, tuple(columns), seed, progress, chosen)  # type: ignore[arg-type]
     predictor.measure_by(numbers)
     return predictor

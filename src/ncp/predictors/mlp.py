@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -17,9 +18,31 @@ from ncp.predictors.base import Predictor, Progress, quiet
 from ncp.predictors.scale import Scale
 from ncp.space import Codes, Reals, Space
 
-SHARED, HEAD, DROPOUT = 256, 128, 0.5
-EPOCHS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 200, 128, 1e-2, 1e-7
-HELD_OUT = 0.2
+SHARED, HEAD = 256, 128
+
+
+@dataclass(frozen=True)
+class MlpSettings:
+    """How the paper's predictor is trained.
+
+    Attributes:
+        epochs: passes over the rows.
+        batch: rows per step.
+        dropout: share of hidden values that a step leaves out.
+        learning_rate: the highest of the one-cycle schedule.
+        weight_decay: of everything.
+        held_out: the share of the rows that decides which epoch is kept.
+    """
+
+    epochs: int = 200
+    batch: int = 128
+    dropout: float = 0.5
+    learning_rate: float = 1e-2
+    weight_decay: float = 1e-7
+    held_out: float = 0.2
+
+
+DEFAULTS = MlpSettings()
 
 
 class Mlp(Predictor):
@@ -40,6 +63,7 @@ class Mlp(Predictor):
     def __init__(self, space: Space, columns: Sequence[str], scale: Scale, *, groups: Sequence[int]) -> None:
         super().__init__(space, columns, scale)
         self.groups, outputs = tuple(groups), sum(groups)
+        self.dropout = DEFAULTS.dropout
         self.auxiliary = outputs - len(self.columns)
         self.shared = nn.Sequential(nn.BatchNorm1d(space.width), nn.Linear(space.width, SHARED), nn.BatchNorm1d(SHARED))
         self.heads = nn.Sequential(nn.Linear(SHARED, HEAD * len(groups)), nn.BatchNorm1d(HEAD * len(groups)))
@@ -58,22 +82,30 @@ class Mlp(Predictor):
 
     @classmethod
     def fit(
-        cls, space: Space, codes: Codes, values: Reals, columns: Sequence[str], seed: int, progress: Progress = quiet
+        cls,
+        space: Space,
+        codes: Codes,
+        values: Reals,
+        columns: Sequence[str],
+        seed: int,
+        progress: Progress = quiet,
+        settings: MlpSettings = DEFAULTS,
     ) -> Mlp:
         """Train by the paper's recipe; a fifth of the rows decides which epoch is kept."""
         groups = _groups(columns)
         costs = np.stack([macs(codes), params(codes)], axis=1) if has_cost(space) else np.empty((len(codes), 0))
         self = cls(space, columns, Scale.standard(values), groups=[*groups, *[2] * has_cost(space)])
+        self.dropout = settings.dropout
         x = self.standardised(self.remember(codes))
         everything = np.concatenate([values, costs], axis=1)
         targets = Scale.standard(everything).to_scores(everything, limit=np.inf)
         order = np.random.default_rng(seed).permutation(len(x))
-        held_out, rows = (torch.as_tensor(part) for part in np.split(order, [max(2, int(HELD_OUT * len(x)))]))
+        held_out, rows = (torch.as_tensor(part) for part in np.split(order, [max(2, int(settings.held_out * len(x)))]))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for layer in (self.shared, self.heads, self.out):
                 layer.apply(lambda module: getattr(module, "reset_parameters", lambda: None)())
-            self._train(x, targets, rows, held_out, progress)
+            self._train(x, targets, rows, held_out, progress, settings)
         self.requires_grad_(False).eval()
         residual = targets[held_out, : len(self.columns)] - self.scores(x[held_out] * self.deviation + self.centre)
         self.noise.copy_(residual.square().mean(dim=0))
@@ -96,29 +128,37 @@ class Mlp(Predictor):
         """All standardised outputs `(n, m + auxiliary)` of standardised codes."""
         hidden = silu(self.shared(standardised))
         if self.training:
-            hidden = nn.functional.dropout(hidden, DROPOUT)
+            hidden = nn.functional.dropout(hidden, self.dropout)
         heads = silu(self.heads(hidden)).reshape(len(hidden), len(self.groups), HEAD)
         if self.training:
-            dropped = nn.functional.dropout(heads, DROPOUT)
+            dropped = nn.functional.dropout(heads, self.dropout)
             heads = torch.cat([dropped[:, :-1], heads[:, -1:]], dim=1) if self.auxiliary else dropped
         outputs: Tensor = (heads[:, self._head_of] * self.out.weight).sum(dim=2) + self.out.bias
         return outputs
 
-    def _train(self, x: Tensor, targets: Tensor, rows: Tensor, held_out: Tensor, progress: Progress) -> None:
-        optimizer = torch.optim.Adam(self.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-        batch = min(BATCH, len(rows))
+    def _train(
+        self,
+        x: Tensor,
+        targets: Tensor,
+        rows: Tensor,
+        held_out: Tensor,
+        progress: Progress,
+        settings: MlpSettings,
+    ) -> None:
+        optimizer = torch.optim.Adam(self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        batch = min(settings.batch, len(rows))
         batches = len(rows) // batch
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
-            LEARNING_RATE,
-            total_steps=EPOCHS * batches,
+            settings.learning_rate,
+            total_steps=settings.epochs * batches,
             pct_start=0.3,
             div_factor=10,
             base_momentum=0.85,
             max_momentum=0.95,
         )
         best, kept = -np.inf, self.state_dict()
-        for epoch in range(EPOCHS):
+        for epoch in range(settings.epochs):
             self.train()
             order = rows[torch.randperm(len(rows))]
             for start in range(0, batches * batch, batch):
@@ -129,10 +169,10 @@ class Mlp(Predictor):
                 optimizer.step()
                 schedule.step()
             self.eval()
-            quality = self._quality(x[held_out], targets[held_out]) if epoch >= EPOCHS // 2 else -np.inf
+            quality = self._quality(x[held_out], targets[held_out]) if epoch >= settings.epochs // 2 else -np.inf
             if quality > best:
                 best, kept = quality, {name: value.clone() for name, value in self.state_dict().items()}
-            progress((epoch + 1) / EPOCHS)
+            progress((epoch + 1) / settings.epochs)
         self.load_state_dict(kept)
 
     @torch.no_grad()
