@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ncp.errors import DataError
-from ncp.predictors.scale import Scale
+from ncp.predictors.scale import Scale, deviations
 from ncp.space import Codes, Reals, Space, parts
 
 Progress = Callable[[float], None]
@@ -130,9 +130,8 @@ class Predictor(nn.Module):
 
     def measure_by(self, values: Reals) -> None:
         """Let the mean and deviation of `values` `(n, m)` be what an objective's z-scores are counted in."""
-        std = values.std(axis=0)
         self.location.copy_(torch.as_tensor(values.mean(axis=0)))
-        self.unit.copy_(torch.as_tensor(np.where(std > 0, std, 1.0)))
+        self.unit.copy_(torch.as_tensor(deviations(values)))
 
     def has_seen(self, codes: Any) -> NDArray[np.bool_]:
         """Which codes were among the rows that this predictor was fitted on, `(n,)`."""
@@ -158,9 +157,12 @@ def training_rows(space: Space, codes: Any, values: Any, columns: Sequence[str])
             f"Expected values of shape ({len(rows)}, {len(columns)}): a row per code, a column per name. "
             f"Got {numbers.shape}."
         )
-    if np.isnan(numbers).any():
-        row, column = np.argwhere(np.isnan(numbers))[0].tolist()
-        raise DataError(f"Expected a value in every row and column to fit. Got none in row {row} of {columns[column]}.")
+    if not np.isfinite(numbers).all():
+        row, column = np.argwhere(~np.isfinite(numbers))[0].tolist()
+        got = "none" if np.isnan(numbers[row, column]) else "infinity"
+        raise DataError(
+            f"Expected a value in every row and column to fit. Got {got} in row {row} of {columns[column]}."
+        )
     if len(rows) < 10:
         raise DataError(f"Expected at least 10 rows to fit a predictor on. Got {len(rows)}.")
     return rows, numbers

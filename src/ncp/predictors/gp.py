@@ -193,7 +193,7 @@ def _learn(
             energy = energy.clamp_min(1e-7)
             projected = rotation.T @ y
         total = energy[:, None] + log_ratio.exp()
-        amplitude = (projected.square() / total).mean(dim=0)
+        amplitude = (projected.square() / total).mean(dim=0).clamp_min(1e-9)  # a constant column has none
         likelihood = (total.log().sum(0) + len(rows) * amplitude.log()).sum()
         with torch.no_grad():  # the derivative by the covariance, without that of its eigenvectors
             weights = rotation @ (projected / total / amplitude.sqrt())
@@ -212,7 +212,7 @@ def _covariances(energy: Tensor, observed: Tensor, unspanned: Tensor, remaining:
     `remaining` rows that are noise alone.
     """
     n = len(energy)
-    amplitude = (observed.square() / (energy[:, None] + ratios)).mean(dim=0)
+    amplitude = (observed.square() / (energy[:, None] + ratios)).mean(dim=0).clamp_min(1e-6)
     signal, noise = torch.diag(amplitude), torch.diag(amplitude * ratios)
     floor = 1e-6 * torch.eye(len(ratios), dtype=energy.dtype)
     root = energy.sqrt()[:, None]

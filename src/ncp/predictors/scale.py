@@ -32,7 +32,7 @@ class Scale(nn.Module):
     @classmethod
     def standard(cls, values: Reals) -> Scale:
         """One line per column: mean and (population) standard deviation of `values` `(n, m)`."""
-        mean, std = values.mean(axis=0), _positive(values.std(axis=0))
+        mean, std = values.mean(axis=0), deviations(values)
         return cls(torch.as_tensor(np.stack([mean - std, mean + std], axis=1), dtype=torch.float32), 1.0)
 
     @classmethod
@@ -40,7 +40,8 @@ class Scale(nn.Module):
         """Bent so that the scores of `values` `(n, m)` are about normal: ranks decide, failed runs do little."""
         levels = norm.cdf(np.linspace(-reach, reach, knots))
         quantiles = np.quantile(values, levels, axis=0).T
-        least = _positive(values.std(axis=0))[:, None] * 1e-3 * np.arange(knots)
+        apart = np.maximum(1e-3 * deviations(values), 1e-6 * np.abs(values).max(axis=0))  # more than float32 rounds off
+        least = apart[:, None] * np.arange(knots)
         rising = np.maximum.accumulate(quantiles - least, axis=1) + least  # ties would leave no slope
         return cls(torch.as_tensor(rising, dtype=torch.float32), reach)
 
@@ -88,5 +89,8 @@ class Scale(nn.Module):
         return self.knots[columns, index.long()]
 
 
-def _positive(std: Reals) -> Reals:
-    return np.where(std > 0, std, 1.0)
+def deviations(values: Reals) -> Reals:
+    """Standard deviations `(m,)` of columns `(n, m)`; a unit to divide by where one is constant but for rounding."""
+    std, size = values.std(axis=0), np.abs(values).max(axis=0)
+    positive: Reals = np.where(std > 1e-6 * size, std, np.maximum(1.0, 1e-3 * size))
+    return positive

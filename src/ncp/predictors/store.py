@@ -9,6 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import contiguous_format
 
 from ncp.errors import CodeError, DataError
 from ncp.files import whole_file
@@ -34,7 +35,7 @@ def save(predictor: Predictor, path: str | Path) -> None:
         "space": predictor.space.to_dict(),
         "shape": predictor.shape,
     }
-    tensors = {name: tensor.contiguous() for name, tensor in predictor.state_dict().items()}
+    tensors = {name: tensor.clone(memory_format=contiguous_format) for name, tensor in predictor.state_dict().items()}
     with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata={"ncp": json.dumps(description)})
 
