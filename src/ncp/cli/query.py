@@ -1,0 +1,200 @@
+"""`ncp query`: every task's value of an architecture, measured or predicted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ncp.cli.output import AsJson, CodeArgument, print_json, read_code
+from ncp.errors import DataError
+
+if TYPE_CHECKING:
+    import ncp
+
+DEFAULT = "nas-bench-mr"
+NEIGHBOURS = 3
+
+ORIGINS = {
+    "wide-3": "drawn at random: channels in steps of 16, up to 3 modules per stage",
+    "wide-4": "drawn at random: channels in steps of 16, up to 4 modules per stage",
+    "small": "drawn at random: at most 64 channels, counts of 1 and 2",
+    "anchor": "chosen by hand: one width and one count everywhere; no fair predictor trains on it",
+    "searched": "added by hand, it seems from a search; no fair predictor trains on it",
+}
+FLAGS = {
+    "3ddet-batch": "its 3ddet value comes from a batch of trainings that all ended about 6 points too low",
+    "3ddet-failed": "its 3ddet training failed: the value is about 0",
+}
+
+Named = Annotated[
+    str | None,
+    typer.Option("--table", metavar="NAME|FILE", help=f"Measured values: a benchmark or a file, else {DEFAULT}."),
+]
+Fitted = Annotated[
+    str | None,
+    typer.Option(
+        "--predictor",
+        metavar="NAME|FILE",
+        help=f"Predicted values, beside measured ones too: {DEFAULT}, or a file from ncp train.",
+    ),
+]
+Root = Annotated[
+    Path | None, typer.Option("--root", metavar="FOLDER", help="Where the tables are kept, if not in the cache.")
+]
+
+
+def query(
+    code: CodeArgument, table: Named = None, predictor: Fitted = None, root: Root = None, as_json: AsJson = False
+) -> None:
+    """Show an architecture's value in every task: measured if the table holds it, else predicted."""
+    architecture = read_code(code)
+    document = answer(architecture, _table(table, root), predictor)
+    if as_json:
+        print_json(document)
+    else:
+        _show(document)
+
+
+def answer(code: ncp.Code, table: ncp.Table | None, predictor: str | None) -> dict[str, Any]:
+    """What is known of `code`, as plain data; without a name the predictor is asked only for what is not measured."""
+    import ncp
+
+    row = None if table is None else table.row(code)
+    values = {} if table is None or row is None else _measured(table, row)
+    predicted = {}
+    if predictor is not None or not values or None in [value["mean"] for value in values.values()]:
+        predicted = _predicted(code, predictor or DEFAULT)
+    missing = [column for column in (values or predicted) if values.get(column, {}).get("mean") is None]
+    values |= {column: predicted[column] for column in missing if column in predicted}
+    return {
+        "code": str(code),
+        "vector": list(code.vector),
+        "setting": code.setting,
+        "cost": {
+            "macs": ncp.macs(code).item(),
+            "params": ncp.params(code).item(),
+            "image_size": [128, 128],
+            "classes": 50,
+        },
+        "values": values,
+        "predicted": predicted if row is not None and predictor is not None else None,
+        "origin": None if table is None or row is None else str(table.origin[row]),
+        "flags": [] if table is None or row is None else [flag for flag in str(table.flags[row]).split(",") if flag],
+        "neighbours": _neighbours(table, code) if table is not None and row is None and len(table) else [],
+        "notes": [] if table is not None else [_no_table()],
+    }
+
+
+def _table(name: str | None, root: Path | None) -> ncp.Table | None:
+    """The table asked for; None if nobody asked for one and the default is not there."""
+    import ncp
+    from ncp.datasets import stored
+
+    if name is None and not stored(DEFAULT, root).present:
+        return None
+    table = ncp.load_table(name or DEFAULT, root)
+    _of_networks(table.space, f"the table {name or DEFAULT}")
+    return table
+
+
+def _of_networks(space: ncp.Space, what: str) -> None:
+    import ncp
+
+    if space != ncp.MULTIRES:
+        raise DataError(
+            f"Expected codes of multi-resolution networks in {what}. Got codes of {len(space)} dimensions "
+            f"({', '.join(space.names[:3])}, ..). Choose {DEFAULT}."
+        )
+
+
+def _no_table() -> str:
+    return (
+        f"The table {DEFAULT} is not there: all values are predicted. "
+        "Get it with: ncp data fetch; or from published files with: ncp data import FOLDER."
+    )
+
+
+def _measured(table: ncp.Table, row: int) -> dict[str, dict[str, Any]]:
+    """A row's values; None where one is missing."""
+    return {
+        column: {"mean": value if value == value else None, "std": None, "source": "table"}
+        for column, value in zip(table.columns, table.values[row].tolist(), strict=True)
+    }
+
+
+def _predicted(code: ncp.Code, name: str) -> dict[str, dict[str, Any]]:
+    import ncp
+
+    predictor = ncp.load_predictor(name)
+    _of_networks(predictor.space, f"the predictor {name}")
+    prediction = predictor.predict(code)
+    means = prediction.mean[0].tolist()
+    stds = [None] * len(means) if prediction.std is None else prediction.std[0].tolist()
+    return {
+        column: {"mean": mean, "std": std, "source": "predictor"}
+        for column, mean, std in zip(predictor.columns, means, stds, strict=True)
+    }
+
+
+def _neighbours(table: ncp.Table, code: ncp.Code) -> list[dict[str, Any]]:
+    """The nearest rows of the table, with their distances in steps."""
+    import ncp
+
+    found = []
+    for row in table.nearest(code, min(NEIGHBOURS, len(table))).tolist():
+        near = ncp.Code.from_vector(table.codes[row].tolist())
+        pairs = zip(table.space.dimensions, near.vector, code.vector, strict=True)
+        found.append(
+            {
+                "code": str(near),
+                "distance": sum(abs(dim.values.index(a) - dim.values.index(b)) for dim, a, b in pairs),
+                "values": {column: value["mean"] for column, value in _measured(table, row).items()},
+            }
+        )
+    return found
+
+
+def _show(document: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+
+    def line(text: str) -> None:
+        console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    values, predicted, neighbours = document["values"], document["predicted"], document["neighbours"]
+    line(document["code"])
+    cost = document["cost"]
+    line(f"{cost['macs'] / 1e9:.4f} GMACs at 128 x 128 pixels, {cost['params'] / 1e6:.4f} M params (50 classes)")
+    if document["origin"]:
+        line(f"origin: {document['origin']} ({ORIGINS.get(document['origin'], 'not explained')})")
+    for flag in document["flags"]:
+        line(f"flag: {flag} ({FLAGS.get(flag, 'not explained')})")
+    shown = Table("column", caption_justify="left")
+    for heading in ("value", "std", "source", *(["predicted", "std"] if predicted else [])):
+        shown.add_column(heading, justify="left" if heading == "source" else "right", no_wrap=True)
+    for number in range(1, len(neighbours) + 1):
+        shown.add_column(f"near {number}", justify="right", no_wrap=True)
+    for column in dict.fromkeys([*values, *(predicted or {})]):
+        value = values.get(column, {"mean": None, "std": None, "source": "-"})
+        beside = (predicted or {}).get(column, {"mean": None, "std": None})
+        shown.add_row(
+            column,
+            _number(value["mean"]),
+            _number(value["std"]),
+            value["source"],
+            *([_number(beside["mean"]), _number(beside["std"])] if predicted else []),
+            *(_number(near["values"].get(column)) for near in neighbours),
+        )
+    console.print(shown)
+    for number, near in enumerate(neighbours, start=1):
+        line(f"near {number}, {near['distance']} steps away in the table: {near['code']}")
+    for note in document["notes"]:
+        line(note)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
