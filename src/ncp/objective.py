@@ -152,8 +152,12 @@ class Budget:
                 unit, flag, size = ("MMACs", "gmacs", 1e9) if name == "macs" else ("M params", "mparams", 1e6)
                 raise InfeasibleError(
                     f"No code costs {bound / 1e6:.4g} {unit} or less: the smallest costs {least / 1e6:.4g}. "
-                    f"Raise --max-{flag} to at least {math.ceil(least / size * 1e4) / 1e4:g}."
+                    f"Raise --max-{flag} to at least {_rounded_up(least / size)}."
                 )
+
+
+def _rounded_up(number: float) -> str:
+    return f"{math.ceil(number * 1e4) / 1e4:.4f}".rstrip("0").rstrip(".")
 
 
 def _finite(number: Any) -> bool:

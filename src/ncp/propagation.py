@@ -96,13 +96,13 @@ def propagate(
     objective.resolve(predictor.columns)
     problem.budget.require(space, smallest(problem, codes))
     x = STRATEGIES[strategy](problem, codes, steps, progress)
-    if not np.isfinite(x).all():
-        raise DataError("Expected finite steps. Got nan: the predictor's weights are damaged. Train it again.")
+    _require_finite(x)
     steps_done, starts, width = x.shape
     origin = np.broadcast_to(codes, (steps_done, *codes.shape)).reshape(-1, len(space))
     snapped = snap_within(problem, x.reshape(-1, width), origin)
     unique, inverse = np.unique(snapped, axis=0, return_inverse=True)
     values, scores = problem.values_and_scores(unique)
+    _require_finite(scores)
     return Trajectory(
         space,
         predictor.columns,
@@ -111,6 +111,11 @@ def propagate(
         values[inverse].reshape(steps_done, starts, -1),
         scores[inverse].reshape(steps_done, starts),
     )
+
+
+def _require_finite(numbers: Reals) -> None:
+    if not np.isfinite(numbers).all():
+        raise DataError("Expected finite steps. Got nan: the predictor's weights are damaged. Train it again.")
 
 
 def _continuous(problem: Problem, codes: Codes, steps: int, progress: Progress) -> Reals:

@@ -82,7 +82,7 @@ class Scale(nn.Module):
 
     def _position(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         position = (scores + self.reach) / self.step
-        return position, position.detach().floor().clamp(0, self.knots.shape[1] - 2)
+        return position, position.detach().floor().nan_to_num(0).clamp(0, self.knots.shape[1] - 2)
 
     def _at(self, index: Tensor) -> Tensor:
         columns = torch.arange(len(self.knots), device=index.device)

@@ -1,0 +1,48 @@
+"""Predictors fitted once per process on synthetic rows, for every test that needs one."""
+
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ncp import CELL201, MULTIRES, Categorical, Ordinal, Predictor, Space, fit_predictor
+from ncp.predictors import KINDS
+
+torch.set_num_threads(1)  # the suite's processes share the cores among themselves
+
+MIXED = Space(
+    [
+        Ordinal("offset", range(-3, 9)),
+        Categorical("edge", ["none", "skip", "conv"]),
+        Ordinal("channels", range(8, 65, 8)),
+        Categorical("norm", ["batch", "layer"]),
+        Ordinal("uneven", [1, 2, 5, 9]),
+    ]
+)
+SPACES = {"multires": MULTIRES, "cell201": CELL201, "mixed": MIXED}
+COLUMNS = ("seg/mIoU", "seg/mAcc", "video/top1")
+ROWS = 300
+
+
+@cache
+def rows(space: str, n: int = ROWS) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Different codes, and values `(n, 3)` in the units of percent, a share and a small number: smooth plus noise."""
+    rng = np.random.default_rng(7)
+    codes = np.unique(SPACES[space].sample(2 * n, rng), axis=0)
+    codes = codes[rng.permutation(len(codes))[:n]]
+    x = SPACES[space].relax(codes)
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    linear = z @ (rng.normal(size=(z.shape[1], 3)) / np.sqrt(z.shape[1]))
+    curve = linear + 0.3 * np.tanh(linear[:, [1, 2, 0]]) + 0.1 * rng.normal(size=linear.shape)
+    return codes, curve * [3.0, 0.05, 0.001] + [70.0, 0.6, -0.02]
+
+
+@cache
+def fitted(kind: str, space: str = "multires") -> Predictor:
+    """A predictor of a kind on the rows of a space."""
+    codes, values = rows(space)
+    return fit_predictor(codes, values, COLUMNS, space=SPACES[space], kind=kind)
+
+
+PAIRS = [(kind, space) for space in SPACES for kind in KINDS]
