@@ -22,7 +22,7 @@ MIXED = Space(
 )
 SPACES = {"multires": MULTIRES, "cell201": CELL201, "mixed": MIXED}
 COLUMNS = ("seg/mIoU", "seg/mAcc", "video/top1")
-ROWS = 300
+ROWS = 250
 
 
 @cache
@@ -32,7 +32,7 @@ def rows(space: str, n: int = ROWS) -> tuple[NDArray[np.int64], NDArray[np.float
     codes = np.unique(SPACES[space].sample(2 * n, rng), axis=0)
     codes = codes[rng.permutation(len(codes))[:n]]
     x = SPACES[space].relax(codes)
-    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    z = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9)
     linear = z @ (rng.normal(size=(z.shape[1], 3)) / np.sqrt(z.shape[1]))
     curve = linear + 0.3 * np.tanh(linear[:, [1, 2, 0]]) + 0.1 * rng.normal(size=linear.shape)
     return codes, curve * [3.0, 0.05, 0.001] + [70.0, 0.6, -0.02]

@@ -65,9 +65,11 @@ class Mlp(Predictor):
         self.groups, outputs = tuple(groups), sum(groups)
         self.dropout = DEFAULTS.dropout
         self.auxiliary = outputs - len(self.columns)
-        self.shared = nn.Sequential(nn.BatchNorm1d(space.width), nn.Linear(space.width, SHARED), nn.BatchNorm1d(SHARED))
-        self.heads = nn.Sequential(nn.Linear(SHARED, HEAD * len(groups)), nn.BatchNorm1d(HEAD * len(groups)))
-        self.out = nn.Linear(HEAD, outputs)
+        width, heads = space.width, HEAD * len(groups)
+        with torch.random.fork_rng(devices=[]):  # new layers draw weights; the caller's generator stays as it is
+            self.shared = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, SHARED), nn.BatchNorm1d(SHARED))
+            self.heads = nn.Sequential(nn.Linear(SHARED, heads), nn.BatchNorm1d(heads))
+            self.out = nn.Linear(HEAD, outputs)
         self._head_of = torch.repeat_interleave(torch.arange(len(groups)), torch.tensor(groups))
 
     @property

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import contiguous_format
 
-from ncp.errors import CodeError, DataError
+from ncp.errors import DataError
 from ncp.files import whole_file
 from ncp.predictors.base import Predictor
 from ncp.predictors.kinds import KINDS
@@ -75,7 +75,7 @@ def _read(path: Path) -> Predictor:
             if isinstance(module, Predictor) and prefix:
                 module.seen = tensors[f"{prefix}.seen"]
         predictor.load_state_dict(tensors)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, CodeError, OSError) as error:
+    except (SafetensorError, AttributeError, LookupError, TypeError, ValueError, RuntimeError, OSError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"Expected a whole predictor in {path}. Got: {error}. {hint}") from error

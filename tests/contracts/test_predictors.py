@@ -1,0 +1,380 @@
+"""What every kind of predictor keeps to, in every kind of space."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from scipy.stats import kendalltau
+
+from ncp import CodeError, ConfigError, DataError, Predictor, fit_predictor, load_predictor
+from ncp.predictors import KINDS
+from tests.predictors.fitted import COLUMNS, PAIRS, SPACES, fitted, rows
+
+every = pytest.mark.parametrize(("kind", "space"), PAIRS)
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def interior(space: str, n: int, seed: int = 0) -> torch.Tensor:
+    """Points of the relaxed space away from its edges, in double precision."""
+    low, high = SPACES[space].bounds
+    rng = np.random.default_rng(seed)
+    return torch.as_tensor(low + (high - low) * rng.uniform(0.2, 0.8, size=(n, len(low))))
+
+
+@every
+def test_values_come_in_raw_units(kind: str, space: str) -> None:
+    codes, values = rows(space)
+    predicted = fitted(kind, space).predict(codes)
+    assert predicted.std is not None
+    assert predicted.mean.shape == predicted.std.shape == values.shape
+    assert predicted.mean.dtype == predicted.std.dtype == np.float64
+    assert np.isfinite(predicted.mean).all()
+    assert np.isfinite(predicted.std).all()
+    assert (predicted.std > 0).all()
+    error = np.abs(predicted.mean - values).mean(axis=0)
+    assert (error < 0.5 * values.std(axis=0)).all()
+    assert (predicted.std < 2 * values.std(axis=0)).all()
+    taus = [kendalltau(a, b).statistic for a, b in zip(predicted.mean.T, values.T, strict=True)]
+    assert min(taus) > 0.7
+
+
+@every
+def test_one_code_or_many(kind: str, space: str) -> None:
+    predictor, (codes, _) = fitted(kind, space), rows(space)
+    many = predictor.predict(codes[:7])
+    for form in (codes[3], codes[3].tolist(), codes[3:4]):
+        one = predictor.predict(form)
+        assert one.mean.shape == (1, 3)
+        np.testing.assert_allclose(one.mean[0], many.mean[3], rtol=1e-5, atol=1e-6)
+        assert one.std is not None
+        assert many.std is not None
+        np.testing.assert_allclose(one.std[0], many.std[3], rtol=1e-2)
+    none = predictor.predict(codes[:0])
+    assert none.mean.shape == (0, 3)
+    with pytest.raises(CodeError):
+        predictor.predict([[10**6] * codes.shape[1]])
+
+
+@every
+def test_calling_gives_what_predict_gives(kind: str, space: str) -> None:
+    predictor, (codes, _) = fitted(kind, space), rows(space)
+    x = predictor.relaxed(codes[:9])
+    np.testing.assert_allclose(predictor(x).numpy(), predictor.predict(codes[:9]).mean, rtol=1e-6, atol=1e-7)
+    mean, std = predictor.moments(x)
+    np.testing.assert_allclose(mean.numpy(), predictor.predict(codes[:9]).mean, rtol=1e-6, atol=1e-7)
+    assert (std >= 0).all()
+
+
+@every
+def test_gradients_agree_with_finite_differences(kind: str, space: str, double: Any) -> None:
+    predictor = double(kind, space)
+    x = interior(space, 4).requires_grad_()
+    unit = predictor.unit
+    (gradient,) = torch.autograd.grad((predictor(x) / unit).sum(), x)
+    assert torch.isfinite(gradient).all()
+    assert gradient.abs().max() > 0
+    span = torch.as_tensor(np.diff(SPACES[space].bounds, axis=0)[0])
+    steps = torch.diag(1e-5 * span)
+    with torch.no_grad():
+        up, down = (predictor((x[:, None] + sign * steps).flatten(0, 1)) / unit for sign in (1, -1))
+    differences = (up - down).sum(dim=1).reshape(x.shape) / (2e-5 * span)
+    # the curve from scores to raw units has corners: a point whose step crosses one may differ
+    close = torch.isclose(differences * span, gradient * span, rtol=1e-3, atol=1e-4)
+    assert (close.sum(dim=0) >= 3).all()
+
+
+@every
+def test_a_gradient_step_raises_the_value(kind: str, space: str) -> None:
+    predictor = fitted(kind, space)
+    x = interior(space, 16, seed=1).float().requires_grad_()
+    span = torch.as_tensor(np.diff(SPACES[space].bounds, axis=0)[0], dtype=torch.float32)
+    (gradient,) = torch.autograd.grad(predictor(x)[:, 0].sum(), x)
+    direction = gradient * span
+    moved = x + 0.02 * span * direction / direction.norm(dim=1, keepdim=True)
+    assert (predictor(moved)[:, 0] > predictor(x)[:, 0]).float().mean() > 0.9
+
+
+@pytest.fixture
+def double(tmp_path: Path) -> Any:
+    """A copy of a fitted predictor in double precision."""
+
+    def copy(kind: str, space: str) -> Predictor:
+        fitted(kind, space).save(tmp_path / "copy.safetensors")
+        return load_predictor(tmp_path / "copy.safetensors").double()
+
+    return copy
+
+
+@every
+def test_single_precision_is_close_to_double(kind: str, space: str, double: Any) -> None:
+    codes, values = rows(space)
+    single, precise = fitted(kind, space).predict(codes), double(kind, space).predict(codes)
+    unit = values.std(axis=0)
+    assert (np.abs(single.mean - precise.mean) / unit).max() < 5e-3
+    assert (np.abs(single.std - precise.std) / unit).max() < 2e-2
+
+
+@every
+def test_a_saved_predictor_is_the_same_to_the_last_bit(kind: str, space: str, tmp_path: Path) -> None:
+    predictor, (codes, _) = fitted(kind, space), rows(space)
+    predictor.save(tmp_path / "deep" / "p.safetensors")
+    again = load_predictor(tmp_path / "deep" / "p.safetensors")
+    assert type(again) is type(predictor)
+    assert (again.columns, again.space, again.kind) == (COLUMNS, SPACES[space], kind)
+    first, second = predictor.predict(codes), again.predict(codes)
+    np.testing.assert_array_equal(first.mean, second.mean)
+    np.testing.assert_array_equal(first.std, second.std)
+    assert torch.equal(predictor.location, again.location)
+    assert torch.equal(predictor.unit, again.unit)
+    assert again.has_seen(codes).all()
+    assert not any(parameter.requires_grad for parameter in again.parameters())
+    assert not again.training
+    again.save(tmp_path / "again.safetensors")
+    one, two = (tmp_path / name for name in ("deep/p.safetensors", "again.safetensors"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+@every
+def test_it_knows_the_rows_it_has_seen(kind: str, space: str) -> None:
+    predictor, (codes, _) = fitted(kind, space), rows(space)
+    others = SPACES[space].sample(1000, np.random.default_rng(99))
+    known = set(map(tuple, codes.tolist()))
+    assert predictor.has_seen(codes).all()
+    assert predictor.has_seen(others).tolist() == [tuple(code) in known for code in others.tolist()]
+
+
+@every_kind
+def test_the_same_seed_gives_the_same_predictor(kind: str) -> None:
+    codes, values = rows("mixed", 40)
+    runs = []
+    for seed in (0, 0, 1):
+        torch.rand(3)  # the global generator is of no account
+        state = torch.get_rng_state()
+        predictor = fit_predictor(codes, values, COLUMNS, space=SPACES["mixed"], kind=kind, seed=seed)
+        runs.append(predictor.predict(codes).mean)
+        assert torch.equal(state, torch.get_rng_state())
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert (runs[0] != runs[2]).any()
+
+
+@every_kind
+def test_a_fitted_predictor_needs_no_gradients_and_reports_progress(kind: str) -> None:
+    codes, values = rows("mixed", 40)
+    shares: list[float] = []
+    predictor = fit_predictor(codes, values, COLUMNS, space=SPACES["mixed"], kind=kind, progress=shares.append)
+    assert not any(parameter.requires_grad for parameter in predictor.parameters())
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
+
+
+@every_kind
+@pytest.mark.parametrize("constant", [0.1, 77.3, -1e9])
+def test_a_constant_column_is_predicted(kind: str, constant: float) -> None:
+    codes, values = rows("mixed", 40)
+    values = values.copy()
+    values[:, 1] = constant
+    predictor = fit_predictor(codes, values, COLUMNS, space=SPACES["mixed"], kind=kind)
+    predicted = predictor.predict(codes)
+    np.testing.assert_allclose(predicted.mean[:, 1], constant, rtol=1e-2, atol=0.1)
+    assert np.isfinite(predicted.mean).all()
+    assert np.isfinite(predicted.std).all()
+    assert predictor.unit[1] > 1e-3
+    assert kendalltau(predicted.mean[:, 0], values[:, 0]).statistic > 0.5
+
+
+@every_kind
+def test_large_values_that_differ_little_are_told_apart(kind: str) -> None:
+    codes, values = rows("mixed", 100)
+    shifted = values[:, :1] + 1e4
+    predicted = fit_predictor(codes, shifted, ["s/a"], space=SPACES["mixed"], kind=kind).predict(codes)
+    assert kendalltau(predicted.mean[:, 0], values[:, 0]).statistic > 0.7
+
+
+@every
+def test_ten_rows_are_enough(kind: str, space: str) -> None:
+    codes, values = rows(space, 10)
+    predictor = fit_predictor(codes, values[:, :1], COLUMNS[:1], space=SPACES[space], kind=kind)
+    predicted = predictor.predict(rows(space)[0])
+    assert np.isfinite(predicted.mean).all()
+    assert predicted.std is not None
+    assert np.isfinite(predicted.std).all()
+
+
+@every_kind
+def test_nine_rows_are_not(kind: str) -> None:
+    codes, values = rows("mixed")
+    with pytest.raises(DataError, match=r"Expected at least 10 rows to fit a predictor on\. Got 9\."):
+        fit_predictor(codes[:9], values[:9], COLUMNS, space=SPACES["mixed"], kind=kind)
+
+
+@every_kind
+@pytest.mark.parametrize(("hole", "got"), [(np.nan, "none"), (np.inf, "infinity"), (-np.inf, "infinity")])
+def test_missing_and_infinite_values_are_refused_where_they_stand(kind: str, hole: float, got: str) -> None:
+    codes, values = rows("mixed", 40)
+    values = values.copy()
+    values[17, 2] = hole
+    with pytest.raises(DataError, match=rf"Got {got} in row 17 of video/top1\."):
+        fit_predictor(codes, values, COLUMNS, space=SPACES["mixed"], kind=kind)
+
+
+@pytest.mark.parametrize("shape", [(39, 3), (40, 2), (40, 4), (40,), (3, 40)])
+def test_values_must_fit_codes_and_columns(shape: tuple[int, ...]) -> None:
+    codes, _ = rows("mixed", 40)
+    with pytest.raises(
+        DataError, match=re.escape(f"Expected values of shape (40, 3): a row per code, a column per name. Got {shape}.")
+    ):
+        fit_predictor(codes, np.zeros(shape), COLUMNS, space=SPACES["mixed"])
+
+
+def test_codes_must_lie_in_the_space() -> None:
+    codes, values = rows("mixed", 40)
+    with pytest.raises(CodeError, match=r"Expected 27 integers per code\. Got 5\."):
+        fit_predictor(codes, values, COLUMNS)
+    outside = codes.copy()
+    outside[5, 2] = 9
+    with pytest.raises(CodeError, match="Got 9 in row 5"):
+        fit_predictor(outside, values, COLUMNS, space=SPACES["mixed"])
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    codes, values = rows("mixed", 40)
+    with pytest.raises(ConfigError, match=r"Expected one of default, mlp, ensemble, gp as the kind .* Got 'forest'\."):
+        fit_predictor(codes, values, COLUMNS, space=SPACES["mixed"], kind="forest")
+
+
+@every_kind
+def test_failed_runs_do_not_spoil_the_ranking(kind: str) -> None:
+    codes, values = rows("mixed")
+    failed = values.copy()
+    failed[np.random.default_rng(0).permutation(len(codes))[: round(0.03 * len(codes))], 0] = 0.0
+    spoilt = fit_predictor(codes, failed, COLUMNS, space=SPACES["mixed"], kind=kind)
+    fresh = np.unique(SPACES["mixed"].sample(500, np.random.default_rng(5)), axis=0)
+    clean, after = fitted(kind, "mixed").predict(fresh).mean[:, 0], spoilt.predict(fresh).mean[:, 0]
+    assert kendalltau(clean, after).statistic > 0.8
+
+
+class Damaged:
+    """Files that are no whole predictor."""
+
+    @staticmethod
+    def refused(path: Path) -> None:
+        with pytest.raises(DataError, match=re.escape(str(path))):
+            load_predictor(path)
+
+
+@every_kind
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_a_truncated_file_is_refused(kind: str, share: float, tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole.safetensors", tmp_path / "part.safetensors"
+    fitted(kind, "mixed").save(whole)
+    content = whole.read_bytes()
+    part.write_bytes(content[: int(share * len(content))])
+    Damaged.refused(part)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 8, b"hello", b"PK\x03\x04" + b"\0" * 100, b"\x80\x04K\x01."])
+def test_a_foreign_file_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(content)
+    Damaged.refused(tmp_path / "other")
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    Damaged.refused(tmp_path)
+    Damaged.refused(tmp_path / "missing")
+
+
+def test_foreign_tensors_are_refused(tmp_path: Path) -> None:
+    save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors")
+    Damaged.refused(tmp_path / "other.safetensors")
+    save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors", metadata={"ncp": "{}"})
+    Damaged.refused(tmp_path / "other.safetensors")
+
+
+@every_kind
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("format", 2),
+        ("format", None),
+        ("kind", "forest"),
+        ("kind", ["gp"]),
+        ("columns", ["seg/mIoU"]),
+        ("columns", None),
+        ("columns", 3),
+        ("space", {"a": [1, 2]}),
+        ("space", [1, 2]),
+        ("space", {"a": 3}),
+        ("space", None),
+        ("shape", {}),
+        ("shape", None),
+        ("shape", [1]),
+        ("shape", {"groups": [1], "hidden": [4], "members": 2, "knots": 3, "inducing": 5}),
+        ("shape", {"groups": "ab", "hidden": "ab", "members": "x", "knots": -1, "inducing": -1}),
+        ("shape", {"ensemble": None, "gp": None}),
+    ],
+)
+def test_a_tampered_description_is_refused(kind: str, key: str, value: Any, tmp_path: Path) -> None:
+    predictor = fitted(kind, "mixed")
+    about = {
+        "format": 1,
+        "kind": kind,
+        "columns": COLUMNS,
+        "space": predictor.space.to_dict(),
+        "shape": predictor.shape,
+    }
+    tensors = {name: tensor.clone() for name, tensor in predictor.state_dict().items()}
+    path = tmp_path / "p.safetensors"
+    save_file(tensors, path, metadata={"ncp": json.dumps(about)})
+    load_predictor(path)
+    save_file(tensors, path, metadata={"ncp": json.dumps(about | {key: value})})
+    Damaged.refused(path)
+
+
+@every_kind
+def test_missing_and_foreign_weights_are_refused(kind: str, tmp_path: Path) -> None:
+    predictor, path = fitted(kind, "mixed"), tmp_path / "p.safetensors"
+    about = {
+        "format": 1,
+        "kind": kind,
+        "columns": COLUMNS,
+        "space": predictor.space.to_dict(),
+        "shape": predictor.shape,
+    }
+    tensors = {name: tensor.clone() for name, tensor in predictor.state_dict().items()}
+    for changed in (
+        {name: tensor for name, tensor in tensors.items() if name != "noise"},
+        {name: tensor for name, tensor in tensors.items() if name != "seen"},
+        {**tensors, "more": torch.ones(1)},
+        {**tensors, "noise": torch.ones(7)},
+        {**tensors, "unit": torch.ones(3, 3)},
+    ):
+        save_file(changed, path, metadata={"ncp": json.dumps(about)})
+        Damaged.refused(path)
+
+
+@every_kind
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
+def test_a_changed_byte_of_the_header_is_refused_or_harmless(
+    kind: str, share: float, byte: int, tmp_path: Path
+) -> None:
+    """Whatever stands in the header, there is a predictor or a DataError, never another failure."""
+    path = tmp_path / "p.safetensors"
+    if not path.exists():
+        fitted(kind, "mixed").save(path)
+    content = bytearray(path.read_bytes())
+    header = 8 + int.from_bytes(content[:8], "little")
+    content[int(share * header)] = byte
+    (tmp_path / "changed").write_bytes(content)
+    try:
+        load_predictor(tmp_path / "changed")
+    except DataError:
+        return
