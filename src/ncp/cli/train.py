@@ -1,0 +1,150 @@
+"""`ncp train`: fit a predictor by a configuration file, and say how good it is on rows held out."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ncp.cli.output import AsJson, print_json
+from ncp.errors import DataError
+
+if TYPE_CHECKING:
+    import ncp
+    from ncp.config import Configuration
+    from ncp.table import Rows
+
+LEAST = 10
+"""Fewer rows held out make no measure."""
+
+
+def train(
+    config: Annotated[
+        Path, typer.Option("--config", metavar="FILE", help="What to do, as YAML; see the examples in configs.")
+    ],
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key: optimization.epochs=50. Often as needed."),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option("--root", metavar="FOLDER", help="Where the tables are kept, if not in the cache.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a predictor and measure it on rows that it has not seen."""
+    from ncp.config import read_config
+
+    settings = read_config(config, override or ())
+
+    import ncp
+    from ncp.files import whole_file
+
+    table = ncp.load_table(settings.data.table, root).select(columns=settings.data.columns)
+    rows, held_out = split(table, settings)
+    with whole_file(settings.folder / "config.yaml") as temporary:  # ends up there once all the rest does
+        temporary.write_text(settings.to_yaml(), encoding="utf-8")
+        metrics = _fit(table, rows, held_out, settings)
+    if as_json:
+        print_json(metrics)
+    else:
+        _show(metrics)
+
+
+def split(table: ncp.Table, settings: Configuration[Any]) -> tuple[Rows, Rows]:
+    """Rows to train and to test on: complete ones, and to train on none that was added by hand.
+
+    The split itself is that of all rows, so that tests on the same seed are on the same rows.
+
+    Raises:
+        DataError: too few rows are left.
+    """
+    import numpy as np
+
+    complete = ~np.isnan(table.values).any(axis=1)
+    rows, held_out = table.split(settings.split.seed, settings.split.test_size)
+    rows = rows[(complete & table.sampled)[rows]]
+    held_out = held_out[(complete & (table.sampled | (not settings.data.only_sampled)))[held_out]]
+    if min(len(rows), len(held_out)) < LEAST:
+        raise DataError(
+            f"Expected at least {LEAST} complete rows to train on and {LEAST} to test on. "
+            f"Got {len(rows)} and {len(held_out)} of {len(table)}. Change split.test_size or data.columns."
+        )
+    return rows, held_out
+
+
+def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration[Any]) -> dict[str, Any]:
+    """Train, measure, and write predictor, metrics and picture; return the metrics."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    import ncp
+    from ncp.evaluate import quality
+    from ncp.files import whole_file
+    from ncp.report.scatter import draw_scatter, scatter_data
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Training", total=1.0)
+        predictor = ncp.fit_predictor(
+            table.codes[rows],
+            table.values[rows],
+            table.columns,
+            space=table.space,
+            kind=settings.predictor.kind,
+            seed=settings.predictor.seed,
+            progress=lambda share: bar.update(task, completed=share),
+            settings=settings.optimization.settings(),
+        )
+        bar.update(task, description="Measuring")
+        prediction, values = predictor.predict(table.codes[held_out]), table.values[held_out]
+        measured = quality(prediction, values, table.columns)
+        split = {**settings.split.model_dump(), "train": len(rows), "test": len(held_out)}
+        metrics = {
+            "kind": settings.predictor.kind,
+            "table": settings.data.table,
+            "split": split,
+            "columns": {
+                column: {**{name: _finite(number) for name, number in asdict(found).items()}, "n": len(held_out)}
+                for column, found in measured.items()
+            },
+            "files": {
+                "predictor": str(settings.folder / "predictor.safetensors"),
+                "metrics": str(settings.folder / "metrics.json"),
+                "scatter": str(settings.folder / "scatter.svg"),
+                "config": str(settings.folder / "config.yaml"),
+            },
+        }
+        predictor.save(settings.folder / "predictor.safetensors")
+        draw_scatter(scatter_data(prediction, values, table.columns), settings.folder / "scatter.svg")
+        with whole_file(settings.folder / "metrics.json") as temporary:
+            temporary.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return metrics
+
+
+def _finite(number: float) -> float | None:
+    """JSON has no NaN: a constant column has no tau."""
+    return number if math.isfinite(number) else None
+
+
+def _show(metrics: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console, split = Console(), metrics["split"]
+    shown = Table("column")
+    for heading in ("tau", "mean abs. error", "within 1 std", "within 2 std"):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for column, found in metrics["columns"].items():
+        tau = "-" if found["tau"] is None else f"{found['tau']:.3f}"
+        shown.add_row(column, tau, f"{found['mae']:.3f}", f"{found['within_one']:.0%}", f"{found['within_two']:.0%}")
+    console.print(shown)
+    told = (
+        f"{metrics['kind']}: trained on {split['train']} rows, measured on {split['test']} others "
+        f"(split {split['seed']} of {metrics['table']}).\n"
+        f"Written: {', '.join(metrics['files'].values())}"
+    )
+    console.print(told, soft_wrap=True, markup=False, highlight=False)

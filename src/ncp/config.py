@@ -1,0 +1,272 @@
+"""Configuration files of `ncp train`: YAML, overridden key by key, and refused with the key's name where wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ncp.errors import ConfigError, quoted
+from ncp.predictors.blend import BlendSettings
+from ncp.predictors.ensemble import EnsembleSettings
+from ncp.predictors.gp import GpSettings
+from ncp.predictors.kinds import Settings
+from ncp.predictors.mlp import MlpSettings
+
+Seed = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Several = Annotated[int, Field(strict=True, ge=2)]
+Rate = Annotated[float, Field(strict=True, gt=0, le=1)]
+Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
+Half = Annotated[float, Field(strict=True, gt=0, le=0.5)]
+Dropout = Annotated[float, Field(strict=True, ge=0, lt=1)]
+Decay = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A part of a configuration: known keys only, nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """What is learned: a table by name or path, and its columns or tasks (all of them if null)."""
+
+    table: Name = "nas-bench-mr"
+    columns: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    only_sampled: Annotated[bool, Field(strict=True)] = True
+    """Test on rows drawn at random only. Rows that were added by hand are never trained on, whatever stands here."""
+
+
+class Split(Section):
+    """Which rows are held out, see `Table.split`."""
+
+    seed: Seed = 0
+    test_size: Share = 0.2
+
+
+class Learner(Section):
+    """What learns."""
+
+    kind: Literal["default", "mlp", "ensemble", "gp"] = "default"
+    seed: Seed = 0
+
+
+class Output(Section):
+    """Where the files go; `out/train-KIND` if null."""
+
+    folder: Path | None = None
+
+
+class Optimization(Section):
+    """How a kind of predictor is trained."""
+
+    def settings(self) -> Settings:
+        """The same for `fit_predictor`."""
+        raise NotImplementedError
+
+
+class EnsembleOptimization(Optimization):
+    """See `EnsembleSettings`."""
+
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1)] = EnsembleSettings.hidden
+    members: Several = EnsembleSettings.members
+    epochs: Count = EnsembleSettings.epochs
+    batch: Count = EnsembleSettings.batch
+    dropout: Dropout = EnsembleSettings.dropout
+    learning_rate: Rate = EnsembleSettings.learning_rate
+    weight_decay: Decay = EnsembleSettings.weight_decay
+    held_out: Half = EnsembleSettings.held_out
+
+    def settings(self) -> EnsembleSettings:
+        """The same for `fit_predictor`."""
+        return EnsembleSettings(**dict(self))
+
+
+class GpOptimization(Optimization):
+    """See `GpSettings`."""
+
+    inducing: Count = GpSettings.inducing
+    subset: Several = GpSettings.subset
+    steps: Count = GpSettings.steps
+    learning_rate: Rate = GpSettings.learning_rate
+
+    def settings(self) -> GpSettings:
+        """The same for `fit_predictor`."""
+        return GpSettings(**dict(self))
+
+
+class MlpOptimization(Optimization):
+    """See `MlpSettings`."""
+
+    epochs: Count = MlpSettings.epochs
+    batch: Several = MlpSettings.batch
+    dropout: Dropout = MlpSettings.dropout
+    learning_rate: Rate = MlpSettings.learning_rate
+    weight_decay: Decay = MlpSettings.weight_decay
+    held_out: Half = MlpSettings.held_out
+
+    def settings(self) -> MlpSettings:
+        """The same for `fit_predictor`."""
+        return MlpSettings(**dict(self))
+
+
+class BlendOptimization(EnsembleOptimization):
+    """The ensemble's keys, and under `gp` the Gaussian process's."""
+
+    gp: GpOptimization = GpOptimization()
+
+    def settings(self) -> BlendSettings:
+        """The same for `fit_predictor`."""
+        return BlendSettings(**{**dict(self), "gp": self.gp.settings()})
+
+
+AnyOptimization = TypeVar("AnyOptimization", bound=Optimization)
+
+
+class Configuration(Section, Generic[AnyOptimization]):
+    """Everything that `ncp train` goes by."""
+
+    data: Data = Data()
+    split: Split = Split()
+    predictor: Learner = Learner()
+    optimization: AnyOptimization
+    output: Output = Output()
+
+    @property
+    def folder(self) -> Path:
+        """Where the files go."""
+        return self.output.folder or Path("out") / f"train-{self.predictor.kind}"
+
+    def to_yaml(self) -> str:
+        """Every key with its value: a configuration file that does the same again."""
+        document = self.model_dump(mode="json")
+        document["output"]["folder"] = str(self.folder)
+        return yaml.safe_dump(document, sort_keys=False)
+
+
+MODELS: dict[str, type[Configuration[Any]]] = {
+    "default": Configuration[BlendOptimization],
+    "mlp": Configuration[MlpOptimization],
+    "ensemble": Configuration[EnsembleOptimization],
+    "gp": Configuration[GpOptimization],
+}
+
+
+def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Configuration[Any]:
+    """Read a configuration file, then let texts such as `optimization.epochs=50` override it.
+
+    Raises:
+        ConfigError: no such file, no YAML, a key that is not known (with the closest one that is), given twice, or
+            whose value has the wrong type or lies out of range.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(
+            f"Expected a configuration file. Got {path}: {reason}. See the examples in configs."
+        ) from None
+    document = _sections(_loaded(text, f"in {path}"))
+    for override in overrides:
+        _override(document, override)
+    return _validated(document)
+
+
+def _sections(document: Any) -> dict[str, Any]:
+    """The document's sections; one whose keys are all left out is an empty one."""
+    if not isinstance(document, dict | None):
+        raise ConfigError(f"Expected sections such as data, predictor and optimization. Got {quoted(document)}.")
+    return {name: {} if section is None else section for name, section in (document or {}).items()}
+
+
+def _override(document: dict[str, Any], override: str) -> None:
+    keys, equals, value = override.partition("=")
+    if not equals or not all(keys.split(".")):
+        raise ConfigError(f"Expected --set KEY=VALUE, such as --set optimization.epochs=50. Got {quoted(override)}.")
+    *sections, key = keys.strip().split(".")
+    place = document
+    for depth, name in enumerate(sections, start=1):
+        place = place.setdefault(name, {})
+        if not isinstance(place, dict):
+            raise ConfigError(f"Expected {'.'.join(sections[:depth])} to be a section of keys. Got {quoted(place)}.")
+    place[key] = _loaded(value, f"as the value of {keys}")
+
+
+def _validated(document: dict[str, Any]) -> Configuration[Any]:
+    predictor = document.get("predictor")
+    kind = predictor.get("kind") if isinstance(predictor, dict) else None
+    model = MODELS[kind if isinstance(kind, str) and kind in MODELS else "default"]
+    try:
+        return model.model_validate({"optimization": {}, **document})
+    except ValidationError as error:
+        known = list(_keys(model))
+        problems = [_problem(dict(problem), known) for problem in error.errors(include_url=False)]
+        raise ConfigError("\n".join(problems)) from None
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The dotted names of every key and section."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _keys(field.annotation, f"{prefix}{name}.")
+
+
+_EXPECTED = {
+    "model_type": "a section of keys",
+    "tuple_type": "a list",
+    "too_short": "a list that is not empty",
+    "string_too_short": "a text that is not empty",
+    "path_type": "a path",
+}
+
+
+def _problem(problem: dict[str, Any], known: Sequence[str]) -> str:
+    """One of pydantic's errors in this package's words."""
+    key = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+    if problem["type"] in ("extra_forbidden", "invalid_key"):
+        last = key.rpartition(".")[2]
+        same = [name for name in known if name.rpartition(".")[2] == last]
+        closest = (same or get_close_matches(key, known, n=1, cutoff=0))[0]
+        return f"Expected a known key. Got {quoted(key)}. Did you mean {closest}?"
+    expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Input should be ")
+    return f"Expected {key} to be {expected}. Got {quoted(problem['input'])}."
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML, but no key twice; and 1e-3 is a number, as in YAML 1.2."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Refuse a key that comes twice, of which YAML would keep the last."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for name in names:
+            if names.count(name) > 1:
+                line = node.start_mark.line + 1
+                raise ConfigError(f"Expected each key once. Got {quoted(name)} twice in the section at line {line}.")
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _loaded(text: str, where: str) -> Any:
+    try:
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"Expected YAML {where}. Got: {reason}.") from None
