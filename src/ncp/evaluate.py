@@ -104,10 +104,10 @@ def halves(table: Table, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64
 
 
 def fit_searcher_and_judge(table: Table, seed: int = 0, progress: Progress = quiet) -> tuple[Predictor, Predictor]:
-    """An ensemble on one half of the sampled rows and a Gaussian process on the other, both in the table's z-scores."""
+    """A Gaussian process on one half of the sampled rows and an ensemble on the other, both in the table's z-scores."""
     mine, other = halves(table, seed)
     fitted = []
-    for rows, kind, begin in ((mine, "ensemble", 0.0), (other, "gp", 0.5)):
+    for rows, kind, begin in ((mine, "gp", 0.0), (other, "ensemble", 0.5)):
         predictor = fit_predictor(
             table.codes[rows],
             table.values[rows],

@@ -28,7 +28,7 @@ def search(
     max_mparams: Annotated[float | None, typer.Option(help="Most parameters [1e6].")] = None,
     image_size: ImageSizeOption = "128",
     classes: Annotated[int, typer.Option(help="Outputs of the classifier that is counted.")] = 50,
-    caution: Annotated[float, typer.Option(help="Deviations of the predictor taken off its promises.")] = 0.5,
+    caution: Annotated[float, typer.Option(help="Deviations of the predictor taken off its promises.")] = 0.0,
     strategy: Annotated[
         str, typer.Option(metavar="NAME", help="continuous, winner-takes-all or paper.")
     ] = "continuous",

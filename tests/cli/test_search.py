@@ -1,0 +1,113 @@
+"""`ncp search` as a user types it, with what ships in the package."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import ncp
+from ncp.cli import main
+
+Run = Callable[..., tuple[int, str, str]]
+QUICK = ("--starts", "8", "--steps", "8", "--top", "3")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run a command in an empty folder: exit status, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ncp", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        printed = capsys.readouterr()
+        return int(stop.value.code or 0), printed.out, printed.err
+
+    return run_command
+
+
+def test_finds_codes_within_the_budget_and_writes_them(run: Run) -> None:
+    status, out, _ = run("search", "--tasks", "seg,cls-50-1000,video:2", "--max-gmacs", "2", *QUICK, "--json")
+    result = json.loads(out)
+    assert status == 0
+    assert result == json.loads(Path("out/result.json").read_text())
+    assert result["asked"]["weights"] == {"seg": 1.0, "cls-50-1000": 1.0, "video": 2.0}
+    assert len(result["rows"]) == 3
+    for row in result["rows"]:
+        assert ncp.macs(ncp.Code.parse(row["code"])).item() == row["macs"] <= 2e9
+        assert {value["source"] for value in row["predicted"].values()} == {"predictor"}
+        assert {value["source"] for value in row["verified"].values()} == {"judge"}
+    assert Path("out/search.svg").read_text().startswith("<?xml")
+
+
+def test_prints_a_table_with_codes_values_and_verdicts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    status, out, _ = run("search", "--tasks", "seg", "--max-gmacs", "1", *QUICK)
+    assert status == 0
+    for text in ("seg/mIoU", "GMACs", "M params", "judge", "±", "Written: out/result.json, out/search.svg"):
+        assert text in out
+
+
+def test_the_budget_counts_at_the_image_size_asked_for(run: Run) -> None:
+    asked = ("--tasks", "seg", "--max-gmacs", "20", "--image-size", "512x1024", "--classes", "19", *QUICK, "--json")
+    _, out, _ = run("search", *asked)
+    for row in json.loads(out)["rows"]:
+        assert ncp.macs(row["vector"], (512, 1024), 19).item() == row["macs"] <= 20e9
+
+
+def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
+    code = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
+    _, out, _ = run("search", "--tasks", "video", "--origin", code, "--freeze", "i1,b4,o", *QUICK, "--json")
+    kept = [ncp.MULTIRES.names.index(name) for name in ("i1", "b4", "o")]
+    for row in json.loads(out)["rows"]:
+        assert [row["vector"][k] for k in kept] == [96, 4, 64]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("--tasks", "seg", "--max-gmacs", "0.005"),
+            "No code costs 5 MMACs or less: the smallest costs 10.84. Raise --max-gmacs to at least 0.0109.",
+        ),
+        (
+            ("--tasks", "sge"),
+            "Expected a task or a column, task/metric. Got 'sge'. Did you mean seg?",
+        ),
+        (("--tasks", "seg:much"), "Expected a number as the weight of seg. Got 'much'."),
+        (("--tasks", "seg,seg"), "Expected tasks such as seg,video:2, each once. Got 'seg,seg'."),
+        (("--tasks", "seg", "--max-gmacs", "nan"), "Expected a positive number as max_macs. Got nan."),
+        (
+            ("--tasks", "seg", "--strategy", "greedy"),
+            "Expected one of continuous, winner-takes-all, paper as the strategy. Got 'greedy'.",
+        ),
+        (
+            ("--tasks", "seg", "--freeze", "b1"),
+            "Expected an origin whose values the frozen dimensions keep. Got none. Give a code.",
+        ),
+        (
+            ("--tasks", "seg", "--predictor", "none.safetensors"),
+            "Expected a predictor's file, or the name nas-bench-mr. Got none.safetensors. "
+            "Train one: ncp train --config FILE.",
+        ),
+        (("--tasks", "seg", "--starts", "0"), "Expected at least one start and one code to return. Got 0 and 10."),
+        (("--tasks", "seg", "--image-size", "100"), "Expected an image size that is a multiple of 32"),
+    ],
+)
+def test_bad_input_is_one_message(run: Run, arguments: tuple[str, ...], message: str) -> None:
+    status, out, error = run("search", *arguments)
+    assert status == 2
+    assert f"ncp: {message}" in error
+    assert "Traceback" not in error
+    assert out == ""
+    assert not Path("out").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(run: Run) -> None:
+    Path("taken").touch()
+    status, _, error = run("search", "--tasks", "seg", *QUICK, "--out", "taken")
+    assert status == 2
+    assert "Expected to write taken/result.json." in error
