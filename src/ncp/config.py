@@ -21,11 +21,12 @@ from ncp.predictors.mlp import MlpSettings
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Several = Annotated[int, Field(strict=True, ge=2)]
-Rate = Annotated[float, Field(strict=True, gt=0, le=1)]
-Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
-Half = Annotated[float, Field(strict=True, gt=0, le=0.5)]
-Dropout = Annotated[float, Field(strict=True, ge=0, lt=1)]
-Decay = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Rate = Annotated[Real, Field(gt=0, le=1)]
+Share = Annotated[Real, Field(gt=0, lt=1)]
+Half = Annotated[Real, Field(gt=0, le=0.5)]
+Dropout = Annotated[Real, Field(ge=0, lt=1)]
+Decay = Annotated[Real, Field(ge=0)]
 Name = Annotated[str, Field(min_length=1)]
 
 
@@ -232,9 +233,10 @@ def _problem(problem: dict[str, Any], known: Sequence[str]) -> str:
     """One of pydantic's errors in this package's words."""
     key = ".".join(str(part) for part in problem["loc"] if part != "[key]")
     if problem["type"] in ("extra_forbidden", "invalid_key"):
-        last = key.rpartition(".")[2]
+        section, dot, last = key.rpartition(".")
         same = [name for name in known if name.rpartition(".")[2] == last]
-        closest = (same or get_close_matches(key, known, n=1, cutoff=0))[0]
+        beside = {name.rpartition(".")[2]: name for name in reversed(known) if name.startswith(section + dot)}
+        closest = same[0] if same else beside[get_close_matches(last, beside, n=1, cutoff=0)[0]]
         return f"Expected a known key. Got {quoted(key)}. Did you mean {closest}?"
     expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Input should be ")
     return f"Expected {key} to be {expected}. Got {quoted(problem['input'])}."
@@ -265,8 +267,10 @@ def _loaded(text: str, where: str) -> Any:
             return loader.get_single_data()
         finally:
             loader.dispose()
+    except ConfigError:
+        raise
+    except yaml.MarkedYAMLError as error:
+        reason = f"{error.problem} at line {error.problem_mark.line + 1 if error.problem_mark else 1}"
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        if isinstance(error, ConfigError):
-            raise
         reason = " ".join(str(error).split())
-        raise ConfigError(f"Expected YAML {where}. Got: {reason}.") from None
+    raise ConfigError(f"Expected YAML {where}. Got: {reason}.")
