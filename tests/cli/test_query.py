@@ -1,0 +1,235 @@
+"""`ncp query` as a user types it."""
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+
+import ncp
+import ncp.cli
+from ncp.cli import query
+
+Run = Callable[..., tuple[int, str, str]]
+
+TEXT = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
+CODE = ncp.Code.parse(TEXT)
+NEAR = ncp.Code.from_vector([80, *CODE.vector[1:-1], 80])  # two steps of i1 and two of o away
+COLUMNS = ["seg/mIoU", "video/top1"]
+WAY = (
+    "The table nas-bench-mr is not there: all values are predicted. "
+    "Get it with: ncp data fetch; or from published files with: ncp data import FOLDER."
+)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run `ncp` on arguments, with an empty cache; gives its exit status and what it printed."""
+    app = typer.Typer()
+    app.command("query")(query.query)
+    app.command("other")(lambda: None)
+    monkeypatch.setattr(ncp.cli, "app", app)
+    monkeypatch.setenv("NCP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def ran(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ncp", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            ncp.cli.main()
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return ran
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    """A table with the code, its row flagged, and a row without one value."""
+    codes = [CODE.vector, [8] * 2 + [1, 1, 8] + list(CODE.vector[5:]), [16] * 2 + list(CODE.vector[2:])]
+    values = [[78.5, 22.25], [60.0, 10.0], [61.0, math.nan]]
+    made = ncp.Table(ncp.MULTIRES, codes, values, COLUMNS, ["wide-4", "anchor", "small"], ["3ddet-batch", "", "x"])
+    made.to_parquet(tmp_path / "table.parquet")
+    return str(tmp_path / "table.parquet")
+
+
+def test_a_code_of_the_table(run: Run, table: str) -> None:
+    status, out, err = run("query", TEXT, "--table", table)
+    assert (status, err) == (0, "")
+    assert out.startswith(f"{TEXT}\n")
+    assert f"{ncp.macs(CODE).item() / 1e9:.4f} GMACs at 128 x 128 pixels" in out
+    assert f"{ncp.params(CODE).item() / 1e6:.4f} M params" in out
+    assert "origin: wide-4 (drawn at random" in out
+    assert "flag: 3ddet-batch (its 3ddet value comes from a batch of trainings" in out
+    assert "78.50" in out
+    assert "predictor" not in out
+    assert "near" not in out
+    _, out, _ = run("query", TEXT, "--table", table, "--json")
+    assert json.loads(out) == {
+        "code": TEXT,
+        "vector": list(CODE.vector),
+        "setting": CODE.setting,
+        "cost": {
+            "macs": ncp.macs(CODE).item(),
+            "params": ncp.params(CODE).item(),
+            "image_size": [128, 128],
+            "classes": 50,
+        },
+        "values": {
+            "seg/mIoU": {"mean": 78.5, "std": None, "source": "table"},
+            "video/top1": {"mean": 22.25, "std": None, "source": "table"},
+        },
+        "predicted": None,
+        "origin": "wide-4",
+        "flags": ["3ddet-batch"],
+        "neighbours": [],
+        "notes": [],
+    }
+
+
+def test_a_prediction_beside_the_table_s_value(run: Run, table: str) -> None:
+    status, out, err = run("query", TEXT, "--table", table, "--predictor", "nas-bench-mr")
+    assert (status, err) == (0, "")
+    assert "predicted" in out
+    _, out, _ = run("query", TEXT, "--table", table, "--predictor", "nas-bench-mr", "--json")
+    document = json.loads(out)
+    assert document["values"]["seg/mIoU"] == {"mean": 78.5, "std": None, "source": "table"}
+    assert document["predicted"]["seg/mIoU"]["source"] == "predictor"
+    assert abs(document["predicted"]["seg/mIoU"]["mean"] - 78.5) < 5
+    assert "seg/mAcc" in document["predicted"]
+    assert "seg/mAcc" not in document["values"]
+
+
+def test_a_code_that_is_not_in_the_table(run: Run, table: str) -> None:
+    status, out, err = run("query", str(NEAR), "--table", table)
+    assert (status, err) == (0, "")
+    assert f"near 1, 4 steps away in the table: {TEXT}" in out
+    assert "origin" not in out
+    _, out, _ = run("query", str(NEAR), "--table", table, "--json")
+    document = json.loads(out)
+    assert (document["origin"], document["flags"], document["predicted"]) == (None, [], None)
+    prediction = ncp.load_predictor("nas-bench-mr").predict(NEAR)
+    assert prediction.std is not None
+    expected = dict(zip(document["values"], zip(*prediction.mean, *prediction.std, strict=True), strict=True))
+    for column, value in document["values"].items():
+        assert (value["mean"], value["std"]) == pytest.approx(expected[column], rel=1e-4)
+        assert value["source"] == "predictor"
+    distances = [near["distance"] for near in document["neighbours"]]
+    assert distances == sorted(distances)
+    assert len(distances) == 3
+    assert document["neighbours"][0] == {
+        "code": TEXT,
+        "distance": 4,
+        "values": {"seg/mIoU": 78.5, "video/top1": 22.25},
+    }
+    assert {"seg/mIoU": 61.0, "video/top1": None} in [near["values"] for near in document["neighbours"]]
+
+
+def test_a_missing_value_is_predicted(run: Run, table: str) -> None:
+    code = json.dumps([16, 16, *CODE.vector[2:]])
+    _, out, _ = run("query", code, "--table", table, "--json")
+    values = json.loads(out)["values"]
+    assert [values[column]["source"] for column in COLUMNS] == ["table", "predictor"]
+    assert values["video/top1"]["std"] > 0
+    assert "flag: x (not explained)" in run("query", code, "--table", table)[1]
+
+
+@pytest.mark.parametrize("written", [TEXT, json.dumps(CODE.vector), json.dumps(CODE.setting)])
+def test_without_a_table_in_all_written_forms(run: Run, written: str) -> None:
+    status, out, err = run("query", written, "--json")
+    assert (status, err) == (0, "")
+    document = json.loads(out)
+    assert document["code"] == TEXT
+    assert {value["source"] for value in document["values"].values()} == {"predictor"}
+    assert len(document["values"]) == 19
+    assert document["notes"] == [WAY]
+    assert document["neighbours"] == []
+
+
+def test_without_a_table_for_people(run: Run) -> None:
+    status, out, err = run("query", TEXT)
+    assert (status, err) == (0, "")
+    assert "3ddet/moderate" in out
+    assert out.endswith(f"{WAY}\n")
+
+
+def test_your_own_predictor(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    codes = ncp.MULTIRES.sample(40, rng)
+    settings = ncp.predictors.kinds.GpSettings(inducing=8, steps=2)
+    values = rng.normal(size=(40, 1))
+    ncp.fit_predictor(codes, values, ["my/own"], kind="gp", settings=settings).save(tmp_path / "mine.safetensors")
+    _, out, _ = run("query", TEXT, "--predictor", str(tmp_path / "mine.safetensors"), "--json")
+    assert list(json.loads(out)["values"]) == ["my/own"]
+
+
+def test_published_rows(run: Run, shared: Path, tmp_path: Path) -> None:
+    from ncp.datasets import import_folder
+
+    (tmp_path / "video").mkdir()
+    for file in ("search_list.txt", "video/trainval.pkl"):
+        (tmp_path / file).symlink_to(shared / "data" / "nas-bench-mr" / file)
+    import_folder(tmp_path, tmp_path / "root")
+    _, out, _ = run("query", TEXT, "--root", str(tmp_path / "root"), "--json")
+    document = json.loads(out)
+    assert document["values"]["video/top1"]["source"] == "table"
+    assert document["origin"] == "searched"
+    _, out, _ = run("query", str(NEAR), "--root", str(tmp_path / "root"), "--json")
+    assert json.loads(out)["neighbours"][0]["code"] == TEXT
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["abc"], "Expected 31 integers in 6 groups joined by '-'. Got 'abc' in 'abc'."),
+        ([TEXT.replace("96", "97")], "Expected a multiple of 8 from 8 to 128 for i1. Got 97."),
+        (["[1"], "Expected a code's vector or setting as JSON. Got '[1'"),
+        ([TEXT, "--table", "none"], "Expected nas-bench-mr or nas-bench-201, or the path of a table. Got 'none'"),
+        ([TEXT, "--table", "nas-bench-mr"], "Expected the table nas-bench-mr as "),
+        ([TEXT, "--predictor", "none"], "Expected a predictor's file, or the name nas-bench-mr. Got none."),
+        ([TEXT, "--predictor", "{junk}"], "Expected a whole predictor in {junk}."),
+        ([TEXT, "--table", "{junk}"], "Expected a table written by Table.to_parquet in {junk}."),
+        (
+            [TEXT, "--table", "{cells}"],
+            "Expected codes of multi-resolution networks in the table {cells}. "
+            "Got codes of 6 dimensions (edge0-1, edge0-2, edge1-2, ..). Choose nas-bench-mr.",
+        ),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_status_2(
+    run: Run, tmp_path: Path, arguments: list[str], message: str, as_json: list[str]
+) -> None:
+    places = {"{junk}": str(tmp_path / "junk"), "{cells}": str(tmp_path / "cells.parquet")}
+    (tmp_path / "junk").write_bytes(b"junk")
+    ncp.Table(ncp.CELL201, [[0] * 6], [[1.0]], ["a/b"]).to_parquet(places["{cells}"])
+    for name, place in places.items():
+        arguments = [argument.replace(name, place) for argument in arguments]
+        message = message.replace(name, place)
+    status, out, err = run("query", *arguments, *as_json)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"ncp: {message}")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("arguments", [[], [TEXT, TEXT], [TEXT, "--nonsense"]])
+def test_a_mistake_in_the_command_line_is_exit_status_2(run: Run, arguments: list[str]) -> None:
+    status, out, err = run("query", *arguments)
+    assert (status, out) == (2, "")
+    assert "Usage: " in err
+
+
+def test_every_flag_and_origin_of_the_tables_is_explained() -> None:
+    from ncp.datasets.convert import ORIGINS
+    from ncp.table import NOT_SAMPLED
+
+    assert set(query.ORIGINS) == {name for name, _ in ORIGINS if name} | set(NOT_SAMPLED)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = {"matplotlib", "numpy", "pyarrow", "pydantic", "torch", "yaml"}
+    program = f"import sys, ncp.cli.query, ncp.cli.train; assert not {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603

@@ -1,0 +1,226 @@
+"""`ncp train` as a user types it."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+import yaml
+
+import ncp
+import ncp.cli
+from ncp.cli import train
+
+Run = Callable[..., tuple[int, str, str]]
+
+FILES = {"predictor.safetensors", "metrics.json", "scatter.svg", "config.yaml"}
+SMALL = {
+    "default": ["optimization.epochs=2", "optimization.members=2", "optimization.gp={steps: 2, inducing: 16}"],
+    "mlp": ["optimization.epochs=2"],
+    "ensemble": ["optimization.epochs=2", "optimization.members=2"],
+    "gp": ["optimization.steps=2", "optimization.inducing=16"],
+}
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run `ncp` on arguments, in an empty folder with an empty cache; gives exit status and what it printed."""
+    app = typer.Typer()
+    app.command("train")(train.train)
+    app.command("other")(lambda: None)
+    monkeypatch.setattr(ncp.cli, "app", app)
+    monkeypatch.setenv("NCP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+    def ran(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ncp", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            ncp.cli.main()
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return ran
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> ncp.Table:
+    """120 codes with values that follow from them, one missing, and 20 rows added by hand; `table.parquet` here."""
+    rng = np.random.default_rng(0)
+    codes = ncp.MULTIRES.sample(120, rng)
+    size = np.log(ncp.macs(codes))
+    values = np.stack([70 + size + 0.1 * rng.normal(size=120), 20 - size + 0.1 * rng.normal(size=120)], axis=1)
+    values[3, 1] = math.nan
+    origin = np.where(np.arange(120) < 100, "wide-4", "searched")
+    made = ncp.Table(ncp.MULTIRES, codes, values, ["seg/mIoU", "video/top1"], origin)
+    made.to_parquet(tmp_path / "table.parquet")
+    return made
+
+
+@pytest.fixture
+def config(table: ncp.Table, tmp_path: Path) -> str:  # noqa: ARG001
+    (tmp_path / "config.yaml").write_text("data:\n  table: table.parquet\noptimization: {}\n")
+    return "config.yaml"
+
+
+def sets(*overrides: str) -> list[str]:
+    return [word for override in overrides for word in ("--set", override)]
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_every_kind(run: Run, config: str, table: ncp.Table, kind: str) -> None:
+    status, out, _ = run("train", "--config", config, *sets(f"predictor.kind={kind}", *SMALL[kind]))
+    assert status == 0
+    folder = Path("out") / f"train-{kind}"
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert "seg/mIoU" in out
+    assert f"Written: {folder}/predictor.safetensors" in out
+    predictor = ncp.load_predictor(folder / "predictor.safetensors")
+    assert (predictor.kind, predictor.columns) == (kind, table.columns)
+    assert predictor.has_seen(table.codes).sum() == json.loads((folder / "metrics.json").read_text())["split"]["train"]
+    assert not predictor.has_seen(table.codes[~table.sampled]).any()
+    assert (folder / "scatter.svg").read_text().startswith("<?xml")
+    assert yaml.safe_load((folder / "config.yaml").read_text())["predictor"] == {"kind": kind, "seed": 0}
+
+
+def test_metrics_for_programs(run: Run, config: str, table: ncp.Table) -> None:
+    chosen = sets("predictor.kind=ensemble", *SMALL["ensemble"], "output.folder=here", "split.seed=5")
+    status, out, _ = run("train", "--config", config, "--json", *chosen)
+    assert status == 0
+    metrics = json.loads(out)
+    assert metrics == json.loads(Path("here/metrics.json").read_text())
+    rows, held_out = table.split(5)
+    complete = ~np.isnan(table.values).any(axis=1) & table.sampled
+    split = {"seed": 5, "test_size": 0.2, "train": complete[rows].sum(), "test": complete[held_out].sum()}
+    assert metrics["split"] == split
+    assert (metrics["kind"], metrics["table"]) == ("ensemble", "table.parquet")
+    assert set(metrics["files"].values()) == {f"here/{name}" for name in FILES}
+    predictor, tested = ncp.load_predictor("here/predictor.safetensors"), held_out[complete[held_out]]
+    predicted = predictor.predict(table.codes[tested])
+    assert predicted.std is not None
+    error = np.abs(predicted.mean - table.values[tested])
+    for j, column in enumerate(table.columns):
+        found = metrics["columns"][column]
+        assert set(found) == {"tau", "mae", "within_one", "within_two", "n"}
+        assert found["n"] == len(tested)
+        assert found["mae"] == pytest.approx(error[:, j].mean())
+        assert found["within_one"] == pytest.approx((error <= predicted.std)[:, j].mean())
+        assert -1 <= found["tau"] <= 1
+
+
+def test_more_training_ranks_better(run: Run, config: str) -> None:
+    chosen = sets("predictor.kind=ensemble", "data.columns=[seg]", "optimization.members=3", "optimization.epochs=50")
+    _, out, _ = run("train", "--config", config, "--json", *chosen)
+    columns = json.loads(out)["columns"]
+    assert list(columns) == ["seg/mIoU"]
+    assert columns["seg/mIoU"]["tau"] > 0.5
+    assert yaml.safe_load(Path("out/train-ensemble/config.yaml").read_text())["optimization"]["epochs"] == 50
+
+
+def test_rows_added_by_hand_can_be_tested_on_only(run: Run, config: str, table: ncp.Table) -> None:
+    small = sets("predictor.kind=gp", *SMALL["gp"], "data.columns=[seg]", "data.only_sampled=false")
+    _, out, _ = run("train", "--config", config, "--json", *small)
+    rows, held_out = table.split(0)
+    split = json.loads(out)["split"]
+    assert (split["train"], split["test"]) == (table.sampled[rows].sum(), len(held_out))
+    predictor = ncp.load_predictor("out/train-gp/predictor.safetensors")
+    assert not predictor.has_seen(table.codes[~table.sampled]).any()
+
+
+def test_the_written_configuration_does_the_same_again(run: Run, config: str) -> None:
+    run("train", "--config", config, *sets("predictor.kind=gp", *SMALL["gp"], "output.folder=first"))
+    first = {name: Path("first", name).read_bytes() for name in FILES}
+    run("train", "--config", "first/config.yaml", *sets("output.folder=second"))
+    second = {name: Path("second", name).read_bytes() for name in FILES}
+    assert first["predictor.safetensors"] == second["predictor.safetensors"]
+    assert first["metrics.json"] == second["metrics.json"].replace(b"second/", b"first/")
+    assert first["config.yaml"] == second["config.yaml"].replace(b"second", b"first")
+
+
+def test_the_published_table(run: Run, shared: Path, tmp_path: Path) -> None:
+    from ncp.datasets import import_folder
+
+    (tmp_path / "video").mkdir()
+    for file in ("search_list.txt", "video/trainval.pkl"):
+        (tmp_path / file).symlink_to(shared / "data" / "nas-bench-mr" / file)
+    import_folder(tmp_path, tmp_path / "root")
+    example = Path(__file__).parents[2] / "configs" / "video.yaml"
+    small = sets("predictor.kind=ensemble", "optimization={epochs: 2, members: 3}", "output.folder=out")
+    status, out, _ = run("train", "--config", str(example), "--root", "root", "--json", *small)
+    assert status == 0
+    metrics = json.loads(out)
+    assert list(metrics["columns"]) == ["video/top1", "video/top5"]
+    assert metrics["split"]["train"] + metrics["split"]["test"] == 2507 - 11
+    assert metrics["columns"]["video/top1"]["tau"] > 0.5
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            sets("optimization.epoch=50"),
+            "Expected a known key. Got 'optimization.epoch'. Did you mean optimization.epochs?\n",
+        ),
+        (sets("optimization.epochs=few"), "Expected optimization.epochs to be a valid integer. Got 'few'.\n"),
+        (sets("epochs"), "Expected --set KEY=VALUE, such as --set optimization.epochs=50. Got 'epochs'.\n"),
+        (sets("data.table=nas-bench-mr"), "Expected the table nas-bench-mr as "),
+        (sets("data.table=none"), "Expected nas-bench-mr or nas-bench-201, or the path of a table. Got 'none'"),
+        (sets("data.columns=[sge]"), "Expected a column or task of the table. Got 'sge'. The closest is seg"),
+        (
+            sets("split.test_size=0.05"),
+            "Expected at least 10 complete rows to train on and 10 to test on. "
+            "Got 93 and 6 of 120. Change split.test_size or data.columns.\n",
+        ),
+        (sets("output.folder=config.yaml"), "Expected to write config.yaml/config.yaml. Got: "),
+        (["--config", "none.yaml"], "Expected a configuration file. Got none.yaml: No such file or directory."),
+        (["--config", "twice.yaml"], "Expected each key once. Got 'seed' twice in the section at line 2.\n"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_status_2(
+    run: Run, config: str, tmp_path: Path, arguments: list[str], message: str, as_json: list[str]
+) -> None:
+    Path("twice.yaml").write_text("split:\n  seed: 1\n  seed: 2\n")
+    before = sorted(tmp_path.rglob("*"))
+    status, out, err = run("train", "--config", config, *arguments, *as_json)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"ncp: {message}")
+    assert "Traceback" not in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("arguments", [[], ["--config", "x", "y"], ["--config", "x", "--nonsense"]])
+def test_a_mistake_in_the_command_line_is_exit_status_2(run: Run, arguments: list[str]) -> None:
+    status, out, err = run("train", *arguments)
+    assert (status, out) == (2, "")
+    assert "Usage: " in err
+
+
+def test_stopping_leaves_nothing_half_written(config: str, tmp_path: Path) -> None:
+    program = (
+        "import typer, ncp.cli; from ncp.cli import train; app = typer.Typer(); "
+        "app.command('train')(train.train); app.command('other')(print); ncp.cli.app = app; ncp.cli.main()"
+    )
+    endless = sets("predictor.kind=ensemble", "optimization.epochs=1000000")
+    command = [sys.executable, "-c", program, "train", "--config", config, *endless]
+    folder = tmp_path / "out" / "train-ensemble"
+    running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=dict(os.environ))  # noqa: S603
+    try:
+        deadline = time.monotonic() + 60
+        while not (folder.is_dir() and list(folder.iterdir())) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(0.5)
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=30)
+    finally:
+        running.kill()
+    assert running.returncode not in (0, 2)
+    assert "Traceback" not in err
+    assert not list(folder.iterdir())
