@@ -3,11 +3,14 @@
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from ncp.config import MODELS, read_config
 from ncp.errors import ConfigError
+from ncp.multires import MULTIRES
+from ncp.predictors import fit_predictor
 from ncp.predictors.ensemble import EnsembleSettings
 from ncp.predictors.kinds import KINDS, SETTINGS
 
@@ -194,3 +197,17 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\x00")
     with pytest.raises(ConfigError, match="Expected a configuration file"):
         read_config(tmp_path / "binary.yaml")
+
+
+def test_settings_of_another_kind_are_refused() -> None:
+    rows = [[8] * 27]
+    with pytest.raises(ConfigError, match=r"Expected GpSettings for the kind gp\. Got EnsembleSettings\("):
+        fit_predictor(rows, [[1.0]], ["a/b"], kind="gp", settings=EnsembleSettings())
+
+
+def test_few_steps_are_enough() -> None:
+    codes = MULTIRES.sample(20, np.random.default_rng(0))
+    for epochs in range(1, 8):  # one step each
+        settings = EnsembleSettings(hidden=(4,), members=2, epochs=epochs)
+        predictor = fit_predictor(codes, codes[:, :1] * 1.0, ["a/b"], kind="ensemble", settings=settings)
+        assert np.isfinite(predictor.predict(codes).mean).all()

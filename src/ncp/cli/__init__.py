@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ncp.cli import cost, data, search
+from ncp.cli import cost, data, query, search, train
 from ncp.errors import NcpError
 
 app = typer.Typer(
@@ -14,8 +14,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("cost")(cost.cost)
-app.command("search")(search.search)
+for command in (search.search, query.query, cost.cost, train.train):
+    app.command()(command)
 app.add_typer(data.app, name="data")
 
 

@@ -1,0 +1,84 @@
+"""What the documents show runs as it stands, and what they link to is there."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from ncp.cli import app
+
+ROOT = Path(__file__).parents[1]
+WITH_PYTHON = ("README.md", "docs/method.md", "docs/data.md")
+DOCUMENTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/ncp/assets/*.md")]
+)
+
+
+def blocks(name: str, language: str) -> list[str]:
+    """The fenced blocks of a document in one language."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+PROGRAMS = [
+    pytest.param(block, id=f"{name}-{n}") for name in WITH_PYTHON for n, block in enumerate(blocks(name, "python"))
+]
+COMMANDS = [
+    pytest.param(line, id=line.split("#")[0].strip())
+    for name in DOCUMENTS
+    for block in blocks(name, "")
+    for line in block.splitlines()
+    if line.startswith("ncp ")
+]
+
+
+@pytest.fixture(scope="session")
+def cache(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that holds the tables."""
+    from ncp.datasets import import_folder
+
+    root = tmp_path_factory.mktemp("cache")
+    import_folder(shared / "data" / "nas-bench-mr", root)
+    return root
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_python_runs(program: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    environment = dict(os.environ)
+    if "load_table(" in program:
+        environment["NCP_CACHE"] = str(request.getfixturevalue("cache"))
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_have_what_is_written(line: str) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    command = get_command(app)
+    while hasattr(command, "commands"):
+        assert words[0] in command.commands, f"there is no command {words[0]} in: {line}"
+        command = command.commands[words.pop(0)]
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    assert {word for word in words if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_and_lines(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        assert target.startswith("https://") or (ROOT / name).parent.joinpath(target).exists(), target
+    assert max(map(len, text.splitlines())) <= 130

@@ -1,0 +1,192 @@
+"""What is wanted and what is allowed: names, weights, scores, budgets, and the messages about them."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ncp import CELL201, MULTIRES, Budget, ConfigError, InfeasibleError, Objective, macs, params
+from tests.strategies import generators
+
+COLUMNS = ("seg/mIoU", "seg/mAcc", "cls-50-1000/top1", "cls-50-1000/top5", "video/top1")
+SMALLEST = np.array([[dim.values[0] for dim in MULTIRES.dimensions]])
+LARGEST = np.array([[dim.values[-1] for dim in MULTIRES.dimensions]])
+
+
+@pytest.mark.parametrize(
+    ("names", "places"),
+    [
+        (["seg"], [0]),
+        (["seg/mAcc"], [1]),
+        (["video", "seg/mIoU"], [4, 0]),
+        (["cls-50-1000", "cls-50-1000/top5"], [2, 3]),
+        (list(COLUMNS), [0, 1, 2, 3, 4]),
+    ],
+)
+def test_a_task_stands_for_its_first_column(names: list[str], places: list[int]) -> None:
+    objective = Objective(dict.fromkeys(names, 1.0))
+    assert objective.resolve(COLUMNS) == places
+    assert objective.resolve(list(COLUMNS)) == places
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("seg/mIou", "Did you mean seg/mIoU?"),
+        ("vidoe", "Did you mean video?"),
+        ("cls-50-100", "Did you mean cls-50-1000?"),
+        ("", "Tasks: seg, cls-50-1000, video."),
+        ("zzzzzzzz", "Tasks: seg, cls-50-1000, video."),
+    ],
+)
+def test_a_wrong_name_is_told_the_closest(name: str, hint: str) -> None:
+    expected = f"Expected a task or a column, task/metric. Got {name!r}. {hint}"
+    with pytest.raises(ConfigError, match=f"^{re.escape(expected)}$"):
+        Objective({name: 1.0}).resolve(COLUMNS)
+
+
+def test_a_column_twice_is_refused() -> None:
+    with pytest.raises(ConfigError, match="Expected every column once in the objective"):
+        Objective({"seg": 1.0, "seg/mIoU": 2.0}).resolve(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [{}, None, "seg", ["seg"], {"seg": 0.0}, {"seg": 1.0, "video": 0}, {"seg": float("nan")}, {"seg": float("inf")}]
+    + [{"seg": "1"}, {"seg": None}, {"seg": [1.0]}],
+)
+def test_bad_weights_are_refused(weights: Any) -> None:
+    with pytest.raises(ConfigError, match="Expected at least one column with a weight that is not zero"):
+        Objective(weights)
+
+
+@pytest.mark.parametrize("caution", [-0.1, float("nan"), float("inf"), "much", None])
+def test_bad_caution_is_refused(caution: Any) -> None:
+    with pytest.raises(ConfigError, match="Expected zero or more standard deviations of caution"):
+        Objective({"seg": 1.0}, caution=caution)
+
+
+def test_weights_cannot_be_changed_from_outside() -> None:
+    given_weights = {"seg": 1}
+    objective = Objective(given_weights)
+    given_weights["video"] = 5
+    assert dict(objective.weights) == {"seg": 1.0}
+    with pytest.raises(TypeError):
+        objective.weights["seg"] = 2.0  # type: ignore[index]
+    assert objective == Objective({"seg": 1.0})
+
+
+def test_a_score_by_hand() -> None:
+    objective = Objective({"seg": 3.0, "video/top1": -1.0}, caution=2.0)
+    mean, std = np.array([[72.0, 0, 0, 0, 0.5]]), np.array([[0.5, 9, 9, 9, 0.2]])
+    location, unit = np.array([70.0, 0, 0, 0, 0.4]), np.array([2.0, 1, 1, 1, 0.1])
+    expected = 0.75 * 1.0 - 0.25 * 1.0
+    assert objective.score(mean, None, COLUMNS, location, unit) == pytest.approx([expected])
+    cautious = expected - 2 * (0.75 * 0.25 + 0.25 * 2.0)
+    assert objective.score(mean, std, COLUMNS, location, unit) == pytest.approx([cautious])
+
+
+@given(
+    generators,
+    st.dictionaries(st.sampled_from(COLUMNS), st.floats(-5, 5).filter(lambda w: abs(w) > 1e-2), min_size=1),
+    st.floats(0, 3),
+    st.floats(0.1, 10),
+)
+def test_scores_of_arrays_and_tensors_agree_and_do_not_depend_on_the_weights_size(
+    rng: np.random.Generator, weights: dict[str, float], caution: float, factor: float
+) -> None:
+    mean, std = rng.normal(size=(2, 3, 4, 5))
+    std, location, unit = np.abs(std), rng.normal(size=5), rng.uniform(0.1, 3, size=5)
+    objective = Objective(weights, caution=caution)
+    array = objective.score(mean, std, COLUMNS, location, unit)
+    assert array.shape == (3, 4)
+    tensor = objective.score(*map(torch.as_tensor, (mean, std)), COLUMNS, *map(torch.as_tensor, (location, unit)))
+    np.testing.assert_allclose(tensor.numpy(), array, rtol=1e-12, atol=1e-12)
+    scaled = Objective({name: factor * weight for name, weight in weights.items()}, caution=caution)
+    np.testing.assert_allclose(scaled.score(mean, std, COLUMNS, location, unit), array, rtol=1e-9, atol=1e-9)
+    assert (array <= Objective(weights).score(mean, std, COLUMNS, location, unit) + 1e-12).all()
+
+
+def test_gradients_of_a_score_flow() -> None:
+    mean = torch.zeros(2, 5, requires_grad=True)
+    Objective({"seg": 1.0, "video": -3.0}).score(
+        mean, None, COLUMNS, torch.zeros(5), torch.full((5,), 2.0)
+    ).sum().backward()
+    assert mean.grad is not None
+    np.testing.assert_allclose(mean.grad[0].numpy(), [0.125, 0, 0, 0, -0.375])
+
+
+@pytest.mark.parametrize("name", ["max_macs", "max_params"])
+@pytest.mark.parametrize("bound", [0, -1.0, float("nan"), float("inf"), "4e9", [1e9]])
+def test_a_bound_is_a_positive_number(name: str, bound: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"^Expected a positive number as {name}\. Got {re.escape(repr(bound))}\.$"):
+        Budget(**{name: bound})
+
+
+def test_a_budget_without_bounds_allows_everything() -> None:
+    assert Budget().bounds == []
+    assert Budget().allows(LARGEST).all()
+    Budget().require(CELL201, np.zeros((1, 6), dtype=np.int64))
+
+
+@given(generators)
+def test_allowed_is_what_costs_no_more_than_the_bounds(rng: np.random.Generator) -> None:
+    codes = MULTIRES.sample(20, rng)
+    both = Budget(
+        max_macs=int(np.median(macs(codes, 224, 10))),
+        max_params=int(np.median(params(codes, 10))),
+        image_size=224,
+        classes=10,
+    )
+    expected = (macs(codes, 224, 10) <= both.max_macs) & (params(codes, 10) <= both.max_params)
+    np.testing.assert_array_equal(both.allows(codes), expected)
+    exact = Budget(max_macs=int(macs(codes[:1])[0]))
+    assert exact.allows(codes[:1]).all()
+    assert not Budget(max_macs=int(macs(codes[:1])[0]) - 1).allows(codes[:1]).any()
+
+
+def test_costs_of_tensors_are_those_of_codes() -> None:
+    budget = Budget(max_macs=1e9, max_params=1e6)
+    for array, tensor in zip(budget.costs(LARGEST), budget.costs(torch.as_tensor(LARGEST).double()), strict=True):
+        assert float(tensor[0]) == array[0]
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        (
+            Budget(max_macs=5e6),
+            "No code costs 5 MMACs or less: the smallest costs 10.85. Raise --max-gmacs to at least 0.0109.",
+        ),
+        (
+            Budget(max_params=1000),
+            "No code costs 0.001 M params or less: the smallest costs 0.05164. Raise --max-mparams to at least 0.0517.",
+        ),
+        (
+            Budget(max_macs=1e9, max_params=1000),
+            "No code costs 0.001 M params or less: the smallest costs 0.05164. Raise --max-mparams to at least 0.0517.",
+        ),
+    ],
+)
+def test_an_impossible_budget_names_the_smallest_cost(budget: Budget, message: str) -> None:
+    with pytest.raises(InfeasibleError, match=f"^{re.escape(message)}$"):
+        budget.require(MULTIRES, SMALLEST)
+
+
+@given(generators.map(lambda rng: MULTIRES.sample(2, rng)), st.integers(1, 60), st.integers(1, 60))
+def test_what_the_message_advises_is_enough(codes: np.ndarray[Any, Any], height: int, width: int) -> None:
+    size = (32 * height, 32 * width)
+    with pytest.raises(InfeasibleError) as refused:
+        Budget(max_macs=int(macs(codes, size).max()) - 1, image_size=size).require(MULTIRES, codes)
+    advice = re.search(r"Raise --max-gmacs to at least ([\d.]+)\.$", str(refused.value))
+    assert advice
+    Budget(max_macs=float(advice[1]) * 1e9, image_size=size).require(MULTIRES, codes)
+
+
+def test_a_budget_needs_a_space_with_costs() -> None:
+    with pytest.raises(ConfigError, match="Expected a space whose exact cost is known for a budget"):
+        Budget(max_params=1e9).require(CELL201, np.zeros((1, 6), dtype=np.int64))
