@@ -23,8 +23,8 @@ from ncp.space import Codes, Reals, Space
 
 Strategy = Literal["continuous", "winner-takes-all", "paper"]
 
-STEP, LAST_STEP = 0.06, 0.01
-"""Length of the first and the last step of `continuous`, as a share of a dimension's range."""
+STEP, LAST_STEP, FULL = 0.06, 0.01, 70
+"""Length of the first and last step of `continuous`, in shares of a dimension's range, at `FULL` steps; fewer are longer."""
 PAPER_STEP, PAPER_COST = 3.0, 0.5
 """The paper's learning rate, and its weight of the predicted cost."""
 
@@ -138,7 +138,7 @@ def _continuous(problem: Problem, codes: Codes, steps: int, progress: Progress) 
         gradient = gradient * span
         first, second = 0.9 * first + 0.1 * gradient, 0.99 * second + 0.01 * gradient.square()
         direction = (first / (1 - 0.9**step)) / ((second / (1 - 0.99**step)).sqrt() + 1e-8)
-        length = STEP + (LAST_STEP - STEP) * step / steps
+        length = (STEP + (LAST_STEP - STEP) * step / steps) * max(1.0, FULL / steps)
         x = place(x.detach() + length * span * direction)
         record.append(x)
         progress((step + 1) / steps)

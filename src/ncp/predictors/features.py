@@ -60,14 +60,16 @@ class Features(nn.Module):
 
 
 def _of_network(x: Tensor) -> Tensor:
-    """Logarithms of a network's costs, and of depth and width in every stage, in every branch and in all, `(n, 98)`."""
+    """Logarithms of a network's costs, and of depth and width per stage, per branch and in all, `(n, 121)`."""
     stages = [x[:, start : start + 1 + 2 * branches] for branches, start in enumerate((2, 5, 10, 17), start=1)]
     depth = torch.cat([stage[:, :1] * stage[:, 1 : 1 + k] for k, stage in enumerate(stages, start=1)], dim=1)
     width = torch.cat([stage[:, 1 + k :] for k, stage in enumerate(stages, start=1)], dim=1)
-    measures = [*macs_by_part(x), macs(x), params(x), *depth.unbind(1)]
+    modules = torch.stack([stage[:, 0] for stage in stages], dim=1).sum(1)
+    stem, head = 1 / x[:, 0] + 1 / x[:, 1], x[:, -1] / width[:, -STAGES:].sum(1)
+    measures = [*macs_by_part(x), macs(x), params(x), *depth.unbind(1), modules, stem, head]
     for group in GROUPS:
         d, c = depth[:, group], width[:, group]
         sums = [d, c, d * c, d * c * c, 1 / c]
         measures += [measure.sum(1) for measure in sums]
-        measures += [d.amax(1), d.amin(1), c.amax(1), c.amin(1)]
+        measures += [d.amax(1), d.amin(1), c.amax(1), c.amin(1), c.log().mean(1).exp()]
     return torch.stack(measures, dim=1).log()

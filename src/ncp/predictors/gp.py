@@ -110,8 +110,12 @@ class GaussianProcess(Predictor):
         seed: int,
         progress: Progress = quiet,
         settings: GpSettings = DEFAULTS,
+        focus: Sequence[int] | None = None,
     ) -> GaussianProcess:
-        """Learn the kernel by marginal likelihood on subsets, then the posterior on all rows."""
+        """Learn the kernel by marginal likelihood on subsets, then the posterior on all rows.
+
+        With `focus`, only these columns shape the kernel; the others still lend what their noise shares with them.
+        """
         scale = Scale.normal_scores(values)
         self = cls(space, columns, scale, inducing=min(settings.inducing, len(codes)))
         rng = np.random.default_rng(seed)
@@ -120,7 +124,10 @@ class GaussianProcess(Predictor):
         targets = scale.to_scores(values).double()
         self.double()
         x = self.features(self.relaxed(codes))
-        ratios = _learn(self.kernel, x, targets, rng, progress, settings)
+        shaping = list(range(len(columns)) if focus is None else focus)
+        learned = _learn(self.kernel, x, targets[:, shaping], rng, progress, settings)
+        ratios = learned.mean().repeat(len(columns))
+        ratios[shaping] = learned
         with torch.no_grad():
             self._condition(x, targets, ratios)
         return self.float().requires_grad_(False).eval()
