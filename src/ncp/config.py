@@ -119,7 +119,7 @@ class MlpOptimization(Optimization):
 
 
 class BlendOptimization(EnsembleOptimization):
-    """The ensemble's keys, and under `gp` the Gaussian process's."""
+    """The ensemble's keys, and under `gp` the Gaussian processes'."""
 
     gp: GpOptimization = GpOptimization()
 
