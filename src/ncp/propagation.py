@@ -24,7 +24,7 @@ from ncp.space import Codes, Reals, Space
 Strategy = Literal["continuous", "winner-takes-all", "paper"]
 
 STEP, LAST_STEP, FULL = 0.06, 0.01, 70
-"""Length of the first and last step of `continuous`, in shares of a dimension's range, at `FULL` steps; fewer are longer."""
+"""Length of the first and last of `FULL` steps of `continuous`, in shares of a dimension's range; fewer are longer."""
 PAPER_STEP, PAPER_COST = 3.0, 0.5
 """The paper's learning rate, and its weight of the predicted cost."""
 
