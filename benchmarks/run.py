@@ -1,4 +1,4 @@
-"""Remake results.json: every claim's script in turn, each in a process of its own.
+"""Remake results.json and the table of the README: every claim's script in turn, each in a process of its own.
 
 python benchmarks/run.py      needs the imported table of nas-bench-mr (ncp data fetch)
 """
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("space", "cost", "predictors", "propagation", "search", "command")
+SCRIPTS = ("space", "cost", "predictors", "propagation", "search", "command", "table")
 
 
 def main() -> None:

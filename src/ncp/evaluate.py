@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
+from ncp.errors import ConfigError
 from ncp.predictors import Prediction, Predictor, fit_predictor
 from ncp.predictors.base import Progress, quiet
 from ncp.space import Reals
@@ -79,8 +80,14 @@ def verify(codes: Any, columns: Sequence[str], judge: Predictor | None, table: T
         columns: which values are asked for.
         judge: a predictor of another family, fitted on rows which the searcher's has not seen; None for no judge.
         table: measured values; a code counts as tabulated if the table has a value in every column asked for.
+
+    Raises:
+        ConfigError: a judge without one of the columns.
     """
     if judge is not None:
+        absent = [column for column in columns if column not in judge.columns]
+        if absent:
+            raise ConfigError(f"Expected a judge of {', '.join(columns)}. Got one without {absent[0]}.")
         predicted = judge.predict(codes)
         where = [judge.columns.index(column) for column in columns]
         values, std = predicted.mean[:, where], np.zeros((len(predicted.mean), len(where)))
@@ -123,12 +130,13 @@ def fit_searcher_and_judge(table: Table, seed: int = 0, progress: Progress = qui
 
 
 def judge_for(predictor: Predictor, table: Table, seed: int = 0) -> Predictor | None:
-    """A judge fitted on the sampled rows which a predictor has not seen; None where these are fewer than `LEAST`."""
-    unseen = np.flatnonzero(table.sampled & ~predictor.has_seen(table.codes))
-    if predictor.space != table.space or len(unseen) < LEAST:
+    """A judge fitted on the sampled complete rows which a predictor has not seen; None below `LEAST` of them."""
+    if predictor.space != table.space or not set(predictor.columns) <= set(table.columns):
         return None
-    where = [table.columns.index(column) for column in predictor.columns if column in table.columns]
-    if len(where) < len(predictor.columns):
+    where = [table.columns.index(column) for column in predictor.columns]
+    known = ~np.isnan(table.values[:, where]).any(axis=1)
+    unseen = np.flatnonzero(known & table.sampled & ~predictor.has_seen(table.codes))
+    if len(unseen) < LEAST:
         return None
     kind = "ensemble" if predictor.kind == "gp" else "gp"
     return fit_predictor(
