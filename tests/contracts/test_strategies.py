@@ -19,9 +19,9 @@ every = pytest.mark.parametrize(("kind", "space"), PAIRS)
 def test_it_runs_and_records_what_it_did(strategy: Any, kind: str, space: str) -> None:
     predictor, where = fitted(kind, space), SPACES[space]
     start = where.sample(4, np.random.default_rng(1))
-    run = propagate(predictor, WANTED, start, strategy=strategy, steps=15)
+    run = propagate(predictor, WANTED, start, strategy=strategy, steps=10)
     steps = len(run.x)
-    assert steps == 15 or (strategy == "winner-takes-all" and steps < 15)
+    assert steps == 10 or (strategy == "winner-takes-all" and steps < 10)
     assert run.x.shape == (steps, 4, where.width)
     assert run.codes.shape == (steps, 4, len(where))
     assert run.values.shape == (steps, 4, 3)
@@ -46,9 +46,9 @@ def test_many_starts_go_as_each_would_alone(strategy: Any, kind: str, space: str
     predictor = fitted(kind, space)
     start = SPACES[space].sample(3, np.random.default_rng(2))
     budget = Budget(max_macs=3e9) if space == "multires" else None
-    together = propagate(predictor, WANTED, start, strategy=strategy, steps=6, budget=budget)
+    together = propagate(predictor, WANTED, start, strategy=strategy, steps=5, budget=budget)
     for i in range(2):
-        alone = propagate(predictor, WANTED, start[i], strategy=strategy, steps=6, budget=budget)
+        alone = propagate(predictor, WANTED, start[i], strategy=strategy, steps=5, budget=budget)
         steps = len(alone.x)
         if strategy == "winner-takes-all":
             np.testing.assert_array_equal(alone.codes[:, 0], together.codes[:steps, i])
