@@ -1,0 +1,113 @@
+"""Scales rise, invert, and survive ties, constants and failed runs."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ncp.predictors.scale import LIMIT, Scale, deviations
+from tests.strategies import generators
+
+scales = st.sampled_from([Scale.standard, Scale.normal_scores])
+
+
+@st.composite
+def columns(draw: st.DrawFn) -> np.ndarray:
+    """Values `(n, m)` of many units: smooth, tied, constant, with failed runs."""
+    rng = draw(generators)
+    n, m = draw(st.integers(10, 200)), draw(st.integers(1, 4))
+    values = rng.normal(size=(n, m)) * 10.0 ** rng.integers(-3, 4, size=m) + rng.normal(size=m)
+    for j in range(m):
+        shape = draw(st.sampled_from(["smooth", "tied", "constant", "failed", "two"]))
+        if shape == "tied":
+            values[:, j] = np.round(values[:, j] / values[:, j].std())
+        elif shape == "constant":
+            values[:, j] = draw(st.sampled_from([0.0, 0.1, 77.3, -1e6, 1e9]))
+        elif shape == "failed":
+            values[rng.random(n) < 0.03, j] = 0.0
+        elif shape == "two":
+            values[:, j] = rng.random(n) < 0.1
+    return values
+
+
+@given(scales, columns())
+def test_knots_rise_and_scores_are_finite(make: type[Scale], values: np.ndarray) -> None:
+    scale = make(values)
+    assert (scale.knots.diff(dim=1) > 0).all()
+    scores = scale.to_scores(values)
+    assert torch.isfinite(scores).all()
+    assert scores.abs().max() <= LIMIT
+
+
+@given(scales, columns())
+def test_larger_values_have_larger_scores(make: type[Scale], values: np.ndarray) -> None:
+    scale = make(values)
+    scores = scale.to_scores(values).numpy()
+    for column, score in zip(values.T, scores.T, strict=True):
+        assert (np.diff(score[np.argsort(column)]) >= 0).all()
+        same = column == column[0]
+        assert (score[same] == score[0]).all()
+
+
+@given(scales, columns(), generators)
+def test_scores_and_values_are_inverse(make: type[Scale], values: np.ndarray, rng: np.random.Generator) -> None:
+    scale = make(values)
+    scores = torch.as_tensor(rng.uniform(-LIMIT, LIMIT, size=(20, values.shape[1])), dtype=torch.float32)
+    # float32 rounds raw values: what is left of that, in scores
+    rounding = (scale.knots.abs().amax(dim=1) + 10 * scale.step * scale.knots.diff(dim=1).amax(dim=1)) * 2e-7
+    slope = scale.knots.diff(dim=1).amin(dim=1) / scale.step
+    back = scale.to_scores(scale(scores).double().numpy())
+    assert ((back - scores).abs() <= 1e-4 + 2 * rounding / slope).all()
+
+
+@given(scales, columns())
+def test_a_curve_rises_and_deviations_are_not_negative(make: type[Scale], values: np.ndarray) -> None:
+    scale = make(values)
+    grid = torch.linspace(-5, 5, 101)[:, None].expand(-1, values.shape[1])
+    raw = scale(grid)
+    assert (raw.diff(dim=0) >= 0).all()
+    deviation = scale.deviation(grid, torch.full_like(grid, 0.5))
+    assert (deviation >= 0).all()
+
+
+def test_a_line_by_hand() -> None:
+    scale = Scale.standard(np.array([[1.0], [3.0]]))
+    assert scale.knots.tolist() == [[1.0, 3.0]]
+    np.testing.assert_allclose(scale(torch.tensor([[-2.0], [0.0], [0.5], [3.0]])).numpy(), [[0], [2], [2.5], [5]])
+    np.testing.assert_allclose(scale.to_scores(np.array([[2.5], [100.0]])).numpy(), [[0.5], [LIMIT]])
+    assert scale.to_scores(np.array([[100.0]]), limit=np.inf).item() == 98.0
+    assert scale.deviation(torch.tensor([[0.3]]), torch.tensor([[2.0]])).item() == pytest.approx(2.0)
+
+
+def test_scores_of_skewed_values_are_about_normal_and_failed_runs_do_little() -> None:
+    rng = np.random.default_rng(0)
+    values = np.exp(rng.normal(size=(3000, 1)))
+    scores = Scale.normal_scores(values).to_scores(values)
+    assert abs(scores.mean().item()) < 0.05
+    assert scores.std().item() == pytest.approx(1.0, abs=0.05)
+    failed = values + 70
+    failed[:30] = 0.0
+    again = Scale.normal_scores(failed).to_scores(failed)
+    assert (again[30:] - scores[30:]).abs().median() < 0.05
+    assert (again[:30] < -2).all()
+
+
+def test_gradients_of_a_curve() -> None:
+    scale = Scale.normal_scores(np.exp(np.random.default_rng(1).normal(size=(500, 2)))).double()
+    scores = torch.tensor([[-3.0, 0.1], [0.3, 2.9]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(scale, (scores,))
+
+
+def test_what_is_not_a_number_stays_so() -> None:
+    scale = Scale.normal_scores(np.random.default_rng(1).normal(size=(50, 2)))
+    raw = scale(torch.tensor([[float("nan"), 0.0]]))
+    assert raw.isnan().tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, 77.3, 1e9, -1e12])
+def test_a_constant_column_has_a_unit_to_divide_by(constant: float) -> None:
+    unit = deviations(np.full((300, 1), constant))
+    assert (unit >= 1).all()
+    assert np.float32(constant) + np.float32(unit[0]) != np.float32(constant)
+    np.testing.assert_array_equal(deviations(np.array([[1.0], [3.0]])), [1.0])

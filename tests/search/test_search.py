@@ -1,0 +1,270 @@
+"""Search with what ships in the package, with a table, and with a predictor of one's own."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import ncp
+from ncp import MULTIRES, Budget, ConfigError, InfeasibleError, Objective, Result, Table
+from ncp.datasets import import_folder
+from ncp.evaluate import fit_searcher_and_judge, halves, quality, verify
+from ncp.problem import Problem
+from ncp.searchers.polish import polish
+from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
+
+WANTED = Objective({"seg": 1, "cls-50-1000": 1, "video": 1})
+BUDGET = Budget(max_macs=4e9)
+QUICK: dict[str, Any] = {"starts": 6, "steps": 4, "top": 4}
+
+
+@pytest.fixture(scope="module")
+def found() -> Result:
+    return ncp.search(WANTED, budget=BUDGET, starts=32)
+
+
+@pytest.fixture(scope="module")
+def table(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """The published codes with one setting's values, which is all that most tests need."""
+    part = tmp_path_factory.mktemp("seg")
+    (part / "seg").mkdir()
+    for file in ("search_list.txt", "seg/trainval.pkl"):
+        (part / file).symlink_to(shared / "data" / "nas-bench-mr" / file)
+    import_folder(part, part)
+    return ncp.load_table("nas-bench-mr", root=part)
+
+
+@pytest.fixture(scope="module")
+def whole_table(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Table:
+    root = tmp_path_factory.mktemp("tables")
+    import_folder(shared / "data" / "nas-bench-mr", root)
+    return ncp.load_table("nas-bench-mr", root=root)
+
+
+def vectors(result: Result) -> np.ndarray:
+    return np.array([row.vector for row in result.rows])
+
+
+def test_ten_codes_within_the_budget(found: Result) -> None:
+    codes = vectors(found)
+    assert codes.shape == (10, 27)
+    assert len(np.unique(codes, axis=0)) == 10
+    assert MULTIRES.contains(codes).all()
+    np.testing.assert_array_equal(ncp.macs(codes), [row.macs for row in found.rows])
+    np.testing.assert_array_equal(ncp.params(codes), [row.params for row in found.rows])
+    assert ncp.macs(codes).max() <= 4e9
+    assert [ncp.Code.parse(row.code).vector for row in found.rows] == [row.vector for row in found.rows]
+
+
+def test_the_best_claim_comes_first_and_every_row_has_a_verdict(found: Result) -> None:
+    claims = np.array([row.claim for row in found.rows])
+    assert (np.diff(claims) <= 1e-4).all()
+    verdicts = np.array([row.verdict for row in found.rows], dtype=float)
+    assert np.isfinite(verdicts).all()
+    assert found.gap == pytest.approx((claims - verdicts).mean())
+    assert claims.min() > 1.0  # of such codes there are few: standard deviations of the mean of three tasks
+    assert verdicts.min() > 0.9
+
+
+def test_every_number_names_its_source(found: Result) -> None:
+    columns = ["seg/mIoU", "cls-50-1000/top1", "video/top1"]
+    for row in found.rows:
+        assert list(row.predicted) == list(row.verified) == columns
+        assert {value.source for value in row.predicted.values()} == {"predictor"}
+        assert {value.source for value in row.verified.values()} == {"judge"}
+        assert all(value.std > 0 for value in [*row.predicted.values(), *row.verified.values()])
+
+
+def test_claims_and_verdicts_are_the_predictors_and_the_judges(found: Result) -> None:
+    searcher, judge = ncp.load_predictor("nas-bench-mr"), ncp.load_judge()
+    assert searcher.kind != judge.kind
+    codes, where = vectors(found), WANTED.resolve(searcher.columns)
+    assert judge.columns == searcher.columns
+    for predictor, values, name in ((searcher, "predicted", "claim"), (judge, "verified", "verdict")):
+        mean = predictor.predict(codes).mean
+        shown = np.array([[value.mean for value in getattr(row, values).values()] for row in found.rows])
+        np.testing.assert_allclose(shown, mean[:, where], rtol=1e-5)
+        score = WANTED.score(mean, None, searcher.columns, searcher.location.numpy(), searcher.unit.numpy())
+        np.testing.assert_allclose(score, [getattr(row, name) for row in found.rows], rtol=1e-4)
+
+
+def test_the_json_file_holds_everything(found: Result, tmp_path: Path) -> None:
+    found.to_json(tmp_path / "out" / "result.json")
+    read = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert read == json.loads(json.dumps(found.to_dict()))
+    assert read["asked"]["weights"] == {"seg": 1.0, "cls-50-1000": 1.0, "video": 1.0}
+    assert (read["asked"]["max_macs"], read["asked"]["starts"], read["asked"]["seed"]) == (4e9, 32, 0)
+    assert (read["gap"], read["seconds"]) == (found.gap, found.seconds)
+    assert [tuple(row["vector"]) for row in read["rows"]] == [row.vector for row in found.rows]
+    again = replace(
+        found,
+        rows=tuple(
+            ncp.searchers.Row(
+                **{  # what was written makes the same rows
+                    **row,
+                    "vector": tuple(row["vector"]),
+                    **{
+                        key: {c: ncp.searchers.Value(**v) for c, v in row[key].items()}
+                        for key in ("predicted", "verified")
+                    },
+                }
+            )
+            for row in read["rows"]
+        ),
+    )
+    assert again.rows == found.rows
+
+
+def test_the_seed_decides() -> None:
+    asked = {"predictor": fitted("gp", "mixed"), **QUICK}
+    first, second, third = (ncp.search(Objective({"seg": 1.0}), seed=seed, **asked) for seed in (0, 0, 1))
+    assert first.rows == second.rows
+    np.testing.assert_array_equal(first.trajectory.x, second.trajectory.x)
+    assert (first.trajectory.codes[0] != third.trajectory.codes[0]).any()
+
+
+def test_polish_is_never_worse_and_keeps_what_is_frozen() -> None:
+    predictor, rng = fitted("ensemble"), np.random.default_rng(0)
+    frozen = rng.random(27) < 0.4
+    codes = MULTIRES.sample(40, rng)
+    codes[:, frozen] = codes[0, frozen]
+    budget = Budget(max_macs=int(np.median(ncp.macs(codes))))
+    problem = Problem(predictor, Objective({"seg": 1.0}), budget, frozen)
+    better = polish(problem, codes, rounds=4)
+    assert budget.allows(better).all()
+    assert MULTIRES.contains(better).all()
+    assert (better[:, frozen] == codes[0, frozen]).all()
+    scores = problem.values_and_scores(better)[1]
+    assert (np.diff(scores) <= 1e-5).all()
+    assert scores[0] >= problem.values_and_scores(codes[budget.allows(codes)])[1].max() - 1e-5
+    first = better[0]
+    near = MULTIRES.neighbours(first)
+    near = near[budget.allows(near) & (near[:, frozen] == first[frozen]).all(axis=1)]
+    one_round = polish(problem, first[None], rounds=20)
+    assert problem.values_and_scores(one_round)[1][0] >= problem.values_and_scores(near)[1].max() - 1e-5
+
+
+def test_frozen_dimensions_keep_the_origins_values() -> None:
+    origin = MULTIRES.sample(1, np.random.default_rng(3))[0]
+    freeze = ("i1", "i2", *(name for name in MULTIRES.names if name.startswith("b")))
+    kept = np.isin(MULTIRES.names, freeze)
+    assert kept.sum() == 6
+    result = ncp.search(WANTED, budget=Budget(max_macs=6e9), freeze=freeze, origin=origin, **QUICK)
+    assert (vectors(result)[:, kept] == origin[kept]).all()
+    assert (result.trajectory.codes[..., kept] == origin[kept]).all()
+    assert result.asked["freeze"] == list(freeze)
+    assert ncp.macs(vectors(result)).max() <= 6e9
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "message"),
+    [
+        ({"freeze": ["i1"]}, ConfigError, "Expected an origin whose values the frozen dimensions keep"),
+        (
+            {"origin": MULTIRES.sample(2, np.random.default_rng(0))},
+            ConfigError,
+            "Expected one code as the origin. Got 2",
+        ),
+        ({"starts": 0}, ConfigError, "Expected at least one start"),
+        ({"top": 0}, ConfigError, "Expected at least one start"),
+        ({"budget": Budget(max_macs=1e6)}, InfeasibleError, "No code costs 1 MMACs or less: the smallest costs 10.84"),
+        ({"strategy": "luck"}, ConfigError, "Got 'luck'"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(asked: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        ncp.search(WANTED, **asked)
+
+
+def test_an_unknown_task_is_told_the_closest() -> None:
+    with pytest.raises(ConfigError, match=r"Did you mean video\?"):
+        ncp.search(Objective({"vidio": 1.0}))
+
+
+def test_without_a_judge_there_is_no_verdict() -> None:
+    result = ncp.search(Objective({"seg": 1.0, "video": -1.0}), predictor=fitted("ensemble"), budget=BUDGET, **QUICK)
+    assert len(result.rows) == 4
+    assert result.gap is None
+    for row in result.rows:
+        assert row.verdict is None
+        assert row.verified == {}
+        assert set(row.predicted) == {"seg/mIoU", "video/top1"}
+    assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["rows"][0]["verdict"] is None
+
+
+def test_a_predictor_of_ones_own_is_judged_on_rows_that_it_has_not_seen() -> None:
+    codes, values = rows("mixed", 400)
+    table = Table(MIXED, codes, values, COLUMNS)
+    predictor = ncp.fit_predictor(codes[:150], values[:150], COLUMNS, space=MIXED, kind="ensemble")
+    result = ncp.search(Objective({"seg": 1.0}), predictor=predictor, table=table, **QUICK)
+    tabulated = [row for row in result.rows if table.row(row.vector) is not None]
+    for row in result.rows:
+        source = "table" if row in tabulated else "judge"
+        assert {value.source for value in row.verified.values()} == {source}
+        assert row.verdict is not None
+    everything = ncp.fit_predictor(codes, values, COLUMNS, space=MIXED, kind="mlp")
+    unjudged = ncp.search(Objective({"seg": 1.0}), predictor=everything, table=table, **QUICK)
+    assert all((row.verdict is None) == (table.row(row.vector) is None) for row in unjudged.rows)
+
+
+def test_a_tiny_space_gives_what_it_has() -> None:
+    space = ncp.Space([ncp.Ordinal("a", [1, 2, 3]), ncp.Categorical("b", ["x", "y"])])
+    codes = np.repeat([[a, b] for a in (1, 2, 3) for b in (0, 1)], 4, axis=0)
+    predictor = ncp.fit_predictor(codes, codes[:, :1] + codes[:, 1:] * 0.3, ["t/a"], space=space, kind="gp")
+    result = ncp.search(Objective({"t": 1.0}), predictor=predictor, starts=20, steps=5)
+    assert 1 <= len(result.rows) <= 6
+    assert result.rows[0].vector == (3, 1)
+
+
+def test_shipped_predictor_and_judge_share_no_row_and_know_none_of_the_11_by_hand(table: Table) -> None:
+    searcher, judge = ncp.load_predictor("nas-bench-mr"), ncp.load_judge()
+    mine, other = searcher.has_seen(table.codes), judge.has_seen(table.codes)
+    assert not (mine & other).any()
+    assert (~table.sampled).sum() == 11
+    assert not mine[~table.sampled].any()
+    assert not other[~table.sampled].any()
+    np.testing.assert_array_equal(mine | other, table.sampled)
+    first, second = halves(table, 0)
+    np.testing.assert_array_equal(np.flatnonzero(mine), np.sort(first))
+    np.testing.assert_array_equal(np.flatnonzero(other), np.sort(second))
+    assert set(table.columns) <= set(searcher.columns)
+
+
+def test_tabulated_codes_show_the_tables_values(table: Table) -> None:
+    columns = ["seg/aAcc", "seg/mIoU"]
+    fresh = MULTIRES.sample(2, np.random.default_rng(0))
+    codes = np.concatenate([table.codes[[5, 2500]], fresh])
+    result = verify(codes, columns, ncp.load_judge(), table)
+    assert result.source.tolist() == ["table", "table", "judge", "judge"]
+    np.testing.assert_array_equal(result.values[:2], table.select(columns=columns).values[[5, 2500]])
+    origin = table.codes[int(np.argmax(table.select(columns="seg/mIoU").values[:, 0]))]
+    stay = ncp.search(Objective({"seg": 1}), table=table, origin=origin, freeze=MULTIRES.names, **QUICK)
+    assert [row.vector for row in stay.rows] == [tuple(origin.tolist())]
+    (value,) = stay.rows[0].verified.values()
+    assert (value.source, value.std) == ("table", 0.0)
+    assert value.mean == table.query(origin)["seg/mIoU"]
+
+
+def test_the_shipped_predictors_rank_the_half_that_they_have_not_seen(table: Table) -> None:
+    searcher, judge = ncp.load_predictor("nas-bench-mr"), ncp.load_judge()
+    first, second = halves(table, 0)
+    for predictor, rows_unseen in ((searcher, second), (judge, first)):
+        assert predictor.columns[:3] == table.columns
+        measured = quality(predictor.predict(table.codes[rows_unseen]), table.values[rows_unseen], table.columns)
+        assert measured["seg/mIoU"].tau > 0.75
+        assert all(0.6 < q.within_one < 0.85 for q in measured.values())
+
+
+@pytest.mark.slow
+def test_the_shipped_predictors_can_be_made_again(whole_table: Table) -> None:
+    table = whole_table
+    made = fit_searcher_and_judge(table, seed=0)
+    for again, shipped in zip(made, (ncp.load_predictor("nas-bench-mr"), ncp.load_judge()), strict=True):
+        assert (again.kind, again.columns) == (shipped.kind, shipped.columns)
+        assert torch.equal(again.seen, shipped.seen)
+        one, two = again.predict(table.codes).mean, shipped.predict(table.codes).mean
+        assert all(np.corrcoef(a, b)[0, 1] > 0.99 for a, b in zip(one.T, two.T, strict=True))
