@@ -107,7 +107,7 @@ def test_searcher_and_judge_share_no_row_and_no_family(table: Table) -> None:
     assert shares[-1] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("kind", "other"), [("gp", "ensemble"), ("ensemble", "gp"), ("mlp", "gp")])
+@pytest.mark.parametrize(("kind", "other"), [("gp", "ensemble"), ("ensemble", "gp")])
 def test_a_judge_is_fitted_on_rows_that_the_predictor_has_not_seen(table: Table, kind: str, other: str) -> None:
     mine = np.flatnonzero(table.sampled)[:200]
     columns = ["video/top1", "seg/mIoU"]
@@ -135,7 +135,7 @@ def test_rows_with_holes_make_no_judge_but_do_not_stop_it(table: Table) -> None:
 def test_where_no_judge_can_be_fitted_there_is_none(table: Table) -> None:
     assert judge_for(fitted("ensemble", "multires"), table) is None  # another space
     mine = np.flatnonzero(table.sampled)[: table.sampled.sum() - LEAST + 1]
-    seen_much = fit_predictor(table.codes[mine], table.values[mine], COLUMNS, space=MIXED, kind="mlp")
+    seen_much = fit_predictor(table.codes[mine], table.values[mine], COLUMNS, space=MIXED, kind="ensemble")
     assert judge_for(seen_much, table) is None
     assert judge_for(fitted("ensemble", "mixed"), table.select(columns="seg")) is None
 

@@ -255,7 +255,7 @@ def single_steps(run: Trajectory) -> NDArray[np.int64]:
 def test_a_winner_moves_one_step_of_one_dimension_and_never_down(kind: str, budget: Budget | None) -> None:
     start = MULTIRES.sample(6, np.random.default_rng(3))
     objective = Objective({"seg": 1.0, "video": -1.0}, caution=0.3)
-    run = propagate(fitted(kind), objective, start, strategy="winner-takes-all", steps=40, budget=budget)
+    run = propagate(fitted(kind), objective, start, strategy="winner-takes-all", steps=25, budget=budget)
     assert single_steps(run).sum(axis=2).max() == 1
     assert np.diff(run.scores, axis=0).min() > -1e-6
     moved = single_steps(run).any(axis=2)

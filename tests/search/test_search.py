@@ -206,7 +206,7 @@ def test_a_predictor_of_ones_own_is_judged_on_rows_that_it_has_not_seen() -> Non
         source = "table" if row in tabulated else "judge"
         assert {value.source for value in row.verified.values()} == {source}
         assert row.verdict is not None
-    everything = ncp.fit_predictor(codes, values, COLUMNS, space=MIXED, kind="mlp")
+    everything = ncp.fit_predictor(codes, values, COLUMNS, space=MIXED, kind="ensemble")
     unjudged = ncp.search(Objective({"seg": 1.0}), predictor=everything, table=table, **QUICK)
     assert all((row.verdict is None) == (table.row(row.vector) is None) for row in unjudged.rows)
 

@@ -134,7 +134,8 @@ class GaussianProcess(Predictor):
 
     def scores(self, x: Tensor) -> Tensor:
         """The posterior mean `(n, m)`."""
-        return self._coordinates(self.features(x)) @ self.weights + self.offset
+        covariance: Tensor = self.kernel(self.features(x), self.features(self.inducing))
+        return covariance @ (self.basis @ self.weights) + self.offset  # in this order: far fewer multiplications
 
     def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior mean and standard deviation."""
