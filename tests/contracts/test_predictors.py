@@ -65,10 +65,11 @@ def test_one_code_or_many(kind: str, space: str) -> None:
 @every
 def test_calling_gives_what_predict_gives(kind: str, space: str) -> None:
     predictor, (codes, _) = fitted(kind, space), rows(space)
-    x = predictor.relaxed(codes[:9])
-    np.testing.assert_allclose(predictor(x).numpy(), predictor.predict(codes[:9]).mean, rtol=1e-6, atol=1e-7)
+    x, unit = predictor.relaxed(codes[:9]), predictor.unit.numpy()
+    predicted = predictor.predict(codes[:9]).mean
+    assert (np.abs(predictor(x).numpy() - predicted) / unit).max() < 2e-4  # single precision, sums in another order
     mean, std = predictor.moments(x)
-    np.testing.assert_allclose(mean.numpy(), predictor.predict(codes[:9]).mean, rtol=1e-6, atol=1e-7)
+    assert (np.abs(mean.numpy() - predicted) / unit).max() < 2e-4
     assert (std >= 0).all()
 
 
