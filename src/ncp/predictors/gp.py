@@ -134,20 +134,23 @@ class GaussianProcess(Predictor):
 
     def scores(self, x: Tensor) -> Tensor:
         """The posterior mean `(n, m)`."""
-        covariance: Tensor = self.kernel(self.features(x), self.features(self.inducing))
-        return covariance @ (self.basis @ self.weights) + self.offset  # in this order: far fewer multiplications
+        return self._mean(self._covariance(self.features(x)))
 
     def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior mean and standard deviation."""
         features = self.features(x)
-        coordinates = self._coordinates(features)
+        covariance = self._covariance(features)
+        coordinates = covariance @ self.basis
         unspanned = (self.kernel.variance(features) - coordinates.square().sum(1)).clamp_min(0)
         variance = coordinates.square() @ self.uncertainty + unspanned[:, None] * self.prior
-        return coordinates @ self.weights + self.offset, variance.clamp_min(1e-12).sqrt()
+        return self._mean(covariance), variance.clamp_min(1e-12).sqrt()
 
-    def _coordinates(self, features: Tensor) -> Tensor:
-        coordinates: Tensor = self.kernel(features, self.features(self.inducing)) @ self.basis
-        return coordinates
+    def _covariance(self, features: Tensor) -> Tensor:
+        covariance: Tensor = self.kernel(features, self.features(self.inducing))
+        return covariance
+
+    def _mean(self, covariance: Tensor) -> Tensor:
+        return covariance @ (self.basis @ self.weights) + self.offset  # in this order: far fewer multiplications
 
     def _condition(self, x: Tensor, targets: Tensor, ratios: Tensor) -> None:
         """The posterior, given each column's first guess of the ratio of noise to signal."""
