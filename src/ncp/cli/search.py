@@ -90,6 +90,8 @@ def search(
         return
     console = Console()
     console.print(shown(result))
+    for number, row in enumerate(result.rows, start=1):  # a line of its own, whole however narrow the screen is
+        typer.echo(f"{number:2} {row.code}")
     console.print(_summary(result), highlight=False)
     console.print(f"Written: {out / 'result.json'}, {out / 'search.svg'}", highlight=False)
 
@@ -110,33 +112,33 @@ def read_tasks(text: str) -> dict[str, float]:
 
 
 def shown(result: Result) -> Table:
-    """The rows for people: promised and verified values side by side."""
+    """The numbers for people: of every code what is promised, and below it the verdict, each with its source."""
+    from rich import box
     from rich.table import Table
 
     columns = list(result.rows[0].predicted)
-    table = Table(caption="first line: the predictor's promise; second line: the verdict and its source")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column("#", justify="right")
-    table.add_column("code", overflow="fold", min_width=30)
-    for column in [*columns, "mean z"]:
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("GMACs", justify="right", no_wrap=True)
-    table.add_column("M params", justify="right", no_wrap=True)
+    table.add_column("source", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", overflow="fold", min_width=11)
+    for name in ("mean z", "GMACs", "M params"):
+        table.add_column(name, justify="right")
     for number, row in enumerate(result.rows, start=1):
         source = next((value.source for value in row.verified.values()), "none")
         table.add_row(
             str(number),
-            row.code,
+            f"predictor\n{source}",
             *(f"{_value(row.predicted.get(c))}\n{_value(row.verified.get(c))}" for c in columns),
-            f"{row.claim:.2f}\n{'-' if row.verdict is None else f'{row.verdict:.2f}'} {source}",
+            f"{row.claim:.2f}\n{'-' if row.verdict is None else f'{row.verdict:.2f}'}",
             "-" if row.macs is None else f"{row.macs / 1e9:.3f}",
             "-" if row.params is None else f"{row.params / 1e6:.2f}",
-            end_section=True,
         )
     return table
 
 
 def _value(value: Any) -> str:
-    return "-" if value is None else f"{value.mean:.2f} ±{value.std:.2f}"
+    return "-" if value is None else f"{value.mean:.2f}\N{NO-BREAK SPACE}±{value.std:.2f}"
 
 
 def _summary(result: Result) -> str:

@@ -16,6 +16,7 @@ from ncp.predictors.scale import Scale
 from ncp.space import Codes, Reals, Space
 
 JITTER = 1e-4
+REDRAWN = 20
 ITERATIONS = 50
 
 
@@ -183,9 +184,19 @@ class Latent(NamedTuple):
 
 
 def crossed(codes: Codes, count: int, rng: np.random.Generator) -> Codes:
-    """Codes like those given but none of them: each takes every dimension from one of two rows at random."""
-    mothers, fathers = codes[rng.integers(len(codes), size=(2, count))]
-    children: Codes = np.where(rng.random(mothers.shape) < 0.5, mothers, fathers)
+    """Codes like those given, each taking every dimension from one of two rows at random.
+
+    A child that is one of the rows is drawn again, up to `REDRAWN` times: in a small space there may be no others.
+    """
+    children = np.empty((count, codes.shape[1]), dtype=np.int64)
+    missing = np.arange(count)
+    known = {row.tobytes() for row in codes}
+    for _ in range(REDRAWN):
+        mothers, fathers = codes[rng.integers(len(codes), size=(2, len(missing)))]
+        children[missing] = np.where(rng.random(mothers.shape) < 0.5, mothers, fathers)
+        missing = missing[[children[row].tobytes() in known for row in missing]]
+        if not len(missing):
+            break
     return children
 
 
