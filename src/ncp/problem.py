@@ -95,14 +95,20 @@ def within_budget(budget: Budget, x: Tensor, floor: Tensor, span: Tensor) -> Ten
             slope = slope * span
             length = excess.detach().clamp_min(0) / slope.square().sum(1).clamp_min(1e-12)
             x = torch.maximum(leaf.detach() - span * length[:, None] * slope, floor)
+    fits = _fits(budget, x)
+    if fits.all():
+        return x
     low, high = torch.zeros(len(x)), torch.ones(len(x))
     for _ in range(10):
         middle = (low + high) / 2
-        point = floor + (x - floor) * middle[:, None]
-        fits = torch.stack([c <= b for c, b in zip(budget.costs(point), bounds, strict=True)]).all(0)
-        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
-    fits = torch.stack([c <= b for c, b in zip(budget.costs(x), bounds, strict=True)]).all(0)
+        inside = _fits(budget, floor + (x - floor) * middle[:, None])
+        low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
     return torch.where(fits[:, None], x, floor + (x - floor) * low[:, None])
+
+
+def _fits(budget: Budget, x: Tensor) -> Tensor:
+    """Which points `(n, width)` are within the budget, `(n,)`."""
+    return torch.stack([c <= b for c, b in zip(budget.costs(x), budget.bounds, strict=True)]).all(0)
 
 
 def on_simplices(space: Space, x: Tensor) -> Tensor:

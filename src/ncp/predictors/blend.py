@@ -84,13 +84,15 @@ class Blend(Predictor):
 
     def scores(self, x: Tensor) -> Tensor:
         """The mean of the two scores `(n, m)`."""
-        gp = self._gathered([gp.scores(x) for gp in self._processes])
-        return (self.ensemble.scores(x) + gp) / 2
+        features = self.ensemble.features(x)  # all were fitted on the same rows, so all see the same features
+        gp = self._gathered([gp.scores_of(features) for gp in self._processes])
+        return (self.ensemble.scores_of(features) + gp) / 2
 
     def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The mean of the two; their variances and half their difference make the spread."""
-        a, spread_a = self.ensemble.scores_and_spread(x)
-        pairs = [gp.scores_and_spread(x) for gp in self._processes]
+        features = self.ensemble.features(x)
+        a, spread_a = self.ensemble.scores_and_spread_of(features)
+        pairs = [gp.scores_and_spread_of(features) for gp in self._processes]
         b, spread_b = (self._gathered(list(each)) for each in zip(*pairs, strict=True))
         variance = (spread_a.square() + spread_b.square()) / 2 + (a - b).square() / 4
         return (a + b) / 2, torch.sqrt(variance)

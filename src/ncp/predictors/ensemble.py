@@ -102,11 +102,19 @@ class Ensemble(Predictor):
 
     def scores(self, x: Tensor) -> Tensor:
         """The members' mean `(n, m)`."""
-        return self._members(self.features(x)).mean(dim=0)
+        return self.scores_of(self.features(x))
 
     def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The members' mean and standard deviation."""
-        outputs = self._members(self.features(x))
+        return self.scores_and_spread_of(self.features(x))
+
+    def scores_of(self, features: Tensor) -> Tensor:
+        """The members' mean of features `(n, f)`."""
+        return self._members(features).mean(dim=0)
+
+    def scores_and_spread_of(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The members' mean and standard deviation of features `(n, f)`."""
+        outputs = self._members(features)
         return outputs.mean(dim=0), outputs.var(dim=0).clamp_min(1e-12).sqrt()
 
     def _members(self, hidden: Tensor, drop: Callable[[Tensor], Tensor] | None = None) -> Tensor:

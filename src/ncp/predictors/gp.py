@@ -66,13 +66,14 @@ class Kernel(nn.Module):
 class GaussianProcess(Predictor):
     """Columns share the kernel and borrow from each other: signal and noise have a covariance across columns.
 
-    With `u` the inducing features, `basis(x) = B k(u, x)` are orthogonal coordinates, in which the posterior of every
-    column is a mean `weights` and a variance `uncertainty` per coordinate; what the inducing codes do not span has the
-    prior's variance.
+    With `u` the features of the inducing codes (`landmarks`), the mean of every column is `k(x, u) weights`, and
+    `k(x, u) basis` are orthogonal coordinates, each of which has a posterior variance `uncertainty`; what the inducing
+    codes do not span has the prior's variance.
     """
 
     kind = "gp"
     inducing: Tensor
+    landmarks: Tensor
     basis: Tensor
     weights: Tensor
     offset: Tensor
@@ -85,6 +86,7 @@ class GaussianProcess(Predictor):
         self.kernel = Kernel(len(self.features))
         m = len(self.columns)
         self.register_buffer("inducing", torch.zeros(inducing, space.width))
+        self.register_buffer("landmarks", torch.zeros(inducing, len(self.features)))
         self.register_buffer("basis", torch.zeros(inducing, inducing))
         self.register_buffer("weights", torch.zeros(inducing, m))
         self.register_buffer("offset", torch.zeros(m))
@@ -135,27 +137,28 @@ class GaussianProcess(Predictor):
 
     def scores(self, x: Tensor) -> Tensor:
         """The posterior mean `(n, m)`."""
-        return self._mean(self._covariance(self.features(x)))
+        return self.scores_of(self.features(x))
 
     def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior mean and standard deviation."""
-        features = self.features(x)
-        covariance = self._covariance(features)
+        return self.scores_and_spread_of(self.features(x))
+
+    def scores_of(self, features: Tensor) -> Tensor:
+        """The posterior mean of features `(n, f)`."""
+        scores: Tensor = self.kernel(features, self.landmarks) @ self.weights + self.offset
+        return scores
+
+    def scores_and_spread_of(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The posterior mean and standard deviation of features `(n, f)`."""
+        covariance = self.kernel(features, self.landmarks)
         coordinates = covariance @ self.basis
         unspanned = (self.kernel.variance(features) - coordinates.square().sum(1)).clamp_min(0)
         variance = coordinates.square() @ self.uncertainty + unspanned[:, None] * self.prior
-        return self._mean(covariance), variance.clamp_min(1e-12).sqrt()
-
-    def _covariance(self, features: Tensor) -> Tensor:
-        covariance: Tensor = self.kernel(features, self.features(self.inducing))
-        return covariance
-
-    def _mean(self, covariance: Tensor) -> Tensor:
-        return covariance @ (self.basis @ self.weights) + self.offset  # in this order: far fewer multiplications
+        return covariance @ self.weights + self.offset, variance.clamp_min(1e-12).sqrt()
 
     def _condition(self, x: Tensor, targets: Tensor, ratios: Tensor) -> None:
         """The posterior, given each column's first guess of the ratio of noise to signal."""
-        u = self.features(self.inducing)
+        u = self.landmarks.copy_(self.features(self.inducing))
         factor = torch.linalg.cholesky(self.kernel(u, u) + JITTER * torch.eye(len(u), dtype=u.dtype))
         spanned = torch.linalg.solve_triangular(factor, self.kernel(u, x), upper=False)
         energy, rotation = torch.linalg.eigh(spanned @ spanned.T)
@@ -169,7 +172,7 @@ class GaussianProcess(Predictor):
         latent = _covariances(energy, observed, unspanned, len(x) - len(u), ratios)
         shrunk = latent.signal / (energy[:, None] * latent.signal + 1)  # posterior variance of each latent weight
         back = latent.unmix
-        self.weights.copy_((energy.sqrt()[:, None] * (observed @ latent.mix.T) * shrunk) @ back.T)
+        self.weights.copy_(self.basis @ ((energy.sqrt()[:, None] * (observed @ latent.mix.T) * shrunk) @ back.T))
         self.uncertainty.copy_(shrunk @ back.square().T)
         self.prior.copy_(latent.signal @ back.square().T)
         self.noise.copy_(back.square().sum(dim=1))
