@@ -13,6 +13,9 @@ from ncp.objective import Budget, Objective
 from ncp.predictors import Predictor
 from ncp.space import Categorical, Codes, Ordinal, Reals, Space, parts
 
+MARGIN = 1e-3
+"""How far below a bound, as a share of it, a point that costs too much is aimed: then few have to be aimed twice."""
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -81,7 +84,7 @@ def snap_within(problem: Problem, x: Reals, origin: Codes) -> Codes:
 
 
 def within_budget(budget: Budget, x: Tensor, floor: Tensor, span: Tensor) -> Tensor:
-    """Move points that cost too much down the gradient of log cost to the border, then back to it exactly."""
+    """Move points that cost too much down the gradient of log cost to just below the border; what still exceeds it, towards the floor."""
     bounds = budget.bounds
     if not bounds:
         return x
@@ -93,7 +96,8 @@ def within_budget(budget: Budget, x: Tensor, floor: Tensor, span: Tensor) -> Ten
                 return x.detach()
             (slope,) = torch.autograd.grad(excess.sum(), leaf)
             slope = slope * span
-            length = excess.detach().clamp_min(0) / slope.square().sum(1).clamp_min(1e-12)
+            aim = torch.where(excess > 0, excess.detach() + MARGIN, 0.0)
+            length = aim / slope.square().sum(1).clamp_min(1e-12)
             x = torch.maximum(leaf.detach() - span * length[:, None] * slope, floor)
     fits = _fits(budget, x)
     if fits.all():
