@@ -84,7 +84,7 @@ def snap_within(problem: Problem, x: Reals, origin: Codes) -> Codes:
 
 
 def within_budget(budget: Budget, x: Tensor, floor: Tensor, span: Tensor) -> Tensor:
-    """Move points that cost too much down the gradient of log cost to just below the border; what still exceeds it, towards the floor."""
+    """Move points that cost too much down the gradient of log cost, and what still does towards the floor."""
     bounds = budget.bounds
     if not bounds:
         return x
