@@ -132,6 +132,14 @@ def test_rows_with_holes_make_no_judge_but_do_not_stop_it(table: Table) -> None:
     assert elsewhere.has_seen(table.codes[holes]).all()
 
 
+def test_rows_with_holes_are_in_neither_half(table: Table) -> None:
+    holes = np.flatnonzero(table.sampled)[:40]
+    searcher, judge = fit_searcher_and_judge(with_holes(table, holes, 1))
+    for predictor in (searcher, judge):
+        assert not predictor.has_seen(table.codes[holes]).any()
+    assert len(searcher.seen) + len(judge.seen) == table.sampled.sum() - 40
+
+
 def test_where_no_judge_can_be_fitted_there_is_none(table: Table) -> None:
     assert judge_for(fitted("ensemble", "multires"), table) is None  # another space
     mine = np.flatnonzero(table.sampled)[: table.sampled.sum() - LEAST + 1]

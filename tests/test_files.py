@@ -34,6 +34,14 @@ def test_an_interruption_leaves_the_old_file(tmp_path: Path, interruption: type[
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_writer_with_a_file_of_its_own_does_not_change_who_may_read(tmp_path: Path) -> None:
+    (tmp_path / "usual").touch()
+    with whole_file(tmp_path / "c.txt") as temporary:
+        temporary.unlink()
+        temporary.touch(mode=0o600)
+    assert (tmp_path / "c.txt").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
 @pytest.mark.parametrize("where", ["file/c.txt", "file/deeper/c.txt", "folder"])
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").touch()

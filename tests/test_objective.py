@@ -123,10 +123,16 @@ def test_gradients_of_a_score_flow() -> None:
 
 
 @pytest.mark.parametrize("name", ["max_macs", "max_params"])
-@pytest.mark.parametrize("bound", [0, -1.0, float("nan"), float("inf"), "4e9", [1e9]])
+@pytest.mark.parametrize("bound", [0, -1.0, float("nan"), float("inf"), "4e9", [1e9], True])
 def test_a_bound_is_a_positive_number(name: str, bound: Any) -> None:
     with pytest.raises(ConfigError, match=rf"^Expected a positive number as {name}\. Got {re.escape(repr(bound))}\.$"):
         Budget(**{name: bound})
+
+
+@pytest.mark.parametrize("given", [{"image_size": 100}, {"image_size": (64, 0)}, {"classes": 0}, {"classes": True}])
+def test_what_cost_is_counted_for_is_checked_at_once(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=rf"Got {re.escape(repr(next(iter(given.values()))))}\.$"):
+        Budget(**given)
 
 
 def test_a_budget_without_bounds_allows_everything() -> None:
@@ -177,6 +183,12 @@ def test_costs_of_tensors_are_those_of_codes() -> None:
 def test_an_impossible_budget_names_the_smallest_cost(budget: Budget, message: str) -> None:
     with pytest.raises(InfeasibleError, match=f"^{re.escape(message)}$"):
         budget.require(MULTIRES, SMALLEST)
+
+
+def test_what_is_frozen_is_named_as_a_reason() -> None:
+    message = "No code with i1, o as they are costs 5 MMACs or less: the smallest costs 10.84. Raise .*, or freeze less"
+    with pytest.raises(InfeasibleError, match=message):
+        Budget(max_macs=5e6).require(MULTIRES, SMALLEST, ["i1", "o"])
 
 
 @given(generators.map(lambda rng: MULTIRES.sample(2, rng)), st.integers(1, 60), st.integers(1, 60))

@@ -81,6 +81,16 @@ def has_cost(space: Space) -> bool:
     return space == MULTIRES
 
 
+def require_countable(image_size: Any, classes: Any) -> None:
+    """Refuse an image size or a number of classes that `macs` and `params` would refuse.
+
+    Raises:
+        ConfigError: as there.
+    """
+    _areas(image_size)
+    _require_classes(classes)
+
+
 def _areas(size: Any) -> list[int]:
     """Pixels at half resolution, a quarter, and so on; small enough for every cost to be exact in int64 and float64."""
     pair = list(size) if isinstance(size, (tuple, list)) else [size, size]
@@ -92,16 +102,20 @@ def _areas(size: Any) -> list[int]:
     return [int(pair[0]) * int(pair[1]) // 4**halvings for halvings in range(1, STAGES + 2)]
 
 
+def _require_classes(classes: Any) -> None:
+    if not _whole(classes) or not 1 <= classes <= MOST_CLASSES:
+        raise ConfigError(
+            f"Expected an integer from 1 to {MOST_CLASSES} as the number of classes. Got {quoted(classes)}."
+        )
+
+
 def _whole(number: Any) -> bool:
     return isinstance(number, (int, np.integer)) and not isinstance(number, bool)
 
 
 def _total(codes: Any, areas: list[int], classes: int) -> Any:
     """The polynomial on every code; `areas` are a unit's output pixels at half resolution, at a quarter, and so on."""
-    if not _whole(classes) or not 1 <= classes <= MOST_CLASSES:
-        raise ConfigError(
-            f"Expected an integer from 1 to {MOST_CLASSES} as the number of classes. Got {quoted(classes)}."
-        )
+    _require_classes(classes)
     if hasattr(codes, "unbind"):
         return _of_tensor(codes, areas, int(classes))
     rows = MULTIRES.codes(codes)

@@ -105,8 +105,9 @@ def verify(codes: Any, columns: Sequence[str], judge: Predictor | None, table: T
 
 
 def halves(table: Table, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The sampled rows of a table in two random halves: one for the searcher's predictor, one for the judge."""
-    rows = np.random.default_rng(seed).permutation(np.flatnonzero(table.sampled))
+    """The sampled complete rows of a table in two random halves: for the searcher's predictor, and for the judge."""
+    complete = ~np.isnan(table.values).any(axis=1)
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(table.sampled & complete))
     return rows[: len(rows) // 2], rows[len(rows) // 2 :]
 
 
@@ -124,13 +125,16 @@ def fit_searcher_and_judge(table: Table, seed: int = 0, progress: Progress = qui
             seed=seed,
             progress=lambda share, begin=begin: progress(begin + share / 2),  # type: ignore[misc]
         )
-        predictor.measure_by(table.values[table.sampled])
+        predictor.measure_by(table.values[np.concatenate([mine, other])])
         fitted.append(predictor)
     return fitted[0], fitted[1]
 
 
 def judge_for(predictor: Predictor, table: Table, seed: int = 0) -> Predictor | None:
-    """A judge fitted on the sampled complete rows which a predictor has not seen; None below `LEAST` of them."""
+    """A judge fitted on the sampled complete rows which a predictor has not seen; None below `LEAST` of them.
+
+    It is of another family than the predictor; `default` is of both, so that its judge shares half of it.
+    """
     if predictor.space != table.space or not set(predictor.columns) <= set(table.columns):
         return None
     where = [table.columns.index(column) for column in predictor.columns]

@@ -27,7 +27,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
+        mode = temporary.stat().st_mode
         yield temporary
+        temporary.chmod(mode)  # some writers make a file of their own, for its owner alone
         temporary.replace(target)
     except OSError as error:
         reason = error.strerror or str(error)

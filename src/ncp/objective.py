@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.cost import ImageSize, has_cost, macs, params
+from ncp.cost import ImageSize, has_cost, macs, params, require_countable
 from ncp.errors import ConfigError, InfeasibleError, quoted
 from ncp.space import Codes, Space
 
@@ -100,7 +100,7 @@ class Budget:
         classes: outputs of the classifier that is counted.
 
     Raises:
-        ConfigError: a bound that is no positive number.
+        ConfigError: a bound that is no positive number, or an image size or number of classes that is none.
     """
 
     max_macs: float | None = None
@@ -112,6 +112,7 @@ class Budget:
         for name, bound in (("max_macs", self.max_macs), ("max_params", self.max_params)):
             if bound is not None and not (_finite(bound) and bound > 0):
                 raise ConfigError(f"Expected a positive number as {name}. Got {quoted(bound)}.")
+        require_countable(self.image_size, self.classes)
 
     @property
     def bounds(self) -> list[float]:
@@ -134,8 +135,8 @@ class Budget:
             allowed &= cost <= bound
         return allowed
 
-    def require(self, space: Space, smallest: Codes) -> None:
-        """Refuse a budget that even the smallest codes, `(n, d)`, exceed.
+    def require(self, space: Space, smallest: Codes, frozen: Sequence[str] = ()) -> None:
+        """Refuse a budget that even the smallest codes, `(n, d)`, exceed; `frozen` dimensions are named as a reason.
 
         Raises:
             InfeasibleError: with the smallest cost.
@@ -150,9 +151,10 @@ class Budget:
             least = int(cost.max())
             if least > bound:
                 unit, flag, size = ("MMACs", "gmacs", 1e9) if name == "macs" else ("M params", "mparams", 1e6)
+                kept = f" with {', '.join(frozen)} as they are" if frozen else ""
                 raise InfeasibleError(
-                    f"No code costs {bound / 1e6:.4g} {unit} or less: the smallest costs {least / 1e6:.4g}. "
-                    f"Raise --max-{flag} to at least {_rounded_up(least / size)}."
+                    f"No code{kept} costs {bound / 1e6:.4g} {unit} or less: the smallest costs {least / 1e6:.4g}. "
+                    f"Raise --max-{flag} to at least {_rounded_up(least / size)}{', or freeze less' if frozen else ''}."
                 )
 
 
@@ -161,4 +163,5 @@ def _rounded_up(number: float) -> str:
 
 
 def _finite(number: Any) -> bool:
-    return isinstance(number, (int, float, np.integer, np.floating)) and math.isfinite(number)
+    real = isinstance(number, (int, float, np.integer, np.floating)) and not isinstance(number, bool)
+    return real and math.isfinite(number)

@@ -64,7 +64,7 @@ def propagate(
     budget: Budget | None = None,
     strategy: Strategy = "continuous",
     steps: int = 70,
-    freeze: Iterable[str] = (),
+    freeze: str | Iterable[str] = (),
     progress: Progress = quiet,
 ) -> Trajectory:
     """Edit codes step by step so that the predictor's values serve the objective better, within the budget.
@@ -92,9 +92,10 @@ def propagate(
     space, codes = predictor.space, predictor.space.codes(start)
     if not len(codes):
         raise CodeError("Expected at least one code to start from. Got none.")
-    problem = Problem(predictor, objective, budget or Budget(), _frozen(space, freeze))
+    problem = Problem(predictor, objective, budget or Budget(), frozen_dimensions(space, freeze))
     objective.resolve(predictor.columns)
-    problem.budget.require(space, smallest(problem, codes))
+    names = [name for name, kept in zip(space.names, problem.frozen, strict=True) if kept]
+    problem.budget.require(space, smallest(problem, codes), names)
     x = STRATEGIES[strategy](problem, codes, steps, progress)
     _require_finite(x)
     steps_done, starts, width = x.shape
@@ -242,7 +243,12 @@ def _per_cost(budget: Budget, gain: Reals, moved: Codes, before: Codes) -> Reals
     return np.where(gain > 0, gain / np.maximum(taken, 1e-12), gain)
 
 
-def _frozen(space: Space, names: Iterable[str]) -> NDArray[np.bool_]:
+def frozen_dimensions(space: Space, names: str | Iterable[str]) -> NDArray[np.bool_]:
+    """Which dimensions `(d,)` are named; one text is one name.
+
+    Raises:
+        CodeError: a name that is no dimension, with the closest one.
+    """
     given = [names] if isinstance(names, str) else list(names)
     for name in given:
         if name not in space.names:

@@ -5,38 +5,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ncp import Code, macs, params
-from ncp.cli import main
+from tests.cli.conftest import Run
 
 TEXT = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
 CODE = Code.parse(TEXT)
 SETTING = json.dumps(CODE.setting)
-
-
-class Ran:
-    """What a command printed, and its exit status."""
-
-    def __init__(self, status: int, out: str, err: str) -> None:
-        self.status, self.out, self.err = status, out, err
-
-
-@pytest.fixture
-def ncp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run the command `ncp` on arguments, through its entry point."""
-
-    def run(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["ncp", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        status = ended.value.code or 0
-        assert isinstance(status, int)
-        return Ran(status, *capsys.readouterr())
-
-    return run
 
 
 def test_the_installed_command() -> None:
@@ -51,8 +28,8 @@ def test_the_installed_command() -> None:
 
 
 @pytest.mark.parametrize("written", [TEXT, json.dumps(CODE.vector), SETTING, f" {SETTING}\n"])
-def test_the_three_forms_print_the_same(ncp: Any, written: str) -> None:
-    assert (ncp("cost", written).status, ncp("cost", written).out) == (0, ncp("cost", TEXT).out)
+def test_the_three_forms_print_the_same(run: Run, written: str) -> None:
+    assert (run("cost", written).status, run("cost", written).out) == (0, run("cost", TEXT).out)
 
 
 @pytest.mark.parametrize("written", [TEXT, json.dumps(CODE.vector), SETTING])
@@ -65,8 +42,8 @@ def test_the_three_forms_print_the_same(ncp: Any, written: str) -> None:
         (["--image-size=512X1024"], [512, 1024], 50),
     ],
 )
-def test_json_for_programs(ncp: Any, written: str, options: list[str], size: list[int], classes: int) -> None:
-    ran = ncp("cost", written, "--json", *options)
+def test_json_for_programs(run: Run, written: str, options: list[str], size: list[int], classes: int) -> None:
+    ran = run("cost", written, "--json", *options)
     assert (ran.status, ran.err) == (0, "")
     assert json.loads(ran.out) == {
         "code": TEXT,
@@ -124,30 +101,30 @@ def test_json_for_programs(ncp: Any, written: str, options: list[str], size: lis
 )
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
 def test_bad_input_is_one_message_and_exit_status_2(
-    ncp: Any, arguments: list[str], message: str, as_json: list[str]
+    run: Run, arguments: list[str], message: str, as_json: list[str]
 ) -> None:
-    ran = ncp("cost", *arguments, *as_json)
+    ran = run("cost", *arguments, *as_json)
     assert (ran.status, ran.out, ran.err) == (2, "", f"ncp: {message}\n")
 
 
 @pytest.mark.parametrize("written", ["[" * 100_000, f"[{'9' * 5000}]", "[Infinity]", "[[[]]]", "{", '{"a": {"b": 1}}'])
-def test_strange_json_leaves_no_traceback(ncp: Any, written: str) -> None:
-    ran = ncp("cost", written)
+def test_strange_json_leaves_no_traceback(run: Run, written: str) -> None:
+    ran = run("cost", written)
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.startswith("ncp: Expected ")
     assert ran.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [[], [TEXT, "--classes", "many"], [TEXT, "--nonsense"], [TEXT, TEXT]])
-def test_a_mistake_in_the_command_line_is_exit_status_2(ncp: Any, arguments: list[str]) -> None:
-    ran = ncp("cost", *arguments)
+def test_a_mistake_in_the_command_line_is_exit_status_2(run: Run, arguments: list[str]) -> None:
+    ran = run("cost", *arguments)
     assert (ran.status, ran.out) == (2, "")
     assert re.match(r"Usage: .*ncp cost \[OPTIONS\] \{?CODE", ran.err)
     assert "Traceback" not in ran.err
 
 
-def test_help(ncp: Any) -> None:
-    ran = ncp("cost", "--help")
+def test_help(run: Run) -> None:
+    ran = run("cost", "--help")
     assert ran.status == 0
     assert "Print the exact multiply-adds and parameters of an architecture." in ran.out
     assert all(option in ran.out for option in ("CODE", "--image-size", "--classes", "--json"))

@@ -3,35 +3,12 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import typer
 
-import ncp.cli
-from ncp.cli import data
+from tests.cli.conftest import Run
 from tests.datasets.server import serve
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run `ncp` on arguments, with an empty cache; gives its exit status and what it printed."""
-    app = typer.Typer()
-    app.add_typer(data.app, name="data")
-    monkeypatch.setattr(ncp.cli, "app", app)
-    monkeypatch.setenv("NCP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def ran(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ncp", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            ncp.cli.main()
-        return int(ended.value.code or 0), *capsys.readouterr()
-
-    return ran
 
 
 @pytest.fixture

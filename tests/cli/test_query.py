@@ -4,18 +4,15 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 
 import ncp
 import ncp.cli
 from ncp.cli import query
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.cli.conftest import Run
 
 TEXT = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
 CODE = ncp.Code.parse(TEXT)
@@ -25,25 +22,6 @@ WAY = (
     "The table nas-bench-mr is not there: all values are predicted. "
     "Get it with: ncp data fetch; or from published files with: ncp data import FOLDER."
 )
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run `ncp` on arguments, with an empty cache; gives its exit status and what it printed."""
-    app = typer.Typer()
-    app.command("query")(query.query)
-    app.command("other")(lambda: None)
-    monkeypatch.setattr(ncp.cli, "app", app)
-    monkeypatch.setenv("NCP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def ran(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ncp", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            ncp.cli.main()
-        return int(ended.value.code or 0), *capsys.readouterr()
-
-    return ran
 
 
 @pytest.fixture

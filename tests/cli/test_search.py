@@ -1,32 +1,14 @@
 """`ncp search` as a user types it, with what ships in the package."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import ncp
-from ncp.cli import main
+from tests.cli.conftest import Run
 
-Run = Callable[..., tuple[int, str, str]]
 QUICK = ("--starts", "8", "--steps", "8", "--top", "3")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run a command in an empty folder: exit status, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run_command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ncp", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        printed = capsys.readouterr()
-        return int(stop.value.code or 0), printed.out, printed.err
-
-    return run_command
 
 
 def test_finds_codes_within_the_budget_and_writes_them(run: Run) -> None:

@@ -7,19 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 import yaml
 
 import ncp
 import ncp.cli
-from ncp.cli import train
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.cli.conftest import Run
 
 FILES = {"predictor.safetensors", "metrics.json", "scatter.svg", "config.yaml"}
 SMALL = {
@@ -28,26 +24,6 @@ SMALL = {
     "ensemble": ["optimization.epochs=2", "optimization.members=2"],
     "gp": ["optimization.steps=2", "optimization.inducing=16"],
 }
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run `ncp` on arguments, in an empty folder with an empty cache; gives exit status and what it printed."""
-    app = typer.Typer()
-    app.command("train")(train.train)
-    app.command("other")(lambda: None)
-    monkeypatch.setattr(ncp.cli, "app", app)
-    monkeypatch.setenv("NCP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-
-    def ran(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ncp", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            ncp.cli.main()
-        return int(ended.value.code or 0), *capsys.readouterr()
-
-    return ran
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import save_file
 from scipy.stats import kendalltau
 
@@ -270,6 +271,13 @@ class Damaged:
             load_predictor(path)
 
 
+def written(kind: str, folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """What stands in a saved predictor's file: its description and its tensors."""
+    fitted(kind, "mixed").save(folder / "written.safetensors")
+    with safe_open(folder / "written.safetensors", framework="pt") as file:
+        return json.loads(file.metadata()["ncp"]), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+
 @every_kind
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1, exclude_max=True))
@@ -303,7 +311,9 @@ def test_foreign_tensors_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("format", 2),
+        ("format", 1),
+        ("sha256", "0" * 64),
+        ("sha256", None),
         ("format", None),
         ("kind", "forest"),
         ("kind", ["gp"]),
@@ -323,15 +333,7 @@ def test_foreign_tensors_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_tampered_description_is_refused(kind: str, key: str, value: Any, tmp_path: Path) -> None:
-    predictor = fitted(kind, "mixed")
-    about = {
-        "format": 1,
-        "kind": kind,
-        "columns": COLUMNS,
-        "space": predictor.space.to_dict(),
-        "shape": predictor.shape,
-    }
-    tensors = {name: tensor.clone() for name, tensor in predictor.state_dict().items()}
+    about, tensors = written(kind, tmp_path)
     path = tmp_path / "p.safetensors"
     save_file(tensors, path, metadata={"ncp": json.dumps(about)})
     load_predictor(path)
@@ -341,21 +343,15 @@ def test_a_tampered_description_is_refused(kind: str, key: str, value: Any, tmp_
 
 @every_kind
 def test_missing_and_foreign_weights_are_refused(kind: str, tmp_path: Path) -> None:
-    predictor, path = fitted(kind, "mixed"), tmp_path / "p.safetensors"
-    about = {
-        "format": 1,
-        "kind": kind,
-        "columns": COLUMNS,
-        "space": predictor.space.to_dict(),
-        "shape": predictor.shape,
-    }
-    tensors = {name: tensor.clone() for name, tensor in predictor.state_dict().items()}
+    path = tmp_path / "p.safetensors"
+    about, tensors = written(kind, tmp_path)
     for changed in (
         {name: tensor for name, tensor in tensors.items() if name != "noise"},
         {name: tensor for name, tensor in tensors.items() if name != "seen"},
         {**tensors, "more": torch.ones(1)},
         {**tensors, "noise": torch.ones(7)},
         {**tensors, "unit": torch.ones(3, 3)},
+        {**tensors, "noise": tensors["noise"] + 1e-6},
     ):
         save_file(changed, path, metadata={"ncp": json.dumps(about)})
         Damaged.refused(path)

@@ -157,6 +157,7 @@ def test_frozen_dimensions_keep_the_origins_values() -> None:
     assert (vectors(result)[:, kept] == origin[kept]).all()
     assert (result.trajectory.codes[..., kept] == origin[kept]).all()
     assert result.asked["freeze"] == list(freeze)
+    assert result.asked["origin"] == str(ncp.Code(origin.tolist()))
     assert ncp.macs(vectors(result)).max() <= 6e9
 
 
@@ -169,6 +170,13 @@ def test_frozen_dimensions_keep_the_origins_values() -> None:
             ConfigError,
             "Expected one code as the origin. Got 2",
         ),
+        ({"freeze": "b1"}, ConfigError, "Expected an origin whose values the frozen dimensions keep"),
+        ({"freeze": "b9"}, ncp.CodeError, "Expected names of dimensions to freeze. Got 'b9'"),
+        (
+            {"freeze": "b1", "origin": MULTIRES.sample(1, np.random.default_rng(0)), "budget": Budget(max_macs=1e6)},
+            InfeasibleError,
+            "No code with b1 as they are costs",
+        ),
         ({"starts": 0}, ConfigError, "Expected at least one start"),
         ({"top": 0}, ConfigError, "Expected at least one start"),
         ({"budget": Budget(max_macs=1e6)}, InfeasibleError, "No code costs 1 MMACs or less: the smallest costs 10.84"),
@@ -178,6 +186,15 @@ def test_frozen_dimensions_keep_the_origins_values() -> None:
 def test_what_cannot_be_searched_is_refused(asked: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ncp.search(WANTED, **asked)
+
+
+def test_caution_ranks_by_less_than_is_claimed() -> None:
+    careful = ncp.search(Objective(WANTED.weights, caution=2.0), budget=BUDGET, **QUICK)
+    scores = [row.score for row in careful.rows]
+    assert scores == sorted(scores, reverse=True)
+    assert all(row.score < row.claim for row in careful.rows)
+    plain = ncp.search(WANTED, budget=BUDGET, **QUICK)
+    assert all(row.score == pytest.approx(row.claim, abs=1e-4) for row in plain.rows)
 
 
 def test_an_unknown_task_is_told_the_closest() -> None:
@@ -232,6 +249,17 @@ def test_shipped_predictor_and_judge_share_no_row_and_know_none_of_the_11_by_han
     np.testing.assert_array_equal(np.flatnonzero(mine), np.sort(first))
     np.testing.assert_array_equal(np.flatnonzero(other), np.sort(second))
     assert set(table.columns) <= set(searcher.columns)
+
+
+def test_the_shipped_pair_serves_the_table_that_it_was_fitted_on_and_no_other(table: Table) -> None:
+    asked: dict[str, Any] = {"objective": Objective({"seg": 1.0}), "starts": 2, "steps": 2, "top": 1}
+    shipped = ncp.search(**asked, table=table)
+    assert shipped.trajectory.columns == ncp.load_predictor("nas-bench-mr").columns
+    codes = MULTIRES.sample(300, np.random.default_rng(5))
+    mine = Table(MULTIRES, codes, ncp.macs(codes)[:, None] / 1e9, ["seg/mIoU"])
+    own = ncp.search(**asked, table=mine)
+    assert own.trajectory.columns == ("seg/mIoU",)
+    assert own.asked["judge"] == "ensemble"
 
 
 def test_tabulated_codes_show_the_tables_values(table: Table) -> None:

@@ -94,18 +94,19 @@ def _show(tables: tuple[Stored, ...], as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table("table", "rows", "columns", "tasks", "not there", "SHA-256", "state")
+    shown = Table("table", "rows", "columns", "SHA-256", "state")
     for table in tables:
-        tasks = ", ".join(dict.fromkeys(column.split("/")[0] for column in table.columns))
         state = "absent" if not table.present else "damaged" if table.problems else "good"
-        counts = (f"{table.rows}", f"{len(table.columns)}")
-        shown.add_row(table.name, *counts, tasks, ", ".join(table.absent), table.sha256[:12], state)
+        shown.add_row(table.name, f"{table.rows}", f"{len(table.columns)}", table.sha256[:12], state)
     console = Console()
     console.print(shown)
     for table in tables:
-        console.print(f"{table.name}: {table.path}", soft_wrap=True, markup=False, highlight=False)
-        for note in table.notes:
-            console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
+        tasks = dict.fromkeys(column.split("/")[0] for column in table.columns)
+        lines = [f"{table.name}: {table.path}", *(f"note: {note}" for note in table.notes)]
+        lines += [f"tasks: {', '.join(tasks)}"] if tasks else []
+        lines += [f"not there: {', '.join(table.absent)}"] if table.absent else []
+        for line in lines:
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def _plain(table: Stored) -> dict[str, Any]:

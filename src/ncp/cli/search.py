@@ -143,9 +143,11 @@ def _value(value: Any) -> str:
 
 def _summary(result: Result) -> str:
     """How far promises and verdicts are apart, and how long it took."""
+    caution = result.asked["caution"]
+    ranked = f"Ranked by the promise less {caution:g} of the predictor's deviations. " if caution else ""
     if result.gap is None:
-        return f"No judge: nobody but the predictor vouches for these codes. {result.seconds:.1f} s."
+        return f"{ranked}No judge: nobody but the predictor vouches for these codes. {result.seconds:.1f} s."
     return (
-        f"On average the predictor promises {result.gap:+.2f} standard deviations of the objective "
+        f"{ranked}On average the predictor promises {result.gap:+.2f} standard deviations of the objective "
         f"against the verdicts. {result.seconds:.1f} s."
     )

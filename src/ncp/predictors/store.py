@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import contiguous_format
+from torch import Tensor, contiguous_format
 
 from ncp.errors import DataError
 from ncp.files import whole_file
@@ -17,7 +18,8 @@ from ncp.predictors.base import Predictor
 from ncp.predictors.kinds import KINDS
 from ncp.space import Space
 
-FORMAT = 1
+FORMAT = 2
+"""Rises with every change of what a file holds or of what a predictor makes of it, such as its features."""
 SHIPPED = ("nas-bench-mr",)
 """Names of the predictors that come with the package, each with its judge."""
 
@@ -36,6 +38,7 @@ def save(predictor: Predictor, path: str | Path) -> None:
         "shape": predictor.shape,
     }
     tensors = {name: tensor.clone(memory_format=contiguous_format) for name, tensor in predictor.state_dict().items()}
+    description["sha256"] = _digest(tensors)
     with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata={"ncp": json.dumps(description)})
 
@@ -54,6 +57,15 @@ def load_judge(name: str = "nas-bench-mr") -> Predictor:
     return _read(_shipped(name, "judge"))
 
 
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """Of all numbers and their names: a file may be whole and yet not what was written."""
+    digest = sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _shipped(name: str, role: str) -> Path:
     return Path(str(files("ncp") / "assets" / f"{name}.{role}.safetensors"))
 
@@ -68,6 +80,8 @@ def _read(path: Path) -> Predictor:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         if description["format"] != FORMAT:
             raise DataError(f"Expected a predictor of format {FORMAT}. Got {description['format']} in {path}. {hint}")
+        if description["sha256"] != _digest(tensors):
+            raise ValueError("numbers that are not those that were written")
         space = Space.from_dict(description["space"])
         predictor = KINDS[description["kind"]].build(space, description["columns"], **description["shape"])
         predictor.seen = tensors["seen"]

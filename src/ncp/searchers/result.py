@@ -29,6 +29,7 @@ class Row:
     Attributes:
         code: its written form.
         vector: its integers.
+        score: what rows are ranked by: the claim, less the caution that was asked for.
         claim: what the searcher's predictor promises, in standard deviations of the objective (z-score).
         verdict: the objective by the table or the judge; None without either.
         predicted: per column, what the searcher's predictor says.
@@ -39,6 +40,7 @@ class Row:
 
     code: str
     vector: tuple[int, ...]
+    score: float
     claim: float
     verdict: float | None
     predicted: dict[str, Value]
@@ -53,7 +55,8 @@ class Result:
 
     Attributes:
         rows: the codes.
-        asked: what was asked: weights, caution, budget, strategy, starts, steps, seed.
+        asked: what was asked: weights, caution, budget, strategy, starts, steps, seed; and by what: columns, predictor,
+            judge, version.
         seconds: how long the search took.
         trajectory: the propagation itself; not part of the json file.
     """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.metadata import version
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ncp.cost import has_cost, macs, params
 from ncp.errors import ConfigError
@@ -16,14 +18,15 @@ from ncp.objective import Budget, Objective
 from ncp.predictors import Predictor, load_judge, load_predictor
 from ncp.predictors.base import Progress, quiet
 from ncp.problem import Problem
-from ncp.propagation import Strategy, propagate
+from ncp.propagation import Strategy, frozen_dimensions, propagate
 from ncp.searchers.polish import polish
 from ncp.searchers.result import Result, Row, Value
 from ncp.space import Codes, Space
 from ncp.table import Table
 
-POOL, APART = 500, 3
-"""Of so many codes those are returned that differ from every better one in so many dimensions, if there are enough."""
+POOL, APART = 500, 9
+"""Of so many codes those are returned that differ from every better one in one of so many dimensions, if there are
+enough."""
 
 
 def search(
@@ -38,7 +41,7 @@ def search(
     seed: int = 0,
     strategy: Strategy = "continuous",
     steps: int = 70,
-    freeze: Iterable[str] = (),
+    freeze: str | Iterable[str] = (),
     origin: Any = None,
     progress: Progress = quiet,
 ) -> Result:
@@ -48,7 +51,7 @@ def search(
         objective: what is wanted.
         budget: what is allowed.
         predictor: whose gradients are followed. Left out: the one that comes with the package, with its judge; with a
-            table of another space, one fitted on half of its sampled rows, and a judge on the other half.
+            table other than theirs, one fitted on half of its sampled rows, and a judge on the other half.
         judge: gives verdicts. Left out, it comes with the predictor, if that was left out too.
         table: measured values; a code that stands in it has its row as verdict. With a predictor but no judge, rows
             which the predictor has not seen make one.
@@ -74,7 +77,8 @@ def search(
     elif judge is None and table is not None:
         judge = judge_for(predictor, table, seed)
     budget = budget or Budget()
-    frozen = tuple(freeze)
+    frozen = frozen_dimensions(predictor.space, freeze)
+    names = tuple(name for name, kept in zip(predictor.space.names, frozen, strict=True) if kept)
     codes = _starts(predictor.space, starts, seed, frozen, origin)
     run = propagate(
         predictor,
@@ -83,15 +87,15 @@ def search(
         budget=budget,
         strategy=strategy,
         steps=steps,
-        freeze=frozen,
+        freeze=names,
         progress=lambda share: progress(0.8 * share),
     )
-    problem = Problem(predictor, objective, budget, np.isin(predictor.space.names, frozen))
+    problem = Problem(predictor, objective, budget, frozen)
     found = run.best(POOL)
     both = np.unique(np.concatenate([polish(problem, found), found]), axis=0)
     _, scores = problem.values_and_scores(both)
     best = _apart(both[np.argsort(-scores, kind="stable")], top)
-    rows = _rows(predictor, objective, best, budget, judge, table)
+    rows = _rows(problem, best, judge, table)
     progress(1.0)
     asked = {
         "weights": dict(objective.weights),
@@ -104,19 +108,33 @@ def search(
         "starts": starts,
         "steps": steps,
         "seed": seed,
-        "freeze": list(frozen),
+        "origin": None if origin is None else _text(predictor.space, predictor.space.codes(origin)[0]),
+        "freeze": list(names),
+        "columns": [predictor.columns[j] for j in objective.resolve(predictor.columns)],
+        "predictor": predictor.kind,
+        "judge": None if judge is None else judge.kind,
+        "version": version("ncp-nas"),
     }
     return Result(rows, asked, perf_counter() - began, run)
 
 
 def _pair(table: Table | None, seed: int, progress: Progress) -> tuple[Predictor, Predictor]:
-    """A searcher's predictor and its judge: shipped ones, or of a table's own."""
-    if table is None or table.space == MULTIRES:
-        return load_predictor("nas-bench-mr"), load_judge("nas-bench-mr")
+    """A searcher's predictor and its judge: the shipped ones, unless a table is not the one they were fitted on."""
+    predictor, judge = load_predictor("nas-bench-mr"), load_judge("nas-bench-mr")
+    if table is None or _fitted_on(table, predictor, judge):
+        return predictor, judge
     return fit_searcher_and_judge(table, seed, progress)
 
 
-def _starts(space: Space, starts: int, seed: int, frozen: tuple[str, ...], origin: Any) -> Codes:
+def _fitted_on(table: Table, predictor: Predictor, judge: Predictor) -> bool:
+    """Whether every sampled row of `table` is one that one of the two has seen, with the same columns."""
+    if table.space != predictor.space or not set(table.columns) <= set(predictor.columns):
+        return False
+    codes = table.codes[table.sampled]
+    return bool((predictor.has_seen(codes) | judge.has_seen(codes)).all())
+
+
+def _starts(space: Space, starts: int, seed: int, frozen: NDArray[np.bool_], origin: Any) -> Codes:
     """Codes drawn from the space, with the origin first and its frozen values everywhere."""
     codes = space.sample(starts, np.random.default_rng(seed))
     if origin is not None:
@@ -124,9 +142,8 @@ def _starts(space: Space, starts: int, seed: int, frozen: tuple[str, ...], origi
         if len(base) != 1:
             raise ConfigError(f"Expected one code as the origin. Got {len(base)}.")
         codes[0] = base[0]
-        kept = np.isin(space.names, frozen)
-        codes[:, kept] = base[:, kept]
-    elif frozen:
+        codes[:, frozen] = base[:, frozen]
+    elif frozen.any():
         raise ConfigError("Expected an origin whose values the frozen dimensions keep. Got none. Give a code.")
     return codes
 
@@ -135,21 +152,16 @@ def _apart(codes: Codes, top: int) -> Codes:
     """The first `top` codes that are no small variation of an earlier one, filled up with the best of the others."""
     chosen: list[int] = []
     for row, code in enumerate(codes):
-        if len(chosen) < top and ((codes[chosen] != code).sum(axis=1) >= min(APART, codes.shape[1])).all():
+        if len(chosen) < top and ((codes[chosen] != code).sum(axis=1) >= max(1, codes.shape[1] // APART)).all():
             chosen.append(row)
     others = [row for row in range(len(codes)) if row not in chosen]
     return codes[sorted(chosen + others[: top - len(chosen)])]
 
 
-def _rows(
-    predictor: Predictor,
-    objective: Objective,
-    codes: Codes,
-    budget: Budget,
-    judge: Predictor | None,
-    table: Table | None,
-) -> tuple[Row, ...]:
+def _rows(problem: Problem, codes: Codes, judge: Predictor | None, table: Table | None) -> tuple[Row, ...]:
     """What the searcher claims of every code, and what table or judge say."""
+    predictor, objective, budget = problem.predictor, problem.objective, problem.budget
+    _, scores = problem.values_and_scores(codes)
     where = objective.resolve(predictor.columns)
     columns = tuple(predictor.columns[j] for j in where)
     predicted = predictor.predict(codes)
@@ -166,6 +178,7 @@ def _rows(
         Row(
             code=_text(predictor.space, code),
             vector=tuple(code.tolist()),
+            score=float(scores[i]),
             claim=float(claims[i]),
             verdict=float(verdicts[i]) if np.isfinite(verdicts[i]) else None,
             predicted={
