@@ -165,8 +165,9 @@ def test_with_frozen_dimensions_the_smallest_cost_is_theirs_and_the_advice_helps
     with pytest.raises(InfeasibleError) as refused:
         propagate(fitted("ensemble"), SEG, codes, budget=Budget(**{bound: least - 1}), freeze=kept, steps=1)
     assert f"the smallest costs {least / 1e6:.4g}." in str(refused.value)
-    found = re.search(rf"Raise --max-{flag} to at least ([\d.]+)\.$", str(refused.value))
+    found = re.search(rf"Raise --max-{flag} to at least ([\d.]+)(, or freeze less)?\.$", str(refused.value))
     assert found
+    assert bool(found[2]) == bool(kept)
     advised = Budget(**{bound: float(found[1]) * size})
     assert propagate(fitted("ensemble"), SEG, codes, budget=advised, freeze=kept, steps=1).codes.shape == (1, 3, 27)
 

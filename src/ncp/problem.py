@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -30,6 +30,10 @@ class Problem:
     def space(self) -> Space:
         """The space of the codes."""
         return self.predictor.space
+
+    def focused(self) -> Problem:
+        """The same problem for steps alone: values of columns that the objective does not name may differ."""
+        return replace(self, predictor=self.predictor.focused(self.objective.resolve(self.predictor.columns)))
 
     def score(self, x: Tensor) -> Tensor:
         """The objective of relaxed codes `(n, width)`, `(n,)`."""

@@ -92,8 +92,8 @@ def propagate(
     space, codes = predictor.space, predictor.space.codes(start)
     if not len(codes):
         raise CodeError("Expected at least one code to start from. Got none.")
-    problem = Problem(predictor, objective, budget or Budget(), frozen_dimensions(space, freeze))
-    objective.resolve(predictor.columns)
+    whole = Problem(predictor, objective, budget or Budget(), frozen_dimensions(space, freeze))
+    problem = whole.focused()
     names = [name for name, kept in zip(space.names, problem.frozen, strict=True) if kept]
     problem.budget.require(space, smallest(problem, codes), names)
     x = STRATEGIES[strategy](problem, codes, steps, progress)
@@ -102,7 +102,7 @@ def propagate(
     origin = np.broadcast_to(codes, (steps_done, *codes.shape)).reshape(-1, len(space))
     snapped = snap_within(problem, x.reshape(-1, width), origin)
     unique, inverse = np.unique(snapped, axis=0, return_inverse=True)
-    values, scores = problem.values_and_scores(unique)
+    values, scores = whole.values_and_scores(unique)
     _require_finite(scores)
     return Trajectory(
         space,

@@ -144,6 +144,18 @@ def test_a_saved_predictor_is_the_same_to_the_last_bit(kind: str, space: str, tm
 
 
 @every
+@pytest.mark.parametrize("wanted", [[0], [2], [1, 2]])
+def test_focused_it_gives_the_same_of_what_it_is_focused_on(kind: str, space: str, wanted: list[int]) -> None:
+    predictor, (codes, _) = fitted(kind, space), rows(space)
+    x = predictor.relaxed(codes[:20])
+    few = predictor.focused(wanted)
+    assert (few.columns, few.space) == (predictor.columns, predictor.space)
+    for whole, part in zip(predictor.scores_and_spread(x), few.scores_and_spread(x), strict=True):
+        assert torch.equal(part[:, wanted], whole[:, wanted])
+    assert torch.equal(few(x)[:, wanted], predictor(x)[:, wanted])
+
+
+@every
 def test_it_knows_the_rows_it_has_seen(kind: str, space: str) -> None:
     predictor, (codes, _) = fitted(kind, space), rows(space)
     others = SPACES[space].sample(1000, np.random.default_rng(99))

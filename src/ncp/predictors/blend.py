@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ncp.predictors.base import Predictor, Progress, quiet
 from ncp.predictors.ensemble import Ensemble, EnsembleSettings
 from ncp.predictors.gp import DEFAULTS as GP_DEFAULTS
-from ncp.predictors.gp import GaussianProcess, GpSettings
+from ncp.predictors.gp import GaussianProcess, GpSettings, Prior
 from ncp.space import Codes, Reals, Space
 
 
@@ -27,32 +28,46 @@ class BlendSettings(EnsembleSettings):
 DEFAULTS = BlendSettings()
 
 
-class Blend(Predictor):
-    """The mean of an ensemble's scores and a Gaussian process's, on one scale.
+SHARE = 2 / 3
+"""What the Gaussian processes have of the mean; the ensemble has the rest."""
+GENERAL, FAMILY, TASK = 2 / 3, 1 / 2, 1 / 3
+"""Steps that learn the kernel of all columns, from there a family's, from there a task's: shares of `gp.steps`."""
 
-    Tasks of one family (`seg` and `seg-4x`; what stands before the first hyphen) share a Gaussian process, whose kernel
-    is learned from them alone: segmentation looks at other parts of a network than video does.
+
+class Blend(Predictor):
+    """The weighted mean of an ensemble's scores and those of Gaussian processes, one per task, on one scale.
+
+    The processes' kernels are learned from the general to the special: one from all columns, from there one per family
+    of tasks (`seg` and `seg-4x`; what stands before the first hyphen), from there one per task: segmentation looks at
+    other parts of a network than video does.
     """
 
     kind = "default"
 
     def __init__(
-        self, space: Space, columns: Sequence[str], ensemble: Ensemble, gps: Sequence[GaussianProcess]
+        self,
+        space: Space,
+        columns: Sequence[str],
+        ensemble: Ensemble,
+        gps: Sequence[GaussianProcess],
+        groups: Sequence[Sequence[int]],
     ) -> None:
         super().__init__(space, columns, ensemble.scale)
-        self.ensemble, self.gps = ensemble, nn.ModuleList(gps)
-        self._families = families(columns)
+        self.ensemble, self.gps, self.groups = ensemble, nn.ModuleList(gps), groups
 
     @property
     def shape(self) -> dict[str, Any]:
         """The shapes of the ensemble and the processes."""
-        return {"ensemble": self.ensemble.shape, "gps": [gp.shape for gp in self._processes]}
+        return {"ensemble": self.ensemble.shape, "gps": [gp.shape for gp, _ in self._processes]}
 
     @classmethod
     def build(cls, space: Space, columns: Sequence[str], **shape: Any) -> Blend:
         """An empty blend, whose weights come from a file."""
         gps = [GaussianProcess.build(space, columns, **each) for each in shape["gps"]]
-        return cls(space, columns, Ensemble.build(space, columns, **shape["ensemble"]), gps)
+        groups = [task for family in families(columns) for task in family]
+        if len(gps) != len(groups):
+            raise ValueError(f"{len(gps)} Gaussian processes for {len(groups)} tasks")
+        return cls(space, columns, Ensemble.build(space, columns, **shape["ensemble"]), gps, groups)
 
     @classmethod
     def fit(
@@ -67,54 +82,83 @@ class Blend(Predictor):
     ) -> Blend:
         """Fit all on the same rows."""
         rows = (space, codes, values, columns, seed)
-        groups = families(columns)
-        parts = 1 + len(groups)
-        ensemble = Ensemble.fit(*rows, lambda share: progress(share / parts), settings)
-        gps: list[GaussianProcess] = []
-        for group in groups:
-            told = partial(_later, progress, 1 + len(gps), parts)
-            gps.append(GaussianProcess.fit(*rows, told, settings.gp, focus=group))
-        self = cls(space, columns, ensemble, gps)
+        told = _Parts(progress, 2 + len(families(columns)) + sum(map(len, families(columns))))
+        ensemble = Ensemble.fit(*rows, told, settings)
+        rng, relaxed = np.random.default_rng(seed), ensemble.relaxed(codes)
+        x, targets = ensemble.features(relaxed).double(), ensemble.scale.to_scores(values).double()
+
+        def learned(prior: Prior, focus: Sequence[int], share: float) -> Prior:
+            some = replace(settings.gp, steps=round(share * settings.gp.steps))
+            return prior.learned(x, targets, focus, rng, some, told)
+
+        general = learned(Prior.vague(x.shape[1], len(columns)), range(len(columns)), GENERAL)
+        gps, groups = [], []
+        for tasks in families(columns):
+            of_family = learned(general, [j for task in tasks for j in task], FAMILY)
+            for task in tasks:
+                own = learned(of_family, task, TASK) if len(tasks) > 1 else of_family
+                gps.append(GaussianProcess.fit(*rows, told, settings.gp, own))
+                groups.append(task)
+        self = cls(space, columns, ensemble, gps, groups)
         self.remember(codes)
-        noise = torch.empty_like(self.noise)
-        for gp, group in zip(gps, groups, strict=True):
-            noise[group] = gp.noise[group]
-        self.noise.copy_((ensemble.noise + noise) / 2)
+        noise = (1 - SHARE) * ensemble.noise
+        for gp, group in self._processes:
+            noise[group] += SHARE * gp.noise[group]
+        self.noise.copy_(noise)
+        progress(1.0)
         return self.eval()
 
+    def focused(self, wanted: Sequence[int]) -> Blend:
+        """Only the processes of the columns `wanted`."""
+        kept = [(gp, group) for gp, group in self._processes if set(group) & set(wanted)]
+        few = copy(self)
+        few._modules = {**self._modules, "gps": nn.ModuleList(gp for gp, _ in kept)}
+        few.groups = [group for _, group in kept]
+        return few
+
     def scores(self, x: Tensor) -> Tensor:
-        """The mean of the two scores `(n, m)`."""
+        """The weighted mean of the two scores `(n, m)`."""
         features = self.ensemble.features(x)  # all were fitted on the same rows, so all see the same features
-        gp = self._gathered([gp.scores_of(features) for gp in self._processes])
-        return (self.ensemble.scores_of(features) + gp) / 2
+        scores = self.ensemble.scores_of(features)
+        for gp, group in self._processes:
+            mean = (1 - SHARE) * scores[:, group] + SHARE * gp.scores_of(features)[:, group]
+            scores = scores.index_copy(1, torch.tensor(group), mean)
+        return scores
 
     def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean of the two; their variances and half their difference make the spread."""
+        """The mean of the two; their variances and how far they are apart make the spread."""
         features = self.ensemble.features(x)
-        a, spread_a = self.ensemble.scores_and_spread_of(features)
-        pairs = [gp.scores_and_spread_of(features) for gp in self._processes]
-        b, spread_b = (self._gathered(list(each)) for each in zip(*pairs, strict=True))
-        variance = (spread_a.square() + spread_b.square()) / 2 + (a - b).square() / 4
-        return (a + b) / 2, torch.sqrt(variance)
+        scores, spread = self.ensemble.scores_and_spread_of(features)
+        for gp, group in self._processes:
+            columns = torch.tensor(group)
+            a, spread_a = scores[:, group], spread[:, group]
+            b, spread_b = (part[:, group] for part in gp.scores_and_spread_of(features))
+            apart = SHARE * (1 - SHARE) * (a - b).square()
+            variance = (1 - SHARE) * spread_a.square() + SHARE * spread_b.square() + apart
+            scores = scores.index_copy(1, columns, (1 - SHARE) * a + SHARE * b)
+            spread = spread.index_copy(1, columns, variance.sqrt())
+        return scores, spread
 
     @property
-    def _processes(self) -> list[GaussianProcess]:
-        return cast("list[GaussianProcess]", list(self.gps))
-
-    def _gathered(self, of_families: list[Tensor]) -> Tensor:
-        """Each column from its family's process, `(n, m)`."""
-        columns = [(j, scores) for group, scores in zip(self._families, of_families, strict=True) for j in group]
-        return torch.stack([scores[:, j] for j, scores in sorted(columns, key=lambda pair: pair[0])], dim=1)
+    def _processes(self) -> list[tuple[GaussianProcess, Sequence[int]]]:
+        return list(zip(cast("list[GaussianProcess]", list(self.gps)), self.groups, strict=True))
 
 
-def _later(progress: Progress, done: int, parts: int, share: float) -> None:
-    """Report the share of one part of a fit, `done` parts before it, as a share of all."""
-    progress((done + share) / parts)
+class _Parts:
+    """Tells the progress of a fit in equal parts, each of which reports from 0 to 1."""
+
+    def __init__(self, progress: Progress, parts: int) -> None:
+        self.progress, self.parts, self.done = progress, parts, 0
+
+    def __call__(self, share: float) -> None:
+        self.progress(min(1.0, (self.done + share) / self.parts))
+        self.done += share >= 1
 
 
-def families(columns: Sequence[str]) -> list[list[int]]:
-    """Positions of the columns, grouped by the family of their task."""
-    groups: dict[str, list[int]] = {}
+def families(columns: Sequence[str]) -> list[list[list[int]]]:
+    """Positions of the columns by task, and the tasks by family."""
+    found: dict[str, dict[str, list[int]]] = {}
     for j, column in enumerate(columns):
-        groups.setdefault(column.partition("/")[0].partition("-")[0], []).append(j)
-    return list(groups.values())
+        task = column.partition("/")[0]
+        found.setdefault(task.partition("-")[0], {}).setdefault(task, []).append(j)
+    return [list(tasks.values()) for tasks in found.values()]

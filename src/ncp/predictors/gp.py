@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -63,6 +64,45 @@ class Kernel(nn.Module):
         return 1 + torch.exp(self.log_linear) * a.square().mean(dim=1)
 
 
+@dataclass(frozen=True)
+class Prior:
+    """A kernel, and per column the logarithm of the ratio of noise to signal `(m,)`."""
+
+    kernel: Kernel
+    log_ratio: Tensor
+
+    @classmethod
+    def vague(cls, features: int, columns: int) -> Prior:
+        """Where learning starts: every feature alike, and in every column some noise."""
+        return cls(Kernel(features).double(), torch.full((columns,), np.log(0.3), dtype=torch.float64))
+
+    def learned(
+        self,
+        x: Tensor,
+        targets: Tensor,
+        focus: Sequence[int],
+        rng: np.random.Generator,
+        settings: GpSettings,
+        progress: Progress = quiet,
+    ) -> Prior:
+        """A prior that makes the columns `focus` of `targets` `(n, m)` likelier, given features `x` `(n, f)`.
+
+        Every one of `settings.steps` looks at a random subset of the rows.
+        """
+        kernel, log_ratio = deepcopy(self.kernel), self.log_ratio[focus].clone().requires_grad_()
+        optimizer = torch.optim.Adam([*kernel.parameters(), log_ratio], lr=settings.learning_rate)
+        for step in range(settings.steps):
+            rows = torch.as_tensor(rng.permutation(len(x))[: settings.subset])
+            y = targets[rows][:, focus]
+            optimizer.zero_grad()
+            _ascend(kernel, log_ratio, x[rows], y - y.mean(dim=0))
+            optimizer.step()
+            progress((step + 1) / settings.steps)
+        ratios = self.log_ratio.clone()
+        ratios[focus] = log_ratio.detach()
+        return Prior(kernel, ratios)
+
+
 class GaussianProcess(Predictor):
     """Columns share the kernel and borrow from each other: signal and noise have a covariance across columns.
 
@@ -113,12 +153,9 @@ class GaussianProcess(Predictor):
         seed: int,
         progress: Progress = quiet,
         settings: GpSettings = DEFAULTS,
-        focus: Sequence[int] | None = None,
+        prior: Prior | None = None,
     ) -> GaussianProcess:
-        """Learn the kernel by marginal likelihood on subsets, then the posterior on all rows.
-
-        With `focus`, only these columns shape the kernel; the others still lend what their noise shares with them.
-        """
+        """Learn the kernel by marginal likelihood on subsets, or take `prior`; then the posterior on all rows."""
         scale = Scale.normal_scores(values)
         self = cls(space, columns, scale, inducing=min(settings.inducing, len(codes)))
         rng = np.random.default_rng(seed)
@@ -127,12 +164,12 @@ class GaussianProcess(Predictor):
         targets = scale.to_scores(values).double()
         self.double()
         x = self.features(self.relaxed(codes))
-        shaping = list(range(len(columns)) if focus is None else focus)
-        learned = _learn(self.kernel, x, targets[:, shaping], rng, progress, settings)
-        ratios = learned.mean().repeat(len(columns))
-        ratios[shaping] = learned
+        if prior is None:
+            vague = Prior.vague(len(self.features), len(columns))
+            prior = vague.learned(x, targets, range(len(columns)), rng, settings, progress)
+        self.kernel.load_state_dict(prior.kernel.state_dict())
         with torch.no_grad():
-            self._condition(x, targets, ratios)
+            self._condition(x, targets, prior.log_ratio.exp())
         return self.float().requires_grad_(False).eval()
 
     def scores(self, x: Tensor) -> Tensor:
@@ -203,31 +240,20 @@ def crossed(codes: Codes, count: int, rng: np.random.Generator) -> Codes:
     return children
 
 
-def _learn(
-    kernel: Kernel, x: Tensor, targets: Tensor, rng: np.random.Generator, progress: Progress, settings: GpSettings
-) -> Tensor:
-    """Raise the likelihood of the columns on random subsets; return each column's ratio of noise to signal."""
-    log_ratio = torch.full((targets.shape[1],), np.log(0.3), dtype=x.dtype, requires_grad=True)
-    optimizer = torch.optim.Adam([*kernel.parameters(), log_ratio], lr=settings.learning_rate)
-    for step in range(settings.steps):
-        rows = torch.as_tensor(rng.permutation(len(x))[: settings.subset])
-        y = targets[rows] - targets[rows].mean(dim=0)
-        covariance = kernel(x[rows], x[rows])
-        with torch.no_grad():
-            energy, rotation = torch.linalg.eigh(covariance)
-            energy = energy.clamp_min(1e-7)
-            projected = rotation.T @ y
-        total = energy[:, None] + log_ratio.exp()
-        amplitude = (projected.square() / total).mean(dim=0).clamp_min(1e-9)  # a constant column has none
-        likelihood = (total.log().sum(0) + len(rows) * amplitude.log()).sum()
-        with torch.no_grad():  # the derivative by the covariance, without that of its eigenvectors
-            weights = rotation @ (projected / total / amplitude.sqrt())
-            slope = (rotation * (1 / total).sum(dim=1)) @ rotation.T - weights @ weights.T
-        optimizer.zero_grad()
-        ((likelihood + (slope * covariance).sum()) / (2 * len(log_ratio))).backward()
-        optimizer.step()
-        progress((step + 1) / settings.steps)
-    return log_ratio.detach().exp()
+def _ascend(kernel: Kernel, log_ratio: Tensor, x: Tensor, y: Tensor) -> None:
+    """Add the derivatives of minus the log likelihood of columns `y` `(n, m)` to kernel and ratios, per column."""
+    covariance = kernel(x, x)
+    with torch.no_grad():
+        energy, rotation = torch.linalg.eigh(covariance)
+        energy = energy.clamp_min(1e-7)
+        projected = rotation.T @ y
+    total = energy[:, None] + log_ratio.exp()
+    amplitude = (projected.square() / total).mean(dim=0).clamp_min(1e-9)  # a constant column has none
+    likelihood = (total.log().sum(0) + len(x) * amplitude.log()).sum()
+    with torch.no_grad():  # the derivative by the covariance, without that of its eigenvectors
+        weights = rotation @ (projected / total / amplitude.sqrt())
+        slope = (rotation * (1 / total).sum(dim=1)) @ rotation.T - weights @ weights.T
+    ((likelihood + (slope * covariance).sum()) / (2 * len(log_ratio))).backward()
 
 
 def _covariances(energy: Tensor, observed: Tensor, unspanned: Tensor, remaining: int, ratios: Tensor) -> Latent:

@@ -92,7 +92,7 @@ def search(
     )
     problem = Problem(predictor, objective, budget, frozen)
     found = run.best(POOL)
-    both = np.unique(np.concatenate([polish(problem, found), found]), axis=0)
+    both = np.unique(np.concatenate([polish(problem.focused(), found), found]), axis=0)
     _, scores = problem.values_and_scores(both)
     best = _apart(both[np.argsort(-scores, kind="stable")], top)
     rows = _rows(problem, best, judge, table)

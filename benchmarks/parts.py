@@ -1,0 +1,69 @@
+"""What each part of a search is worth: random codes, polish from them, propagation, propagation and polish.
+
+python benchmarks/parts.py
+"""
+
+from collections.abc import Callable
+from time import perf_counter
+
+import numpy as np
+
+import ncp
+from measure import record, use_threads
+from ncp.problem import Problem, snap_within
+from ncp.searchers.polish import polish
+from ncp.space import Codes
+
+TASKS = ["seg/mIoU", "cls-50-1000/top1", "video/top1"]
+BUDGETS, SEEDS = (1, 2, 4, 8), range(3)
+STARTS, STEPS = 256, 70
+
+
+def main() -> None:
+    """Compare by the objective of the searcher's own predictor, which all of them climb, with the shipped pair."""
+    use_threads(2)
+    predictor, judge = ncp.load_predictor("nas-bench-mr"), ncp.load_judge()
+    objective, none = ncp.Objective(dict.fromkeys(TASKS, 1.0)), np.zeros(len(ncp.MULTIRES), dtype=bool)
+    for gmacs in BUDGETS:
+        budget = ncp.Budget(max_macs=gmacs * 1e9)
+        problem = Problem(predictor, objective, budget, none)
+        found: dict[str, list[tuple[float, float, float]]] = {}
+        for seed in SEEDS:
+            drawn = ncp.MULTIRES.sample(STARTS * STEPS, np.random.default_rng(seed))
+            within = snap_within(problem, ncp.MULTIRES.relax(drawn), drawn)
+
+            def propagated(starts: Codes = drawn[:STARTS], budget: ncp.Budget = budget) -> Codes:
+                return ncp.propagate(predictor, objective, starts, budget=budget, steps=STEPS).best(500)
+
+            ways: dict[str, Callable[[], Codes]] = {
+                "random": lambda codes=within: codes,  # type: ignore[misc]
+                "polish": lambda codes=within[:STARTS], at=problem: polish(at, codes),  # type: ignore[misc]
+                "propagation": propagated,
+                "both": lambda at=problem, way=propagated: polish(at, way()),  # type: ignore[misc]
+            }
+            for name, way in ways.items():
+                began = perf_counter()
+                codes = way()
+                scores = problem.values_and_scores(codes)[1]
+                first = codes[scores.argmax()][None]
+                seconds = perf_counter() - began
+                verdict = Problem(judge, objective, budget, none).values_and_scores(first)[1][0]
+                found.setdefault(name, []).append((float(scores.max()), float(verdict), seconds))
+        means = {name: np.mean(runs, axis=0) for name, runs in found.items()}
+        record(
+            f"parts/{gmacs} GMACs",
+            claim="Mean z-score of three tasks by the shipped predictor (claim) and its judge (verdict), seconds: the "
+            f"best of {STARTS * STEPS} random codes; polish from {STARTS} of them; propagation from these; both",
+            target="claim of both >= every other's",
+            value={
+                f"{name}{what}": number
+                for name, mean in means.items()
+                for what, number in zip(("", ", verdict", ", s"), mean.round(3).tolist(), strict=True)
+            },
+            met=all(means["both"][0] >= mean[0] - 1e-3 for mean in means.values()),
+            runs=len(SEEDS),
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""The default predictor: how tasks are grouped, and what it computes where little is asked."""
+
+import ncp
+from ncp.predictors.blend import Blend, BlendSettings, families
+from ncp.predictors.gp import GpSettings
+from tests.predictors.fitted import COLUMNS, fitted, rows
+
+
+def test_columns_are_grouped_by_task_and_tasks_by_family() -> None:
+    columns = ["seg/mIoU", "video/top1", "seg-4x/mIoU", "seg/mAcc", "latency"]
+    assert families(columns) == [[[0, 3], [2]], [[1]], [[4]]]
+
+
+def test_only_processes_that_are_asked_for_are_kept() -> None:
+    predictor = fitted("default")
+    assert isinstance(predictor, Blend)
+    assert [list(group) for group in predictor.groups] == [[0, 1], [2]]
+    video = predictor.focused([COLUMNS.index("video/top1")])
+    assert [list(group) for group in video.groups] == [[2]]
+    assert len(video.gps) == 1
+    assert len(predictor.gps) == 2
+
+
+def test_progress_rises_to_one() -> None:
+    codes, values = rows("multires")
+    told: list[float] = []
+    few = BlendSettings(members=2, epochs=3, gp=GpSettings(inducing=20, steps=6))
+    ncp.fit_predictor(codes, values, COLUMNS, settings=few, progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert len(told) > 10
