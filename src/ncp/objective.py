@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.cost import ImageSize, has_cost, macs, params, require_countable
+from ncp.cost import Head, ImageSize, has_cost, macs, params, require_countable
 from ncp.errors import ConfigError, InfeasibleError, quoted
 from ncp.space import Codes, Space
 
@@ -98,21 +98,23 @@ class Budget:
         max_params: most parameters; None for no bound.
         image_size: height and width at which multiply-adds are counted [pixels], multiples of 32.
         classes: outputs of the classifier that is counted.
+        task: what the counted network ends in: `classification`, `segmentation` or `features`.
 
     Raises:
-        ConfigError: a bound that is no positive number, or an image size or number of classes that is none.
+        ConfigError: a bound that is no positive number, or an image size, number of classes or task that is none.
     """
 
     max_macs: float | None = None
     max_params: float | None = None
     image_size: ImageSize = 128
     classes: int = 50
+    task: Head = "classification"
 
     def __post_init__(self) -> None:
         for name, bound in (("max_macs", self.max_macs), ("max_params", self.max_params)):
             if bound is not None and not (_finite(bound) and bound > 0):
                 raise ConfigError(f"Expected a positive number as {name}. Got {quoted(bound)}.")
-        require_countable(self.image_size, self.classes)
+        require_countable(self.image_size, self.classes, self.task)
 
     @property
     def bounds(self) -> list[float]:
@@ -123,9 +125,9 @@ class Budget:
         """What the bounds are on, for codes or a tensor of relaxed codes; one array or tensor per bound."""
         counted = []
         if self.max_macs is not None:
-            counted.append(macs(codes, self.image_size, self.classes))
+            counted.append(macs(codes, self.image_size, self.classes, self.task))
         if self.max_params is not None:
-            counted.append(params(codes, self.classes))
+            counted.append(params(codes, self.classes, self.task))
         return counted
 
     def allows(self, codes: Any) -> NDArray[np.bool_]:

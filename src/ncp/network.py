@@ -1,0 +1,238 @@
+"""The multi-resolution network behind a code, part by part as it was published (section 3.1 of the paper)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
+
+from ncp.cost import HEADS, Head, require_countable
+from ncp.errors import CodeError, ConfigError, quoted
+from ncp.multires import Code
+
+Strides = tuple[int, int]
+
+
+class FeatureInfo(NamedTuple):
+    """What a backbone's maps are like, finest first: channels, and strides [pixels of the image per pixel]."""
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class Unit(nn.Sequential):
+    """Convolution without bias, batch norm, ReLU."""
+
+    def __init__(self, kernel: int, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__(_convolution(kernel, inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+class Block(nn.Module):
+    """A residual block: convolution, batch norm, ReLU, convolution, batch norm, plus the input, ReLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = _convolution(3, channels, channels), nn.BatchNorm2d(channels)
+        self.conv2, self.bn2 = _convolution(3, channels, channels), nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From `(n, c, h, w)` to the same."""
+        return cast("Tensor", self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))) + x))
+
+
+class Fusion(nn.Module):
+    """From branches of `before` channels to branches of `after`: each sums up its neighbours, a new one grows below.
+
+    Branch k works at stride 4 * 2^k. The keys of `fuse_layers[i]` are the branches that output i listens to.
+    """
+
+    def __init__(self, before: Sequence[int], after: Sequence[int]) -> None:
+        super().__init__()
+        self.fuse_layers = nn.ModuleList()
+        for i, channels in enumerate(after):
+            layers: dict[str, nn.Module] = {}
+            if i >= len(before):
+                layers["0"] = Unit(3, after[i - 1], channels, stride=2)
+            for j in range(max(i - 1, 0), min(i + 2, len(before)) if i < len(before) else 0):
+                if j < i:
+                    layers[str(j)] = nn.Sequential(Unit(3, before[j], channels, stride=2))
+                elif j == i:
+                    layers[str(j)] = Unit(3, before[j], channels)
+                else:
+                    layers[str(j)] = nn.Sequential(Unit(1, before[j], channels), nn.Upsample(scale_factor=2))
+            self.fuse_layers.append(nn.ModuleDict(layers))
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """From `before` maps to `after` maps."""
+        fused: list[Tensor] = []
+        for i, layers in enumerate(self.fuse_layers):
+            parts = cast("nn.ModuleDict", layers).items()
+            if i >= len(maps):
+                fused += [layer(fused[-1]) for _, layer in parts]
+                continue
+            first, *others = (layer(maps[int(j)]) for j, layer in parts)
+            for term in others:
+                first = first + resized(term, first)
+            fused.append(first)  # the published ReLU of the sum changes nothing: no term is negative
+        return fused
+
+
+class Parallel(nn.Module):
+    """On every branch so many residual blocks."""
+
+    def __init__(self, blocks: Sequence[int], channels: Sequence[int]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Sequential(*(Block(c) for _ in range(n))) for n, c in zip(blocks, channels, strict=True)
+        )
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """From maps to maps of the same shapes."""
+        return [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
+
+
+class MultiResolutionNet(nn.Module):
+    """The network of a code, with weights drawn at random (Kaiming, fan out).
+
+    >>> text = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
+    >>> net = MultiResolutionNet(text, task="features").eval()
+    >>> [tuple(x.shape) for x in net(torch.zeros(1, 3, 64, 96))]
+    [(1, 128, 16, 24), (1, 128, 8, 12), (1, 128, 4, 6), (1, 128, 2, 3)]
+
+    Args:
+        code: a `Code`, its text, or its vector; or in its stead the three parts of a setting, by their names.
+        task: `classification` `(n, classes, 1, 1)`, `segmentation` `(n, classes, h / 4, w / 4)`, or `features`, a
+            backbone: a list of four maps, whose channels and strides are `feature_info`.
+        num_classes: outputs of the classifier.
+        input_channel: stem channels.
+        network_setting: a list `[branches, [blocks..], [channels..]]` per module.
+        last_channel: head channels.
+        in_channels: of the image: 3, or the 64 of a pseudo-image.
+        stem_strides: of the two convolutions of the stem: (2, 2), or (2, 1), which halves every stride below.
+
+    Raises:
+        CodeError: no code, or one outside the space.
+        ConfigError: another task, or strides, or a number of channels or classes that is none.
+    """
+
+    def __init__(
+        self,
+        code: Code | str | Sequence[int] | None = None,
+        *,
+        task: Head = "classification",
+        num_classes: int = 50,
+        input_channel: Sequence[int] | None = None,
+        network_setting: Sequence[Sequence[Any]] | None = None,
+        last_channel: int | None = None,
+        in_channels: int = 3,
+        stem_strides: Strides = (2, 2),
+    ) -> None:
+        super().__init__()
+        self.code = _read(code, input_channel, network_setting, last_channel)
+        if task not in HEADS:
+            raise ConfigError(f"Expected one of {', '.join(HEADS)} as the task. Got {quoted(task)}.")
+        if tuple(stem_strides) not in ((2, 2), (2, 1)):
+            raise ConfigError(f"Expected (2, 2) or (2, 1) as the strides of the stem. Got {quoted(stem_strides)}.")
+        if not isinstance(in_channels, int) or in_channels < 1:
+            raise ConfigError(f"Expected a positive number of image channels. Got {quoted(in_channels)}.")
+        require_countable(32, num_classes)
+        self.task, self.num_classes, self.in_channels = task, num_classes, in_channels
+        self.stem_strides: Strides = tuple(stem_strides)
+        (i1, i2), stages, head = self.code.stem, self.code.stages, self.code.head
+        first, second = self.stem_strides
+        self.downsamples = nn.Sequential(Unit(3, in_channels, i1, first), Unit(3, i1, i2, second))
+        self.features = nn.ModuleList()
+        before: Sequence[int] = (i2,)
+        for stage in stages:
+            for _ in range(stage.modules):
+                self.features += [Fusion(before, stage.channels), Parallel(stage.blocks, stage.channels)]
+                before = stage.channels
+        stride = first * second
+        self.feature_info = FeatureInfo(tuple(before), tuple(stride * 2**k for k in range(len(before))))
+        if task != "features":
+            self.transform = Unit(1, sum(before), head)
+            self.classifier = nn.Conv2d(head, num_classes, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, image: Tensor) -> Tensor | list[Tensor]:
+        """Images `(n, in_channels, h, w)` of any size to what the task asks for.
+
+        Raises:
+            ConfigError: other channels, an image without pixels, or in training so small a batch that the coarsest
+                branch has one pixel in all, of which batch norm can take no variance.
+        """
+        self._require(image)
+        maps = [self.downsamples(image)]
+        for part in self.features:
+            maps = part(maps)
+        if self.task == "features":
+            return maps
+        like = maps[0] if self.task == "segmentation" else maps[-1]
+        merged = self.transform(torch.cat([resized(x, like) for x in maps], dim=1))
+        if self.task == "classification":
+            merged = adaptive_avg_pool2d(merged, 1)
+        return cast("Tensor", self.classifier(merged))
+
+    def load_published(self, path: str | Path) -> MultiResolutionNet:
+        """Take weights published by the authors, or saved by this class, from a file; see `ncp.weights.read_weights`.
+
+        Raises:
+            DataError: no such file, one that holds anything but weights, or those of another network.
+        """
+        from ncp.weights import load_weights
+
+        load_weights(self, path)
+        return self
+
+    def for_inference(self) -> nn.Module:
+        """A copy that computes the same faster and does not learn; see `ncp.inference.for_inference`."""
+        from ncp.inference import for_inference
+
+        return for_inference(self)
+
+    def _require(self, image: Tensor) -> None:
+        if image.ndim != 4 or image.shape[1] != self.in_channels or 0 in image.shape:
+            raise ConfigError(
+                f"Expected images (n, {self.in_channels}, height, width), of at least 1 x 1 pixel. "
+                f"Got {tuple(image.shape)}."
+            )
+        coarsest = self.feature_info.strides[-1]
+        if self.training and len(image) == 1 and max(image.shape[2:]) <= coarsest:
+            raise ConfigError(
+                f"Expected an image of at least {coarsest + 1} x {coarsest + 1} pixels, or two and more of them, to "
+                f"train on: batch norm takes variances. Got one of {image.shape[2]} x {image.shape[3]}."
+            )
+
+
+def resized(x: Tensor, like: Tensor) -> Tensor:
+    """A map at the size of another, bilinearly where they differ."""
+    if x.shape[2:] == like.shape[2:]:
+        return x
+    return interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _convolution(kernel: int, inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+
+
+def _read(code: Any, input_channel: Any, network_setting: Any, last_channel: Any) -> Code:
+    """The code from what `MultiResolutionNet` was given."""
+    setting = {"input_channel": input_channel, "network_setting": network_setting, "last_channel": last_channel}
+    absent = [name for name, part in setting.items() if part is None]
+    if (code is None) == bool(absent):
+        raise CodeError(
+            f"Expected a code, or the three parts of a setting. Got {'no code' if code is None else 'a code'}"
+            f"{' without ' + ', '.join(absent) if absent else ' and a setting'}."
+        )
+    if code is None:
+        return Code.from_setting(**setting)
+    if isinstance(code, Code):
+        return code
+    return Code.parse(code) if isinstance(code, str) else Code.from_vector(code)
