@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ncp import MULTIRES, Code, CodeError, ConfigError, Ordinal, Space, macs, params
 from ncp.cost import LARGEST_IMAGE, MOST_CLASSES, has_cost, macs_by_part
-from ncp.datasets.pickles import read_pickle
+from ncp.pickles import read_pickle
 from tests.strategies import codes, generators
 
 SMALLEST, LARGEST = ([min(dim.values) for dim in MULTIRES.dimensions], [max(dim.values) for dim in MULTIRES.dimensions])

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 import ncp
 from ncp.cells import CELL201
 from ncp.datasets.convert import BATCH, Imported, convert
-from ncp.datasets.pickles import read_pickle
 from ncp.datasets.sources import PICKLES, Source
 from ncp.errors import DataError
+from ncp.pickles import read_pickle
 from ncp.table import Table
 
 SETTINGS = {

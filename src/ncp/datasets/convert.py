@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ncp.cells import CELL201
 from ncp.cost import macs, params
-from ncp.datasets.pickles import read_pickle
 from ncp.datasets.sources import DETECTION_CSV, PICKLES, SEARCH_LIST, Source
 from ncp.errors import CodeError, DataError, quoted
 from ncp.multires import MULTIRES, Code
+from ncp.pickles import read_pickle
 from ncp.space import Codes
 from ncp.table import Table
 

@@ -6,7 +6,10 @@ import math
 import pickletools
 import re
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,51 +18,49 @@ import numpy as np
 from ncp.errors import DataError, quoted
 
 LARGEST = 16 << 20
-"""Bytes of the largest file that is read; the published ones hold up to 5 million."""
+"""Bytes of the largest pickle that is read; the published ones hold up to 5 million."""
 
 MOST = 4_000_000
 """Instructions of the longest; the published ones hold half a million. Together they bound the memory."""
 
 
-class _RefusedError(Exception):
-    """Why a pickle is not read."""
+class RefusedError(Exception):
+    """Why a file is not read."""
 
 
-class _Global:
+class Global:
     """A name that pickles refer to and that stands for one of our own functions; never what the name imports."""
 
     def __init__(self, call: Callable[..., Any] | None = None) -> None:
         self.call = call
 
 
+@dataclass(frozen=True)
+class Dialect:
+    """What a pickle may hold beside plain containers, numbers and texts."""
+
+    globals: Mapping[tuple[str, str], Global]  # by module and name
+    build: Callable[[Any, Any], None]  # gives an object its state
+    persistent: Callable[[Any], Any] | None = None  # what an id stands for whose object lies outside the pickle
+    numbered: bool = False  # whether keys may be integers, which become texts: those cannot be made to collide
+
+
 def _empty_array(kind: Any, shape: Any, typecode: Any) -> Any:
     if kind is not _NDARRAY or (shape, typecode) not in [((0,), b"b"), ((0,), "b")]:
-        raise _RefusedError("an array that starts unlike numpy's")
+        raise RefusedError("an array that starts unlike numpy's")
     return np.empty(0, dtype=np.int8)
 
 
 def _dtype(name: Any, _align: Any = False, _copy: Any = False) -> np.dtype[Any]:
     if not isinstance(name, str) or not re.fullmatch(r"b1|[iu][1248]|f[248]", name):
-        raise _RefusedError(f"arrays of {quoted(name) if isinstance(name, str) else 'an unknown type'}")
+        raise RefusedError(f"arrays of {quoted(name) if isinstance(name, str) else 'an unknown type'}")
     return np.dtype(name, False, True)  # a copy: BUILD sets its byte order
 
 
 def _scalar(dtype: Any, data: Any = None) -> Any:
     if not isinstance(dtype, np.dtype) or not isinstance(data, bytes) or len(data) != dtype.itemsize:
-        raise _RefusedError("a number of numpy's with the wrong bytes")
+        raise RefusedError("a number of numpy's with the wrong bytes")
     return np.frombuffer(data, dtype)[0]
-
-
-_NDARRAY = _Global()
-_GLOBALS = {
-    ("numpy", "ndarray"): _NDARRAY,
-    ("numpy", "dtype"): _Global(_dtype),
-    **{
-        (f"numpy.{core}.multiarray", name): _Global(call)
-        for core in ("core", "_core")
-        for name, call in (("_reconstruct", _empty_array), ("scalar", _scalar))
-    },
-}
 
 
 def read_pickle(path: str | Path) -> Any:
@@ -71,41 +72,62 @@ def read_pickle(path: str | Path) -> Any:
     Raises:
         DataError: a file that is not there, too large, damaged, or holds anything else; what it names is not imported.
     """
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except OSError as error:
-        raise DataError(f"Expected a pickle in {path}. Got: {error.strerror or error}.") from error
-    if len(data) > LARGEST:
-        raise DataError(f"Expected a pickle of at most {LARGEST} bytes in {path}. Got a larger file.")
+    with explained(path, "pickle", "plain data and numpy arrays"):
+        return load(BytesIO(contents(path, LARGEST)), _NUMPY)
+
+
+def contents(path: str | Path, largest: int) -> bytes:
+    """The bytes of a file that is not too large."""
+    with Path(path).open("rb") as file:
+        data = file.read(largest + 1)
+    if len(data) > largest:
+        raise DataError(f"Expected a file of at most {largest} bytes in {path}. Got a larger one.")
+    return data
+
+
+@contextmanager
+def explained(path: str | Path, kind: str, expected: str, *damage: type[Exception]) -> Iterator[None]:
+    """Turn whatever goes wrong in reading a file into a DataError; `damage` is what other readers raise."""
     try:
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of escapes in damaged texts
-            return _Machine().run(data)
-    except _RefusedError as reason:
+            yield
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"Expected a {kind} in {path}. Got: {error.strerror or error}.") from error
+    except RefusedError as reason:
         raise DataError(
-            f"Expected plain data and numpy arrays in {path}. Got {reason}; nothing of it was run. "
+            f"Expected {expected} in {path}. Got {reason}; nothing of it was run. "
             "Do not open this file with other programs before you know where it comes from."
         ) from None
-    except (ValueError, TypeError, LookupError, MemoryError, OverflowError, AttributeError) as error:
+    except _DAMAGE + damage as error:
         raise DataError(
-            f"Expected a whole pickle in {path}. Got a damaged one ({quoted(str(error))}). Download it again."
+            f"Expected a whole {kind} in {path}. Got a damaged one ({quoted(str(error))}). Download it again."
         ) from None
+
+
+def load(stream: BytesIO, dialect: Dialect, *, last: bool = True) -> Any:
+    """What the next pickle of a stream holds, behind which the stream then stands; nothing follows the last."""
+    result = _Machine(dialect).run(stream)
+    if last and stream.read(1):
+        raise ValueError("the end does not fit")
+    return result
 
 
 class _Machine:
     """The stack machine of pickle, with the instructions that data need."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []  # what lies under each mark
         self.memo: dict[int, Any] = {}
 
-    def run(self, data: bytes) -> Any:
-        stop, argument = 0, None  # type: int, Any
-        for number, (opcode, argument, position) in enumerate(pickletools.genops(data)):
+    def run(self, stream: BytesIO) -> Any:
+        argument: Any
+        for number, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
             if number == MOST:
-                raise _RefusedError(f"more than {MOST} instructions")
-            stop = position or 0
+                raise RefusedError(f"more than {MOST} instructions")
             name = opcode.name
             if name in _PUSHED:
                 self.stack.append(argument)
@@ -119,10 +141,12 @@ class _Machine:
                 _ACTIONS[name](self)
             elif name == "GLOBAL":
                 self.find(*argument.split(" ", 1))
+            elif name == "BINPERSID" and self.dialect.persistent:
+                self.stack.append(self.dialect.persistent(self.stack.pop()))
             elif name not in ("PROTO", "FRAME", "STOP"):
-                raise _RefusedError(f"the instruction {name}")
+                raise RefusedError(f"the instruction {name}")
         (result,) = self.stack
-        if self.below or stop != len(data) - 1:
+        if self.below:
             raise ValueError("the end does not fit")
         _check(result)
         return result
@@ -151,32 +175,20 @@ class _Machine:
         self.stack.append({})
         self.update(items)
 
-    def append(self) -> None:
-        item = self.stack.pop()
-        self.extend([item])
-
-    def appends(self) -> None:
-        self.extend(self.marked())
-
-    def setitem(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self.update([key, value])
-
-    def setitems(self) -> None:
-        self.update(self.marked())
-
     def extend(self, items: Any) -> None:
         target = self.stack[-1]
         if type(target) is not list:
-            raise _RefusedError("an APPEND to what is no list")
+            raise RefusedError("an APPEND to what is no list")
         target.extend(items)
 
     def update(self, items: Any) -> None:
         target, keys = self.stack[-1], items[::2]
         if type(target) is not dict:
-            raise _RefusedError("a SETITEM on what is no dict")
+            raise RefusedError("a SETITEM on what is no dict")
+        if self.dialect.numbered:
+            keys = [str(key) if type(key) is int else key for key in keys]
         if not all(isinstance(key, (str, bytes)) for key in keys):
-            raise _RefusedError("a dict with keys that are no texts")  # tuples and numbers can be made to hash forever
+            raise RefusedError("a dict with keys that are no texts")  # tuples and numbers can be made to hash forever
         target.update(zip(keys, items[1::2], strict=True))
 
     def stack_global(self) -> None:
@@ -185,43 +197,58 @@ class _Machine:
 
     def find(self, module: Hashable, name: Hashable) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
-            raise _RefusedError("a global that is not named by texts")
-        if (module, name) not in _GLOBALS:
-            raise _RefusedError(f"the global {quoted(f'{module}.{name}')}")
-        self.stack.append(_GLOBALS[module, name])
+            raise RefusedError("a global that is not named by texts")
+        if (module, name) not in self.dialect.globals:
+            raise RefusedError(f"the global {quoted(f'{module}.{name}')}")
+        self.stack.append(self.dialect.globals[module, name])
 
     def reduce(self) -> None:
         arguments, called = self.stack.pop(), self.stack.pop()
-        if not isinstance(called, _Global) or called.call is None or type(arguments) is not tuple:
-            raise _RefusedError("a call of what is no known function")
+        if not isinstance(called, Global) or called.call is None or type(arguments) is not tuple:
+            raise RefusedError("a call of what is no known function")
         self.stack.append(called.call(*arguments))
 
-    def build(self) -> None:
-        state, target = self.stack.pop(), self.stack[-1]
-        if isinstance(target, np.dtype):
-            orders = ("|",) if target.itemsize == 1 else ("<", ">")
-            if state not in [(3, order, None, None, None, -1, -1, 0) for order in orders]:  # no fields, no metadata
-                raise _RefusedError("arrays of a type with a strange state")
-            target.__setstate__(state)  # type: ignore[attr-defined]
-        elif isinstance(target, np.ndarray):
-            _fill(target, state)
-        else:
-            raise _RefusedError("a state for what is no array")
+
+def _build(target: Any, state: Any) -> None:
+    if isinstance(target, np.dtype):
+        orders = ("|",) if target.itemsize == 1 else ("<", ">")
+        if state not in [(3, order, None, None, None, -1, -1, 0) for order in orders]:  # no fields, no metadata
+            raise RefusedError("arrays of a type with a strange state")
+        target.__setstate__(state)  # type: ignore[attr-defined]
+    elif isinstance(target, np.ndarray):
+        _fill(target, state)
+    else:
+        raise RefusedError("a state for what is no array")
 
 
 def _fill(array: Any, state: Any) -> None:
     """Give an empty array what its pickle says, once every part of it is what numpy writes."""
     if type(state) is not tuple or len(state) != 5:
-        raise _RefusedError("an array with a strange state")
+        raise RefusedError("an array with a strange state")
     version, shape, dtype, fortran, data = state
     plain = (
         type(shape) is tuple and len(shape) <= 32 and all(type(side) is int and 0 <= side <= LARGEST for side in shape)
     )
     if version != 1 or not plain or not isinstance(dtype, np.dtype) or type(fortran) is not bool:
-        raise _RefusedError("an array with a strange state")
+        raise RefusedError("an array with a strange state")
     if type(data) is not bytes or math.prod(shape) * dtype.itemsize != len(data):
-        raise _RefusedError("an array whose shape and bytes do not fit")
+        raise RefusedError("an array whose shape and bytes do not fit")
     array.__setstate__(state)
+
+
+_NDARRAY = Global()
+_NUMPY = Dialect(
+    {
+        ("numpy", "ndarray"): _NDARRAY,
+        ("numpy", "dtype"): Global(_dtype),
+        **{
+            (f"numpy.{core}.multiarray", name): Global(call)
+            for core in ("core", "_core")
+            for name, call in (("_reconstruct", _empty_array), ("scalar", _scalar))
+        },
+    },
+    _build,
+)
 
 
 def _check(result: Any) -> None:
@@ -234,10 +261,11 @@ def _check(result: Any) -> None:
             if id(value) not in seen:
                 seen.add(id(value))
                 waiting += value.values() if kind is dict else value
-        elif isinstance(value, (_Global, np.dtype)):
-            raise _RefusedError("a type instead of data")
+        elif isinstance(value, (Global, np.dtype)):
+            raise RefusedError("a type instead of data")
 
 
+_DAMAGE = (ValueError, TypeError, LookupError, MemoryError, OverflowError, AttributeError)
 _NUMBERS = ("INT", "LONG", "LONG1", "LONG4", "BININT", "BININT1", "BININT2", "FLOAT", "BINFLOAT")
 _STRINGS = ("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8")
 _PUSHED = frozenset((*_NUMBERS, *_STRINGS, "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"))
@@ -260,11 +288,11 @@ _ACTIONS: dict[str, Callable[[_Machine], None]] = {
     "TUPLE3": lambda machine: machine.make_tuple(3),
     "LIST": _Machine.make_list,
     "DICT": _Machine.make_dict,
-    "APPEND": _Machine.append,
-    "APPENDS": _Machine.appends,
-    "SETITEM": _Machine.setitem,
-    "SETITEMS": _Machine.setitems,
+    "APPEND": lambda machine: machine.extend([machine.stack.pop()]),
+    "APPENDS": lambda machine: machine.extend(machine.marked()),
+    "SETITEM": lambda machine: machine.update([machine.stack.pop(-2), machine.stack.pop()]),
+    "SETITEMS": lambda machine: machine.update(machine.marked()),
     "STACK_GLOBAL": _Machine.stack_global,
     "REDUCE": _Machine.reduce,
-    "BUILD": _Machine.build,
+    "BUILD": lambda machine: machine.dialect.build(machine.stack[-2], machine.stack.pop()),
 }

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ncp.datasets import pickles
-from ncp.datasets.pickles import read_pickle
+from ncp import pickles
 from ncp.errors import DataError
+from ncp.pickles import read_pickle
 
 Read = Callable[[bytes], Any]
 
