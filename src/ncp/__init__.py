@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         NotTabulatedError,
     )
     from ncp.multires import MULTIRES, Code, Stage
+    from ncp.network import MultiResolutionNet
     from ncp.objective import Budget, Objective
     from ncp.predictors import Prediction, Predictor, fit_predictor, load_judge, load_predictor
     from ncp.propagation import Trajectory, propagate
@@ -38,6 +39,7 @@ _WHERE = {
         "NotTabulatedError",
     ),
     "ncp.multires": ("MULTIRES", "Code", "Stage"),
+    "ncp.network": ("MultiResolutionNet",),
     "ncp.objective": ("Budget", "Objective"),
     "ncp.predictors": ("Prediction", "Predictor", "fit_predictor", "load_judge", "load_predictor"),
     "ncp.propagation": ("Trajectory", "propagate"),
@@ -58,6 +60,7 @@ __all__ = [
     "DataError",
     "InfeasibleError",
     "MissingExtraError",
+    "MultiResolutionNet",
     "NcpError",
     "NotTabulatedError",
     "Objective",

@@ -8,11 +8,14 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
+from torch.nn.functional import adaptive_avg_pool2d
 
 from ncp.cost import HEADS, Head, require_countable
 from ncp.errors import CodeError, ConfigError, quoted
 from ncp.multires import Code
+from ncp.network.inference import InferenceNet
+from ncp.network.parts import Fusion, Parallel, Unit, resized
+from ncp.weights import load_weights
 
 Strides = tuple[int, int]
 
@@ -22,78 +25,6 @@ class FeatureInfo(NamedTuple):
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
-
-
-class Unit(nn.Sequential):
-    """Convolution without bias, batch norm, ReLU."""
-
-    def __init__(self, kernel: int, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__(_convolution(kernel, inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
-
-
-class Block(nn.Module):
-    """A residual block: convolution, batch norm, ReLU, convolution, batch norm, plus the input, ReLU."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = _convolution(3, channels, channels), nn.BatchNorm2d(channels)
-        self.conv2, self.bn2 = _convolution(3, channels, channels), nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """From `(n, c, h, w)` to the same."""
-        return cast("Tensor", self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))) + x))
-
-
-class Fusion(nn.Module):
-    """From branches of `before` channels to branches of `after`: each sums up its neighbours, a new one grows below.
-
-    Branch k works at stride 4 * 2^k. The keys of `fuse_layers[i]` are the branches that output i listens to.
-    """
-
-    def __init__(self, before: Sequence[int], after: Sequence[int]) -> None:
-        super().__init__()
-        self.fuse_layers = nn.ModuleList()
-        for i, channels in enumerate(after):
-            layers: dict[str, nn.Module] = {}
-            if i >= len(before):
-                layers["0"] = Unit(3, after[i - 1], channels, stride=2)
-            for j in range(max(i - 1, 0), min(i + 2, len(before)) if i < len(before) else 0):
-                if j < i:
-                    layers[str(j)] = nn.Sequential(Unit(3, before[j], channels, stride=2))
-                elif j == i:
-                    layers[str(j)] = Unit(3, before[j], channels)
-                else:
-                    layers[str(j)] = nn.Sequential(Unit(1, before[j], channels), nn.Upsample(scale_factor=2))
-            self.fuse_layers.append(nn.ModuleDict(layers))
-
-    def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """From `before` maps to `after` maps."""
-        fused: list[Tensor] = []
-        for i, layers in enumerate(self.fuse_layers):
-            parts = cast("nn.ModuleDict", layers).items()
-            if i >= len(maps):
-                fused += [layer(fused[-1]) for _, layer in parts]
-                continue
-            first, *others = (layer(maps[int(j)]) for j, layer in parts)
-            for term in others:
-                first = first + resized(term, first)
-            fused.append(first)  # the published ReLU of the sum changes nothing: no term is negative
-        return fused
-
-
-class Parallel(nn.Module):
-    """On every branch so many residual blocks."""
-
-    def __init__(self, blocks: Sequence[int], channels: Sequence[int]) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(
-            nn.Sequential(*(Block(c) for _ in range(n))) for n, c in zip(blocks, channels, strict=True)
-        )
-
-    def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """From maps to maps of the same shapes."""
-        return [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
 
 
 class MultiResolutionNet(nn.Module):
@@ -142,7 +73,7 @@ class MultiResolutionNet(nn.Module):
             raise ConfigError(f"Expected a positive number of image channels. Got {quoted(in_channels)}.")
         require_countable(32, num_classes)
         self.task, self.num_classes, self.in_channels = task, num_classes, in_channels
-        self.stem_strides: Strides = tuple(stem_strides)
+        self.stem_strides: Strides = (stem_strides[0], stem_strides[1])
         (i1, i2), stages, head = self.code.stem, self.code.stages, self.code.head
         first, second = self.stem_strides
         self.downsamples = nn.Sequential(Unit(3, in_channels, i1, first), Unit(3, i1, i2, second))
@@ -186,16 +117,14 @@ class MultiResolutionNet(nn.Module):
         Raises:
             DataError: no such file, one that holds anything but weights, or those of another network.
         """
-        from ncp.weights import load_weights
-
         load_weights(self, path)
         return self
 
-    def for_inference(self) -> nn.Module:
-        """A copy that computes the same faster and does not learn; see `ncp.inference.for_inference`."""
-        from ncp.inference import for_inference
-
-        return for_inference(self)
+    def for_inference(self) -> InferenceNet:
+        """A copy that computes the same as this does in `eval` mode, to rounding, faster, and does not learn."""
+        with torch.no_grad():
+            fast: InferenceNet = InferenceNet(self).eval().requires_grad_(False)
+            return fast.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
     def _require(self, image: Tensor) -> None:
         if image.ndim != 4 or image.shape[1] != self.in_channels or 0 in image.shape:
@@ -209,17 +138,6 @@ class MultiResolutionNet(nn.Module):
                 f"Expected an image of at least {coarsest + 1} x {coarsest + 1} pixels, or two and more of them, to "
                 f"train on: batch norm takes variances. Got one of {image.shape[2]} x {image.shape[3]}."
             )
-
-
-def resized(x: Tensor, like: Tensor) -> Tensor:
-    """A map at the size of another, bilinearly where they differ."""
-    if x.shape[2:] == like.shape[2:]:
-        return x
-    return interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
-
-
-def _convolution(kernel: int, inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
 
 
 def _read(code: Any, input_channel: Any, network_setting: Any, last_channel: Any) -> Code:

@@ -1,0 +1,152 @@
+"""A network made fast: batch norm folded into convolutions, maps kept channels last, sums taken in place."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, conv2d, interpolate
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from ncp.network import winograd
+from ncp.network.parts import Block, Fusion, Parallel, Unit, resized
+
+if TYPE_CHECKING:
+    from ncp.cost import Head
+    from ncp.network.net import MultiResolutionNet
+
+CHANNELS, PIXELS = 96, 400
+"""From so many channels and pixels of a map on, Winograd's filtering pays on a processor."""
+
+
+class InferenceNet(nn.Module):
+    """A network made fast: what `MultiResolutionNet.for_inference` returns.
+
+    Batch norm is folded into convolutions, wide ones are filtered by Winograd's method, maps are kept channels last,
+    sums are taken in place, and the head of a segmentation works on every branch at its own size. `code`, `task` and
+    `feature_info` are the network's.
+    """
+
+    def __init__(self, net: MultiResolutionNet) -> None:
+        super().__init__()
+        self.task: Head = net.task
+        self.code, self.feature_info = net.code, net.feature_info
+        self.downsamples = nn.Sequential(*(_folded(unit) for unit in net.downsamples))
+        self.features = nn.ModuleList(
+            FoldedFusion(part) if isinstance(part, Fusion) else FoldedParallel(cast("Parallel", part))
+            for part in net.features
+        )
+        if net.task != "features":
+            self.transform, self.classifier = _folded(net.transform), deepcopy(net.classifier)
+
+    @torch.no_grad()
+    def forward(self, image: Tensor) -> Tensor | list[Tensor]:
+        """As the network's own."""
+        maps = [self.downsamples(image.contiguous(memory_format=torch.channels_last))]
+        for part in self.features:
+            maps = part(maps)
+        if self.task == "features":
+            return maps
+        if self.task == "segmentation":
+            return cast("Tensor", self.classifier(self._transformed(maps)))
+        merged = self.transform(torch.cat([resized(x, maps[-1]) for x in maps], dim=1))
+        return cast("Tensor", self.classifier(adaptive_avg_pool2d(merged, 1)))
+
+    def _transformed(self, maps: list[Tensor]) -> Tensor:
+        """The transform of all branches at the first one's size: it and the resizing are linear, so it may go first."""
+        weights = torch.split(self.transform.weight, list(self.feature_info.channels), dim=1)
+        total = conv2d(maps[0], weights[0], self.transform.bias)
+        for x, weight in zip(maps[1:], weights[1:], strict=True):
+            total += resized(conv2d(x, weight), total)
+        return total.relu_()
+
+
+class Folded(nn.Module):
+    """A convolution with the batch norm after it in its weights; then what is added, then a ReLU."""
+
+    filters: Tensor | None
+    constant: Tensor | None
+
+    def __init__(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)
+        self.weight, self.bias = fuse_conv_bn_weights(
+            convolution.weight, None, mean, variance, norm.eps, norm.weight, norm.bias
+        )
+        self.stride, self.padding = convolution.stride, cast("tuple[int, int]", convolution.padding)
+        wide = convolution.kernel_size == (3, 3) and self.stride == (1, 1) and min(self.weight.shape[:2]) >= CHANNELS
+        filters, constant = winograd.transformed(self.weight, self.bias) if wide else (None, None)
+        self.register_buffer("filters", filters)
+        self.register_buffer("constant", constant)
+
+    def forward(self, x: Tensor, added: Tensor | None = None) -> Tensor:
+        """From `(n, a, h, w)` to `(n, c, h', w')`."""
+        if self.filters is not None and x.shape[2] * x.shape[3] >= PIXELS and x.device.type == "cpu":
+            y = winograd.convolve(x, self.filters, cast("Tensor", self.constant))
+        else:
+            y = conv2d(x, self.weight, self.bias, self.stride, self.padding)
+        if added is not None:
+            y += added
+        return y.relu_()
+
+
+class FoldedBlock(nn.Module):
+    """A residual block."""
+
+    def __init__(self, block: Block) -> None:
+        super().__init__()
+        self.first, self.second = Folded(block.conv1, block.bn1), Folded(block.conv2, block.bn2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the block's own."""
+        return cast("Tensor", self.second(self.first(x), x))
+
+
+class FoldedParallel(nn.Module):
+    """On every branch so many residual blocks."""
+
+    def __init__(self, part: Parallel) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Sequential(*(FoldedBlock(cast("Block", block)) for block in cast("nn.Sequential", branch)))
+            for branch in part.branches
+        )
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """As the part's own."""
+        return [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
+
+
+class FoldedFusion(nn.Module):
+    """A fusion, whose sums are taken in place."""
+
+    def __init__(self, fusion: Fusion) -> None:
+        super().__init__()
+        self.fuse_layers = nn.ModuleList(
+            nn.ModuleDict({j: _folded(layer) for j, layer in cast("nn.ModuleDict", layers).items()})
+            for layers in fusion.fuse_layers
+        )
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """As the fusion's own."""
+        fused: list[Tensor] = []
+        for i, layers in enumerate(self.fuse_layers):
+            parts = cast("nn.ModuleDict", layers).items()
+            if i >= len(maps):
+                fused += [layer(fused[-1]) for _, layer in parts]
+                continue
+            total: Tensor | None = None
+            for j, layer in parts:
+                term = layer(maps[int(j)])
+                term = interpolate(term, scale_factor=2.0) if int(j) > i else term
+                total = term if total is None else total.add_(resized(term, total))
+            fused.append(cast("Tensor", total))
+        return fused
+
+
+def _folded(layer: nn.Module) -> Folded:
+    """A unit, or one that stands first in a sequence."""
+    unit = layer if isinstance(layer, Unit) else cast("Unit", cast("nn.Sequential", layer)[0])
+    return Folded(cast("nn.Conv2d", unit[0]), cast("nn.BatchNorm2d", unit[1]))
