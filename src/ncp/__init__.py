@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         NcpError,
         NotTabulatedError,
     )
+    from ncp.latency import LatencyModel, load_latency
     from ncp.multires import MULTIRES, Code, Stage
     from ncp.network import MultiResolutionNet
     from ncp.objective import Budget, Objective
@@ -38,6 +39,7 @@ _WHERE = {
         "NcpError",
         "NotTabulatedError",
     ),
+    "ncp.latency": ("LatencyModel", "load_latency"),
     "ncp.multires": ("MULTIRES", "Code", "Stage"),
     "ncp.network": ("MultiResolutionNet",),
     "ncp.objective": ("Budget", "Objective"),
@@ -59,6 +61,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "InfeasibleError",
+    "LatencyModel",
     "MissingExtraError",
     "MultiResolutionNet",
     "NcpError",
@@ -74,6 +77,7 @@ __all__ = [
     "Trajectory",
     "fit_predictor",
     "load_judge",
+    "load_latency",
     "load_predictor",
     "load_table",
     "macs",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,9 +89,17 @@ class Objective:
         return total
 
 
+class LatencyOf(Protocol):
+    """What predicts latencies `(n,)` [ms] of codes and of relaxed codes, as `ncp.LatencyModel` does."""
+
+    space: Space
+
+    def __call__(self, codes: Any) -> Any: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class Budget:
-    """Bounds on exact cost, which no returned code exceeds.
+    """Bounds on exact cost, which no returned code exceeds, and on predicted latency.
 
     Args:
         max_macs: most multiply-adds [MACs]; None for no bound.
@@ -99,9 +107,12 @@ class Budget:
         image_size: height and width at which multiply-adds are counted [pixels], multiples of 32.
         classes: outputs of the classifier that is counted.
         task: what the counted network ends in: `classification`, `segmentation` or `features`.
+        max_latency_ms: highest latency [ms], as `latency` predicts it; None for no bound.
+        latency: predicts latencies on a machine: `ncp.load_latency`.
 
     Raises:
-        ConfigError: a bound that is no positive number, or an image size, number of classes or task that is none.
+        ConfigError: a bound that is no positive number, one on latency without what predicts it, or an image size,
+            number of classes or task that is none.
     """
 
     max_macs: float | None = None
@@ -109,17 +120,26 @@ class Budget:
     image_size: ImageSize = 128
     classes: int = 50
     task: Head = "classification"
+    max_latency_ms: float | None = None
+    latency: LatencyOf | None = None
 
     def __post_init__(self) -> None:
-        for name, bound in (("max_macs", self.max_macs), ("max_params", self.max_params)):
+        for name in ("max_macs", "max_params", "max_latency_ms"):
+            bound = getattr(self, name)
             if bound is not None and not (_finite(bound) and bound > 0):
                 raise ConfigError(f"Expected a positive number as {name}. Got {quoted(bound)}.")
+        if self.max_latency_ms is not None and self.latency is None:
+            raise ConfigError(
+                "Expected what predicts latencies for a bound on them. Got none. "
+                "Measure this machine with ncp profile --calibrate, and give ncp.load_latency(FILE) as latency."
+            )
         require_countable(self.image_size, self.classes, self.task)
 
     @property
     def bounds(self) -> list[float]:
         """The bounds that there are."""
-        return [float(bound) for bound in (self.max_macs, self.max_params) if bound is not None]
+        every = (self.max_macs, self.max_params, self.max_latency_ms)
+        return [float(bound) for bound in every if bound is not None]
 
     def costs(self, codes: Any) -> list[Any]:
         """What the bounds are on, for codes or a tensor of relaxed codes; one array or tensor per bound."""
@@ -128,6 +148,8 @@ class Budget:
             counted.append(macs(codes, self.image_size, self.classes, self.task))
         if self.max_params is not None:
             counted.append(params(codes, self.classes, self.task))
+        if self.max_latency_ms is not None and self.latency is not None:
+            counted.append(self.latency(codes))
         return counted
 
     def allows(self, codes: Any) -> NDArray[np.bool_]:
@@ -148,14 +170,19 @@ class Budget:
             return
         if not has_cost(space):
             raise ConfigError("Expected a space whose exact cost is known for a budget. Got another. Leave it out.")
-        names = [name for name, bound in (("macs", self.max_macs), ("params", self.max_params)) if bound is not None]
+        units = {
+            "max_macs": ("MMACs", 1e6, "gmacs", 1e9),
+            "max_params": ("M params", 1e6, "mparams", 1e6),
+            "max_latency_ms": ("ms", 1.0, "latency-ms", 1.0),
+        }
+        names = [name for name in units if getattr(self, name) is not None]
         for name, cost, bound in zip(names, self.costs(smallest), self.bounds, strict=True):
-            least = int(cost.max())
+            least = float(cost.max())
             if least > bound:
-                unit, flag, size = ("MMACs", "gmacs", 1e9) if name == "macs" else ("M params", "mparams", 1e6)
+                unit, shown, flag, size = units[name]
                 kept = f" with {', '.join(frozen)} as they are" if frozen else ""
                 raise InfeasibleError(
-                    f"No code{kept} costs {bound / 1e6:.4g} {unit} or less: the smallest costs {least / 1e6:.4g}. "
+                    f"No code{kept} costs {bound / shown:.4g} {unit} or less: the smallest costs {least / shown:.4g}. "
                     f"Raise --max-{flag} to at least {_rounded_up(least / size)}{', or freeze less' if frozen else ''}."
                 )
 

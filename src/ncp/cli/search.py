@@ -26,6 +26,12 @@ def search(
     ],
     max_gmacs: Annotated[float | None, typer.Option(help="Most multiply-adds [1e9].")] = None,
     max_mparams: Annotated[float | None, typer.Option(help="Most parameters [1e6].")] = None,
+    max_latency_ms: Annotated[
+        float | None, typer.Option(help="Highest latency [ms], as --latency predicts it.")
+    ] = None,
+    latency: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="This machine's latencies, from ncp profile --calibrate.")
+    ] = None,
     image_size: ImageSizeOption = "128",
     classes: Annotated[int, typer.Option(help="Outputs of the classifier that is counted.")] = 50,
     caution: Annotated[float, typer.Option(help="Deviations of the predictor taken off its promises.")] = 0.0,
@@ -65,6 +71,8 @@ def search(
         budget = ncp.Budget(
             max_macs=None if max_gmacs is None else max_gmacs * 1e9,
             max_params=None if max_mparams is None else max_mparams * 1e6,
+            max_latency_ms=max_latency_ms,
+            latency=None if latency is None else ncp.load_latency(latency),
             image_size=size,
             classes=classes,
         )
@@ -125,7 +133,7 @@ def shown(result: Result) -> Table:
     for name in ("mean z", "GMACs", "M params"):
         table.add_column(name, justify="right")
     for number, row in enumerate(result.rows, start=1):
-        source = next((value.source for value in row.verified.values()), "none")
+        source = ", ".join(dict.fromkeys(value.source for value in row.verified.values())) or "none"
         table.add_row(
             str(number),
             f"predictor\n{source}",

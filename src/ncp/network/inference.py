@@ -11,7 +11,7 @@ from torch.nn.functional import adaptive_avg_pool2d, conv2d, interpolate
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ncp.network import winograd
-from ncp.network.parts import Block, Fusion, Parallel, Unit, resized
+from ncp.network.parts import Block, Fusion, Parallel, Unit, require_images, resized
 
 if TYPE_CHECKING:
     from ncp.cost import Head
@@ -32,7 +32,7 @@ class InferenceNet(nn.Module):
     def __init__(self, net: MultiResolutionNet) -> None:
         super().__init__()
         self.task: Head = net.task
-        self.code, self.feature_info = net.code, net.feature_info
+        self.code, self.feature_info, self.in_channels = net.code, net.feature_info, net.in_channels
         self.downsamples = nn.Sequential(*(_folded(unit) for unit in net.downsamples))
         self.features = nn.ModuleList(
             FoldedFusion(part) if isinstance(part, Fusion) else FoldedParallel(cast("Parallel", part))
@@ -44,9 +44,24 @@ class InferenceNet(nn.Module):
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor | list[Tensor]:
         """As the network's own."""
-        maps = [self.downsamples(image.contiguous(memory_format=torch.channels_last))]
+        maps = self.stem(image)
         for part in self.features:
             maps = part(maps)
+        return self.head(maps)
+
+    @torch.no_grad()
+    def stem(self, image: Tensor) -> list[Tensor]:
+        """From images `(n, in_channels, h, w)` to the first branch.
+
+        Raises:
+            ConfigError: other channels, or an image without pixels.
+        """
+        require_images(image, self.in_channels)
+        return [self.downsamples(image.contiguous(memory_format=torch.channels_last))]
+
+    @torch.no_grad()
+    def head(self, maps: list[Tensor]) -> Tensor | list[Tensor]:
+        """From the last module's branches to what the task asks for."""
         if self.task == "features":
             return maps
         if self.task == "segmentation":
@@ -83,7 +98,8 @@ class Folded(nn.Module):
 
     def forward(self, x: Tensor, added: Tensor | None = None) -> Tensor:
         """From `(n, a, h, w)` to `(n, c, h', w')`."""
-        if self.filters is not None and x.shape[2] * x.shape[3] >= PIXELS and x.device.type == "cpu":
+        precise = x.element_size() >= 4  # Winograd's sums cancel: half precision would leave little
+        if self.filters is not None and x.shape[2] * x.shape[3] >= PIXELS and x.device.type == "cpu" and precise:
             y = winograd.convolve(x, self.filters, cast("Tensor", self.constant))
         else:
             y = conv2d(x, self.weight, self.bias, self.stride, self.padding)

@@ -14,7 +14,7 @@ from ncp.cost import HEADS, Head, require_countable
 from ncp.errors import CodeError, ConfigError, quoted
 from ncp.multires import Code
 from ncp.network.inference import InferenceNet
-from ncp.network.parts import Fusion, Parallel, Unit, resized
+from ncp.network.parts import Fusion, Parallel, Unit, require_images, resized
 from ncp.weights import load_weights
 
 Strides = tuple[int, int]
@@ -67,13 +67,13 @@ class MultiResolutionNet(nn.Module):
         self.code = _read(code, input_channel, network_setting, last_channel)
         if task not in HEADS:
             raise ConfigError(f"Expected one of {', '.join(HEADS)} as the task. Got {quoted(task)}.")
-        if tuple(stem_strides) not in ((2, 2), (2, 1)):
+        if not isinstance(stem_strides, (tuple, list)) or tuple(stem_strides) not in ((2, 2), (2, 1)):
             raise ConfigError(f"Expected (2, 2) or (2, 1) as the strides of the stem. Got {quoted(stem_strides)}.")
-        if not isinstance(in_channels, int) or in_channels < 1:
+        if type(in_channels) is not int or in_channels < 1:
             raise ConfigError(f"Expected a positive number of image channels. Got {quoted(in_channels)}.")
         require_countable(32, num_classes)
         self.task, self.num_classes, self.in_channels = task, num_classes, in_channels
-        self.stem_strides: Strides = (stem_strides[0], stem_strides[1])
+        self.stem_strides: Strides = (2, int(stem_strides[1]))
         (i1, i2), stages, head = self.code.stem, self.code.stages, self.code.head
         first, second = self.stem_strides
         self.downsamples = nn.Sequential(Unit(3, in_channels, i1, first), Unit(3, i1, i2, second))
@@ -99,7 +99,8 @@ class MultiResolutionNet(nn.Module):
             ConfigError: other channels, an image without pixels, or in training so small a batch that the coarsest
                 branch has one pixel in all, of which batch norm can take no variance.
         """
-        self._require(image)
+        require_images(image, self.in_channels)
+        self._require_variance(image)
         maps = [self.downsamples(image)]
         for part in self.features:
             maps = part(maps)
@@ -126,12 +127,7 @@ class MultiResolutionNet(nn.Module):
             fast: InferenceNet = InferenceNet(self).eval().requires_grad_(False)
             return fast.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
-    def _require(self, image: Tensor) -> None:
-        if image.ndim != 4 or image.shape[1] != self.in_channels or 0 in image.shape:
-            raise ConfigError(
-                f"Expected images (n, {self.in_channels}, height, width), of at least 1 x 1 pixel. "
-                f"Got {tuple(image.shape)}."
-            )
+    def _require_variance(self, image: Tensor) -> None:
         coarsest = self.feature_info.strides[-1]
         if self.training and len(image) == 1 and max(image.shape[2:]) <= coarsest:
             raise ConfigError(
@@ -143,11 +139,11 @@ class MultiResolutionNet(nn.Module):
 def _read(code: Any, input_channel: Any, network_setting: Any, last_channel: Any) -> Code:
     """The code from what `MultiResolutionNet` was given."""
     setting = {"input_channel": input_channel, "network_setting": network_setting, "last_channel": last_channel}
-    absent = [name for name, part in setting.items() if part is None]
-    if (code is None) == bool(absent):
+    given = ["code"] * (code is not None) + [name for name, part in setting.items() if part is not None]
+    if given not in (["code"], [*setting]):
         raise CodeError(
-            f"Expected a code, or the three parts of a setting. Got {'no code' if code is None else 'a code'}"
-            f"{' without ' + ', '.join(absent) if absent else ' and a setting'}."
+            f"Expected a code, or the three parts of a setting ({', '.join(setting)}). "
+            f"Got {', '.join(given) or 'neither'}."
         )
     if code is None:
         return Code.from_setting(**setting)

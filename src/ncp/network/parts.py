@@ -8,6 +8,8 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from ncp.errors import ConfigError
+
 
 class Unit(nn.Sequential):
     """Convolution without bias, batch norm, ReLU."""
@@ -79,6 +81,18 @@ class Parallel(nn.Module):
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """From maps to maps of the same shapes."""
         return [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
+
+
+def require_images(images: Tensor, channels: int) -> None:
+    """Refuse what is no batch of images `(n, channels, h, w)`.
+
+    Raises:
+        ConfigError: with the shape.
+    """
+    if images.ndim != 4 or images.shape[1] != channels or 0 in images.shape:
+        raise ConfigError(
+            f"Expected images (n, {channels}, height, width), of at least 1 x 1 pixel. Got {tuple(images.shape)}."
+        )
 
 
 def resized(x: Tensor, like: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ points 0, 1, -1, 2, -2 and infinity). The sums over channels are 36 matrix produ
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -14,15 +16,17 @@ OUT, IN = 4, 6
 CACHED = 1 << 20
 """Numbers of a chunk's transformed tiles: so many stay in a core's cache."""
 
+_EXACT: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
 _B = torch.tensor(
     [
-        [4.0, 0, -5, 0, 1, 0],
+        [4, 0, -5, 0, 1, 0],
         [0, -4, -4, 1, 1, 0],
         [0, 4, -4, -1, 1, 0],
         [0, -2, -1, 2, 1, 0],
         [0, 2, -1, -2, 1, 0],
         [0, 4, 0, -5, 0, 1],
-    ]
+    ],
+    **_EXACT,
 )
 _G = torch.tensor(
     [
@@ -32,9 +36,10 @@ _G = torch.tensor(
         [1 / 24, 1 / 12, 1 / 6],
         [1 / 24, -1 / 12, 1 / 6],
         [0, 0, 1],
-    ]
+    ],
+    **_EXACT,
 )
-_A = torch.tensor([[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+_A = torch.tensor([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], **_EXACT)
 _BB, _AA = torch.kron(_B, _B), torch.kron(_A, _A)
 _ONES = 7
 """The transformed number, at the points (1, 1), that adds equally to every output of a tile."""
@@ -42,8 +47,9 @@ _ONES = 7
 
 def transformed(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """Weights `(c, a, 3, 3)` and bias `(c,)` for `convolve`: `(36, a, c)` and `(36, 1, c)`."""
-    filters = torch.einsum("ip,jq,capq->ijac", _G, _G, weight).reshape(IN * IN, *weight.shape[1::-1])
-    constant = torch.zeros(IN * IN, 1, len(bias))
+    g = _G.to(weight)
+    filters = torch.einsum("ip,jq,capq->ijac", g, g, weight).reshape(IN * IN, *weight.shape[1::-1])
+    constant = bias.new_zeros(IN * IN, 1, len(bias))
     constant[_ONES, 0] = bias
     return filters.contiguous(), constant
 
@@ -75,9 +81,9 @@ def convolve(x: Tensor, filters: Tensor, constant: Tensor) -> Tensor:
 def _convolved(maps: Tensor, down: int, across: int, filters: Tensor, constant: Tensor) -> Tensor:
     """Padded maps `(n, 4 down + 2, 4 across + 2, a)` to `(n, down, 4, across, 4, c)`."""
     n, channels = len(maps), maps.shape[3]
-    image, row, pixel, _ = maps.stride()
-    shape, strides = (IN, IN, n, down, across, channels), (row, pixel, image, OUT * row, OUT * pixel, 1)
-    tiles = _BB @ maps.as_strided(shape, strides).reshape(IN * IN, -1)
+    image, row, pixel, channel = maps.stride()
+    shape, strides = (IN, IN, n, down, across, channels), (row, pixel, image, OUT * row, OUT * pixel, channel)
+    tiles = _BB.to(maps) @ maps.as_strided(shape, strides).reshape(IN * IN, -1)
     products = torch.baddbmm(constant, tiles.view(IN * IN, -1, channels), filters)
-    y = (_AA @ products.view(IN * IN, -1)).view(OUT, OUT, n, down, across, -1)
+    y = (_AA.to(maps) @ products.view(IN * IN, -1)).view(OUT, OUT, n, down, across, -1)
     return y.permute(2, 3, 0, 4, 1, 5)

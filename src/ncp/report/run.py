@@ -44,11 +44,11 @@ def run_data(result: Result) -> Run:
     steps, starts, d = trajectory.codes.shape
     cost = None
     if has_cost(space):
-        image_size, classes = result.asked["image_size"], result.asked["classes"]
-        cost = macs(trajectory.codes.reshape(-1, d), image_size, classes).reshape(steps, starts) / 1e9
+        counted = (result.asked[name] for name in ("image_size", "classes", "task"))
+        cost = macs(trajectory.codes.reshape(-1, d), *counted).reshape(steps, starts) / 1e9
     best = int(trajectory.scores.max(axis=0).argmax())
     low, high = np.array([[dim.values[0], dim.values[-1]] for dim in space.dimensions], dtype=np.float64).T
-    columns = result.rows[0].predicted
+    columns = result.asked["columns"]
     return Run(
         best=best,
         scores=trajectory.scores,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from importlib.metadata import version
 from time import perf_counter
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from ncp.cost import has_cost, macs, params
 from ncp.errors import ConfigError
 from ncp.evaluate import fit_searcher_and_judge, judge_for, verify
+from ncp.latency import LatencyModel
 from ncp.multires import MULTIRES, Code
 from ncp.objective import Budget, Objective
 from ncp.predictors import Predictor, load_judge, load_predictor
@@ -24,6 +26,10 @@ from ncp.searchers.result import Result, Row, Value
 from ncp.space import Codes, Space
 from ncp.table import Table
 
+LATENCY = "latency [ms]"
+"""The column in which predicted and measured latencies stand."""
+UPPER_TENTH = 1.2816
+"""Standard deviations between a normal's median and its 90th percentile."""
 POOL, APART = 500, 9
 """Of so many codes those are returned that differ from every better one in one of so many dimensions, if there are
 enough."""
@@ -104,6 +110,9 @@ def search(
         "max_params": budget.max_params,
         "image_size": budget.image_size,
         "classes": budget.classes,
+        "task": budget.task,
+        "max_latency_ms": budget.max_latency_ms,
+        "latency_of": asdict(budget.latency.conditions) if isinstance(budget.latency, LatencyModel) else None,
         "strategy": strategy,
         "starts": starts,
         "steps": steps,
@@ -171,9 +180,10 @@ def _rows(problem: Problem, codes: Codes, judge: Predictor | None, table: Table 
     wanted = Objective(dict(zip(columns, objective.weights.values(), strict=True)))
     claims = wanted.score(predicted.mean[:, where], None, columns, location, unit)
     verdicts = wanted.score(verified.values, None, columns, location, unit)
+    latencies = _latencies(budget, codes)
     known = has_cost(predictor.space)
-    cost = macs(codes, budget.image_size, budget.classes).tolist() if known else [None] * len(codes)
-    size = params(codes, budget.classes).tolist() if known else [None] * len(codes)
+    cost = macs(codes, budget.image_size, budget.classes, budget.task).tolist() if known else [None] * len(codes)
+    size = params(codes, budget.classes, budget.task).tolist() if known else [None] * len(codes)
     return tuple(
         Row(
             code=_text(predictor.space, code),
@@ -184,17 +194,34 @@ def _rows(problem: Problem, codes: Codes, judge: Predictor | None, table: Table 
             predicted={
                 c: Value(float(predicted.mean[i, j]), float(stds[i, j]), "predictor")
                 for c, j in zip(columns, where, strict=True)
-            },
+            }
+            | latencies[i][0],
             verified={
                 c: Value(float(verified.values[i, j]), float(verified.std[i, j]), str(verified.source[i]))
                 for j, c in enumerate(columns)
                 if np.isfinite(verified.values[i, j])
-            },
+            }
+            | latencies[i][1],
             macs=cost[i],
             params=size[i],
         )
         for i, code in enumerate(codes)
     )
+
+
+def _latencies(budget: Budget, codes: Codes) -> list[tuple[dict[str, Value], dict[str, Value]]]:
+    """Of every code the predicted and the measured latency, where the budget bounds it."""
+    model = budget.latency
+    if budget.max_latency_ms is None or not isinstance(model, LatencyModel):
+        return [({}, {})] * len(codes)
+    predicted, std = model(codes), model.error.mape
+    return [
+        (
+            {LATENCY: Value(float(promised), float(promised * std), "predictor")},
+            {LATENCY: Value(found.median, (found.p90 - found.median) / UPPER_TENTH, "measured")},
+        )
+        for promised, found in zip(predicted, model.measure(codes), strict=True)
+    ]
 
 
 def _text(space: Space, code: Codes) -> str:

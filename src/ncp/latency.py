@@ -1,0 +1,220 @@
+"""Latency as something to search by: measured for some codes on this machine, predicted for all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+from torch import Tensor
+
+from ncp.errors import CodeError, ConfigError, DataError, quoted
+from ncp.files import whole_file
+from ncp.multires import MULTIRES, Code
+from ncp.predictors import Predictor, fit_predictor
+from ncp.predictors.base import Progress, quiet
+from ncp.profile import Conditions, Latency, measure, processor
+from ncp.space import Codes, Reals, parts
+
+FORMAT = 1
+LEAST = 40
+"""Fewer measured codes make no predictor."""
+HELD_OUT = 0.2
+COLUMN = "latency/log ms"
+
+
+@dataclass(frozen=True)
+class Error:
+    """How far predicted latencies are from measured ones, on codes held out.
+
+    Attributes:
+        mape: mean absolute error, as a share of what was measured.
+        tau: Kendall's tau of their ranks.
+        codes: how many were held out.
+    """
+
+    mape: float
+    tau: float
+    codes: int
+
+
+class LatencyModel:
+    """Latencies [ms] under fixed conditions: what `Budget(max_latency_ms=.., latency=..)` counts by.
+
+    Args:
+        conditions: what was measured for.
+        machine: the processor's name.
+        codes: measured codes, `(n, 27)`.
+        milliseconds: their median latencies `(n,)` [ms].
+
+    Raises:
+        DataError: fewer than `LEAST` codes, or a latency that is no positive number.
+    """
+
+    space = MULTIRES
+
+    def __init__(self, conditions: Conditions, machine: str, codes: Codes, milliseconds: Reals) -> None:
+        if len(codes) < LEAST:
+            raise DataError(
+                f"Expected at least {LEAST} measured codes. Got {len(codes)}. Measure more: ncp profile --calibrate."
+            )
+        if not (np.isfinite(milliseconds).all() and (milliseconds > 0).all()):
+            raise DataError("Expected latencies that are positive numbers. Got others. Measure again.")
+        self.conditions, self.machine = conditions, machine
+        self.codes, self.milliseconds = codes, milliseconds
+        rest, held_out = _halves(len(codes))
+        first = _fitted(codes[rest], milliseconds[rest])
+        predicted = _predicted(first, codes[held_out])
+        truth = milliseconds[held_out]
+        self.error = Error(
+            float((np.abs(predicted - truth) / truth).mean()),
+            float(kendalltau(predicted, truth).statistic),
+            len(truth),
+        )
+        self.predictor = _fitted(codes, milliseconds)
+
+    @overload
+    def __call__(self, codes: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, codes: Any) -> Reals: ...
+    def __call__(self, codes: Any) -> Any:
+        """Predicted latencies `(n,)` [ms] of codes, or of a tensor of relaxed codes `(n, 27)`, with gradients."""
+        if isinstance(codes, Tensor):
+            return self.predictor(codes.double())[:, 0].exp().to(codes.dtype)
+        return _predicted(self.predictor, self.space.codes(codes))
+
+    def measure(self, codes: Codes, seconds: float = 0.5) -> list[Latency]:
+        """Measured latencies of codes, under the model's conditions.
+
+        Raises:
+            ConfigError: on another machine than the model's.
+        """
+        here = processor(self.conditions.device)
+        if here != self.machine:
+            raise ConfigError(f"Expected to measure on {self.machine}. Got {here}. Calibrate here.")
+        return [measure(Code(code.tolist()), self.conditions, seconds) for code in codes]
+
+
+def calibrate(
+    path: str | Path,
+    conditions: Conditions,
+    count: int = 300,
+    seed: int = 0,
+    seconds: float = 0.2,
+    progress: Progress = quiet,
+) -> LatencyModel:
+    """Measure codes on this machine and keep them in a file, which a later call resumes.
+
+    Half of the codes are drawn from the whole space, half from smaller parts of it, so that small networks are known.
+
+    Args:
+        path: the json file; codes that it holds are not measured again.
+        conditions: what to measure for.
+        count: codes in all.
+        seed: of their choice.
+        seconds: spent on each.
+        progress: called with the share that is done.
+
+    Raises:
+        DataError: a file of other conditions or another machine, or one that cannot be read or written.
+    """
+    target, machine = Path(path), processor(conditions.device)
+    known: dict[str, float] = {}
+    if target.exists():
+        there, their_machine, known = _read(target)
+        if (there, their_machine) != (conditions, machine):
+            raise DataError(
+                f"Expected {target} to hold latencies for {_told(conditions)} on {machine}. "
+                f"Got {_told(there)} on {their_machine}. Choose another file."
+            )
+    texts = [str(Code(code.tolist())) for code in drawn(count, np.random.default_rng(seed))]
+    waiting = [text for text in texts if text not in known]
+    for number, text in enumerate(waiting, start=1):
+        known[text] = measure(Code.parse(text), conditions, seconds).median
+        if number % 10 == 0 or number == len(waiting):
+            _write(target, conditions, machine, known)
+        progress(1 - (len(waiting) - number) / max(1, len(texts)))
+    return _model(conditions, machine, known)
+
+
+def load_latency(path: str | Path) -> LatencyModel:
+    """Read what `calibrate` measured, and fit its predictor.
+
+    Raises:
+        DataError: no such file, or one that does not hold latencies.
+    """
+    return _model(*_read(Path(path)))
+
+
+def drawn(count: int, rng: np.random.Generator) -> Codes:
+    """Different codes of all sizes: in every second one each dimension is shrunk by one random share."""
+    found: dict[bytes, NDArray[np.int64]] = {}
+    low = np.array([dim.values[0] for dim in MULTIRES.dimensions])
+    while len(found) < count:
+        codes = MULTIRES.sample(count, rng)
+        shares = np.where(np.arange(count) % 2, 1.0, rng.random(count))[:, None]
+        for code in MULTIRES.snap(low + shares * (codes - low)):
+            if len(found) < count:
+                found.setdefault(code.tobytes(), code)
+    return np.array(list(found.values()))
+
+
+def _halves(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    order = np.random.default_rng(0).permutation(count)
+    return order[round(HELD_OUT * count) :], order[: round(HELD_OUT * count)]
+
+
+def _fitted(codes: Codes, milliseconds: Reals) -> Predictor:
+    """A predictor of logarithms, in double precision: a bound must not flip with the company a code is asked in."""
+    return fit_predictor(codes, np.log(milliseconds)[:, None], [COLUMN], kind="gp").double()
+
+
+@torch.no_grad()
+def _predicted(predictor: Predictor, codes: Codes) -> Reals:
+    milliseconds = np.empty(len(codes))
+    for part in parts(len(codes), 4096):
+        milliseconds[part] = predictor(predictor.relaxed(codes[part]))[:, 0].exp().numpy()
+    return milliseconds
+
+
+def _model(conditions: Conditions, machine: str, known: dict[str, float]) -> LatencyModel:
+    codes = np.array([Code.parse(text).vector for text in known], dtype=np.int64).reshape(-1, len(MULTIRES))
+    return LatencyModel(conditions, machine, codes, np.array(list(known.values())))
+
+
+def _told(conditions: Conditions) -> str:
+    height, width = conditions.image_size
+    where = f"{conditions.threads} threads" if conditions.device == "cpu" else "cuda"
+    return f"{conditions.task}, {conditions.classes} classes, {conditions.batch} x {height} x {width} pixels, {where}"
+
+
+def _write(path: Path, conditions: Conditions, machine: str, known: dict[str, float]) -> None:
+    document = {"format": FORMAT, "machine": machine, "conditions": asdict(conditions), "milliseconds": known}
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _read(path: Path) -> tuple[Conditions, str, dict[str, float]]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {quoted(document['format'])}")
+        given = document["conditions"]
+        conditions = Conditions(**{**given, "image_size": tuple(given["image_size"])})
+        known = {str(Code.parse(text)): float(value) for text, value in document["milliseconds"].items()}
+        return conditions, str(document["machine"]), known
+    except OSError as error:
+        raise DataError(
+            f"Expected latencies in {path}. Got: {error.strerror or error}. Measure them: ncp profile --calibrate."
+        ) from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        if isinstance(error, ConfigError) and not isinstance(error, CodeError):
+            raise
+        raise DataError(
+            f"Expected latencies in {path}. Got a damaged file ({quoted(str(error))}). Measure again."
+        ) from error
