@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("space", "cost", "predictors", "propagation", "search", "parts", "command", "table")
+SCRIPTS = ("space", "cost", "predictors", "propagation", "search", "parts", "network", "export", "latency", "command", "table")
 
 
 def main() -> None:

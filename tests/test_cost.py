@@ -3,6 +3,7 @@
 import re
 import tracemalloc
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ncp import MULTIRES, Code, CodeError, ConfigError, Ordinal, Space, macs, params
-from ncp.cost import LARGEST_IMAGE, MOST_CLASSES, has_cost, macs_by_part
+from ncp.cost import HEADS, LARGEST_IMAGE, MOST_CLASSES, Head, has_cost, macs_by_part
 from ncp.pickles import read_pickle
 from tests.strategies import codes, generators
 
 SMALLEST, LARGEST = ([min(dim.values) for dim in MULTIRES.dimensions], [max(dim.values) for dim in MULTIRES.dimensions])
 sides = st.integers(1, 40).map(lambda n: 32 * n)
+tasks = st.sampled_from(HEADS)
 
 
-def units(code: Code, height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
+def units(code: Code, height: int, width: int, task: Head = "classification") -> Iterator[tuple[int, int, int, int]]:
     """Every convolution that a batch norm follows: kernel, channels in and out, output pixels.
 
     Written from the description of the network, layer by layer, with none of the polynomial's terms.
@@ -50,17 +52,19 @@ def units(code: Code, height: int, width: int) -> Iterator[tuple[int, int, int, 
                 yield 3, channels[k], channels[k], pixels(4 * 2**k)
                 yield 3, channels[k], channels[k], pixels(4 * 2**k)
         before = channels
-    yield 1, sum(before), setting["last_channel"], pixels(32)
+    if task != "features":
+        yield 1, sum(before), setting["last_channel"], pixels(4 if task == "segmentation" else 32)
 
 
-@given(codes, sides, sides, st.integers(1, 1000))
-def test_the_polynomials_sum_the_networks_layers(code: Code, height: int, width: int, classes: int) -> None:
-    layers = list(units(code, height, width))
-    classifier = code.head * classes + classes
-    expected_macs = sum(k * k * a * c * pixels + 2 * c * pixels for k, a, c, pixels in layers) + classifier
+@given(codes, sides, sides, st.integers(1, 1000), tasks)
+def test_the_polynomials_sum_the_networks_layers(code: Code, height: int, width: int, classes: int, task: Head) -> None:
+    layers = list(units(code, height, width, task))
+    classifier = 0 if task == "features" else code.head * classes + classes
+    answers = (height // 4) * (width // 4) if task == "segmentation" else 1
+    expected_macs = sum(k * k * a * c * pixels + 2 * c * pixels for k, a, c, pixels in layers) + answers * classifier
     expected_params = sum(k * k * a * c + 2 * c for k, a, c, _ in layers) + classifier
-    assert macs(code, image_size=(height, width), classes=classes).tolist() == [expected_macs]
-    assert params(code, classes=classes).tolist() == [expected_params]
+    assert macs(code, image_size=(height, width), classes=classes, task=task).tolist() == [expected_macs]
+    assert params(code, classes=classes, task=task).tolist() == [expected_params]
 
 
 def test_every_published_row_to_the_unit(shared: Path) -> None:
@@ -71,18 +75,19 @@ def test_every_published_row_to_the_unit(shared: Path) -> None:
     assert params(vectors).tolist() == [round(row["params"] * 1e6) for row in rows]
 
 
-@given(generators, sides, sides, st.integers(1, 1000))
-def test_tensors_equal_arrays(rng: np.random.Generator, height: int, width: int, classes: int) -> None:
+@given(generators, sides, sides, st.integers(1, 1000), tasks)
+def test_tensors_equal_arrays(rng: np.random.Generator, height: int, width: int, classes: int, task: Head) -> None:
     rows = MULTIRES.sample(6, rng)
     size = (height, width)
-    expected = macs(rows, size, classes), params(rows, classes)
+    expected = macs(rows, size, classes, task), params(rows, classes, task)
     for dtype in (torch.int64, torch.int32, torch.uint8, torch.float64):
         tensor = torch.tensor(rows, dtype=dtype)
-        for cost, exact in zip((macs(tensor, size, classes), params(tensor, classes)), expected, strict=True):
+        got = macs(tensor, size, classes, task), params(tensor, classes, task)
+        for cost, exact in zip(got, expected, strict=True):
             assert cost.dtype == (torch.float64 if dtype == torch.float64 else torch.int64)
             assert cost.tolist() == exact.tolist()
     for dtype in (torch.float32, torch.bfloat16):  # bfloat16 holds every multiple of 8 up to 128
-        cost = macs(torch.tensor(rows, dtype=dtype), size, classes)
+        cost = macs(torch.tensor(rows, dtype=dtype), size, classes, task)
         assert cost.dtype == torch.float32
         np.testing.assert_allclose(cost, expected[0], rtol=1e-5)
 
@@ -121,6 +126,23 @@ def test_classes_and_pixels_enter_as_they_should() -> None:
     assert (macs(rows, np.int32(128)) == macs(rows, [128, 128])).all()
 
 
+@given(generators, sides, sides, st.integers(1, 1000))
+def test_tasks_differ_by_their_heads(rng: np.random.Generator, height: int, width: int, classes: int) -> None:
+    rows, size, fine, coarse = MULTIRES.sample(6, rng), (height, width), height * width // 16, height * width // 1024
+    head, merged = rows[:, -1], rows[:, -5:-1].sum(axis=1)
+    at_pixel, classifier = head * (merged + 2), (head + 1) * classes
+    classify, segment, bare = (macs(rows, size, classes, task) for task in HEADS)
+    assert (classify == macs(rows, size, classes)).all()
+    assert (classify - bare == coarse * at_pixel + classifier).all()
+    assert (segment - bare == fine * (at_pixel + classifier)).all()
+    assert (bare == macs(rows, size, task="features")).all()
+    classify, segment, bare = (params(rows, classes, task) for task in HEADS)
+    assert (classify == params(rows, classes)).all()
+    assert (classify == segment).all()
+    assert (classify - bare == at_pixel + classifier).all()
+    assert (bare == params(rows, task="features")).all()
+
+
 @given(generators, sides, sides)
 def test_the_parts_sum_to_the_whole(rng: np.random.Generator, height: int, width: int) -> None:
     rows = MULTIRES.sample(4, rng)
@@ -136,12 +158,16 @@ def test_the_parts_sum_to_the_whole(rng: np.random.Generator, height: int, width
     assert changed == [1, 2, 5]
 
 
-def test_the_largest_costs_are_exact() -> None:
-    exact = sum(k * k * a * c * p + 2 * c * p for k, a, c, p in units(Code(LARGEST), LARGEST_IMAGE, LARGEST_IMAGE))
-    exact += 129 * MOST_CLASSES
+@pytest.mark.parametrize("task", HEADS)
+def test_the_largest_costs_are_exact(task: Head) -> None:
+    layers = list(units(Code(LARGEST), LARGEST_IMAGE, LARGEST_IMAGE, task))
+    answers = {"classification": 1, "segmentation": (LARGEST_IMAGE // 4) ** 2, "features": 0}[task]
+    for classes in (MOST_CLASSES, 1 << 15):
+        exact = sum(k * k * a * c * p + 2 * c * p for k, a, c, p in layers) + answers * 129 * classes
+        assert exact < 2**63
+        assert macs(LARGEST, LARGEST_IMAGE, classes, task).item() == exact
     assert exact < 2**53
-    assert macs(LARGEST, LARGEST_IMAGE, MOST_CLASSES).item() == exact
-    assert macs(torch.tensor(LARGEST, dtype=torch.float64), LARGEST_IMAGE, MOST_CLASSES).item() == exact
+    assert macs(torch.tensor(LARGEST, dtype=torch.float64), LARGEST_IMAGE, classes, task).item() == exact
 
 
 @given(generators)
@@ -155,12 +181,13 @@ def test_every_dimension_adds_to_the_cost(rng: np.random.Generator) -> None:
         assert (cost(row) <= cost(LARGEST)).all()
 
 
+@pytest.mark.parametrize("task", HEADS)
 @pytest.mark.parametrize("cost", [macs, params])
-def test_gradcheck(cost: Any) -> None:
+def test_gradcheck(cost: Any, task: Head) -> None:
     rng = np.random.default_rng(0)
     low, high = torch.tensor(MULTIRES.bounds)
     relaxed = (low + torch.tensor(rng.random((3, 27))) * (high - low)).requires_grad_()
-    assert torch.autograd.gradcheck(cost, relaxed, eps=1e-2, rtol=1e-6)
+    assert torch.autograd.gradcheck(partial(cost, task=task), relaxed, eps=1e-2, rtol=1e-6)
 
 
 @given(generators, st.integers(0, 26))
@@ -225,6 +252,14 @@ def test_a_number_of_classes_that_is_none_is_named(classes: Any) -> None:
     for cost in (macs, params):
         with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
             cost(SMALLEST, classes=classes)
+
+
+@pytest.mark.parametrize("task", ["Classification", "seg", "", None, 1, ["features"]])
+def test_another_task_is_named(task: Any) -> None:
+    message = f"Expected one of classification, segmentation, features as the task. Got {task!r}."
+    for cost, form in ((macs, SMALLEST), (params, SMALLEST), (macs, torch.tensor(SMALLEST, dtype=torch.float64))):
+        with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+            cost(form, task=task)
 
 
 @pytest.mark.parametrize(

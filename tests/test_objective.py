@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ncp import CELL201, MULTIRES, Budget, ConfigError, InfeasibleError, Objective, macs, params
+from ncp.cost import HEADS, Head
+from tests.latencies import latency_model
 from tests.strategies import generators
 
 COLUMNS = ("seg/mIoU", "seg/mAcc", "cls-50-1000/top1", "cls-50-1000/top5", "video/top1")
@@ -122,17 +124,60 @@ def test_gradients_of_a_score_flow() -> None:
     np.testing.assert_allclose(mean.grad[0].numpy(), [0.125, 0, 0, 0, -0.375])
 
 
-@pytest.mark.parametrize("name", ["max_macs", "max_params"])
+@pytest.mark.parametrize("name", ["max_macs", "max_params", "max_latency_ms"])
 @pytest.mark.parametrize("bound", [0, -1.0, float("nan"), float("inf"), "4e9", [1e9], True])
 def test_a_bound_is_a_positive_number(name: str, bound: Any) -> None:
     with pytest.raises(ConfigError, match=rf"^Expected a positive number as {name}\. Got {re.escape(repr(bound))}\.$"):
         Budget(**{name: bound})
 
 
+def test_a_bound_on_latency_needs_what_predicts_it() -> None:
+    message = (
+        "Expected what predicts latencies for a bound on them. Got none. "
+        "Measure this machine with ncp profile --calibrate, and give ncp.load_latency(FILE) as latency."
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        Budget(max_macs=1e9, max_latency_ms=5.0)
+    assert Budget(latency=latency_model()).bounds == []
+    assert Budget(max_latency_ms=5, latency=latency_model()).bounds == [5.0]
+
+
 @pytest.mark.parametrize("given", [{"image_size": 100}, {"image_size": (64, 0)}, {"classes": 0}, {"classes": True}])
 def test_what_cost_is_counted_for_is_checked_at_once(given: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=rf"Got {re.escape(repr(next(iter(given.values()))))}\.$"):
         Budget(**given)
+
+
+@pytest.mark.parametrize("task", ["seg", "", None, 1])
+def test_a_task_that_is_none_is_refused_at_once(task: Any) -> None:
+    message = f"Expected one of classification, segmentation, features as the task. Got {task!r}."
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        Budget(max_macs=1e9, task=task)
+
+
+@given(generators, st.sampled_from(HEADS))
+def test_a_budget_counts_the_network_of_its_task(rng: np.random.Generator, task: Head) -> None:
+    codes = MULTIRES.sample(20, rng)
+    exact = macs(codes, (64, 96), 19, task), params(codes, 19, task)
+    bounds = [int(np.median(cost)) for cost in exact]
+    budget = Budget(max_macs=bounds[0], max_params=bounds[1], image_size=(64, 96), classes=19, task=task)
+    for form in (codes, torch.as_tensor(codes), torch.as_tensor(codes).double()):
+        for cost, expected in zip(budget.costs(form), exact, strict=True):
+            assert cost.tolist() == expected.tolist()
+    np.testing.assert_array_equal(budget.allows(codes), (exact[0] <= bounds[0]) & (exact[1] <= bounds[1]))
+    others = [other for other in HEADS if other != task]
+    assert all(macs(codes[0], (64, 96), 19, other) != exact[0][0] for other in others)
+
+
+def test_a_task_may_be_what_a_budget_forbids() -> None:
+    dearest = int(macs(LARGEST, task="segmentation").item())
+    assert Budget(max_macs=dearest, task="segmentation").allows(LARGEST).all()
+    assert not Budget(max_macs=dearest - 1, task="segmentation").allows(LARGEST).any()
+    assert Budget(max_macs=dearest - 1, task="classification").allows(LARGEST).all()
+    least = int(macs(SMALLEST, task="features").item())
+    Budget(max_macs=least, task="features").require(MULTIRES, SMALLEST)
+    with pytest.raises(InfeasibleError, match=r"^No code costs .* the smallest costs"):
+        Budget(max_macs=least, task="classification").require(MULTIRES, SMALLEST)
 
 
 def test_a_budget_without_bounds_allows_everything() -> None:
@@ -157,10 +202,28 @@ def test_allowed_is_what_costs_no_more_than_the_bounds(rng: np.random.Generator)
     assert not Budget(max_macs=int(macs(codes[:1])[0]) - 1).allows(codes[:1]).any()
 
 
+@settings(max_examples=20)
+@given(generators)
+def test_allowed_is_what_takes_no_longer_than_the_bound(rng: np.random.Generator) -> None:
+    codes, model = MULTIRES.sample(20, rng), latency_model()
+    bound = float(np.quantile(model(codes), 0.6)) * (1 + 1e-9)
+    np.testing.assert_array_equal(Budget(max_latency_ms=bound, latency=model).allows(codes), model(codes) <= bound)
+    all_three = Budget(
+        max_macs=int(np.quantile(macs(codes), 0.7)),
+        max_params=int(np.quantile(params(codes), 0.7)),
+        max_latency_ms=bound,
+        latency=model,
+    )
+    within = [macs(codes) <= all_three.max_macs, params(codes) <= all_three.max_params, model(codes) <= bound]
+    np.testing.assert_array_equal(all_three.allows(codes), np.all(within, axis=0))
+    for cost, expected in zip(all_three.costs(codes), (macs(codes), params(codes), model(codes)), strict=True):
+        np.testing.assert_array_equal(cost, expected)
+
+
 def test_costs_of_tensors_are_those_of_codes() -> None:
-    budget = Budget(max_macs=1e9, max_params=1e6)
+    budget = Budget(max_macs=1e9, max_params=1e6, max_latency_ms=5.0, latency=latency_model())
     for array, tensor in zip(budget.costs(LARGEST), budget.costs(torch.as_tensor(LARGEST).double()), strict=True):
-        assert float(tensor[0]) == array[0]
+        assert float(tensor[0]) == pytest.approx(array[0], rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +246,31 @@ def test_costs_of_tensors_are_those_of_codes() -> None:
 def test_an_impossible_budget_names_the_smallest_cost(budget: Budget, message: str) -> None:
     with pytest.raises(InfeasibleError, match=f"^{re.escape(message)}$"):
         budget.require(MULTIRES, SMALLEST)
+
+
+def test_an_impossible_latency_names_the_smallest() -> None:
+    model = latency_model()
+    least = model(SMALLEST).item()
+    advised = np.ceil(least * 1e4) / 1e4
+    message = (
+        f"No code costs 0.001 ms or less: the smallest costs {least:.4g}. "
+        f"Raise --max-latency-ms to at least {advised:.10g}."
+    )
+    with pytest.raises(InfeasibleError) as refused:
+        Budget(max_latency_ms=0.001, latency=model).require(MULTIRES, SMALLEST)
+    assert str(refused.value) == message
+    Budget(max_latency_ms=float(advised), latency=model).require(MULTIRES, SMALLEST)
+
+
+@settings(max_examples=20)
+@given(generators.map(lambda rng: MULTIRES.sample(3, rng)))
+def test_the_latency_that_the_message_advises_is_enough(codes: np.ndarray[Any, Any]) -> None:
+    model = latency_model()
+    with pytest.raises(InfeasibleError) as refused:
+        Budget(max_macs=1e12, max_latency_ms=float(model(codes).max()) * 0.999, latency=model).require(MULTIRES, codes)
+    advice = re.search(r"Raise --max-latency-ms to at least ([\d.]+)\.$", str(refused.value))
+    assert advice
+    Budget(max_latency_ms=float(advice[1]), latency=model).require(MULTIRES, codes)
 
 
 def test_what_is_frozen_is_named_as_a_reason() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PARTS = 16
 LARGEST_IMAGE, MOST_CLASSES = 1 << 16, 1 << 20
-"""Beyond any use, and far below what int64 and float64 hold exactly."""
+"""Beyond any use, and what int64 holds exactly; float64, too, but for a segmentation into more than 2^15 classes."""
 
 ImageSize = int | tuple[int, int]
 Head = Literal["classification", "segmentation", "features"]
@@ -100,7 +100,7 @@ def require_countable(image_size: Any, classes: Any, task: Any = "classification
 
 
 def _areas(size: Any) -> list[int]:
-    """Pixels at half resolution, a quarter, and so on; small enough for every cost to be exact in int64 and float64."""
+    """Pixels at half resolution, a quarter, and so on; small enough for every cost to be exact."""
     pair = list(size) if isinstance(size, (tuple, list)) else [size, size]
     if len(pair) != 2 or not all(_whole(side) and 32 <= side <= LARGEST_IMAGE and side % 32 == 0 for side in pair):
         raise ConfigError(

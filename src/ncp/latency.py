@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 from torch import Tensor
 
-from ncp.errors import CodeError, ConfigError, DataError, quoted
+from ncp.errors import ConfigError, DataError, quoted
 from ncp.files import whole_file
 from ncp.multires import MULTIRES, Code
 from ncp.predictors import Predictor, fit_predictor
@@ -85,7 +87,8 @@ class LatencyModel:
     def __call__(self, codes: Any) -> Any:
         """Predicted latencies `(n,)` [ms] of codes, or of a tensor of relaxed codes `(n, 27)`, with gradients."""
         if isinstance(codes, Tensor):
-            return self.predictor(codes.double())[:, 0].exp().to(codes.dtype)
+            milliseconds = self.predictor(codes.double())[:, 0].exp()
+            return milliseconds.to(codes.dtype) if codes.is_floating_point() else milliseconds
         return _predicted(self.predictor, self.space.codes(codes))
 
     def measure(self, codes: Codes, seconds: float = 0.5) -> list[Latency]:
@@ -94,10 +97,18 @@ class LatencyModel:
         Raises:
             ConfigError: on another machine than the model's.
         """
+        self.require_here()
+        return [measure(Code(code.tolist()), self.conditions, seconds) for code in codes]
+
+    def require_here(self) -> None:
+        """Refuse another machine than the model's.
+
+        Raises:
+            ConfigError: with both names.
+        """
         here = processor(self.conditions.device)
         if here != self.machine:
             raise ConfigError(f"Expected to measure on {self.machine}. Got {here}. Calibrate here.")
-        return [measure(Code(code.tolist()), self.conditions, seconds) for code in codes]
 
 
 def calibrate(
@@ -113,16 +124,19 @@ def calibrate(
     Half of the codes are drawn from the whole space, half from smaller parts of it, so that small networks are known.
 
     Args:
-        path: the json file; codes that it holds are not measured again.
+        path: the json file; codes that it holds are not measured again, and count.
         conditions: what to measure for.
-        count: codes in all.
+        count: codes in all, `LEAST` or more.
         seed: of their choice.
         seconds: spent on each.
         progress: called with the share that is done.
 
     Raises:
+        ConfigError: fewer codes than make a predictor.
         DataError: a file of other conditions or another machine, or one that cannot be read or written.
     """
+    if count < LEAST:
+        raise ConfigError(f"Expected at least {LEAST} codes to calibrate with. Got {count}.")
     target, machine = Path(path), processor(conditions.device)
     known: dict[str, float] = {}
     if target.exists():
@@ -133,12 +147,19 @@ def calibrate(
                 f"Got {_told(there)} on {their_machine}. Choose another file."
             )
     texts = [str(Code(code.tolist())) for code in drawn(count, np.random.default_rng(seed))]
-    waiting = [text for text in texts if text not in known]
-    for number, text in enumerate(waiting, start=1):
-        known[text] = measure(Code.parse(text), conditions, seconds).median
-        if number % 10 == 0 or number == len(waiting):
-            _write(target, conditions, machine, known)
-        progress(1 - (len(waiting) - number) / max(1, len(texts)))
+    waiting = [text for text in texts if text not in known][: max(0, count - len(known))]
+    keep = partial(_write, target, conditions, machine, known)
+    if waiting:
+        keep()  # what cannot be written is refused before anything is measured
+        try:
+            for number, text in enumerate(waiting, start=1):
+                known[text] = measure(Code.parse(text), conditions, seconds).median
+                if number % 10 == 0:
+                    keep()
+                progress(1 - (len(waiting) - number) / count)
+        finally:
+            keep()
+    progress(1.0)
     return _model(conditions, machine, known)
 
 
@@ -207,14 +228,16 @@ def _read(path: Path) -> tuple[Conditions, str, dict[str, float]]:
         given = document["conditions"]
         conditions = Conditions(**{**given, "image_size": tuple(given["image_size"])})
         known = {str(Code.parse(text)): float(value) for text, value in document["milliseconds"].items()}
+        if not all(0 < value < math.inf for value in known.values()):
+            raise ValueError("a latency that is no positive number")
         return conditions, str(document["machine"]), known
     except OSError as error:
         raise DataError(
             f"Expected latencies in {path}. Got: {error.strerror or error}. Measure them: ncp profile --calibrate."
         ) from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        if isinstance(error, ConfigError) and not isinstance(error, CodeError):
-            raise
+    except ConfigError as error:
+        raise DataError(f"Expected latencies in {path} for conditions of this machine. {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(
             f"Expected latencies in {path}. Got a damaged file ({quoted(str(error))}). Measure again."
         ) from error

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ncp.cost import Head, macs, macs_by_part
+from ncp.cost import LARGEST_IMAGE, Head, macs, macs_by_part, require_countable
 from ncp.errors import ConfigError, quoted
 from ncp.multires import Code
 from ncp.network import InferenceNet, MultiResolutionNet
@@ -40,7 +40,7 @@ class Conditions:
         threads: that compute, on a processor.
 
     Raises:
-        ConfigError: a device that is not there, or a number that is not positive.
+        ConfigError: another task, a device that is not there, or a number that is not positive.
     """
 
     task: Head = "classification"
@@ -55,12 +55,12 @@ class Conditions:
             raise ConfigError(f"Expected cpu or cuda as the device. Got {quoted(self.device)}.")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ConfigError("Expected a GPU that torch can use. Got none. Measure on the device cpu.")
-        for name, number in (
-            ("batch", self.batch),
-            ("threads", self.threads),
-            *zip("hw", self.image_size, strict=True),
-        ):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        require_countable(32, self.classes, self.task)
+        if not isinstance(self.image_size, tuple) or len(self.image_size) != 2:
+            raise ConfigError(f"Expected a pair, height and width, as the image size. Got {quoted(self.image_size)}.")
+        names = ("classes", "batch", "threads", "height", "width")
+        for name, number in zip(names, (self.classes, self.batch, self.threads, *self.image_size), strict=True):
+            if type(number) is not int or number < 1:
                 raise ConfigError(f"Expected a positive integer as {name}. Got {quoted(number)}.")
 
     def network(self, code: Code) -> InferenceNet:
@@ -208,7 +208,7 @@ def _walked(
 
 
 def _macs_by_stage(code: Code, conditions: Conditions) -> list[int | None]:
-    if any(side % 32 for side in conditions.image_size):
+    if any(side % 32 or side > LARGEST_IMAGE for side in conditions.image_size):
         return [None] * len(STAGES)
     parts = [int(part) for part in macs_by_part(np.array(code.vector), conditions.image_size)]
     sizes = (1, 2, 3, 4, 5)  # the stem, then a stage's branches and its fusions

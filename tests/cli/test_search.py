@@ -7,8 +7,19 @@ import pytest
 
 import ncp
 from tests.cli.conftest import Run
+from tests.latencies import latency_model
 
 QUICK = ("--starts", "8", "--steps", "8", "--top", "3")
+SMALL = "8_8-1_1_1_8-1_2_1_1_8_8-1_3_1_1_1_8_8_8-1_4_1_1_1_1_8_8_8_8-8"
+FREEZE = ("--origin", SMALL, "--freeze", ",".join(ncp.MULTIRES.names[5:]))
+
+
+def calibrated(path: str, machine: str | None = None) -> None:
+    """Write what a calibration of this machine, or of another, would."""
+    model = latency_model()
+    known = {str(ncp.Code(code.tolist())): ms for code, ms in zip(model.codes, model.milliseconds, strict=True)}
+    held = {"format": 1, "machine": machine or model.machine, "conditions": vars(model.conditions)}
+    Path(path).write_text(json.dumps(held | {"milliseconds": known}))
 
 
 def test_finds_codes_within_the_budget_and_writes_them(run: Run) -> None:
@@ -31,6 +42,28 @@ def test_prints_a_table_with_codes_values_and_verdicts(run: Run, monkeypatch: py
     assert status == 0
     for text in ("seg/mIoU", "GMACs", "M params", "judge", "±", "Written: out/result.json, out/search.svg"):
         assert text in out
+
+
+def test_a_bound_on_latency_is_kept_and_printed_with_what_was_measured(run: Run) -> None:
+    calibrated("here.json")
+    asked = ("search", "--tasks", "seg", "--max-latency-ms", "3", "--latency", "here.json", *FREEZE)
+    asked += ("--starts", "3", "--steps", "3", "--top", "2")
+    status, out, _ = run(*asked)
+    assert status == 0
+    for text in ("latency", "predictor", "judge, measured", "±", "Written: out/result.json, out/search.svg"):
+        assert text in out
+    result = json.loads(Path("out/result.json").read_text())
+    assert (result["asked"]["max_latency_ms"], result["asked"]["latency_of"]["image_size"]) == (3.0, [64, 64])
+    model = ncp.load_latency("here.json")
+    for row in result["rows"]:
+        promised, measured = row["predicted"]["latency [ms]"], row["verified"]["latency [ms]"]
+        assert (promised["source"], measured["source"]) == ("predictor", "measured")
+        assert promised["mean"] == pytest.approx(model(row["vector"]).item())
+        assert promised["mean"] <= 3
+        assert 0 < measured["mean"] < float("inf")
+        for value in (promised, measured):
+            assert f"{value['mean']:.2f}\N{NO-BREAK SPACE}±{value['std']:.2f}" in out
+    assert Path("out/search.svg").read_text().startswith("<?xml")
 
 
 def test_the_budget_counts_at_the_image_size_asked_for(run: Run) -> None:
@@ -75,11 +108,35 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
             "Expected a predictor's file, or the name nas-bench-mr. Got none.safetensors. "
             "Train one: ncp train --config FILE.",
         ),
+        (
+            ("--tasks", "seg", "--max-latency-ms", "5"),
+            "Expected what predicts latencies for a bound on them. Got none. Measure this machine with ncp profile",
+        ),
+        (
+            ("--tasks", "seg", "--max-latency-ms", "5", "--latency", "none.json"),
+            "Expected latencies in none.json. Got: No such file or directory. Measure them: ncp profile --calibrate.",
+        ),
+        (
+            ("--tasks", "seg", "--max-latency-ms", "5", "--latency", "taken.json"),
+            "Expected latencies in taken.json. Got a damaged file (",
+        ),
+        (
+            ("--tasks", "seg", "--max-latency-ms", "5", "--latency", "there.json"),
+            "Expected to measure on Abacus 3000. Got ",
+        ),
+        (
+            ("--tasks", "seg", "--max-latency-ms", "0.01", "--latency", "here.json"),
+            "No code costs 0.01 ms or less: the smallest costs 1.",
+        ),
+        (("--tasks", "seg", "--max-latency-ms", "-1"), "Expected a positive number as max_latency_ms. Got -1.0."),
         (("--tasks", "seg", "--starts", "0"), "Expected at least one start and one code to return. Got 0 and 10."),
         (("--tasks", "seg", "--image-size", "100"), "Expected an image size that is a multiple of 32"),
     ],
 )
 def test_bad_input_is_one_message(run: Run, arguments: tuple[str, ...], message: str) -> None:
+    calibrated("here.json")
+    calibrated("there.json", "Abacus 3000")
+    Path("taken.json").touch()
     status, out, error = run("search", *arguments)
     assert status == 2
     assert f"ncp: {message}" in error

@@ -1,6 +1,7 @@
 """Search with what ships in the package, with a table, and with a predictor of one's own."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,11 @@ from ncp import MULTIRES, Budget, ConfigError, InfeasibleError, Objective, Resul
 from ncp.datasets import import_folder
 from ncp.evaluate import fit_searcher_and_judge, halves, quality, verify
 from ncp.problem import Problem
+from ncp.profile import processor
+from ncp.report.run import draw_run, run_data
 from ncp.searchers.polish import polish
+from ncp.searchers.run import LATENCY
+from tests.latencies import CONDITIONS, computed, latency_model, milliseconds
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 
 WANTED = Objective({"seg": 1, "cls-50-1000": 1, "video": 1})
@@ -125,6 +130,65 @@ def test_the_seed_decides() -> None:
     assert first.rows == second.rows
     np.testing.assert_array_equal(first.trajectory.x, second.trajectory.x)
     assert (first.trajectory.codes[0] != third.trajectory.codes[0]).any()
+
+
+def test_a_bound_on_latency_gives_predicted_and_measured_latencies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ncp.latency.measure", computed)
+    model, origin = latency_model(), MULTIRES.snap([dim.values[0] for dim in MULTIRES.dimensions])
+    budget = Budget(max_macs=4e9, max_latency_ms=5.0, latency=model)
+    asked: dict[str, Any] = {"origin": origin[0], "freeze": MULTIRES.names[12:], **QUICK}
+    result = ncp.search(WANTED, budget=budget, **asked)
+    codes = vectors(result)
+    assert (model(codes) <= 5).all()
+    columns = ["seg/mIoU", "cls-50-1000/top1", "video/top1", LATENCY]
+    for row, promised, measured in zip(result.rows, model(codes), milliseconds(codes), strict=True):
+        assert list(row.predicted) == list(row.verified) == columns
+        claim, found = row.predicted[LATENCY], row.verified[LATENCY]
+        assert (claim.source, found.source) == ("predictor", "measured")
+        assert (claim.mean, found.mean) == (pytest.approx(promised), pytest.approx(measured))
+        assert claim.std == pytest.approx(promised * model.error.mape)
+        assert found.std == pytest.approx(0.05 * measured / 1.2816)
+        assert {row.verified[column].source for column in columns[:3]} == {"judge"}
+    result.to_json(tmp_path / "result.json")
+    draw_run(run_data(result), tmp_path / "search.svg")
+    read = json.loads((tmp_path / "result.json").read_text())
+    assert read["asked"]["max_latency_ms"] == 5.0
+    conditions = {"task": "classification", "classes": 50, "image_size": [64, 64], "batch": 1, "device": "cpu"}
+    assert read["asked"]["latency_of"] == conditions | {"threads": 1}
+    assert read["rows"][0]["verified"][LATENCY] == vars(result.rows[0].verified[LATENCY])
+    assert (tmp_path / "search.svg").stat().st_size > 1000
+    unbounded = ncp.search(WANTED, budget=Budget(latency=model), **asked)
+    assert (unbounded.asked["max_latency_ms"], unbounded.asked["latency_of"]) == (None, None)
+    assert all(LATENCY not in row.predicted | row.verified for row in unbounded.rows)
+    assert model(vectors(unbounded)).max() > 5  # the bound has changed what is found
+
+
+def test_without_a_judge_latencies_are_still_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ncp.latency.measure", computed)
+    origin = MULTIRES.sample(1, np.random.default_rng(0))[0]
+    bound = 1.5 * latency_model()(origin).item()
+    result = ncp.search(
+        Objective({"seg": 1.0}),
+        predictor=fitted("ensemble"),
+        budget=Budget(max_latency_ms=bound, latency=latency_model()),
+        origin=origin,
+        freeze=MULTIRES.names[4:],
+        **QUICK,
+    )
+    for row in result.rows:
+        assert row.verdict is None
+        assert list(row.verified) == [LATENCY]
+
+
+def test_codes_are_not_searched_for_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = latency_model()
+    there = ncp.LatencyModel(CONDITIONS, "Abacus 3000", model.codes, model.milliseconds)
+    message = f"Expected to measure on Abacus 3000. Got {processor('cpu')}. Calibrate here."
+    monkeypatch.setattr("ncp.searchers.run.propagate", None)  # refused before anything else is done
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        ncp.search(WANTED, budget=Budget(max_latency_ms=5.0, latency=there), **QUICK)
 
 
 def test_polish_is_never_worse_and_keeps_what_is_frozen() -> None:

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ncp.cli import cost, data, draw, profile, query, search, train
+from ncp.cli import cost, data, draw, export, profile, query, search, train
 from ncp.errors import NcpError
 
 app = typer.Typer(
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (search.search, query.query, profile.profile, cost.cost, train.train, draw.draw):
+for command in (search.search, query.query, profile.profile, cost.cost, train.train, draw.draw, export.export):
     app.command()(command)
 app.add_typer(data.app, name="data")
 

@@ -41,7 +41,9 @@ def profile(
 ) -> None:
     """Measure latency and memory of an architecture on this machine, or calibrate a predictor of latency."""
     if (code is None) == (calibrate is None):
-        raise ConfigError("Expected an architecture, or --calibrate FILE. Got " + ("both." if code else "neither."))
+        raise ConfigError(
+            "Expected an architecture, or --calibrate FILE. Got " + ("neither." if code is None else "both.")
+        )
     size = read_image_size(image_size)
     architecture = None if code is None else read_code(code)
 

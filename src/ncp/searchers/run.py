@@ -72,7 +72,7 @@ def search(
 
     Raises:
         InfeasibleError: a budget below the smallest cost.
-        ConfigError: an objective or budget that does not fit the predictor.
+        ConfigError: an objective or budget that does not fit the predictor, or a latency of another machine.
     """
     began = perf_counter()
     if starts < 1 or top < 1:
@@ -83,6 +83,9 @@ def search(
     elif judge is None and table is not None:
         judge = judge_for(predictor, table, seed)
     budget = budget or Budget()
+    latency = _latency(budget)
+    if latency is not None:
+        latency.require_here()
     frozen = frozen_dimensions(predictor.space, freeze)
     names = tuple(name for name, kept in zip(predictor.space.names, frozen, strict=True) if kept)
     codes = _starts(predictor.space, starts, seed, frozen, origin)
@@ -112,7 +115,7 @@ def search(
         "classes": budget.classes,
         "task": budget.task,
         "max_latency_ms": budget.max_latency_ms,
-        "latency_of": asdict(budget.latency.conditions) if isinstance(budget.latency, LatencyModel) else None,
+        "latency_of": None if latency is None else asdict(latency.conditions),
         "strategy": strategy,
         "starts": starts,
         "steps": steps,
@@ -209,10 +212,16 @@ def _rows(problem: Problem, codes: Codes, judge: Predictor | None, table: Table 
     )
 
 
+def _latency(budget: Budget) -> LatencyModel | None:
+    """What can measure the latencies that the budget bounds."""
+    bounded = budget.max_latency_ms is not None
+    return budget.latency if bounded and isinstance(budget.latency, LatencyModel) else None
+
+
 def _latencies(budget: Budget, codes: Codes) -> list[tuple[dict[str, Value], dict[str, Value]]]:
     """Of every code the predicted and the measured latency, where the budget bounds it."""
-    model = budget.latency
-    if budget.max_latency_ms is None or not isinstance(model, LatencyModel):
+    model = _latency(budget)
+    if model is None:
         return [({}, {})] * len(codes)
     predicted, std = model(codes), model.error.mape
     return [

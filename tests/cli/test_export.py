@@ -1,0 +1,145 @@
+"""`ncp export` as a user types it."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ncp import Code, MultiResolutionNet, macs
+from tests.cli.conftest import Run
+
+TEXT = "8_16-1_1_1_8-1_2_1_1_16_8-1_3_1_1_1_8_24_8-1_4_1_1_1_1_8_16_8_32-16"
+CODE = Code.parse(TEXT)
+
+
+def test_json_with_weights(run: Run) -> None:
+    net = MultiResolutionNet(CODE, task="segmentation", num_classes=19).eval()
+    torch.save(net.state_dict(), "weights.pth")
+    options = ["--task", "segmentation", "--classes", "19", "--size", "64x96", "--weights", "weights.pth"]
+    status, out, err = run(
+        "export", json.dumps(CODE.vector), *options, "-o", "a/out.pt2", "--format", "torch", "--json"
+    )
+    assert (status, err) == (0, "")
+    facts = json.loads(out)
+    graph_macs, difference = facts.pop("graph_macs"), facts.pop("difference")
+    assert facts == {
+        "code": TEXT,
+        "task": "segmentation",
+        "classes": 19,
+        "image_size": [64, 96],
+        "weights": "weights.pth",
+        "path": "a/out.pt2",
+        "format": "torch",
+        "opset": None,
+        "inputs": {"image": ["batch", 3, 64, 96]},
+        "outputs": {"scores": ["batch", 19, 16, 24]},
+        "macs": macs(CODE, (64, 96), 19, "segmentation").item(),
+    }
+    assert 0.9 * facts["macs"] < graph_macs < facts["macs"]
+    assert difference < 1e-5
+    image = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        assert torch.allclose(torch.export.load("a/out.pt2").module()(image), net(image), rtol=1e-3, atol=1e-4)
+
+
+def test_text_of_a_dynamic_size(run: Run) -> None:
+    status, out, err = run("export", TEXT, "--format", "torch", "--task", "features", "--dynamic-size")
+    assert (status, err) == (0, "")
+    cost = macs(CODE, 128, 50, "features").item()
+    lines = out.splitlines()
+    assert re.fullmatch(r"Written: net\.pt2 \(\d\.\d MB\), torch", lines[0])
+    assert lines[1:7] == [
+        "Weights: drawn at random",
+        "Input: image (batch, 3, 32*h, 32*w)",
+        "Output: stride4 (batch, 8, 8*h, 8*w)",
+        "Output: stride8 (batch, 16, 4*h, 4*w)",
+        "Output: stride16 (batch, 8, 2*h, 2*w)",
+        "Output: stride32 (batch, 32, h, w)",
+    ]
+    assert lines[7] == f"Cost: {cost / 1e9:.4f} GMACs ({cost:,}) at 128 x 128 pixels"
+    assert re.fullmatch(r"In the file: 0\.\d{4} GMACs \([\d,]+\), of convolutions alone", lines[8])
+    assert re.fullmatch(r"Largest difference to the network: \d\.\de[+-]\d\d of its largest output", lines[9])
+    assert len(lines) == 10
+    assert sorted(path.name for path in Path().iterdir()) == ["net.pt2"]
+
+
+@pytest.mark.slow
+def test_a_size_that_is_not_counted(run: Run) -> None:
+    ran = run("export", TEXT, "--format", "torch", "--image-size", "33x50", "-o", "net.pt2")
+    assert "\nCost: counted only at multiples of 32\n" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([TEXT.replace("8_16-", "9_16-")], "Expected a multiple of 8 from 8 to 128 for i1. Got 9."),
+        ([TEXT, "--format", "tflite"], "Expected onnx or torch as the format. Got 'tflite'."),
+        ([TEXT, "--task", "x"], "Expected one of classification, segmentation, features as the task. Got 'x'."),
+        ([TEXT, "-o", "net.pt2"], "Expected a file ending in .onnx for the format onnx. Got 'net.pt2'."),
+        ([TEXT, "--size", "0"], "Expected integers from 1 to 65536 as height and width of the image. Got (0, 0)."),
+        ([TEXT, "--size", "64x"], "Expected an image size such as 224 or 512x1024. Got '64x'."),
+        (
+            [TEXT, "--size", "100x64", "--dynamic-size"],
+            "Expected multiples of 32 from 64 to 65536 as height and width of the image. Got (100, 64). "
+            "Other sizes can only be fixed.",
+        ),
+        (
+            [TEXT, "--classes", "0"],
+            "Expected an integer from 1 to 1048576 as the number of classes. Got 0.",
+        ),
+        (
+            [TEXT, "--weights", "other.pth"],
+            "Expected (50, 16, 1, 1) as the shape of 'classifier.weight' in other.pth. Got (7, 16, 1, 1). "
+            "Build the network with num_classes=7.",
+        ),
+        (
+            [TEXT, "-o", "file/net.onnx"],
+            "Expected to write file/net.onnx. Got: File exists. Choose a path that can be written to.",
+        ),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_status_2(run: Run, arguments: list[str], message: str) -> None:
+    Path("file").touch()
+    torch.save(MultiResolutionNet(TEXT, num_classes=7).state_dict(), "other.pth")
+    assert run("export", *arguments) == (2, "", f"ncp: {message}\n")
+    assert sorted(path.name for path in Path().iterdir()) == ["file", "other.pth"]
+
+
+def test_help(run: Run) -> None:
+    ran = run("export", "--help")
+    assert ran.status == 0
+    options = (
+        "CODE",
+        "--out",
+        "-o",
+        "--format",
+        "--task",
+        "--classes",
+        "--size",
+        "--dynamic-size",
+        "--weights",
+        "--json",
+    )
+    assert all(option in ran.out for option in options)
+
+
+def test_the_command_line_starts_without_what_exports() -> None:
+    program = "import sys, ncp.cli; print([name for name in ('torch', 'onnx', 'ncp.export') if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
+    assert ran.stdout == "[]\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["--dynamic-size"]])
+def test_the_screen_shows_nothing_of_the_exporter(tmp_path: Path, options: list[str]) -> None:
+    command = Path(sys.executable).with_name("ncp")
+    ran = subprocess.run(  # noqa: S603
+        [command, "export", TEXT, *options], capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("Written: net.onnx")
+    assert len(ran.stdout.splitlines()) == 7

@@ -1,0 +1,147 @@
+"""`ncp profile` as a user types it: one architecture measured, and many to calibrate with."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import ncp
+from ncp.profile import STAGES, processor
+from tests.cli.conftest import Run
+from tests.latencies import computed
+
+CODE = "8_16-1_1_1_8-1_2_1_1_16_8-1_3_1_1_1_8_8_24-1_4_1_1_1_1_8_8_8_8-32"
+QUICK = ("--image-size", "32x64", "--batch", "2", "--threads", "1")
+CALIBRATE = ("--calibrate", "here.json", "--codes", "40", "--image-size", "64", "--threads", "1")
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Computes the latencies of a calibration instead of measuring them."""
+    monkeypatch.setattr("ncp.latency.measure", computed)
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails where anything is measured."""
+
+    def measure(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("ncp.latency.measure", measure)
+    monkeypatch.setattr("ncp.profile.latency", measure)
+
+
+def test_prints_parts_latencies_and_memory(run: Run) -> None:
+    status, out, error = run("profile", CODE, "--classes", "7", *QUICK)
+    assert (status, error) == (0, "")
+    lines = out.splitlines()
+    for name in STAGES:
+        (line,) = (line for line in lines if line.lstrip().startswith(name))
+        assert re.search(r"\d\.\d \s*\d\.\d{3} \s*\d+\.\d\d\s*$", line)
+    assert "24x2x4" in out.replace(" ", "").split("stage3")[1].splitlines()[0]
+    assert f"2 images of 32 x 64 pixels, classification, 1 threads of {processor('cpu')}" in lines
+    for batch in (1, 2):
+        assert re.search(
+            rf"^batch {batch}: median \d+\.\d\d ms, 90th percentile \d+\.\d\d ms \(\d+ runs\)$", out, re.MULTILINE
+        )
+    assert re.search(r"^peak memory \d\.\d MB: weights and maps, batch 2$", out, re.MULTILINE)
+
+
+def test_json_is_one_document(run: Run) -> None:
+    status, out, _ = run("profile", CODE, "--task", "segmentation", "--classes", "7", *QUICK, "--batch", "1", "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert found["code"] == CODE
+    conditions = {"task": "segmentation", "classes": 7, "batch": 1, "device": "cpu", "threads": 1}
+    assert found["conditions"] == conditions | {"image_size": [32, 64]}
+    assert [part["name"] for part in found["parts"]] == list(STAGES)
+    code = ncp.Code.parse(CODE)
+    assert sum(part["macs"] for part in found["parts"]) == ncp.macs(code, (32, 64), 7, "segmentation").item()
+    assert sum(part["params"] for part in found["parts"]) == ncp.params(code, 7, "segmentation").item()
+    assert found["parts"][-1]["shapes"] == [[1, 7, 8, 16]]
+    assert [each["batch"] for each in found["latencies"]] == [1]
+    assert found["peak_bytes"] > 4 * ncp.params(code, 7, "segmentation").item()
+
+
+def test_a_size_at_which_multiply_adds_are_not_counted_is_measured(run: Run) -> None:
+    status, out, _ = run("profile", CODE, "--image-size", "20x33", "--batch", "1", "--threads", "1")
+    assert status == 0
+    (stem,) = (line for line in out.splitlines() if line.lstrip().startswith("stem"))
+    assert stem.split()[1:3] == ["16x5x9", "-"]
+    assert "1 images of 20 x 33 pixels" in out
+    assert out.count("batch 1: median") == 1
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
+    status, out, _ = run("profile", *CALIBRATE)
+    assert status == 0
+    first, second = out.splitlines()
+    assert re.fullmatch(
+        rf"40 architectures measured on {re.escape(processor('cpu'))}\. Of 8 held out: "
+        r"mean absolute error \d+\.\d%, Kendall's tau [01]\.\d{3}\.",
+        first,
+    )
+    assert second == "Written: here.json"
+    held = json.loads(Path("here.json").read_text())
+    conditions = {"task": "classification", "classes": 50, "image_size": [64, 64], "batch": 1, "device": "cpu"}
+    assert held["conditions"] == conditions | {"threads": 1}
+    assert len(held["milliseconds"]) == 40
+    assert run("profile", *CALIBRATE)[:2] == (0, out)
+    assert json.loads(Path("here.json").read_text()) == held
+    status, document, _ = run("profile", *CALIBRATE, "--json")
+    error = ncp.load_latency("here.json").error
+    assert json.loads(document) == {"file": "here.json", "measured": 40, "error": vars(error)}
+    assert f"tau {error.tau:.3f}" in out
+
+
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "Expected an architecture, or --calibrate FILE. Got neither."),
+        ((CODE, "--calibrate", "here.json"), "Expected an architecture, or --calibrate FILE. Got both."),
+        (("", "--calibrate", "here.json"), "Expected an architecture, or --calibrate FILE. Got both."),
+        (("8_8",), "Expected 31 integers in 6 groups joined by '-'."),
+        ((CODE, "--task", "detection"), "Expected one of classification, segmentation, features as the task. Got 'de"),
+        ((CODE, "--classes", "0"), "Expected an integer from 1 to 1048576 as the number of classes. Got 0."),
+        ((CODE, "--image-size", "big"), "Expected an image size such as 224 or 512x1024. Got 'big'."),
+        ((CODE, "--image-size", "0x32"), "Expected a positive integer as height. Got 0."),
+        ((CODE, "--batch", "0"), "Expected a positive integer as batch. Got 0."),
+        ((CODE, "--threads", "-1"), "Expected a positive integer as threads. Got -1."),
+        ((CODE, "--device", "tpu"), "Expected cpu or cuda as the device. Got 'tpu'."),
+        (("--calibrate", "here.json", "--task", "x"), "Expected one of classification, segmentation, features"),
+        (("--calibrate", "here.json", "--batch", "0"), "Expected a positive integer as batch. Got 0."),
+        (("--calibrate", "here.json", "--codes", "39"), "Expected at least 40 codes to calibrate with. Got 39."),
+        (("--calibrate", "taken/here.json"), "Expected to write taken/here.json. Got: "),
+        (("--calibrate", "taken"), "Expected latencies in taken. Got a damaged file ("),
+    ],
+)
+def test_bad_input_is_one_message_and_nothing_is_measured(run: Run, arguments: tuple[str, ...], message: str) -> None:
+    Path("taken").touch()
+    status, out, error = run("profile", *arguments)
+    assert status == 2
+    assert error.splitlines()[-1].startswith(f"ncp: {message}")
+    assert "Traceback" not in error
+    assert out == ""
+    assert not Path("here.json").exists()
+
+
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(run: Run) -> None:
+    status, _, error = run("profile", CODE, "--device", "cuda")
+    assert (status, error) == (2, "ncp: Expected a GPU that torch can use. Got none. Measure on the device cpu.\n")
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_file_of_other_conditions_is_refused(run: Run) -> None:
+    run("profile", *CALIBRATE)
+    held = Path("here.json").read_text()
+    status, out, error = run("profile", *CALIBRATE, "--batch", "2")
+    assert (status, out) == (2, "")
+    assert "ncp: Expected here.json to hold latencies for classification, 50 classes, 2 x 64 x 64 pixels" in error
+    assert Path("here.json").read_text() == held

@@ -1,0 +1,32 @@
+"""Latencies computed from codes instead of measured, for tests that need many of them at once."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ncp import Code, LatencyModel, macs
+from ncp.latency import drawn
+from ncp.profile import Conditions, Latency, processor
+from ncp.space import Reals
+
+CONDITIONS = Conditions(image_size=(64, 64))
+
+
+def milliseconds(codes: Any) -> Reals:
+    """A latency of every code, `(n,)`: a constant, multiply-adds, and 2 percent that nothing explains."""
+    rows = np.atleast_2d(codes)
+    return (1 + macs(rows) / 1e8) * np.exp(0.02 * np.sin(rows @ np.arange(1, 28) ** 2.0))
+
+
+def computed(code: Code, conditions: Conditions, seconds: float = 0.0) -> Latency:  # noqa: ARG001
+    """What stands in for `ncp.profile.measure`."""
+    median = float(milliseconds(code.vector)[0])
+    return Latency(conditions.batch, median, 1.05 * median, 5)
+
+
+@cache
+def latency_model(count: int = 50) -> LatencyModel:
+    """A model of this machine, fitted on computed latencies."""
+    codes = drawn(count, np.random.default_rng(0))
+    return LatencyModel(CONDITIONS, processor("cpu"), codes, milliseconds(codes))
