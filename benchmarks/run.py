@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("space", "cost", "predictors", "propagation", "search", "parts", "network", "export", "latency", "command", "table")
+SCRIPTS = (
+    *("space", "cost", "predictors", "propagation", "search", "parts"),
+    *("network", "export", "latency", "command", "table"),
+)
 
 
 def main() -> None:

@@ -106,7 +106,7 @@ def test_a_fixed_size(tmp_path: Path, task: str, kind: Any, caplog: pytest.LogCa
     assert not any(word in part for part in contents(path) for word in (b"site-packages", str(Path.cwd()).encode()))
 
 
-@some_slow(("segmentation", "onnx"))
+@some_slow(("segmentation", "torch"))
 def test_a_dynamic_size(tmp_path: Path, task: str, kind: Any) -> None:
     net = trained(task=task)
     path = tmp_path / f"net{ENDINGS[kind]}"

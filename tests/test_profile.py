@@ -116,9 +116,9 @@ def test_the_parts_add_up_to_the_exact_cost(task: Head) -> None:
 
 
 @pytest.mark.parametrize("stage", [1, 2, 3, 4])
-def test_a_block_more_costs_in_its_own_stage_alone(stage: int) -> None:
+def test_a_module_more_costs_in_its_own_stage_alone(stage: int) -> None:
     more = list(MIDDLE.vector)
-    more[MULTIRES.names.index("n1" if stage == 1 else f"n{stage}_{stage}")] += 1
+    more[MULTIRES.names.index(f"b{stage}")] += 1
     conditions = Conditions("classification", CLASSES, SIZE, BATCH)
     before, after = profiled("classification"), profile(Code(more), conditions, seconds=0.01)
     for number, (old, new) in enumerate(zip(before.parts, after.parts, strict=True)):

@@ -10,24 +10,23 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 from scipy.stats import kendalltau
 from torch import Tensor
 
+from ncp.cost import macs_by_part
 from ncp.errors import ConfigError, DataError, quoted
 from ncp.files import whole_file
-from ncp.multires import MULTIRES, Code
-from ncp.predictors import Predictor, fit_predictor
+from ncp.multires import MULTIRES, STAGES, Code
 from ncp.predictors.base import Progress, quiet
 from ncp.profile import Conditions, Latency, measure, processor
-from ncp.space import Codes, Reals, parts
+from ncp.space import Codes, Reals
 
 FORMAT = 1
 LEAST = 40
 """Fewer measured codes make no predictor."""
 HELD_OUT = 0.2
-COLUMN = "latency/log ms"
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,9 @@ class Error:
 
 class LatencyModel:
     """Latencies [ms] under fixed conditions: what `Budget(max_latency_ms=.., latency=..)` counts by.
+
+    A latency is a sum of what takes time (`_quantities`), each with a cost that is not negative and is fitted to the
+    measured codes. So it rises with every dimension, and a search gains nothing where nothing was measured.
 
     Args:
         conditions: what was measured for.
@@ -69,16 +71,16 @@ class LatencyModel:
             raise DataError("Expected latencies that are positive numbers. Got others. Measure again.")
         self.conditions, self.machine = conditions, machine
         self.codes, self.milliseconds = codes, milliseconds
-        rest, held_out = _halves(len(codes))
-        first = _fitted(codes[rest], milliseconds[rest])
-        predicted = _predicted(first, codes[held_out])
+        quantities = np.stack(_quantities(codes.astype(np.float64), conditions.image_size), axis=1)
+        rest, held_out = _parted(len(codes))
+        predicted = quantities[held_out] @ _fitted(quantities[rest], milliseconds[rest])
         truth = milliseconds[held_out]
         self.error = Error(
             float((np.abs(predicted - truth) / truth).mean()),
             float(kendalltau(predicted, truth).statistic),
             len(truth),
         )
-        self.predictor = _fitted(codes, milliseconds)
+        self.costs = _fitted(quantities, milliseconds)
 
     @overload
     def __call__(self, codes: Tensor) -> Tensor: ...
@@ -86,10 +88,11 @@ class LatencyModel:
     def __call__(self, codes: Any) -> Reals: ...
     def __call__(self, codes: Any) -> Any:
         """Predicted latencies `(n,)` [ms] of codes, or of a tensor of relaxed codes `(n, 27)`, with gradients."""
-        if isinstance(codes, Tensor):
-            milliseconds = self.predictor(codes.double())[:, 0].exp()
-            return milliseconds.to(codes.dtype) if codes.is_floating_point() else milliseconds
-        return _predicted(self.predictor, self.space.codes(codes))
+        tensor = isinstance(codes, Tensor)
+        precise = codes.double() if tensor else self.space.codes(codes).astype(np.float64)
+        quantities = _quantities(precise, self.conditions.image_size)
+        milliseconds = sum(c * q for c, q in zip(self.costs.tolist(), quantities, strict=True) if c)
+        return milliseconds.to(codes.dtype) if tensor and codes.is_floating_point() else milliseconds
 
     def measure(self, codes: Codes, seconds: float = 0.5) -> list[Latency]:
         """Measured latencies of codes, under the model's conditions.
@@ -185,22 +188,42 @@ def drawn(count: int, rng: np.random.Generator) -> Codes:
     return np.array(list(found.values()))
 
 
-def _halves(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _parted(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     order = np.random.default_rng(0).permutation(count)
     return order[round(HELD_OUT * count) :], order[: round(HELD_OUT * count)]
 
 
-def _fitted(codes: Codes, milliseconds: Reals) -> Predictor:
-    """A predictor of logarithms, in double precision: a bound must not flip with the company a code is asked in."""
-    return fit_predictor(codes, np.log(milliseconds)[:, None], [COLUMN], kind="gp").double()
+def _fitted(quantities: Reals, milliseconds: Reals) -> Reals:
+    """What each quantity costs [ms]: nonnegative, by least squares of relative errors."""
+    size = quantities.max(axis=0)
+    costs, _ = nnls(quantities / size / milliseconds[:, None], np.ones(len(milliseconds)))
+    found: Reals = costs / size
+    return found
 
 
-@torch.no_grad()
-def _predicted(predictor: Predictor, codes: Codes) -> Reals:
-    milliseconds = np.empty(len(codes))
-    for part in parts(len(codes), 4096):
-        milliseconds[part] = predictor(predictor.relaxed(codes[part]))[:, 0].exp().numpy()
-    return milliseconds
+def _quantities(codes: Any, image_size: tuple[int, int]) -> list[Any]:
+    """What takes time in a network, of codes `(..., 27)` or a tensor: each `(...,)`, rising with every dimension.
+
+    Multiply-adds of every part; numbers that the stem's and the blocks' maps hold; counts of blocks and of modules.
+    """
+    height, width = (32 * math.ceil(side / 32) for side in image_size)  # costs are counted at multiples of 32
+    columns = [codes[..., column] for column in range(len(MULTIRES))]
+    area = height * width / 16
+    found = [
+        *macs_by_part(codes, (height, width)),
+        columns[0] * area * 4,
+        columns[1] * area,
+        columns[-1],
+        columns[0] ** 0,
+    ]
+    start = 2
+    for branches in range(1, STAGES + 1):
+        modules, *rest = columns[start : start + 1 + 2 * branches]
+        found.append(modules)
+        for k, (blocks, channels) in enumerate(zip(rest[:branches], rest[branches:], strict=True)):
+            found += [modules * blocks, modules * blocks * channels * (area / 4**k)]
+        start += 1 + 2 * branches
+    return found
 
 
 def _model(conditions: Conditions, machine: str, known: dict[str, float]) -> LatencyModel:

@@ -46,6 +46,7 @@ def test_json_with_weights(run: Run) -> None:
         assert torch.allclose(torch.export.load("a/out.pt2").module()(image), net(image), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_text_of_a_dynamic_size(run: Run) -> None:
     status, out, err = run("export", TEXT, "--format", "torch", "--task", "features", "--dynamic-size")
     assert (status, err) == (0, "")

@@ -2,19 +2,26 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 import ncp
-from ncp.profile import STAGES, processor
+from ncp.profile import STAGES, processor, profile
 from tests.cli.conftest import Run
 from tests.latencies import computed
 
 CODE = "8_16-1_1_1_8-1_2_1_1_16_8-1_3_1_1_1_8_8_24-1_4_1_1_1_1_8_8_8_8-32"
 QUICK = ("--image-size", "32x64", "--batch", "2", "--threads", "1")
 CALIBRATE = ("--calibrate", "here.json", "--codes", "40", "--image-size", "64", "--threads", "1")
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measures an architecture in less time than users wait."""
+    monkeypatch.setattr("ncp.profile.profile", partial(profile, seconds=0.05))
 
 
 @pytest.fixture
@@ -34,6 +41,7 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ncp.profile.latency", measure)
 
 
+@pytest.mark.usefixtures("hasty")
 def test_prints_parts_latencies_and_memory(run: Run) -> None:
     status, out, error = run("profile", CODE, "--classes", "7", *QUICK)
     assert (status, error) == (0, "")
@@ -50,6 +58,7 @@ def test_prints_parts_latencies_and_memory(run: Run) -> None:
     assert re.search(r"^peak memory \d\.\d MB: weights and maps, batch 2$", out, re.MULTILINE)
 
 
+@pytest.mark.usefixtures("hasty")
 def test_json_is_one_document(run: Run) -> None:
     status, out, _ = run("profile", CODE, "--task", "segmentation", "--classes", "7", *QUICK, "--batch", "1", "--json")
     found = json.loads(out)
@@ -66,6 +75,7 @@ def test_json_is_one_document(run: Run) -> None:
     assert found["peak_bytes"] > 4 * ncp.params(code, 7, "segmentation").item()
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_size_at_which_multiply_adds_are_not_counted_is_measured(run: Run) -> None:
     status, out, _ = run("profile", CODE, "--image-size", "20x33", "--batch", "1", "--threads", "1")
     assert status == 0

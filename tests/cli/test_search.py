@@ -47,7 +47,7 @@ def test_prints_a_table_with_codes_values_and_verdicts(run: Run, monkeypatch: py
 def test_a_bound_on_latency_is_kept_and_printed_with_what_was_measured(run: Run) -> None:
     calibrated("here.json")
     asked = ("search", "--tasks", "seg", "--max-latency-ms", "3", "--latency", "here.json", *FREEZE)
-    asked += ("--starts", "3", "--steps", "3", "--top", "2")
+    asked += ("--starts", "2", "--steps", "2", "--top", "1")
     status, out, _ = run(*asked)
     assert status == 0
     for text in ("latency", "predictor", "judge, measured", "±", "Written: out/result.json, out/search.svg"):

@@ -65,7 +65,7 @@ def assert_cost(code: Any, height: int, width: int, classes: int, task: Head) ->
 
 
 @given(codes, sides, sides, st.integers(1, 1000), st.sampled_from(HEADS))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_costs_are_those_of_the_network(code: ncp.Code, height: int, width: int, classes: int, task: Head) -> None:
     assert_cost(code, height, width, classes, task)
 

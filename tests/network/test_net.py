@@ -186,7 +186,7 @@ def test_the_maps_are_as_feature_info_says(strides: Any) -> None:
 
 
 @given(sides, sides)
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_all_tasks_end_one_backbone(height: int, width: int) -> None:
     image = torch.rand(2, 64, height, width)
     classify, segment = smallest("classification"), smallest("segmentation")
@@ -283,7 +283,7 @@ def test_it_learns(task: Head) -> None:
     assert losses[-1] < 0.9 * losses[0]
 
 
-@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize("training", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["eval", "train"])
 @TASKS
 def test_it_compiles_to_one_graph(task: Head, training: bool) -> None:
     net, same = (MultiResolutionNet(SMALLEST, task=task).train(training) for _ in range(2))

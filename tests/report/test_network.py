@@ -13,7 +13,7 @@ from matplotlib.transforms import Bbox
 
 import ncp
 from ncp.errors import ConfigError, DataError
-from ncp.network import Fusion
+from ncp.network.parts import Fusion
 from ncp.report.network import (
     BLOCK,
     MARK,

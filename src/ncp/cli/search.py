@@ -57,6 +57,8 @@ def search(
 ) -> None:
     """Find the architectures that serve several tasks best within a budget."""
     size, weights = read_image_size(image_size), read_tasks(tasks)
+    if latency is not None and max_latency_ms is None:
+        raise ConfigError("Expected --max-latency-ms, the bound that --latency is for. Got none. Give one.")
     start = None if origin is None else read_code(origin)
 
     from rich.console import Console
@@ -122,6 +124,7 @@ def read_tasks(text: str) -> dict[str, float]:
 def shown(result: Result) -> Table:
     """The numbers for people: of every code what is promised, and below it the verdict, each with its source."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     columns = list(result.rows[0].predicted)
@@ -129,7 +132,7 @@ def shown(result: Result) -> Table:
     table.add_column("#", justify="right")
     table.add_column("source", no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right", overflow="fold", min_width=11)
+        table.add_column(escape(column), justify="right", overflow="fold", min_width=11)
     for name in ("mean z", "GMACs", "M params"):
         table.add_column(name, justify="right")
     for number, row in enumerate(result.rows, start=1):
