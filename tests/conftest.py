@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("ncp", deadline=None, max_examples=40)
+settings.register_profile("ncp", deadline=None, max_examples=30)
 settings.load_profile("ncp")
 
 

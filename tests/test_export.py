@@ -82,7 +82,7 @@ def some_slow(*fast: tuple[str, str]) -> Any:
     )
 
 
-@some_slow(("classification", "onnx"), ("features", "torch"))
+@some_slow(("classification", "onnx"))
 def test_a_fixed_size(tmp_path: Path, task: str, kind: Any, caplog: pytest.LogCaptureFixture) -> None:
     net = trained(task=task)
     before = {key: weight.clone() for key, weight in net.state_dict().items()}
@@ -106,7 +106,7 @@ def test_a_fixed_size(tmp_path: Path, task: str, kind: Any, caplog: pytest.LogCa
     assert not any(word in part for part in contents(path) for word in (b"site-packages", str(Path.cwd()).encode()))
 
 
-@some_slow(("segmentation", "torch"))
+@some_slow()
 def test_a_dynamic_size(tmp_path: Path, task: str, kind: Any) -> None:
     net = trained(task=task)
     path = tmp_path / f"net{ENDINGS[kind]}"

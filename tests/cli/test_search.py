@@ -67,7 +67,19 @@ def test_a_bound_on_latency_is_kept_and_printed_with_what_was_measured(run: Run)
 
 
 def test_the_budget_counts_at_the_image_size_asked_for(run: Run) -> None:
-    asked = ("--tasks", "seg", "--max-gmacs", "20", "--image-size", "512x1024", "--classes", "19", *QUICK, "--json")
+    asked = (
+        "--tasks",
+        "seg",
+        "--max-gmacs",
+        "20",
+        "--image-size",
+        "512x1024",
+        "--classes",
+        "19",
+        *QUICK,
+        *FREEZE,
+        "--json",
+    )
     _, out, _ = run("search", *asked)
     for row in json.loads(out)["rows"]:
         assert ncp.macs(row["vector"], (512, 1024), 19).item() == row["macs"] <= 20e9

@@ -283,7 +283,8 @@ def test_it_learns(task: Head) -> None:
     assert losses[-1] < 0.9 * losses[0]
 
 
-@pytest.mark.parametrize("training", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["eval", "train"])
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@pytest.mark.slow
 @TASKS
 def test_it_compiles_to_one_graph(task: Head, training: bool) -> None:
     net, same = (MultiResolutionNet(SMALLEST, task=task).train(training) for _ in range(2))

@@ -172,7 +172,14 @@ def test_the_text_says_what_it_is() -> None:
     assert {"stage 1", "x1 module", "x3 modules", "x4 modules", "stride 4", "stride 32"} < set(said)
 
 
-@pytest.mark.parametrize(("ending", "magic"), [("svg", b"<?xml"), ("PNG", b"\x89PNG"), ("pdf", b"%PDF")])
+@pytest.mark.parametrize(
+    ("ending", "magic"),
+    [
+        ("svg", b"<?xml"),
+        pytest.param("PNG", b"\x89PNG", marks=pytest.mark.slow),
+        pytest.param("pdf", b"%PDF", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("data", [network_data(MIDDLE), FEW], ids=["one", "two"])
 def test_it_is_drawn_twice_the_same(data: Network | Comparison, tmp_path: Path, ending: str, magic: bytes) -> None:
     first, second = tmp_path / f"a.{ending}", tmp_path / f"b.{ending}"

@@ -7,6 +7,7 @@ import pytest
 
 import ncp
 from ncp.report.run import Run, draw_run, run_data
+from tests.predictors.fitted import fitted
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_it_is_drawn(result: ncp.Result, tmp_path: Path, ending: str, magic: byt
 
 
 def test_one_start_and_no_budget_are_drawn(tmp_path: Path) -> None:
-    alone = ncp.search(ncp.Objective({"seg": 1.0}), starts=1, steps=2, top=1)
+    alone = ncp.search(ncp.Objective({"seg": 1.0}), predictor=fitted("ensemble", "mixed"), starts=1, steps=2, top=1)
     run: Run = run_data(alone)
     assert run.budget is None
     draw_run(run, tmp_path / "run.svg")

@@ -253,11 +253,12 @@ def test_what_cannot_be_searched_is_refused(asked: dict[str, Any], error: type[E
 
 
 def test_caution_ranks_by_less_than_is_claimed() -> None:
-    careful = ncp.search(Objective(WANTED.weights, caution=2.0), budget=BUDGET, **QUICK)
+    asked: dict[str, Any] = {"predictor": fitted("gp", "mixed"), **QUICK}
+    careful = ncp.search(Objective({"seg": 1.0}, caution=2.0), **asked)
     scores = [row.score for row in careful.rows]
     assert scores == sorted(scores, reverse=True)
     assert all(row.score < row.claim for row in careful.rows)
-    plain = ncp.search(WANTED, budget=BUDGET, **QUICK)
+    plain = ncp.search(Objective({"seg": 1.0}), **asked)
     assert all(row.score == pytest.approx(row.claim, abs=1e-4) for row in plain.rows)
 
 
