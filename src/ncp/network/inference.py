@@ -100,9 +100,8 @@ class Folded(nn.Module):
         """From `(n, a, h, w)` to `(n, c, h', w')`."""
         precise = x.element_size() >= 4  # Winograd's sums cancel: half precision would leave little
         if self.filters is not None and x.shape[2] * x.shape[3] >= PIXELS and x.device.type == "cpu" and precise:
-            y = winograd.convolve(x, self.filters, cast("Tensor", self.constant))
-        else:
-            y = conv2d(x, self.weight, self.bias, self.stride, self.padding)
+            return winograd.convolve(x, self.filters, cast("Tensor", self.constant), added, rectify=True)
+        y = conv2d(x, self.weight, self.bias, self.stride, self.padding)
         if added is not None:
             y += added
         return y.relu_()

@@ -54,8 +54,13 @@ def transformed(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     return filters.contiguous(), constant
 
 
-def convolve(x: Tensor, filters: Tensor, constant: Tensor) -> Tensor:
-    """The convolution of `x` `(n, a, h, w)` with padding 1 and stride 1, `(n, c, h, w)` channels last."""
+def convolve(
+    x: Tensor, filters: Tensor, constant: Tensor, added: Tensor | None = None, rectify: bool = False
+) -> Tensor:
+    """The convolution of `x` `(n, a, h, w)` with padding 1 and stride 1, `(n, c, h, w)` channels last.
+
+    What is `added` `(n, c, h, w)`, and a ReLU, come after it, while a chunk is still in the cache.
+    """
     n, channels, height, width = x.shape
     maps = x.permute(0, 2, 3, 1)
     down, across = -(-height // OUT), -(-width // OUT)
@@ -75,6 +80,10 @@ def convolve(x: Tensor, filters: Tensor, constant: Tensor) -> Tensor:
             else:
                 whole = tiles.reshape(len(part), OUT * (bottom - top), OUT * across, -1)
                 target.copy_(whole[:, : target.shape[1], :width])
+            if added is not None:
+                target += added.permute(0, 2, 3, 1)[first : first + images, OUT * top : OUT * bottom]
+            if rectify:
+                target.relu_()
     return y.permute(0, 3, 1, 2)
 
 
