@@ -45,9 +45,9 @@ def ways() -> Iterator[Counter[str]]:
     taken: Counter[str] = Counter()
 
     def noted(name: str, way: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def through(*args: Any) -> Tensor:
+        def through(*args: Any, **options: Any) -> Tensor:
             taken[name] += 1
-            return way(*args)
+            return way(*args, **options)
 
         return through
 

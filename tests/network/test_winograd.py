@@ -127,3 +127,17 @@ def test_the_matrices_do_not_depend_on_where_they_are_first_needed() -> None:
     for name in ("_BB", "_G", "_AA"):
         assert torch.equal(getattr(again, name), getattr(winograd, name))
         assert getattr(again, name).dtype == torch.float64
+
+
+@pytest.mark.parametrize("cached", [1, winograd.CACHED])
+@pytest.mark.parametrize("size", [(8, 12), (9, 5)])
+def test_what_is_added_and_a_relu_come_after(
+    cached: int, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(winograd, "CACHED", cached)
+    x, added = torch.randn(2, 5, *size), torch.randn(2, 7, *size)
+    weight, bias = torch.randn(7, 5, 3, 3), torch.randn(7)
+    expected = torch.relu(torch.nn.functional.conv2d(x, weight, bias, padding=1) + added)
+    got = winograd.convolve(x, *winograd.transformed(weight, bias), added, rectify=True)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+    assert (got == 0).any()
