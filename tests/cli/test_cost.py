@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def test_the_installed_command() -> None:
     ran = subprocess.run([command, "cost", TEXT], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == (
-        f"{macs(CODE).item() / 1e9:.4f} GMACs ({macs(CODE).item():,}) at 128 x 128 pixels, 50 classes\n"
+        f"{macs(CODE).item() / 1e9:.4f} GMACs ({macs(CODE).item():,}) at 128 x 128 pixels, 50 classes, classification\n"
         f"{params(CODE).item() / 1e6:.4f} M params ({params(CODE).item():,})\n"
     )
     assert not ran.stderr
@@ -49,6 +50,7 @@ def test_json_for_programs(run: Run, written: str, options: list[str], size: lis
         "code": TEXT,
         "image_size": size,
         "classes": classes,
+        "task": "classification",
         "macs": macs(CODE, (size[0], size[1]), classes).item(),
         "params": params(CODE, classes).item(),
     }
@@ -128,3 +130,20 @@ def test_help(run: Run) -> None:
     assert ran.status == 0
     assert "Print the exact multiply-adds and parameters of an architecture." in ran.out
     assert all(option in ran.out for option in ("CODE", "--image-size", "--classes", "--json"))
+
+
+@pytest.mark.parametrize("task", ["segmentation", "features"])
+def test_the_task_decides(run: Run, task: Any) -> None:
+    ran = run("cost", TEXT, "--task", task, "--classes", "19", "--image-size", "64x96", "--json")
+    read = json.loads(ran.out)
+    assert read["task"] == task
+    assert read["macs"] == macs(CODE, (64, 96), 19, task).item()
+    assert read["params"] == params(CODE, 19, task).item()
+
+
+def test_another_task_is_refused(run: Run) -> None:
+    ran = run("cost", TEXT, "--task", "seg")
+    assert (ran.status, ran.err) == (
+        2,
+        "ncp: Expected one of classification, segmentation, features as the task. Got 'seg'.\n",
+    )
