@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, conv2d, interpolate
+from torch.nn.functional import adaptive_avg_pool2d, conv2d
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ncp.network import winograd
-from ncp.network.parts import Block, Fusion, Parallel, Unit, require_images, resized
+from ncp.network.parts import Block, Unit, require_images, resized
 
 if TYPE_CHECKING:
     from ncp.cost import Head
@@ -33,13 +33,10 @@ class InferenceNet(nn.Module):
         super().__init__()
         self.task: Head = net.task
         self.code, self.feature_info, self.in_channels = net.code, net.feature_info, net.in_channels
-        self.downsamples = nn.Sequential(*(_folded(unit) for unit in net.downsamples))
-        self.features = nn.ModuleList(
-            FoldedFusion(part) if isinstance(part, Fusion) else FoldedParallel(cast("Parallel", part))
-            for part in net.features
-        )
+        self.downsamples = _folded(deepcopy(net.downsamples))
+        self.features = cast("nn.ModuleList", _folded(deepcopy(net.features)))
         if net.task != "features":
-            self.transform, self.classifier = _folded(net.transform), deepcopy(net.classifier)
+            self.transform, self.classifier = cast("Folded", _folded(net.transform)), deepcopy(net.classifier)
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor | list[Tensor]:
@@ -119,49 +116,12 @@ class FoldedBlock(nn.Module):
         return cast("Tensor", self.second(self.first(x), x))
 
 
-class FoldedParallel(nn.Module):
-    """On every branch so many residual blocks."""
-
-    def __init__(self, part: Parallel) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(
-            nn.Sequential(*(FoldedBlock(cast("Block", block)) for block in cast("nn.Sequential", branch)))
-            for branch in part.branches
-        )
-
-    def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """As the part's own."""
-        return [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
-
-
-class FoldedFusion(nn.Module):
-    """A fusion, whose sums are taken in place."""
-
-    def __init__(self, fusion: Fusion) -> None:
-        super().__init__()
-        self.fuse_layers = nn.ModuleList(
-            nn.ModuleDict({j: _folded(layer) for j, layer in cast("nn.ModuleDict", layers).items()})
-            for layers in fusion.fuse_layers
-        )
-
-    def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """As the fusion's own."""
-        fused: list[Tensor] = []
-        for i, layers in enumerate(self.fuse_layers):
-            parts = cast("nn.ModuleDict", layers).items()
-            if i >= len(maps):
-                fused += [layer(fused[-1]) for _, layer in parts]
-                continue
-            total: Tensor | None = None
-            for j, layer in parts:
-                term = layer(maps[int(j)])
-                term = interpolate(term, scale_factor=2.0) if int(j) > i else term
-                total = term if total is None else total.add_(resized(term, total))
-            fused.append(cast("Tensor", total))
-        return fused
-
-
-def _folded(layer: nn.Module) -> Folded:
-    """A unit, or one that stands first in a sequence."""
-    unit = layer if isinstance(layer, Unit) else cast("Unit", cast("nn.Sequential", layer)[0])
-    return Folded(cast("nn.Conv2d", unit[0]), cast("nn.BatchNorm2d", unit[1]))
+def _folded(part: nn.Module) -> nn.Module:
+    """A part, with every unit and every block in it replaced by its folded form."""
+    if isinstance(part, Unit):
+        return Folded(cast("nn.Conv2d", part[0]), cast("nn.BatchNorm2d", part[1]))
+    if isinstance(part, Block):
+        return FoldedBlock(part)
+    for name, child in part.named_children():
+        part._modules[name] = _folded(child)
+    return part

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -57,6 +58,7 @@ class Fusion(nn.Module):
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """From `before` maps to `after` maps."""
         fused: list[Tensor] = []
+        add = torch.add if torch.is_grad_enabled() else Tensor.add_  # a term is a map of its own: nobody else holds it
         for i, layers in enumerate(self.fuse_layers):
             parts = cast("nn.ModuleDict", layers).items()
             if i >= len(maps):
@@ -64,7 +66,7 @@ class Fusion(nn.Module):
                 continue
             first, *others = (layer(maps[int(j)]) for j, layer in parts)
             for term in others:
-                first = first + resized(term, first)
+                first = add(first, resized(term, first))
             fused.append(first)  # the published ReLU of the sum changes nothing: no term is negative
         return fused
 
