@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 from ncp.cost import LARGEST_IMAGE, Head, macs, macs_by_part, require_countable
 from ncp.errors import ConfigError, quoted
 from ncp.multires import Code
-from ncp.network import InferenceNet, MultiResolutionNet
+from ncp.network import InferenceNet, MultiResolutionNet, winograd
 
 Device = Literal["cpu", "cuda"]
 STAGES = ("stem", "stage 1", "stage 2", "stage 3", "stage 4", "head")
@@ -257,6 +257,7 @@ def _peak_bytes(net: InferenceNet, images: Tensor, conditions: Conditions) -> in
         torch.cuda.reset_peak_memory_stats()
         net(images)
         return int(torch.cuda.max_memory_allocated())
+    winograd.release()
     with _Alive() as alive:
         net(images)
     return held + int(alive.peak)

@@ -1,6 +1,7 @@
 """Winograd's method gives the convolution, whatever the maps' size, order in memory, precision, and cut into chunks."""
 
 import importlib.util
+from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import patch
 
 import pytest
@@ -25,7 +26,7 @@ def ordered(x: Tensor, order: tuple[int, ...]) -> Tensor:
 
 def error(x: Tensor, weight: Tensor, bias: Tensor) -> float:
     """The largest error of the convolution, relative to its largest number."""
-    got, expected = winograd.convolve(x, *winograd.transformed(weight, bias)), conv2d(x, weight, bias, padding=1)
+    got, expected = winograd.convolve(x, winograd.transformed(weight), bias), conv2d(x, weight, bias, padding=1)
     assert got.shape == expected.shape
     assert got.dtype == expected.dtype
     return float((got - expected).abs().max() / expected.abs().max())
@@ -93,9 +94,9 @@ def test_chunks_hold_no_more_than_fits(cached: int, expected: list[tuple[int, in
     taken = []
     whole = winograd._convolved
 
-    def noted(maps: Tensor, down: int, *others: object) -> Tensor:
+    def noted(maps: Tensor, top: int, down: int, *others: object) -> Tensor:
         taken.append((len(maps), down))
-        return whole(maps, down, *others)  # type: ignore[arg-type]
+        return whole(maps, top, down, *others)  # type: ignore[arg-type]
 
     x, weight, bias = torch.randn(3, 8, 11, 14), torch.randn(5, 8, 3, 3), torch.randn(5)
     with patch.object(winograd, "CACHED", cached), patch.object(winograd, "_convolved", noted):
@@ -104,17 +105,16 @@ def test_chunks_hold_no_more_than_fits(cached: int, expected: list[tuple[int, in
 
 
 def test_the_result_is_channels_last() -> None:
-    y = winograd.convolve(torch.randn(2, 3, 9, 7), *winograd.transformed(torch.randn(5, 3, 3, 3), torch.randn(5)))
+    y = winograd.convolve(torch.randn(2, 3, 9, 7), winograd.transformed(torch.randn(5, 3, 3, 3)), torch.randn(5))
     assert y.shape == (2, 5, 9, 7)
     assert y.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_transformed_weights_follow_the_weights() -> None:
     for options in ({"dtype": torch.float64}, {"dtype": torch.bfloat16}, {"device": "meta"}):
-        weight, bias = torch.ones(5, 3, 3, 3, **options), torch.ones(5, **options)
-        filters, constant = winograd.transformed(weight, bias)
-        assert (filters.shape, constant.shape) == ((36, 3, 5), (36, 1, 5))
-        assert all((each.dtype, each.device) == (weight.dtype, weight.device) for each in (filters, constant))
+        weight = torch.ones(5, 3, 3, 3, **options)
+        filters = winograd.transformed(weight)
+        assert (filters.shape, filters.dtype, filters.device) == ((36, 3, 5), weight.dtype, weight.device)
 
 
 def test_the_matrices_do_not_depend_on_where_they_are_first_needed() -> None:
@@ -138,6 +138,27 @@ def test_what_is_added_and_a_relu_come_after(
     x, added = torch.randn(2, 5, *size), torch.randn(2, 7, *size)
     weight, bias = torch.randn(7, 5, 3, 3), torch.randn(7)
     expected = torch.relu(torch.nn.functional.conv2d(x, weight, bias, padding=1) + added)
-    got = winograd.convolve(x, *winograd.transformed(weight, bias), added, rectify=True)
+    got = winograd.convolve(x, winograd.transformed(weight), bias, added, rectify=True)
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
     assert (got == 0).any()
+
+
+def test_results_do_not_share_the_workspace() -> None:
+    """Nor do threads, nor does a call in inference mode spoil one outside of it."""
+    x, weight, bias = torch.randn(1, 5, 8, 12), torch.randn(7, 5, 3, 3), torch.randn(7)
+    winograd.release()
+    with torch.inference_mode():
+        first = winograd.convolve(x, winograd.transformed(weight), bias)
+        kept = first.clone()
+    with ThreadPoolExecutor(4) as pool:
+        others = [pool.submit(error, torch.randn(2, 5, side, 9), weight, bias) for side in range(1, 40)]
+        assert max(each.result() for each in others) < 1e-4
+    assert error(torch.randn(1, 5, 20, 12), weight, bias) < 1e-4
+    assert torch.equal(first, kept)
+
+
+def test_weights_that_are_trained_are_taken() -> None:
+    x, weight, bias = torch.randn(1, 5, 8, 12), torch.randn(7, 5, 3, 3), torch.randn(7)
+    expected = winograd.convolve(x, winograd.transformed(weight), bias)
+    got = winograd.convolve(x.requires_grad_(), winograd.transformed(weight.requires_grad_()), bias.requires_grad_())
+    assert torch.equal(got, expected)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ncp.latency import LatencyModel
     from ncp.profile import Conditions, Profile
 
+USUAL_ERROR, USUAL_SPREAD = 0.12, 1.5
+"""Of a calibration, and of the 90th percentile over the median, on an idle machine."""
+
 
 def profile(
     code: Annotated[
@@ -70,9 +73,18 @@ def profile(
             f"{len(model.codes)} architectures measured on {model.machine}. Of {model.error.codes} held out: "
             f"mean absolute error {model.error.mape:.1%}, Kendall's tau {model.error.tau:.3f}.\nWritten: {calibrate}"
         )
+        if model.error.mape > USUAL_ERROR:
+            typer.echo(
+                f"Expected an error of at most {USUAL_ERROR:.0%} on a machine that does nothing else. "
+                "Delete the file and measure again when it is idle.",
+                err=True,
+            )
         return
     if architecture is not None:
-        found = measured(architecture, conditions)
+        from rich.console import Console
+
+        with Console(stderr=True).status("Measuring"):
+            found = measured(architecture, conditions)
         print_json(asdict(found)) if as_json else _show(found)
 
 
@@ -117,5 +129,7 @@ def _show(found: Profile) -> None:
         for each in found.latencies
     ]
     lines += [f"peak memory {found.peak_bytes / 1e6:.1f} MB: weights and maps, batch {conditions.batch}"]
+    if any(each.p90 > USUAL_SPREAD * each.median for each in found.latencies):
+        lines += ["times spread widely: measure again when nothing else is running"]
     for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)

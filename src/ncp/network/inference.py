@@ -79,7 +79,6 @@ class Folded(nn.Module):
     """A convolution with the batch norm after it in its weights; then what is added, then a ReLU."""
 
     filters: Tensor | None
-    constant: Tensor | None
 
     def __init__(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         super().__init__()
@@ -89,15 +88,13 @@ class Folded(nn.Module):
         )
         self.stride, self.padding = convolution.stride, cast("tuple[int, int]", convolution.padding)
         wide = convolution.kernel_size == (3, 3) and self.stride == (1, 1) and min(self.weight.shape[:2]) >= CHANNELS
-        filters, constant = winograd.transformed(self.weight, self.bias) if wide else (None, None)
-        self.register_buffer("filters", filters)
-        self.register_buffer("constant", constant)
+        self.register_buffer("filters", winograd.transformed(self.weight) if wide else None)
 
     def forward(self, x: Tensor, added: Tensor | None = None) -> Tensor:
         """From `(n, a, h, w)` to `(n, c, h', w')`."""
         precise = x.element_size() >= 4  # Winograd's sums cancel: half precision would leave little
         if self.filters is not None and x.shape[2] * x.shape[3] >= PIXELS and x.device.type == "cpu" and precise:
-            return winograd.convolve(x, self.filters, cast("Tensor", self.constant), added, rectify=True)
+            return winograd.convolve(x, self.filters, self.bias, added, rectify=True)
         y = conv2d(x, self.weight, self.bias, self.stride, self.padding)
         if added is not None:
             y += added
