@@ -174,6 +174,7 @@ def test_refused_overrides(file: Path, override: str, message: str) -> None:
             "'tag:yaml.org,2002:python/object:os.system' at line 2.",
         ),
         ("split: {seed: 2020-99-99}\n", "Expected YAML in {file}. Got: month must be in 1..12."),
+        ("data: &a {}\nsplit: *a", "Expected plain values. Got the alias *a at line 2. Write the value itself."),
         ("[" * 5000, "Expected YAML in {file}. Got: maximum recursion depth exceeded."),
         (
             "split:\n  sed: 1\n  test_size: 2\n",

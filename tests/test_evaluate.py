@@ -1,5 +1,7 @@
 """Quality by hand-made numbers; verdicts that name their source; judges that have seen nothing of the searcher's."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -7,6 +9,7 @@ from numpy.typing import NDArray
 from ncp import CodeError, ConfigError, Objective, Table, fit_predictor, search
 from ncp.evaluate import LEAST, fit_searcher_and_judge, halves, judge_for, quality, verify
 from ncp.predictors import Prediction
+from ncp.predictors.gp import GpSettings
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 
 
@@ -166,6 +169,48 @@ def test_a_search_on_a_users_own_table(table: Table) -> None:
     )
     verdicts = [row.verdict for row in found.rows if row.verdict is not None]
     assert verdicts[0] > np.quantile(wanted, 0.95)
+
+
+def test_what_is_minimised_is_found_small(table: Table) -> None:
+    """One fit serves both directions: predictions stay in raw units, only the z-scores' sign differs."""
+    values, gp = table.values[:80], GpSettings(steps=5)
+    predictor = fit_predictor(
+        table.codes[:80], values, COLUMNS, space=MIXED, kind="gp", settings=gp, minimised=["video/top1"]
+    )
+    assert predictor.minimised == ("video/top1",)
+    np.testing.assert_allclose(predictor.unit.numpy(), values.std(axis=0) * [1, 1, -1], rtol=1e-5)
+    plain = fit_predictor(table.codes[:80], values, COLUMNS, space=MIXED, kind="gp", settings=gp)
+    assert plain.minimised == ()
+    np.testing.assert_array_equal(plain.predict(table.codes).mean, predictor.predict(table.codes).mean)
+    wanted, options = Objective({"seg": 1.0, "video": 2.0}), {"starts": 4, "steps": 8, "top": 2}
+    found = search(wanted, predictor=predictor, judge=predictor, **options)
+    against = search(Objective({"seg": 1.0, "video": -2.0}), predictor=plain, judge=plain, **options)
+    assert [row.vector for row in found.rows] == [row.vector for row in against.rows]
+    assert [row.verdict for row in found.rows] == pytest.approx([row.verdict for row in against.rows], rel=1e-4)
+    assert found.rows[0].verified["video/top1"].mean < values[:, 2].mean() < values[:, 2].max()
+    table = table.select(rows=slice(290))
+    minimised = Table(MIXED, table.codes, table.values, COLUMNS, minimised=["video/top1"])
+    judge = judge_for(predictor, minimised)
+    assert judge is not None
+    assert judge.minimised == ("video/top1",)
+    for one, other, alone in ((predictor, table, "predictor"), (plain, minimised, "table")):
+        with pytest.raises(ConfigError, match=f"Expected video/top1 to be minimised by .* in the {alone} alone"):
+            search(wanted, predictor=one, table=other, **options)
+
+
+def test_searcher_and_judge_minimise_what_their_table_minimises(table: Table) -> None:
+    few = Table(MIXED, table.codes[:60], table.values[:60], COLUMNS, minimised=["seg/mAcc"]).select(
+        ["video", "seg/mAcc"]
+    )
+    for predictor in fit_searcher_and_judge(few):
+        assert predictor.minimised == ("seg/mAcc",)
+        np.testing.assert_allclose(predictor.unit.numpy(), few.values.std(axis=0) * [1, -1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("minimised", ["seg/mIoU", ["seg"]])
+def test_minimised_columns_are_columns(table: Table, minimised: Any) -> None:
+    with pytest.raises(ConfigError, match=r"Expected minimised columns among seg/mIoU, .*\. Got 'seg"):
+        fit_predictor(table.codes, table.values, COLUMNS, space=MIXED, minimised=minimised)
 
 
 def test_a_table_of_another_space_than_the_predictors_is_refused(table: Table) -> None:

@@ -34,7 +34,7 @@ def table() -> Table:
 
 
 def same(a: Table, b: Table) -> None:
-    assert (a.space, a.columns) == (b.space, b.columns)
+    assert (a.space, a.columns, a.minimised) == (b.space, b.columns, b.minimised)
     np.testing.assert_array_equal(a.codes, b.codes)
     np.testing.assert_array_equal(a.values, b.values)
     assert (a.origin.tolist(), a.flags.tolist()) == (b.origin.tolist(), b.flags.tolist())
@@ -49,7 +49,8 @@ def tables(draw: st.DrawFn) -> Table:
     numbers = st.floats(allow_infinity=False)
     values = [draw(st.lists(numbers, min_size=len(columns), max_size=len(columns))) for _ in range(n)]
     texts = st.lists(st.text("abc,-3", max_size=8), min_size=n, max_size=n)
-    return Table(space, codes, np.reshape(values, (n, len(columns))), columns, draw(texts), draw(texts))
+    least = draw(st.lists(st.sampled_from(columns), unique=True)) if columns else []
+    return Table(space, codes, np.reshape(values, (n, len(columns))), columns, draw(texts), draw(texts), least)
 
 
 def test_a_table_is_immutable(table: Table) -> None:
@@ -82,6 +83,35 @@ def test_origin_and_flags_are_empty_when_left_out() -> None:
     assert table.origin.tolist() == table.flags.tolist() == [""] * 4
 
 
+def test_minimised_columns_are_kept_in_the_order_of_the_columns(tmp_path: Path) -> None:
+    table = Table(SPACE, CODES, VALUES, COLUMNS, minimised=["video/top1", "seg/mIoU"])
+    assert table.minimised == ("seg/mIoU", "video/top1")
+    assert Table(SPACE, CODES, VALUES, COLUMNS).minimised == ()
+    assert table.select(["video", "seg/mAcc"], rows=[1]).minimised == ("video/top1",)
+    assert table.select("seg/mAcc").minimised == ()
+    table.to_parquet(tmp_path / "table.parquet")
+    assert Table.from_parquet(tmp_path / "table.parquet").minimised == table.minimised
+
+
+def test_files_of_earlier_versions_minimise_nothing(table: Table, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "table.parquet"
+    table.to_parquet(path)
+    read = pq.read_table(path)
+    about = json.loads(read.schema.metadata[b"ncp"])
+    for minimised, message in ((None, None), (3, "Import or fetch it again"), (["no"], "Expected minimised columns")):
+        about["minimised"] = minimised
+        if minimised is None:
+            del about["minimised"]
+        pq.write_table(read.replace_schema_metadata({"ncp": json.dumps(about)}), path)
+        if message is None:
+            same(Table.from_parquet(path), table)
+            continue
+        with pytest.raises(DataError, match=message):
+            Table.from_parquet(path)
+
+
 def test_a_table_without_rows_or_columns() -> None:
     assert len(Table(SPACE, [], np.empty((0, 1)), ["a"])) == 0
     assert Table(SPACE, CODES, np.empty((4, 0)), []).query([8, 0]) == {}
@@ -97,6 +127,8 @@ def test_a_table_without_rows_or_columns() -> None:
         ({"columns": ["a", "b", "a"]}, "Expected different column names. Got 'a' twice"),
         ({"columns": ["a", "b", ""]}, "Expected columns named by texts"),
         ({"columns": ["a", "b", 3]}, "Expected columns named by texts"),
+        ({"minimised": ["seg/mIoU", "seg"]}, "Expected minimised columns among seg/mIoU, .* Got 'seg'"),
+        ({"minimised": "seg/mIoU"}, "Expected minimised columns among seg/mIoU, .* Got 'seg/mIoU'"),
         ({"codes": [*CODES[:3], CODES[1]]}, r"Expected each code once. Got \[16, 1\] in rows 1 and 3"),
         ({"values": [[0, 0, math.inf], *VALUES[1:]]}, "Got inf in row 0, video/top1"),
         ({"values": [[1.0], *VALUES[1:]]}, "Expected a number, or NaN, in every row and column of the values. Got: "),
@@ -395,14 +427,14 @@ def test_from_csv_takes_what_is_left_as_values(tmp_path: Path) -> None:
         ("c0,c1,a,a\n8,0,1,1\n", "Expected a header of different names"),
         ("c0,a\n8,1\n", r"Expected 2 columns of the code in .* Got 1: \['c0'\]"),
         ("c0,c1,cost\n8,0,1\n", r"Expected 2 columns of the code in .* Got 3: \['c0', 'c1', 'cost'\]"),
-        ("c0,c1,a\n8,0\n", "Expected 3 values in row 1 of .* Got 2"),
-        ("c0,c1,a\n8,0,1\n16,0,x\n", "Expected a finite number in column a in row 2 of .* Got 'x'"),
-        ("c0,c1,a\n8,0,inf\n", "Expected a finite number in column a in row 1 of .* Got 'inf'"),
-        ("c0,c1,a\n8,0,1\n9,0,1\n", "Expected one of 8, 16, 32, 40 in column c0 in row 2 of .* Got '9'"),
-        ("c0,c1,a\n8,0,1\n,0,1\n", "Expected one of 8, 16, 32, 40 in column c0 in row 2 of .* Got ''"),
-        ("c0,c1,a\n8,sikp,1\n", "Expected a finite number in column c1 in row 1 of .* Got 'sikp'"),
-        ("c0,c1,a\n8,3,1\n", "Expected one of none, skip, conv in column c1 in row 1 of .* Got '3'"),
-        ("c0,c1,a\n8,0,1\n16,0,1\n8,none,2\n", r"Expected each code once. Got \[8, 0\] in row 3 of .*, and in row 1"),
+        ("c0,c1,a\n8,0\n", "row 1: Expected 3 cells. Got 2"),
+        ("c0,c1,a\n8,0,1\n16,0,x\n", "row 2, column a: Expected a finite number. Got 'x'"),
+        ("c0,c1,a\n8,0,inf\n", "row 1, column a: Expected a finite number. Got 'inf'"),
+        ("c0,c1,a\n8,0,1\n9,0,1\n", "row 2, column c0: Expected one of 8, 16, 32, 40. Got '9'"),
+        ("c0,c1,a\n8,0,1\n,0,1\n", "row 2, column c0: Expected one of 8, 16, 32, 40. Got none"),
+        ("c0,c1,a\n8,sikp,1\n", "row 1, column c1: Expected one of none, skip, conv. Got 'sikp'"),
+        ("c0,c1,a\n8,3,1\n", "row 1, column c1: Expected one of none, skip, conv. Got '3'"),
+        ("c0,c1,a\n8,0,1\n16,0,1\n8,none,2\n", "row 3: Expected each code once. Got that of row 1"),
         ('c0,c1,a\n8,0,"1\n', "Expected comma-separated values in .* Got: unexpected end of data"),
     ],
 )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ncp.documents import read_yaml
 from ncp.errors import ConfigError, quoted
 from ncp.predictors.blend import BlendSettings
 from ncp.predictors.ensemble import EnsembleSettings
@@ -174,7 +174,7 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Configuratio
         raise ConfigError(
             f"Expected a configuration file. Got {path}: {reason}. See the examples in configs."
         ) from None
-    document = _sections(_loaded(text, f"in {path}"))
+    document = _sections(read_yaml(text, f"in {path}"))
     for override in overrides:
         _override(document, override)
     return _validated(document)
@@ -197,7 +197,7 @@ def _override(document: dict[str, Any], override: str) -> None:
         place = place.setdefault(name, {})
         if not isinstance(place, dict):
             raise ConfigError(f"Expected {'.'.join(sections[:depth])} to be a section of keys. Got {quoted(place)}.")
-    place[key] = _loaded(value, f"as the value of {keys}")
+    place[key] = read_yaml(value, f"as the value of {keys}")
 
 
 def _validated(document: dict[str, Any]) -> Configuration[Any]:
@@ -240,37 +240,3 @@ def _problem(problem: dict[str, Any], known: Sequence[str]) -> str:
         return f"Expected a known key. Got {quoted(key)}. Did you mean {closest}?"
     expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Input should be ")
     return f"Expected {key} to be {expected}. Got {quoted(problem['input'])}."
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain YAML, but no key twice; and 1e-3 is a number, as in YAML 1.2."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuse a key that comes twice, of which YAML would keep the last."""
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for name in names:
-            if names.count(name) > 1:
-                line = node.start_mark.line + 1
-                raise ConfigError(f"Expected each key once. Got {quoted(name)} twice in the section at line {line}.")
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def _loaded(text: str, where: str) -> Any:
-    try:
-        loader = _Loader(text)
-        try:
-            return loader.get_single_data()
-        finally:
-            loader.dispose()
-    except ConfigError:
-        raise
-    except yaml.MarkedYAMLError as error:
-        reason = f"{error.problem} at line {error.problem_mark.line + 1 if error.problem_mark else 1}"
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-    raise ConfigError(f"Expected YAML {where}. Got: {reason}.")

@@ -104,6 +104,21 @@ def verify(codes: Any, columns: Sequence[str], judge: Predictor | None, table: T
     return Evaluation(tuple(columns), values, std, source)
 
 
+def require_same_direction(predictor: Predictor, table: Table) -> None:
+    """Refuse a table and a predictor of which only one takes small values of a column for the better ones.
+
+    Raises:
+        ConfigError: such a column.
+    """
+    for column in predictor.columns:
+        if column in table.columns and (column in table.minimised) != (column in predictor.minimised):
+            alone = "table" if column in table.minimised else "predictor"
+            raise ConfigError(
+                f"Expected {column} to be minimised by predictor and table alike. Got it so in the {alone} alone. "
+                "Fit the predictor again, with minimised=table.minimised."
+            )
+
+
 def halves(table: Table, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The sampled complete rows of a table in two random halves: for the searcher's predictor, and for the judge."""
     complete = ~np.isnan(table.values).any(axis=1)
@@ -125,7 +140,7 @@ def fit_searcher_and_judge(table: Table, seed: int = 0, progress: Progress = qui
             seed=seed,
             progress=lambda share, begin=begin: progress(begin + share / 2),  # type: ignore[misc]
         )
-        predictor.measure_by(table.values[np.concatenate([mine, other])])
+        predictor.measure_by(table.values[np.concatenate([mine, other])], table.minimised)
         fitted.append(predictor)
     return fitted[0], fitted[1]
 
@@ -142,7 +157,12 @@ def judge_for(predictor: Predictor, table: Table, seed: int = 0) -> Predictor | 
     unseen = np.flatnonzero(known & table.sampled & ~predictor.has_seen(table.codes))
     if len(unseen) < LEAST:
         return None
-    kind = "ensemble" if predictor.kind == "gp" else "gp"
     return fit_predictor(
-        table.codes[unseen], table.values[unseen][:, where], predictor.columns, space=table.space, kind=kind, seed=seed
+        table.codes[unseen],
+        table.values[unseen][:, where],
+        predictor.columns,
+        space=table.space,
+        kind="ensemble" if predictor.kind == "gp" else "gp",
+        seed=seed,
+        minimised=[name for name in table.minimised if name in predictor.columns],
     )

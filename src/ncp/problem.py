@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +13,9 @@ from torch import Tensor
 from ncp.objective import Budget, Objective
 from ncp.predictors import Predictor
 from ncp.space import Categorical, Codes, Ordinal, Reals, Space, parts
+
+Bound = float | Tensor
+"""Of one cost: for all points, or one for each, `(n,)`."""
 
 MARGIN = 1e-3
 """How far below a bound, as a share of it, a point that costs too much is aimed: then few have to be aimed twice."""
@@ -87,15 +91,18 @@ def snap_within(problem: Problem, x: Reals, origin: Codes) -> Codes:
     return codes
 
 
-def within_budget(budget: Budget, x: Tensor, floor: Tensor, span: Tensor) -> Tensor:
-    """Move points that cost too much down the gradient of log cost, and what still does towards the floor."""
-    bounds = budget.bounds
+def within_budget(budget: Budget, bounds: Sequence[Bound], x: Tensor, floor: Tensor, span: Tensor) -> Tensor:
+    """Move points that cost too much down the gradient of log cost, and what still does towards the floor.
+
+    `bounds` are those of the budget, or others in their place, each one number or one per point.
+    """
     if not bounds:
         return x
+    logs = [bound.log() if isinstance(bound, Tensor) else np.log(bound) for bound in bounds]
     with torch.enable_grad():
         for _ in range(3):
             leaf = x.detach().requires_grad_()
-            excess = torch.stack([c.log() - np.log(b) for c, b in zip(budget.costs(leaf), bounds, strict=True)]).amax(0)
+            excess = torch.stack([c.log() - b for c, b in zip(budget.costs(leaf), logs, strict=True)]).amax(0)
             if not (excess > 0).any():
                 return x.detach()
             (slope,) = torch.autograd.grad(excess.sum(), leaf)
@@ -103,20 +110,20 @@ def within_budget(budget: Budget, x: Tensor, floor: Tensor, span: Tensor) -> Ten
             aim = torch.where(excess > 0, excess.detach() + MARGIN, 0.0)
             length = aim / slope.square().sum(1).clamp_min(1e-12)
             x = torch.maximum(leaf.detach() - span * length[:, None] * slope, floor)
-    fits = _fits(budget, x)
+    fits = _fits(budget, bounds, x)
     if fits.all():
         return x
     low, high = torch.zeros(len(x)), torch.ones(len(x))
     for _ in range(10):
         middle = (low + high) / 2
-        inside = _fits(budget, floor + (x - floor) * middle[:, None])
+        inside = _fits(budget, bounds, floor + (x - floor) * middle[:, None])
         low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
     return torch.where(fits[:, None], x, floor + (x - floor) * low[:, None])
 
 
-def _fits(budget: Budget, x: Tensor) -> Tensor:
-    """Which points `(n, width)` are within the budget, `(n,)`."""
-    return torch.stack([c <= b for c, b in zip(budget.costs(x), budget.bounds, strict=True)]).all(0)
+def _fits(budget: Budget, bounds: Sequence[Bound], x: Tensor) -> Tensor:
+    """Which points `(n, width)` are within the bounds, `(n,)`."""
+    return torch.stack([c <= b for c, b in zip(budget.costs(x), bounds, strict=True)]).all(0)
 
 
 def on_simplices(space: Space, x: Tensor) -> Tensor:

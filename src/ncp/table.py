@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ncp.errors import CodeError, ConfigError, DataError, NotTabulatedError, quoted
 from ncp.files import whole_file
-from ncp.space import Categorical, Codes, Ordinal, Reals, Space
+from ncp.rows import TEXTS, Read, read_rows
+from ncp.space import Categorical, Codes, Reals, Space
 
 Rows = NDArray[np.int64]
 Texts = NDArray[np.str_]
@@ -28,14 +27,13 @@ NOT_SAMPLED = ("anchor", "searched")
 """Origins of rows that were chosen by hand or found by a search: no fair predictor trains on them."""
 
 FORMAT = 1
-_TEXTS = ("origin", "flags")
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
     """Codes and their measured values; immutable.
 
-    >>> space = Space([Ordinal("c", range(8, 33, 8)), Categorical("edge", ["none", "skip"])])
+    >>> space = Space.from_dict({"c": [8, 16, 24, 32], "edge": ["none", "skip"]})
     >>> table = Table(space, [[8, 0], [32, 1]], [[71.5, 0.9], [74.0, float("nan")]], ["seg/mIoU", "video/top1"])
     >>> table.query([32, 1])
     {'seg/mIoU': 74.0, 'video/top1': nan}
@@ -47,10 +45,11 @@ class Table:
         columns: m different names, `task/metric`.
         origin: `(n,)`, where each row comes from; empty texts when left out.
         flags: `(n,)`, names of what is odd about a row, joined by commas; empty texts when left out.
+        minimised: those of the columns in which small values are better.
 
     Raises:
         CodeError: a code outside the space.
-        DataError: shapes that do not fit, a code or column twice, an infinite value.
+        DataError: shapes that do not fit, a code or column twice, an infinite value, a minimised column that is none.
     """
 
     space: Space
@@ -59,6 +58,7 @@ class Table:
     columns: tuple[str, ...]
     origin: Texts
     flags: Texts
+    minimised: tuple[str, ...]
 
     def __init__(
         self,
@@ -68,6 +68,7 @@ class Table:
         columns: Sequence[str],
         origin: ArrayLike | None = None,
         flags: ArrayLike | None = None,
+        minimised: Sequence[str] = (),
     ) -> None:
         rows = space.codes(codes).copy()
         texts = [
@@ -81,10 +82,11 @@ class Table:
             ) from None
         fields = {"codes": rows, "values": numbers, "origin": texts[0], "flags": texts[1]}
         names = tuple(columns)
-        _validate(fields, names)
+        _validate(fields, names, minimised)
         for array in fields.values():
             array.setflags(write=False)
-        for name, value in {"space": space, "columns": names, **fields}.items():
+        least = tuple(name for name in names if name in minimised)
+        for name, value in {"space": space, "columns": names, "minimised": least, **fields}.items():
             object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
@@ -166,7 +168,8 @@ class Table:
         places = np.array([self.columns.index(name) for name in names], dtype=np.int64)
         chosen = self._chosen(slice(None) if rows is None else rows)
         values = self.values[np.ix_(chosen, places)]
-        return Table(self.space, self.codes[chosen], values, names, self.origin[chosen], self.flags[chosen])
+        least = [name for name in names if name in self.minimised]
+        return Table(self.space, self.codes[chosen], values, names, self.origin[chosen], self.flags[chosen], least)
 
     def split(self, seed: int, test_size: float = 0.2) -> tuple[Rows, Rows]:
         """Rows to train and to test on, `(n_train,)` and `(n_test,)`: the split of the published predictor.
@@ -196,13 +199,18 @@ class Table:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        names = [*self.space.names, *self.columns, *_TEXTS]
+        names = [*self.space.names, *self.columns, *TEXTS]
         arrays = [
             *(pa.array(column) for column in self.codes.T),
             *(pa.array(column, from_pandas=True) for column in self.values.T),  # NaN becomes null
             *(pa.array(texts.tolist(), pa.string()) for texts in (self.origin, self.flags)),
         ]
-        about = {"format": FORMAT, "space": self.space.to_dict(), "columns": self.columns}
+        about = {
+            "format": FORMAT,
+            "space": self.space.to_dict(),
+            "columns": self.columns,
+            "minimised": self.minimised,
+        }
         schema = pa.schema(
             [(name, array.type) for name, array in zip(names, arrays, strict=True)],
             metadata={"ncp": json.dumps(about)},
@@ -230,7 +238,7 @@ class Table:
             if about["format"] != FORMAT:
                 raise DataError(f"{expected} Got format {quoted(about['format'])}. Update ncp, or import again.")
             space, columns = Space.from_dict(about["space"]), tuple(about["columns"])
-            if read.column_names != [*space.names, *columns, *_TEXTS]:
+            if read.column_names != [*space.names, *columns, *TEXTS]:
                 raise DataError(f"{expected} Got the columns {quoted(read.column_names)}. Import it again.")
             arrays = [column.to_numpy() for column in read.columns]
             width = len(space)
@@ -239,7 +247,9 @@ class Table:
                 np.stack(arrays[:width], axis=1),
                 np.stack(arrays[width:-2], axis=1) if columns else np.empty((len(read), 0)),
                 columns,
-                *arrays[-2:],
+                origin=arrays[-2],
+                flags=arrays[-1],
+                minimised=tuple(about.get("minimised", ())),  # files of earlier versions say nothing of it
             )
         except DataError:
             raise
@@ -267,10 +277,47 @@ class Table:
                 all that are left.
 
         Raises:
-            DataError: a file that cannot be read; a column that is missing; a row and column that hold no number, a
+            DataError: a file that cannot be read; a column that is missing; rows and columns that hold no number, a
                 code outside the space, or one that was there before.
         """
-        return _read_csv(Path(path), space, code_columns, values)
+        return cls.of(space, read_rows(Path(path), space, code_columns, values, missing=True))
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        space: Space,
+        codes: str | Sequence[str] | None = None,
+        values: Sequence[str] | Mapping[str, str] | None = None,
+        minimised: Sequence[str] = (),
+        drop_bad: bool = False,
+    ) -> Table:
+        """Read a table from columns of any layout: comma-separated values (also `.csv.gz`) or parquet.
+
+        Args:
+            path: the file; columns called `origin` and `flags` are read as such.
+            space: what the codes belong to; choices stand in the file by their name, or by their index where no
+                choice looks like a number.
+            codes: the names of the columns of the code, in the order of the space; a pattern such as `edge*`, which
+                takes them in the order of the file unless they have the names of the space; or one column of texts
+                that hold the code whole. The names of the space when left out.
+            values: names of the columns of values, or a mapping from them to the names that they get; when left out,
+                all that are left.
+            minimised: those of the table's columns in which small values are better.
+            drop_bad: leave rows out that are not good; of a code that comes twice the first row stays.
+
+        Raises:
+            DataError: a file that cannot be read; a column that is missing; rows that are not good (a missing value,
+                what is no number, a code outside the space or twice, too few or many cells), the first few named.
+        """
+        chosen = space.names if codes is None else codes
+        return cls.of(space, read_rows(Path(path), space, chosen, values, drop_bad=drop_bad), minimised)
+
+    @classmethod
+    def of(cls, space: Space, read: Read, minimised: Sequence[str] = ()) -> Table:
+        """The table of what `read_rows` has read."""
+        return cls(space, read.codes, read.values, read.columns, *read.texts, minimised)
 
     def _one(self, code: Any) -> Codes:
         rows = self.space.codes(code)
@@ -316,7 +363,7 @@ def _shown(code: Any) -> str:
     return str(code) if hasattr(code, "vector") else quoted(np.asarray(code).tolist())
 
 
-def _validate(fields: Mapping[str, NDArray[Any]], columns: tuple[str, ...]) -> None:
+def _validate(fields: Mapping[str, NDArray[Any]], columns: tuple[str, ...], minimised: Sequence[str]) -> None:
     """What every table holds to."""
     n, codes = len(fields["codes"]), fields["codes"]
     for name, shape in {"values": (n, len(columns)), "origin": (n,), "flags": (n,)}.items():
@@ -327,6 +374,9 @@ def _validate(fields: Mapping[str, NDArray[Any]], columns: tuple[str, ...]) -> N
     twice = [column for column, count in Counter(columns).items() if count > 1]
     if twice:
         raise DataError(f"Expected different column names. Got {quoted(twice[0])} twice.")
+    unknown = [minimised] if isinstance(minimised, str) else [name for name in minimised if name not in columns]
+    if unknown:
+        raise DataError(f"Expected minimised columns among {', '.join(columns)}. Got {quoted(unknown[0])}.")
     if np.isinf(fields["values"]).any():
         row, place = np.argwhere(np.isinf(fields["values"]))[0].tolist()
         raise DataError(f"Expected finite values, or NaN where one is missing. Got inf in row {row}, {columns[place]}.")
@@ -335,62 +385,3 @@ def _validate(fields: Mapping[str, NDArray[Any]], columns: tuple[str, ...]) -> N
         code = codes[int(first[counts > 1].min())]
         rows = np.flatnonzero((codes == code).all(axis=1)).tolist()
         raise DataError(f"Expected each code once. Got {quoted(code.tolist())} in rows {rows[0]} and {rows[1]}.")
-
-
-def _read_csv(
-    path: Path, space: Space, code_columns: str | Sequence[str], values: Sequence[str] | Mapping[str, str] | None
-) -> Table:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *lines = [line for line in csv.reader(file, strict=True) if line] or [[]]
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise DataError(f"Expected comma-separated values in {path}. Got: {error}.") from error
-    if not lines or len(set(header)) < len(header):
-        raise DataError(f"Expected a header of different names and rows below it in {path}. Got {quoted(header)}.")
-    names = _code_columns(path, header, space, code_columns)
-    if values is None:
-        values = [name for name in header if name not in names and name not in _TEXTS]
-    renamed = dict(values) if isinstance(values, Mapping) else {name: name for name in values}
-    absent = [name for name in [*names, *renamed] if name not in header]
-    if absent:
-        raise DataError(f"Expected a column {quoted(absent[0])} in {path}. Got {quoted(header)}.")
-    codes, numbers, seen = [], [], dict[tuple[int, ...], int]()
-    for number, line in enumerate(lines, start=1):
-        where = f"in row {number} of {path}"
-        if len(line) != len(header):
-            raise DataError(f"Expected {len(header)} values {where}. Got {len(line)}.")
-        cells = dict(zip(header, line, strict=True))
-        code = tuple(_level(cells[name], dim, name, where) for dim, name in zip(space.dimensions, names, strict=True))
-        if seen.setdefault(code, number) != number:
-            raise DataError(f"Expected each code once. Got {quoted(list(code))} {where}, and in row {seen[code]}.")
-        codes.append(code)
-        numbers.append([_value(cells[name], name, where) for name in renamed])
-    texts = [[line[header.index(name)] for line in lines] if name in header else None for name in _TEXTS]
-    return Table(space, codes, np.reshape(numbers, (len(codes), len(renamed))), tuple(renamed.values()), *texts)
-
-
-def _code_columns(path: Path, header: list[str], space: Space, given: str | Sequence[str]) -> list[str]:
-    names = [name for name in header if fnmatchcase(name, given)] if isinstance(given, str) else list(given)
-    if len(names) != len(space):
-        raise DataError(f"Expected {len(space)} columns of the code in {path}. Got {len(names)}: {quoted(names)}.")
-    return names
-
-
-def _level(text: str, dim: Ordinal | Categorical, name: str, where: str) -> int:
-    if isinstance(dim, Categorical) and text in dim.choices:
-        return dim.choices.index(text)
-    number = _value(text, name, where)
-    if number not in dim.values:
-        allowed = dim.choices if isinstance(dim, Categorical) else dim.values
-        raise DataError(f"Expected one of {', '.join(map(str, allowed))} in column {name} {where}. Got {quoted(text)}.")
-    return int(number)
-
-
-def _value(text: str, name: str, where: str) -> float:
-    try:
-        number = float(text) if text.strip() else math.nan
-    except ValueError:
-        number = math.inf
-    if math.isinf(number):
-        raise DataError(f"Expected a finite number in column {name} {where}. Got {quoted(text)}.")
-    return number

@@ -1,12 +1,17 @@
 """`ncp data` as a user types it."""
 
+import csv
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import ncp
+from ncp.space import Categorical
+from ncp.spaces import load_space
 from tests.cli.conftest import Run
 from tests.datasets.server import serve
 
@@ -97,6 +102,120 @@ def test_fetch_without_a_file(run: Run, folder: Path, tmp_path: Path, monkeypatc
     assert "ncp data import FOLDER" in err
     assert (tmp_path / "cache" / "upstream" / "search_list.txt").exists()
     assert not list((tmp_path / "cache").glob("*.parquet"))
+
+
+SPACE = """# twelve dimensions
+width: {from: 8, to: 128, step: 8}
+depth: [1, 2, 4]
+head: {from: 1, to: 9}
+""" + "".join(f"edge{k}: [none, skip, conv]\n" for k in range(9))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> ncp.Table:
+    """A table of a user's: 200 rows in mine.csv, of which 6 are not good, and its space in space.yaml."""
+    (tmp_path / "space.yaml").write_text(SPACE)
+    space = load_space(tmp_path / "space.yaml")
+    rng = np.random.default_rng(0)
+    codes = np.unique(space.sample(194, rng), axis=0)
+    values = rng.normal(size=(len(codes), 2)).round(3)
+    shown = [
+        [dim.choices[v] if isinstance(dim, Categorical) else v for dim, v in zip(space.dimensions, code, strict=True)]
+        for code in codes.tolist()
+    ]
+    lines = [[f"net{k}", *code, *row] for k, (code, row) in enumerate(zip(shown, values.tolist(), strict=True))]
+    bad = [list(lines[k]) for k in range(6)]
+    bad[0][1], bad[1][2], bad[2][-1], bad[3][-2] = 9, 3, "", "fast"
+    bad[4] = bad[4][:-1]
+    for place, line in zip((3, 50, 90, 120, 150, 199), bad, strict=True):
+        lines.insert(place, line)
+    with (tmp_path / "mine.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["id", *space.names, "acc", "latency"], *lines])
+    return ncp.Table(space, codes, values, ["acc", "latency"], minimised=["latency"])
+
+
+COMMAND = ("data", "import", "mine.csv", "--space", "space.yaml", "--values", "acc,latency:min")
+
+
+def test_import_of_a_table_of_ones_own(run: Run, own: ncp.Table, tmp_path: Path) -> None:
+    status, out, err = run(*COMMAND)
+    assert (status, out) == (2, "")
+    assert "Expected good rows in mine.csv. Got 6 problems in 6 of 200." in err
+    assert "row 4, column width: Expected one of 8, 16, " in err
+    assert "--drop-bad" in err
+    assert not (tmp_path / "mine.parquet").exists()
+    status, out, err = run(*COMMAND, "--drop-bad")
+    assert (status, err) == (0, "")
+    assert "mine.parquet: 194 rows, 12 dimensions, 2 columns: acc, latency (small is better)" in out
+    assert "left out of 200 rows: 2 (a code is outside the space), 1 (a value is missing)" in out
+    assert "next: ncp train --config FILE --set data.table=mine.parquet" in out
+    assert "ncp search --tasks acc,latency --table mine.parquet" in out
+    read = ncp.load_table("mine.parquet")
+    assert (read.space, read.columns, read.minimised) == (own.space, own.columns, own.minimised)
+    order = [own.row(code) for code in read.codes]
+    np.testing.assert_array_equal(read.values, own.values[order])
+    status, out, err = run(
+        *COMMAND,
+        "--codes",
+        "width,depth,head," + ",".join(f"edge{k}" for k in range(9)),
+        "--drop-bad",
+        "--out",
+        "folder/other.parquet",
+        "--json",
+    )
+    assert (status, err) == (0, "")
+    document = json.loads(out)
+    assert document["path"] == "folder/other.parquet"
+    assert (document["rows"], document["rows_in_file"], sum(document["left_out"].values())) == (194, 200, 6)
+    assert (document["columns"], document["minimised"]) == (["acc", "latency"], ["latency"])
+    assert document["code_columns"] == list(own.space.names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mine.csv"], "Expected the space of your own table, --space FILE or --space cell201. Got none for mine.csv"),
+        ([".", "--codes", "edge*"], "Expected a file of your own for --codes, "),
+        (["mine.csv", "--space", "no.yaml"], "Expected multires or cell201, or the file of a space. Got no.yaml: No"),
+        (["none.csv", "--space", "space.yaml"], "Expected comma-separated values in none.csv. Got: "),
+        (
+            ["mine.csv", "--space", "space.yaml", "--codes", "edge*"],
+            "Expected 12 columns of the code in mine.csv. Got 9",
+        ),
+        (["mine.csv", "--space", "space.yaml", "--values", "acc,top1"], "Expected a column 'top1' in mine.csv."),
+        (["mine.csv", "--space", "space.yaml", "--values", "acc,acc:min"], "Expected every column of values once."),
+        (
+            ["mine.csv", "--space", "space.yaml", "--out", "mine.csv"],
+            "Expected another file to write than the one that",
+        ),
+        (["mine.csv", "--space", "space.yaml", "--out", "space.yaml"], "Expected to write over nothing but a table."),
+    ],
+)
+def test_imports_that_are_refused(run: Run, own: ncp.Table, tmp_path: Path, arguments: list[str], message: str) -> None:
+    assert len(own) == 194
+    before = (tmp_path / "mine.csv").read_bytes()
+    status, out, err = run("data", "import", *arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"ncp: {message}")
+    assert (tmp_path / "mine.csv").read_bytes() == before
+    assert (tmp_path / "space.yaml").read_text() == SPACE
+
+
+def test_import_of_the_cells_of_another_benchmark(run: Run, shared: Path) -> None:
+    file = shared / "data" / "nats-bench" / "nb201_tasks.csv.gz"
+    if not file.exists():
+        pytest.skip(f"needs {file}")
+    columns = ["cifar10_val", "cifar100_val", "imagenet16_120_val", "lat_help_titan_rtx_1"]
+    status, _, err = run(
+        *("data", "import", str(file), "--space", "cell201", "--codes", "code", "--values", ",".join(columns) + ":min")
+    )
+    assert (status, err) == (0, "")
+    table = ncp.load_table("nb201_tasks.parquet")
+    assert (len(table), table.space, table.columns) == (15625, ncp.CELL201, tuple(columns))
+    assert table.minimised == ("lat_help_titan_rtx_1",)
+    conv3x3, none = [4] * 6, [1] * 6
+    assert table.query(conv3x3)["cifar10_val"] > 90 > 11 > table.query(none)["cifar10_val"]
+    assert table.query(conv3x3)["lat_help_titan_rtx_1"] > table.query(none)["lat_help_titan_rtx_1"]
 
 
 def test_help_loads_nothing_heavy() -> None:

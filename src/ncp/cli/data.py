@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ncp.cli.output import AsJson, print_json
-from ncp.errors import DataError
+from ncp.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from ncp.datasets import Stored
@@ -22,16 +22,58 @@ Root = Annotated[
 
 @app.command("import")
 def import_(
-    folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="The published data: SETTING/trainval.pkl and search_list.txt.")
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER|FILE",
+            help="The published data: SETTING/trainval.pkl, search_list.txt. Or a table of your own: csv or parquet.",
+        ),
     ],
+    space: Annotated[
+        str | None,
+        typer.Option("--space", metavar="NAME|FILE", help="Of your own table: multires, cell201, or a file."),
+    ] = None,
+    codes: Annotated[
+        str | None,
+        typer.Option(
+            "--codes",
+            metavar="COLUMNS",
+            help="Where the code stands: a,b,c, or 'edge*', or one column of text; the names of the space if left out.",
+        ),
+    ] = None,
+    values: Annotated[
+        str | None,
+        typer.Option(
+            "--values",
+            metavar="COLUMNS",
+            help="What was measured: acc,latency:min (:min where small is better); all that is left if left out.",
+        ),
+    ] = None,
+    drop_bad: Annotated[
+        bool, typer.Option("--drop-bad", help="Leave out rows of your own table that are not good, and count them.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where your own table goes; if left out, here.")
+    ] = None,
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Turn a folder of published files into tables."""
+    """Turn a folder of published files, or a file of your own, into tables."""
+    if space is not None:
+        _import_file(source, space, codes, values, drop_bad, out, as_json)
+        return
+    if source.is_file():
+        raise ConfigError(
+            f"Expected the space of your own table, --space FILE or --space cell201. Got none for {source}. "
+            "Write a line per dimension, such as 'op: [skip, conv]' or 'width: {from: 8, to: 128, step: 8}'."
+        )
+    if codes is not None or values is not None or out is not None or drop_bad:
+        raise ConfigError(
+            f"Expected a file of your own for --codes, --values, --drop-bad and --out. Got the folder {source}."
+        )
     from ncp.datasets import import_folder
 
-    _show(import_folder(folder, root), as_json)
+    _show(import_folder(source, root), as_json)
 
 
 @app.command()
@@ -79,6 +121,58 @@ def check(root: Root = None, as_json: AsJson = False) -> None:
             f"Expected at least one table in {tables[0].path.parent}. Got none. "
             "Make them from published files with: ncp data import FOLDER; or download them with: ncp data fetch."
         )
+
+
+def _import_file(
+    source: Path, space: str, codes: str | None, values: str | None, drop_bad: bool, out: Path | None, as_json: bool
+) -> None:
+    from ncp.datasets import import_file
+    from ncp.spaces import load_space
+
+    names, minimised = _wanted(values)
+    brought = import_file(
+        source,
+        space=load_space(space),
+        codes=[name.strip() for name in codes.split(",")] if codes is not None and "," in codes else codes,
+        values=names,
+        minimised=minimised,
+        drop_bad=drop_bad,
+        out=out,
+    )
+    table = brought.table
+    if as_json:
+        print_json(
+            {
+                "path": str(brought.path),
+                "rows": len(table),
+                "columns": list(table.columns),
+                "minimised": list(table.minimised),
+                "code_columns": list(brought.code_columns),
+                "rows_in_file": brought.rows,
+                "left_out": dict(brought.left_out),
+            }
+        )
+        return
+    left_out = [f"{count} ({reason})" for reason, count in brought.left_out.items()]
+    shown = [name + " (small is better)" * (name in table.minimised) for name in table.columns]
+    lines = [
+        f"{brought.path}: {len(table)} rows, {len(table.space)} dimensions, {len(shown)} columns: {', '.join(shown)}",
+        f"codes from {', '.join(brought.code_columns)}",
+        f"left out of {brought.rows} rows: {', '.join(left_out) or 'none'}",
+        f"next: ncp train --config FILE --set data.table={brought.path}",
+        f"      ncp search --tasks {','.join(table.columns)} --table {brought.path}",
+        f"      ncp compare --objective {','.join(table.columns)} --table {brought.path}",
+    ]
+    typer.echo("\n".join(lines))
+
+
+def _wanted(values: str | None) -> tuple[list[str] | None, list[str]]:
+    """The columns of `acc,latency:min`, and which of them are minimised."""
+    if values is None:
+        return None, []
+    parts = [part.strip() for part in values.split(",")]
+    minimised = [part.removesuffix(":min") for part in parts if part.endswith(":min")]
+    return [part.removesuffix(":min").removesuffix(":max") for part in parts], minimised
 
 
 def _all(root: Path | None) -> tuple[Stored, ...]:

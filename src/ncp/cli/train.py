@@ -98,6 +98,7 @@ def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration[A
             seed=settings.predictor.seed,
             progress=lambda share: bar.update(task, completed=share),
             settings=settings.optimization.settings(),
+            minimised=table.minimised,
         )
         bar.update(task, description="Measuring")
         prediction, values = predictor.predict(table.codes[held_out]), table.values[held_out]

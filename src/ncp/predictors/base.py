@@ -45,7 +45,8 @@ class Predictor(nn.Module):
         scale: from scores to raw units.
 
     Buffers: `noise` `(m,)`, a variance in scores; `seen`, digests of the training codes; `centre` and `deviation`
-    `(width,)` of the training codes; `location` and `unit` `(m,)`, what z-scores are counted in [raw units].
+    `(width,)` of the training codes; `location` and `unit` `(m,)`, what z-scores are counted in [raw units]:
+    `unit` is negative where small values are better, so that a z-score always grows with what is better.
     """
 
     kind: ClassVar[str]
@@ -65,6 +66,11 @@ class Predictor(nn.Module):
         self.register_buffer("deviation", torch.ones(space.width))
         self.register_buffer("location", torch.zeros(len(self.columns)))
         self.register_buffer("unit", torch.ones(len(self.columns)))
+
+    @property
+    def minimised(self) -> tuple[str, ...]:
+        """The columns in which small values are better."""
+        return tuple(name for name, unit in zip(self.columns, self.unit.tolist(), strict=True) if unit < 0)
 
     @property
     @abstractmethod
@@ -132,10 +138,15 @@ class Predictor(nn.Module):
         self.seen = torch.as_tensor(np.unique(digests(self.space, codes)))
         return x
 
-    def measure_by(self, values: Reals) -> None:
-        """Let the mean and deviation of `values` `(n, m)` be what an objective's z-scores are counted in."""
+    def measure_by(self, values: Reals, minimised: Sequence[str] = ()) -> None:
+        """Let the mean and deviation of `values` `(n, m)` be what an objective's z-scores are counted in.
+
+        In `minimised` columns small values are better: their unit is the negative deviation, so that all that goes by
+        z-scores (objectives, claims, verdicts) wants them small without a word.
+        """
+        sign = np.where(np.isin(self.columns, list(minimised)), -1.0, 1.0)
         self.location.copy_(torch.as_tensor(values.mean(axis=0)))
-        self.unit.copy_(torch.as_tensor(deviations(values)))
+        self.unit.copy_(torch.as_tensor(sign * deviations(values)))
 
     def has_seen(self, codes: Any) -> NDArray[np.bool_]:
         """Which codes were among the rows that this predictor was fitted on, `(n,)`."""

@@ -37,6 +37,7 @@ def fit_predictor(
     seed: int = 0,
     progress: Progress = quiet,
     settings: Settings | None = None,
+    minimised: Sequence[str] = (),
 ) -> Predictor:
     """Learn the values of codes, all columns in one fit.
 
@@ -49,10 +50,12 @@ def fit_predictor(
         seed: of everything random; the same seed and threads give the same predictor.
         progress: called with the share that is done.
         settings: how it is trained, of the class that `SETTINGS` names for the kind; its defaults when left out.
+        minimised: columns in which small values are better: an objective wants them small, see `measure_by`. What is
+            predicted stays in raw units.
 
     Raises:
         CodeError: a code outside the space.
-        ConfigError: a kind that there is not, or settings of another kind.
+        ConfigError: a kind that there is not, settings of another kind, or a minimised column that is none.
         DataError: values that do not fit the codes or are missing.
     """
     if kind not in KINDS:
@@ -60,7 +63,10 @@ def fit_predictor(
     chosen = SETTINGS[kind]() if settings is None else settings
     if type(chosen) is not SETTINGS[kind]:
         raise ConfigError(f"Expected {SETTINGS[kind].__name__} for the kind {kind}. Got {quoted(chosen)}.")
+    unknown = [minimised] if isinstance(minimised, str) else [name for name in minimised if name not in columns]
+    if unknown:
+        raise ConfigError(f"Expected minimised columns among {', '.join(columns)}. Got {quoted(unknown[0])}.")
     rows, numbers = training_rows(space, codes, values, columns)
     predictor = KINDS[kind].fit(space, rows, numbers, tuple(columns), seed, progress, chosen)  # type: ignore[arg-type]
-    predictor.measure_by(numbers)
+    predictor.measure_by(numbers, minimised)
     return predictor

@@ -1,0 +1,64 @@
+"""Read YAML, and with it JSON, as plain data: no key twice, no aliases, nothing but texts, numbers, lists, mappings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+from ncp.errors import ConfigError, quoted
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML, but no key twice; and 1e-3 is a number, as in YAML 1.2."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Refuse a key that comes twice, of which YAML would keep the last."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            line = node.start_mark.line + 1
+            raise ConfigError(f"Expected each key once. Got {quoted(twice)} twice in the section at line {line}.")
+        return super().construct_mapping(node, deep)
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Refuse aliases: ten lines of them can stand for more than fits in memory."""
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise ConfigError(
+                f"Expected plain values. Got the alias *{event.anchor} at line {event.start_mark.line + 1}. "
+                "Write the value itself."
+            )
+        return super().compose_node(parent, index)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def read_yaml(text: str, where: str) -> Any:
+    """The plain data that a YAML text holds.
+
+    Args:
+        text: one document.
+        where: how messages name its place: `in config.yaml`.
+
+    Raises:
+        ConfigError: no YAML, a key that comes twice, or an alias.
+    """
+    try:
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except ConfigError:
+        raise
+    except yaml.MarkedYAMLError as error:
+        reason = f"{error.problem} at line {error.problem_mark.line + 1 if error.problem_mark else 1}"
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+    raise ConfigError(f"Expected YAML {where}. Got: {reason}.")
