@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -25,7 +26,8 @@ class Objective:
     [0, 2]
 
     Args:
-        weights: column to weight; a negative weight asks for small values. A task's name stands for its first column.
+        weights: column to weight; a negative weight asks for small values. A task's name stands for its first column,
+            a metric's for the one column that has it.
         caution: standard deviations of the predictor's curve that are taken off: a searcher that believes its
             predictor's best guess finds the predictor's errors.
 
@@ -56,13 +58,15 @@ class Objective:
         tasks: dict[str, str] = {}
         for column in columns:
             tasks.setdefault(column.partition("/")[0], column)
+        metrics = Counter(column.partition("/")[2] for column in columns)
+        named = {m: c for c in columns if (m := c.partition("/")[2]) and metrics[m] == 1} | tasks
         found = []
         for name in self.weights:
-            if name not in columns and name not in tasks:
+            if name not in columns and name not in named:
                 close = get_close_matches(name, [*columns, *tasks], n=1)
                 hint = f"Did you mean {close[0]}?" if close else f"Tasks: {', '.join(tasks)}."
                 raise ConfigError(f"Expected a task or a column, task/metric. Got {quoted(name)}. {hint}")
-            found.append(columns.index(name if name in columns else tasks[name]))
+            found.append(columns.index(name if name in columns else named[name]))
         if len(set(found)) < len(found):
             raise ConfigError(f"Expected every column once in the objective. Got {quoted(list(self.weights))}.")
         return found
@@ -75,7 +79,7 @@ class Objective:
             std: their standard deviations `(..., m)`, or None without caution.
             columns: m names.
             location: means of the columns over a table, `(m,)`.
-            unit: standard deviations of the columns over a table, `(m,)`.
+            unit: standard deviations of the columns over a table, `(m,)`; negative where small values are better.
 
         Returns:
             `(...)`, in standard deviations.
@@ -85,7 +89,7 @@ class Objective:
         for j, weight in zip(self.resolve(columns), self.weights.values(), strict=True):
             total = total + weight / scale * (mean[..., j] - location[j]) / unit[j]
             if self.caution and std is not None:
-                total = total - self.caution * abs(weight) / scale * std[..., j] / unit[j]
+                total = total - self.caution * abs(weight) / scale * std[..., j] / abs(unit[j])
         return total
 
 

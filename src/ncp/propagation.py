@@ -18,7 +18,7 @@ from ncp.objective import Budget, Objective
 from ncp.predictors import Predictor
 from ncp.predictors.base import Progress, quiet
 from ncp.predictors.mlp import Mlp
-from ncp.problem import Problem, moves, on_simplices, per_coordinate, smallest, snap_within, within_budget
+from ncp.problem import Bound, Problem, moves, on_simplices, per_coordinate, smallest, snap_within, within_budget
 from ncp.space import Codes, Reals, Space
 
 Strategy = Literal["continuous", "winner-takes-all", "paper"]
@@ -97,13 +97,13 @@ def propagate(
     names = [name for name, kept in zip(space.names, problem.frozen, strict=True) if kept]
     problem.budget.require(space, smallest(problem, codes), names)
     x = STRATEGIES[strategy](problem, codes, steps, progress)
-    _require_finite(x)
+    require_finite(x)
     steps_done, starts, width = x.shape
     origin = np.broadcast_to(codes, (steps_done, *codes.shape)).reshape(-1, len(space))
     snapped = snap_within(problem, x.reshape(-1, width), origin)
     unique, inverse = np.unique(snapped, axis=0, return_inverse=True)
     values, scores = whole.values_and_scores(unique)
-    _require_finite(scores)
+    require_finite(scores)
     return Trajectory(
         space,
         predictor.columns,
@@ -114,13 +114,42 @@ def propagate(
     )
 
 
-def _require_finite(numbers: Reals) -> None:
+def require_finite(numbers: Reals) -> None:
+    """Refuse what a damaged predictor computes.
+
+    Raises:
+        DataError: a number that is none.
+    """
     if not np.isfinite(numbers).all():
         raise DataError("Expected finite steps. Got nan: the predictor's weights are damaged. Train it again.")
 
 
 def _continuous(problem: Problem, codes: Codes, steps: int, progress: Progress) -> Reals:
-    """Ascent by Adam's steps in shares of each dimension's range, projected on box, simplices and budget."""
+    """Ascent of the objective within the budget."""
+    return ascend(problem, problem.score, problem.budget.bounds, codes, steps, progress)
+
+
+def ascend(
+    problem: Problem,
+    score: Callable[[Tensor], Tensor],
+    bounds: Sequence[Bound],
+    codes: Codes,
+    steps: int,
+    progress: Progress = quiet,
+) -> Reals:
+    """Ascent by Adam's steps in shares of each dimension's range, projected on box, simplices and budget.
+
+    Args:
+        problem: its predictor, its budget and what is frozen.
+        score: what rises: relaxed codes `(n, width)` to `(n,)`, each row for itself.
+        bounds: of the budget's costs, each one number or one per code.
+        codes: the starts, `(n, d)`.
+        steps: how many, the start counted.
+        progress: called with the share that is done.
+
+    Returns:
+        Relaxed codes `(steps, n, width)`.
+    """
     space = problem.space
     low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in space.bounds)
     span, frozen = high - low, torch.as_tensor(per_coordinate(space, problem.frozen))
@@ -129,13 +158,13 @@ def _continuous(problem: Problem, codes: Codes, steps: int, progress: Progress) 
 
     def place(x: Tensor) -> Tensor:
         x = torch.where(frozen, start, on_simplices(space, x.clamp(low, high)))
-        return within_budget(problem.budget, x, floor, torch.where(frozen, 0.0, span))
+        return within_budget(problem.budget, bounds, x, floor, torch.where(frozen, 0.0, span))
 
     x, first, second = place(start), torch.zeros_like(start), torch.zeros_like(start)
     record = [x]
     for step in range(1, steps):
         leaf = x.requires_grad_()
-        (gradient,) = torch.autograd.grad(problem.score(leaf).sum(), leaf)
+        (gradient,) = torch.autograd.grad(score(leaf).sum(), leaf)
         gradient = gradient * span
         first, second = 0.9 * first + 0.1 * gradient, 0.99 * second + 0.01 * gradient.square()
         direction = (first / (1 - 0.9**step)) / ((second / (1 - 0.99**step)).sqrt() + 1e-8)

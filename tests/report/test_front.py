@@ -1,0 +1,87 @@
+"""The numbers behind the picture of a front, and that it is drawn."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ncp
+from ncp import MULTIRES, Budget, Objective, Table
+from ncp.pareto import front
+from ncp.report.front import draw_front, front_data
+from ncp.searchers.pareto import Front, pareto_search
+from tests.predictors.fitted import COLUMNS, fitted
+
+QUICK: dict[str, Any] = {"starts": 6, "steps": 3, "size": 20}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few() -> Iterator[None]:
+    """A smaller search than users get."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, number in {"DIRECTIONS": 50, "ROUNDS": 1, "TRIED": 300, "CROSSED": 100}.items():
+            patch.setattr(f"ncp.searchers.pareto.{name}", number)
+        yield
+
+
+@pytest.fixture(scope="module")
+def result(few: None) -> Front:  # noqa: ARG001
+    wanted = ["seg", Objective({"video": -1.0}), Objective({"seg": 1.0, "video": 1.0})]
+    asked = {"predictor": fitted("ensemble"), "budget": Budget(max_macs=3e9), **QUICK}
+    return pareto_search(wanted, at_least={"seg": 60}, **asked)
+
+
+@pytest.fixture
+def table() -> Table:
+    codes = np.unique(MULTIRES.sample(40, np.random.default_rng(0)), axis=0)
+    values = np.column_stack([np.linspace(50, 80, len(codes))] * 3)
+    values[3, 0] = np.nan
+    return Table(MULTIRES, codes, values, COLUMNS)
+
+
+def test_the_numbers_are_the_fronts_and_the_tables(result: Front, table: Table) -> None:
+    seg, video, both = front_data(result, table)
+    macs = np.array([row.macs for row in result.rows], dtype=float) / 1e9
+    for panel in (seg, video, both):
+        assert panel.x_name == "cost [GMACs]"
+        assert panel.budget == 3.0
+        np.testing.assert_allclose(panel.x, macs)
+    assert [panel.y_name for panel in (seg, video, both)] == [
+        "seg/mIoU [%]",
+        "video/top1 [%] (less is better)",
+        "1 seg/mIoU + 1 video/top1 [std]",
+    ]
+    np.testing.assert_array_equal(seg.y, [row.predicted["seg/mIoU"].mean for row in result.rows])
+    np.testing.assert_array_equal(both.y, result.claims[:, 2])
+    np.testing.assert_array_equal(video.edge, front(np.column_stack([macs, video.y]), minimise=True))
+    np.testing.assert_array_equal(seg.edge, front(np.column_stack([macs, seg.y]), minimise=[True, False]))
+    assert (seg.floor, video.floor) == (60, None)
+    assert len(seg.rows_x) == len(table) - 1  # a row without the value has no place
+    np.testing.assert_allclose(video.rows_x, ncp.macs(table.codes) / 1e9)
+    np.testing.assert_array_equal(video.rows_y, table.values[:, 2])
+    assert len(both.rows_x) == 0
+    assert all(len(panel.rows_x) == 0 for panel in front_data(result))
+
+
+def test_it_is_drawn(result: Front, table: Table, tmp_path: Path) -> None:
+    draw_front(front_data(result, table), tmp_path / "front.png")
+    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"), [(["seg", "video"], ("seg/mIoU", "video/top1")), (["seg"], ("seg/mIoU",) * 2)]
+)
+def test_without_cost_tasks_are_drawn_against_the_first(
+    tmp_path: Path, wanted: list[str | Objective], names: tuple[str, str]
+) -> None:
+    found = pareto_search(wanted, predictor=fitted("ensemble", "mixed"), **QUICK)
+    (panel,) = front_data(found)
+    assert [name.partition(" ")[0] for name in (panel.x_name, panel.y_name)] == list(names)
+    assert panel.edge.all()
+    assert panel.budget is None
+    np.testing.assert_array_equal(panel.x, [row.predicted[names[0]].mean for row in found.rows])
+    np.testing.assert_array_equal(panel.y, [row.predicted[names[1]].mean for row in found.rows])
+    draw_front((panel,), tmp_path / "front.svg")
