@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from ncp.objective import Budget, Objective
     from ncp.predictors import Prediction, Predictor, fit_predictor, load_judge, load_predictor
     from ncp.propagation import Trajectory, propagate
-    from ncp.searchers import Result, search
+    from ncp.searchers import Comparison, History, Result, compare, search, simulate
+    from ncp.searchers.pareto import Front, pareto_search
     from ncp.space import Categorical, Ordinal, Space
+    from ncp.spaces import load_space
     from ncp.table import Table
 
 _WHERE = {
@@ -45,8 +47,10 @@ _WHERE = {
     "ncp.objective": ("Budget", "Objective"),
     "ncp.predictors": ("Prediction", "Predictor", "fit_predictor", "load_judge", "load_predictor"),
     "ncp.propagation": ("Trajectory", "propagate"),
-    "ncp.searchers": ("Result", "search"),
+    "ncp.searchers": ("Comparison", "History", "Result", "compare", "search", "simulate"),
+    "ncp.searchers.pareto": ("Front", "pareto_search"),
     "ncp.space": ("Categorical", "Ordinal", "Space"),
+    "ncp.spaces": ("load_space",),
     "ncp.table": ("Table",),
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
@@ -58,8 +62,11 @@ __all__ = [
     "Categorical",
     "Code",
     "CodeError",
+    "Comparison",
     "ConfigError",
     "DataError",
+    "Front",
+    "History",
     "InfeasibleError",
     "LatencyModel",
     "MissingExtraError",
@@ -75,15 +82,19 @@ __all__ = [
     "Stage",
     "Table",
     "Trajectory",
+    "compare",
     "fit_predictor",
     "load_judge",
     "load_latency",
     "load_predictor",
+    "load_space",
     "load_table",
     "macs",
     "params",
+    "pareto_search",
     "propagate",
     "search",
+    "simulate",
 ]
 
 

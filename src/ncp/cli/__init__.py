@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ncp.cli import cost, data, draw, export, profile, query, search, train
+from ncp.cli import compare, cost, data, draw, export, pareto, profile, query, search, train
 from ncp.errors import NcpError
 
 app = typer.Typer(
@@ -14,7 +14,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (search.search, query.query, profile.profile, cost.cost, train.train, draw.draw, export.export):
+for command in (
+    search.search,
+    query.query,
+    profile.profile,
+    cost.cost,
+    train.train,
+    draw.draw,
+    export.export,
+    compare.compare,
+    pareto.pareto,
+):
     app.command()(command)
 app.add_typer(data.app, name="data")
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ncp.cost import has_cost, macs, params
 from ncp.errors import ConfigError
-from ncp.evaluate import fit_searcher_and_judge, judge_for, verify
+from ncp.evaluate import fit_searcher_and_judge, judge_for, require_same_direction, verify
 from ncp.latency import LatencyModel
 from ncp.multires import MULTIRES, Code
 from ncp.objective import Budget, Objective
@@ -72,7 +72,8 @@ def search(
 
     Raises:
         InfeasibleError: a budget below the smallest cost.
-        ConfigError: an objective or budget that does not fit the predictor, or a latency of another machine.
+        ConfigError: an objective or budget that does not fit the predictor, a latency of another machine, or a table
+            that minimises other columns than the predictor.
     """
     began = perf_counter()
     if starts < 1 or top < 1:
@@ -82,6 +83,8 @@ def search(
         judge = judge or fitted
     elif judge is None and table is not None:
         judge = judge_for(predictor, table, seed)
+    if table is not None:
+        require_same_direction(predictor, table)
     budget = budget or Budget()
     latency = _latency(budget)
     if latency is not None:
@@ -140,7 +143,7 @@ def _pair(table: Table | None, seed: int, progress: Progress) -> tuple[Predictor
 
 def _fitted_on(table: Table, predictor: Predictor, judge: Predictor) -> bool:
     """Whether every sampled row of `table` is one that one of the two has seen, with the same columns."""
-    if table.space != predictor.space or not set(table.columns) <= set(predictor.columns):
+    if table.space != predictor.space or not set(table.columns) <= set(predictor.columns) or table.minimised:
         return False
     codes = table.codes[table.sampled]
     return bool((predictor.has_seen(codes) | judge.has_seen(codes)).all())

@@ -1,0 +1,19 @@
+"""Random search: the yardstick."""
+
+from __future__ import annotations
+
+from ncp.searchers.base import Searcher
+from ncp.space import Codes, Reals
+
+
+class Random(Searcher):
+    """Draws codes uniformly."""
+
+    name = "random"
+
+    def ask(self) -> Codes:
+        """One code."""
+        return self.draw(1)
+
+    def tell(self, codes: Codes, scores: Reals) -> None:
+        """Learns nothing."""

@@ -1,0 +1,157 @@
+"""A Gaussian process for few rows: what a searcher knows of scores that it has paid for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_solve, cholesky
+from scipy.optimize import minimize
+from torch import Tensor
+
+from ncp.predictors.base import Predictor
+from ncp.predictors.features import Features
+from ncp.predictors.scale import Scale
+from ncp.problem import Problem
+from ncp.space import Codes, Reals, Space
+
+NOISE = 0.05
+"""Of a score, a priori: variance in shares of the signal's."""
+DEVIATIONS = 1.0, 1.5
+"""Of the logarithms of weights and of noise, a priori."""
+LEAST = 1e-9
+"""Of the signal's variance: where all targets are alike there is none."""
+ROUNDS = 15
+"""Of the optimiser per fit; it goes on where the last fit stopped."""
+
+
+class Surrogate(Predictor):
+    """Covariances are `exp(-sum_j w_j (a_j - b_j)^2)` of features, each of which has a weight of its own.
+
+    Weights and noise are the likeliest a posteriori; a priori a weight is `1 / f`, give or take a factor of e. Targets
+    are normal scores of ranks: a searcher cares which code is better, not by how much.
+    """
+
+    kind = "surrogate"
+    weights: Tensor
+    rows: Tensor
+    dual: Tensor
+    inverse: Tensor
+    level: Tensor
+    amplitude: Tensor
+
+    def __init__(self, space: Space, columns: Sequence[str] = ("score",), *, rows: int = 0) -> None:
+        super().__init__(space, columns, Scale(torch.tensor([[-1.0, 1.0]] * len(columns)), 1.0))
+        self.features = Features(space)
+        f = len(self.features)
+        for name, size in {"weights": (f,), "rows": (rows, f), "dual": (rows,), "inverse": (rows, rows)}.items():
+            self.register_buffer(name, torch.zeros(size))
+        self.register_buffer("level", torch.tensor(0.0))
+        self.register_buffer("amplitude", torch.tensor(1.0))
+        self.double()
+        self.prior = np.append(np.full(f, -math.log(f)), math.log(NOISE))
+        self.deviations = np.append(np.full(f, DEVIATIONS[0]), DEVIATIONS[1])
+        self.logarithms = self.prior.copy()
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """Number of rows."""
+        return {"rows": len(self.rows)}
+
+    @classmethod
+    def build(cls, space: Space, columns: Sequence[str], **shape: Any) -> Surrogate:
+        """An empty surrogate."""
+        return cls(space, columns, **shape)
+
+    def learn(self, codes: Codes, targets: Reals) -> None:
+        """Fit weights and noise to targets `(n,)` of codes `(n, d)`, from where the last fit stopped."""
+        with torch.no_grad():
+            z = self.features(self.relaxed(codes)).numpy()
+        found = minimize(
+            _loss,
+            self.logarithms,
+            args=(z, targets, self.prior, self.deviations),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": ROUNDS},
+        )
+        self.logarithms = found.x
+        fit = _Fit(self.logarithms, z, targets)
+        self.weights, self.rows = torch.as_tensor(fit.weights), torch.as_tensor(z)
+        self.dual, self.inverse = torch.as_tensor(fit.dual), torch.as_tensor(fit.inverse)
+        self.level, self.amplitude = (torch.tensor(x, dtype=torch.float64) for x in (fit.level, fit.amplitude))
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Expected targets of points `(n, width)`, `(n, 1)`."""
+        return (self.level + self._covariances(x) @ self.dual)[:, None]
+
+    def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Expected targets and their standard deviations, `(n, 1)` each."""
+        covariances = self._covariances(x)
+        explained = ((covariances @ self.inverse) * covariances).sum(1)
+        variance = self.amplitude * (1 - explained).clamp_min(1e-9)
+        return (self.level + covariances @ self.dual)[:, None], variance.sqrt()[:, None]
+
+    def _covariances(self, x: Tensor) -> Tensor:
+        z = self.features(x.double())
+        scaled = self.rows * self.weights
+        squares = (z.square() @ self.weights)[:, None] + (scaled * self.rows).sum(1) - 2 * z @ scaled.T
+        return torch.exp(-squares.clamp_min(0))
+
+
+@dataclass(frozen=True, eq=False)
+class Improvement(Problem):
+    """To be better than the best target: the logarithm of the expected improvement."""
+
+    best: float = 0.0
+
+    def _values_and_score(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, spread = self.predictor.scores_and_spread(x)
+        return mean, log_improvement((mean - self.best)[:, 0], spread[:, 0])
+
+
+def log_improvement(gain: Tensor, spread: Tensor) -> Tensor:
+    """The logarithm of `E max(0, gain + spread * normal)`; by its asymptote where it would vanish."""
+    z = gain / spread
+    near = z.clamp_min(-5.0)
+    density = torch.exp(-near.square() / 2) / math.sqrt(2 * math.pi)
+    exact = (density + near * torch.special.ndtr(near)).log()
+    far = z.clamp_max(-5.0)
+    asymptote = -far.square() / 2 - math.log(math.sqrt(2 * math.pi)) - torch.log(far.square() + 3)
+    return spread.log() + torch.where(z > -5.0, exact, asymptote)
+
+
+class _Fit:
+    """A posterior given weights and noise: everything that does not depend on where it is asked."""
+
+    def __init__(self, logarithms: Reals, z: Reals, y: Reals) -> None:
+        self.weights, self.noise = np.exp(logarithms[:-1]), float(np.exp(logarithms[-1]))
+        scaled = z * self.weights
+        sizes = (scaled * z).sum(1)
+        self.covariance = np.exp(-np.maximum(sizes[:, None] + sizes - 2 * scaled @ z.T, 0))
+        factor = cholesky(self.covariance + self.noise * np.eye(len(z)), lower=True)
+        self.inverse: NDArray[np.float64] = cho_solve((factor, True), np.eye(len(z)))
+        self.level = float((self.inverse @ y).sum() / self.inverse.sum())
+        self.dual = self.inverse @ (y - self.level)
+        self.amplitude = max(float((y - self.level) @ self.dual / len(z)), LEAST)
+        self.half_log_determinant = float(np.log(np.diag(factor)).sum())
+
+
+def _loss(logarithms: Reals, z: Reals, y: Reals, prior: Reals, deviations: Reals) -> tuple[float, Reals]:
+    """Minus the log posterior of weights and noise, and its gradient."""
+    try:
+        fit = _Fit(logarithms, z, y)
+    except LinAlgError:
+        return 1e10, np.zeros_like(logarithms)
+    off = (logarithms - prior) / deviations
+    loss = 0.5 * len(y) * math.log(fit.amplitude) + fit.half_log_determinant + 0.5 * float(off @ off)
+    slope = 0.5 * (fit.inverse - np.outer(fit.dual, fit.dual) / fit.amplitude)
+    pull = -slope * fit.covariance  # by every squared distance
+    by_weight = 2 * (z**2).T @ pull.sum(1) - 2 * (z * (pull @ z)).sum(0)
+    gradient = np.append(by_weight * fit.weights, np.trace(slope) * fit.noise)
+    return loss, gradient + off / deviations

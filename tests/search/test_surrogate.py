@@ -1,0 +1,156 @@
+"""The surrogate's derivatives and posterior, and the improvement that is expected of it."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import quad
+
+from ncp import Budget, Objective
+from ncp.searchers.propagating import normal_scores
+from ncp.searchers.surrogate import Improvement, Surrogate, _Fit, _loss, log_improvement
+from ncp.space import Codes, Reals
+from tests.predictors.fitted import SPACES
+
+every_space = pytest.mark.parametrize("space", SPACES)
+
+
+def data(space: str, n: int = 30) -> tuple[Codes, Reals]:
+    """Different codes, and a smooth curve of them with deviation 1 and mean 0."""
+    rng = np.random.default_rng(3)
+    codes = np.unique(SPACES[space].sample(2 * n, rng), axis=0)
+    codes = codes[rng.permutation(len(codes))[:n]]
+    x = SPACES[space].relax(codes)
+    low, high = SPACES[space].bounds
+    y = ((x - low) / (high - low)) @ rng.normal(size=x.shape[1])
+    return codes, (y - y.mean()) / y.std()
+
+
+def learnt(space: str, n: int = 30) -> Surrogate:
+    codes, targets = data(space, n)
+    surrogate = Surrogate(SPACES[space])
+    surrogate.features.fit(surrogate.relaxed(SPACES[space].sample(500, np.random.default_rng(0))))
+    surrogate.learn(codes, targets)
+    return surrogate
+
+
+@pytest.mark.parametrize("shift", [0.0, -1.0, 1.5])
+def test_the_gradient_of_the_loss(shift: float) -> None:
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(size=(12, 4)), rng.normal(size=12)
+    prior, deviations = np.append(np.full(4, -math.log(4)), math.log(0.05)), np.array([1.0, 1.0, 1.0, 1.0, 1.5])
+    at = prior + shift * rng.normal(size=5)
+    loss, gradient = _loss(at, z, y, prior, deviations)
+    assert math.isfinite(loss)
+    for j, step in enumerate(1e-5 * np.eye(5)):
+        up, down = (_loss(at + sign * step, z, y, prior, deviations)[0] for sign in (1, -1))
+        assert gradient[j] == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-6)
+
+
+def test_the_loss_is_the_posterior_by_definition() -> None:
+    """But for a constant: a normal of unknown level and amplitude, both at their likeliest, times the prior."""
+    rng = np.random.default_rng(1)
+    z, y = rng.normal(size=(7, 2)), rng.normal(size=7)
+    prior, deviations = np.zeros(3), np.array([1.0, 2.0, 1.5])
+    at = np.array([-0.5, 0.3, -2.0])
+    kernel = np.array([[np.exp(-(np.exp(at[:2]) * (a - b) ** 2).sum()) for a in z] for b in z]) + np.exp(-2) * np.eye(7)
+    inverse = np.linalg.inv(kernel)
+    level = inverse.sum(0) @ y / inverse.sum()
+    amplitude = (y - level) @ inverse @ (y - level) / 7
+    expected = 3.5 * np.log(amplitude) + 0.5 * np.log(np.linalg.det(kernel)) + 0.5 * ((at / deviations) ** 2).sum()
+    assert _loss(at, z, y, prior, deviations)[0] == pytest.approx(expected)
+    fit = _Fit(at, z, y)
+    assert (fit.level, fit.amplitude) == (pytest.approx(level), pytest.approx(amplitude))
+    np.testing.assert_allclose(fit.dual, inverse @ (y - level))
+
+
+@every_space
+def test_learning_goes_down_and_on_from_where_it_stopped(space: str) -> None:
+    codes, targets = data(space)
+    surrogate = learnt(space)
+    z = surrogate.rows.numpy()
+    losses = [
+        _loss(at, z, targets, surrogate.prior, surrogate.deviations)[0]
+        for at in (surrogate.prior, surrogate.logarithms.copy())
+    ]
+    surrogate.learn(codes, targets)
+    losses.append(_loss(surrogate.logarithms, z, targets, surrogate.prior, surrogate.deviations)[0])
+    assert losses[0] > losses[1] >= losses[2]
+
+
+@every_space
+def test_the_posterior_runs_about_through_what_it_learnt(space: str) -> None:
+    codes, targets = data(space)
+    surrogate = learnt(space)
+    with torch.no_grad():
+        mean, spread = surrogate.scores_and_spread(surrogate.relaxed(codes))
+        far = surrogate.scores_and_spread(surrogate.relaxed(SPACES[space].sample(200, np.random.default_rng(9))))[1]
+    assert mean.shape == spread.shape == (len(codes), 1)
+    assert np.abs(mean[:, 0].numpy() - targets).max() < 0.5
+    assert np.corrcoef(mean[:, 0], targets)[0, 1] > 0.98
+    assert 0 < spread.mean() < far.mean()
+    np.testing.assert_allclose(mean.numpy(), surrogate.scores(surrogate.relaxed(codes)).detach().numpy())
+
+
+@every_space
+def test_gradients_flow_through_scores_and_spread(space: str) -> None:
+    surrogate = learnt(space, 15)
+    low, high = (torch.as_tensor(bound) for bound in SPACES[space].bounds)
+    shares = torch.as_tensor(np.random.default_rng(5).uniform(0.2, 0.8, size=(3, SPACES[space].width)))
+    x = (low + shares * (high - low)).requires_grad_()
+    for part in range(2):
+        (gradient,) = torch.autograd.grad(surrogate.scores_and_spread(x)[part].sum(), x)
+        assert torch.isfinite(gradient).all()
+        assert (gradient != 0).any(dim=1).all()
+        way = torch.as_tensor(np.random.default_rng(6).normal(size=x.shape)) * (high - low)
+        with torch.no_grad():
+            up, down = (surrogate.scores_and_spread(x + sign * 1e-5 * way)[part][:, 0] for sign in (1, -1))
+        torch.testing.assert_close((gradient * way).sum(1), (up - down) / 2e-5, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.0, 5.0])
+@pytest.mark.parametrize("z", [-8.0, -5.5, -4.9, -3.0, -1.0, 0.0, 0.5, 2.0, 6.0])
+def test_the_logarithm_of_the_expected_improvement(z: float, spread: float) -> None:
+    def gained(t: float) -> float:
+        return (z + t) * math.exp(-t * t / 2) / math.sqrt(2 * math.pi)
+
+    expected = spread * quad(gained, -z, max(-z, 0) + 12, epsabs=0, epsrel=1e-9)[0]
+    found = log_improvement(torch.tensor(z * spread, dtype=torch.float64), torch.tensor(spread, dtype=torch.float64))
+    assert found.item() == pytest.approx(math.log(expected), abs=1e-6 if z > -5 else 0.01)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_improvement_rises_with_gain_and_is_finite_everywhere(dtype: torch.dtype) -> None:
+    gain = torch.linspace(-40, 40, 8001, dtype=dtype, requires_grad=True)
+    spread = torch.ones(8001, dtype=dtype, requires_grad=True)
+    found = log_improvement(gain, spread)
+    assert torch.isfinite(found).all()
+    by_gain, by_spread = torch.autograd.grad(found.sum(), (gain, spread))
+    for slope in (by_gain, by_spread):
+        assert torch.isfinite(slope).all()
+        assert (slope >= (-1e-9 if dtype == torch.float64 else -1e-3)).all()
+    assert (by_gain > 0).all()
+    if dtype == torch.float64:
+        assert (found.diff() > 0).all()
+        wider = log_improvement(gain, 1.1 * spread)
+        assert (wider >= found - 0.02)[gain < -1].all()
+
+
+def test_what_is_likely_better_promises_more() -> None:
+    surrogate = learnt("mixed")
+    codes, targets = data("mixed")
+    free = np.zeros(len(SPACES["mixed"]), dtype=bool)
+    problem = Improvement(surrogate, Objective({"score": 1.0}), Budget(), free, targets.max())
+    values, promises = problem.values_and_scores(codes)
+    assert values.shape == (len(codes), 1)
+    assert np.isfinite(promises).all()
+    assert np.corrcoef(values[:, 0], promises)[0, 1] > 0.5
+    easy = Improvement(surrogate, Objective({"score": 1.0}), Budget(), free, targets.min())
+    assert (easy.values_and_scores(codes)[1] > promises).all()
+
+
+def test_normal_scores() -> None:
+    scores = normal_scores(np.array([3.0, 100.0, -5.0]))
+    np.testing.assert_allclose(scores, [0, 0.967421566, -0.967421566], atol=1e-9)
+    np.testing.assert_allclose(normal_scores(np.array([1.0, 1.0, 2.0])), [-0.430727, -0.430727, 0.967422], atol=1e-6)
