@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ncp import MULTIRES, Space
+from ncp import MULTIRES, Categorical, Ordinal, Space
 from ncp.predictors.features import Features
 from tests.predictors.fitted import MIXED, SPACES
 from tests.strategies import codes_of, generators, spaces
@@ -60,3 +60,15 @@ def test_what_the_rows_share_is_no_feature() -> None:
     values = Features(MIXED).fit(x)(x)
     assert torch.isfinite(values).all()
     assert values[:, 0].abs().max() < 1e-5
+
+
+def test_choices_that_several_dimensions_share_are_counted() -> None:
+    space = Space(
+        [Categorical("a", ["x", "y"]), Ordinal("n", [1, 2]), Categorical("b", ["x", "y"]), Categorical("c", ["x", "z"])]
+    )
+    features = Features(space)
+    counts = [k for k, meaning in enumerate(features.meanings) if meaning.block == "count"]
+    assert [features.meanings[k].choice for k in counts] == ["x", "y"]
+    x = torch.as_tensor(space.relax([[0, 1, 0, 1], [0, 2, 1, 0], [1, 2, 1, 0]]))
+    np.testing.assert_allclose(features(x)[:, counts], [[2, 0], [1, 1], [0, 2]])
+    assert len(features.meanings) == len(features)

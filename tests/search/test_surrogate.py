@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from ncp import Budget, Objective
+from ncp import CELL201, Budget, Objective
 from ncp.searchers.propagating import normal_scores
 from ncp.searchers.surrogate import Improvement, Surrogate, _Fit, _loss, log_improvement
 from ncp.space import Codes, Reals
@@ -39,12 +39,13 @@ def learnt(space: str, n: int = 30) -> Surrogate:
 def test_the_gradient_of_the_loss(shift: float) -> None:
     rng = np.random.default_rng(0)
     z, y = rng.normal(size=(12, 4)), rng.normal(size=12)
-    prior, deviations = np.append(np.full(4, -math.log(4)), math.log(0.05)), np.array([1.0, 1.0, 1.0, 1.0, 1.5])
+    prior = np.append(np.full(4, -math.log(4)), math.log(0.05))
+    precision = np.linalg.inv(np.eye(5) + 0.5)
     at = prior + shift * rng.normal(size=5)
-    loss, gradient = _loss(at, z, y, prior, deviations)
+    loss, gradient = _loss(at, z, y, prior, precision)
     assert math.isfinite(loss)
     for j, step in enumerate(1e-5 * np.eye(5)):
-        up, down = (_loss(at + sign * step, z, y, prior, deviations)[0] for sign in (1, -1))
+        up, down = (_loss(at + sign * step, z, y, prior, precision)[0] for sign in (1, -1))
         assert gradient[j] == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-6)
 
 
@@ -52,14 +53,16 @@ def test_the_loss_is_the_posterior_by_definition() -> None:
     """But for a constant: a normal of unknown level and amplitude, both at their likeliest, times the prior."""
     rng = np.random.default_rng(1)
     z, y = rng.normal(size=(7, 2)), rng.normal(size=7)
-    prior, deviations = np.zeros(3), np.array([1.0, 2.0, 1.5])
+    prior, precision = np.zeros(3), np.linalg.inv(np.diag([1.0, 4.0, 2.0]) + 0.3)
     at = np.array([-0.5, 0.3, -2.0])
-    kernel = np.array([[np.exp(-(np.exp(at[:2]) * (a - b) ** 2).sum()) for a in z] for b in z]) + np.exp(-2) * np.eye(7)
+    squares = np.array([[(np.exp(at[:2]) * (a - b) ** 2).sum() for a in z] for b in z])
+    matern = (1 + np.sqrt(5 * squares) + 5 / 3 * squares) * np.exp(-np.sqrt(5 * squares))
+    kernel = matern + np.exp(-2) * np.eye(7)
     inverse = np.linalg.inv(kernel)
     level = inverse.sum(0) @ y / inverse.sum()
     amplitude = (y - level) @ inverse @ (y - level) / 7
-    expected = 3.5 * np.log(amplitude) + 0.5 * np.log(np.linalg.det(kernel)) + 0.5 * ((at / deviations) ** 2).sum()
-    assert _loss(at, z, y, prior, deviations)[0] == pytest.approx(expected)
+    expected = 3.5 * np.log(amplitude) + 0.5 * np.log(np.linalg.det(kernel)) + 0.5 * at @ precision @ at
+    assert _loss(at, z, y, prior, precision)[0] == pytest.approx(expected)
     fit = _Fit(at, z, y)
     assert (fit.level, fit.amplitude) == (pytest.approx(level), pytest.approx(amplitude))
     np.testing.assert_allclose(fit.dual, inverse @ (y - level))
@@ -71,11 +74,11 @@ def test_learning_goes_down_and_on_from_where_it_stopped(space: str) -> None:
     surrogate = learnt(space)
     z = surrogate.rows.numpy()
     losses = [
-        _loss(at, z, targets, surrogate.prior, surrogate.deviations)[0]
+        _loss(at, z, targets, surrogate.prior, surrogate.precision)[0]
         for at in (surrogate.prior, surrogate.logarithms.copy())
     ]
     surrogate.learn(codes, targets)
-    losses.append(_loss(surrogate.logarithms, z, targets, surrogate.prior, surrogate.deviations)[0])
+    losses.append(_loss(surrogate.logarithms, z, targets, surrogate.prior, surrogate.precision)[0])
     assert losses[0] > losses[1] >= losses[2]
 
 
@@ -154,3 +157,21 @@ def test_normal_scores() -> None:
     scores = normal_scores(np.array([3.0, 100.0, -5.0]))
     np.testing.assert_allclose(scores, [0, 0.967421566, -0.967421566], atol=1e-9)
     np.testing.assert_allclose(normal_scores(np.array([1.0, 1.0, 2.0])), [-0.430727, -0.430727, 0.967422], atol=1e-6)
+
+
+def test_weights_of_a_dimension_and_of_a_choice_are_alike_a_priori() -> None:
+    surrogate = Surrogate(CELL201)
+    names = [(meaning.block, meaning.dimension, meaning.choice) for meaning in surrogate.features.meanings]
+    covariance = np.linalg.inv(surrogate.precision)
+
+    def between(a: int, b: int) -> float:
+        return float(covariance[a, b] / math.sqrt(covariance[a, a] * covariance[b, b]))
+
+    skip, conv = (names.index(("dimension", names[0][1], op)) for op in ("skip_connect", "nor_conv_3x3"))
+    elsewhere = names.index(("dimension", names[5][1], "skip_connect"))
+    apart = names.index(("dimension", names[5][1], "nor_conv_3x3"))
+    assert 1 > between(skip, conv) > between(skip, elsewhere) > between(skip, apart) > 0
+    assert covariance[-1, :-1] == pytest.approx(0)
+    blocks = np.array([block for block, _, _ in names])
+    for block in ("dimension", "count"):
+        assert np.exp(surrogate.prior[:-1][blocks == block]).sum() == pytest.approx(1 / 3)

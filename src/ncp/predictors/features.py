@@ -1,6 +1,8 @@
-"""What a predictor sees of a code: logarithms, and for networks whose cost is known the costs of their parts."""
+"""What a predictor sees of a code: logarithms, counts of choices, and for networks the costs of their parts."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,10 +21,22 @@ GROUPS = [
 """The ten parallel parts (stage, branch) of a network, by stage, by branch and all together."""
 
 
+class Meaning(NamedTuple):
+    """What a feature speaks of: a block of like features, and its dimension and choice, if it has one."""
+
+    block: str
+    dimension: str = ""
+    choice: str = ""
+
+
 class Features(nn.Module):
     """Points of the relaxed space `(n, width)` as standardised features `(n, f)`; gradients flow.
 
     Positive ordinal dimensions enter as logarithms, others as they are, categorical ones as points on their simplex.
+    Where several dimensions have the same choices, so does how often each choice is taken in them.
+
+    Attributes:
+        meanings: of the features, in order.
     """
 
     mean: Tensor
@@ -35,7 +49,21 @@ class Features(nn.Module):
             positive[where] = not isinstance(dim, Categorical) and dim.values[0] > 0
         self._logarithmic = torch.as_tensor(positive)
         self._of_networks = has_cost(space)
+        self.meanings: list[Meaning] = []
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for dim, where in zip(space.dimensions, space.slices, strict=True):
+            choices = dim.choices if isinstance(dim, Categorical) else ("",)
+            self.meanings += [Meaning("dimension", dim.name, choice) for choice in choices]
+            if isinstance(dim, Categorical):
+                groups.setdefault(dim.choices, []).append(where.start)
+        shared = {choices: starts for choices, starts in groups.items() if len(starts) > 1}
+        self._counted = torch.zeros(space.width, sum(map(len, shared)))
+        for choices, starts in shared.items():
+            for k, choice in enumerate(choices):
+                self._counted[[start + k for start in starts], len(self.meanings) - space.width] = 1.0
+                self.meanings.append(Meaning("count", choice=choice))
         width = self._raw(torch.as_tensor(space.bounds, dtype=torch.float32)).shape[1]
+        self.meanings += [Meaning("network")] * (width - len(self.meanings))
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("std", torch.ones(width))
 
@@ -56,7 +84,8 @@ class Features(nn.Module):
 
     def _raw(self, x: Tensor) -> Tensor:
         ordinal = torch.where(self._logarithmic, torch.where(self._logarithmic, x, 1.0).log(), x)
-        return torch.cat([ordinal, _of_network(x)], dim=1) if self._of_networks else ordinal
+        parts = [ordinal, x @ self._counted.to(x)]
+        return torch.cat([*parts, _of_network(x)] if self._of_networks else parts, dim=1)
 
 
 def _of_network(x: Tensor) -> Tensor:

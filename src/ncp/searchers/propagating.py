@@ -19,6 +19,8 @@ LISTED = 50_000
 """A pool or a space of at most so many codes is scored whole; in a larger one codes are propagated."""
 ELITE, FRESH, STEPS = 16, 48, 30
 """Best codes and random ones that a propagation starts from, and its steps."""
+PATIENT = 50
+"""So many codes are asked for one at a time: while little is known, every answer changes what to ask next."""
 
 
 class Propagating(Searcher):
@@ -29,13 +31,13 @@ class Propagating(Searcher):
         rng: of everything random.
         pool: the codes that may be asked for.
         first: random codes before the first fit.
-        batch: codes that are asked for at once.
+        batch: codes that are asked for at once, after the first `PATIENT`.
     """
 
     name = "propagation"
 
     def __init__(
-        self, space: Space, rng: np.random.Generator, pool: Codes | None = None, first: int = 10, batch: int = 4
+        self, space: Space, rng: np.random.Generator, pool: Codes | None = None, first: int = 5, batch: int = 4
     ) -> None:
         super().__init__(space, rng, pool)
         self.first, self.batch = first, batch
@@ -59,7 +61,8 @@ class Propagating(Searcher):
         listed = self.pool if self.pool is not None and len(self.pool) <= LISTED else None
         fresh = self._untold(self._propagated(problem) if listed is None else listed)
         _, promises = problem.values_and_scores(fresh)
-        return fresh[np.argsort(-promises, kind="stable")[: self.batch]]
+        best = np.argsort(-promises, kind="stable")
+        return fresh[best[: self.batch if len(self.codes) >= PATIENT else 1]]
 
     def tell(self, codes: Codes, scores: Reals) -> None:
         """What was paid for."""

@@ -15,15 +15,17 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from ncp.predictors.base import Predictor
-from ncp.predictors.features import Features
+from ncp.predictors.features import Features, Meaning
 from ncp.predictors.scale import Scale
 from ncp.problem import Problem
 from ncp.space import Codes, Reals, Space
 
-NOISE = 0.05
-"""Of a score, a priori: variance in shares of the signal's."""
-DEVIATIONS = 1.0, 1.5
-"""Of the logarithms of weights and of noise, a priori."""
+NOISE, NOISE_DEVIATION = 0.05, 1.5
+"""Of a score, a priori: variance in shares of the signal's, and the deviation of its logarithm."""
+SHARE = 1 / 3
+"""The sum of the weights of a block of features, a priori."""
+TOGETHER, DIMENSION, CHOICE, OWN = 1.0, 1.0, 0.5, 0.5
+"""A weight's logarithm is a sum of terms a priori: one for all, its dimension's, its choice's, its own. Deviations."""
 LEAST = 1e-9
 """Of the signal's variance: where all targets are alike there is none."""
 ROUNDS = 15
@@ -31,10 +33,11 @@ ROUNDS = 15
 
 
 class Surrogate(Predictor):
-    """Covariances are `exp(-sum_j w_j (a_j - b_j)^2)` of features, each of which has a weight of its own.
+    """Covariances are Matérn's, 5/2, of the squared distance `sum_j w_j (a_j - b_j)^2` of features.
 
-    Weights and noise are the likeliest a posteriori; a priori a weight is `1 / f`, give or take a factor of e. Targets
-    are normal scores of ranks: a searcher cares which code is better, not by how much.
+    Weights and noise are the likeliest a posteriori. A priori the weights of a dimension are alike, and so are those of
+    a choice wherever it can be taken: few rows are enough to tell what matters. Targets are meant to be normal scores
+    of ranks: a searcher cares which code is better, not by how much.
     """
 
     kind = "surrogate"
@@ -54,8 +57,7 @@ class Surrogate(Predictor):
         self.register_buffer("level", torch.tensor(0.0))
         self.register_buffer("amplitude", torch.tensor(1.0))
         self.double()
-        self.prior = np.append(np.full(f, -math.log(f)), math.log(NOISE))
-        self.deviations = np.append(np.full(f, DEVIATIONS[0]), DEVIATIONS[1])
+        self.prior, self.precision = _prior(self.features.meanings)
         self.logarithms = self.prior.copy()
 
     @property
@@ -75,7 +77,7 @@ class Surrogate(Predictor):
         found = minimize(
             _loss,
             self.logarithms,
-            args=(z, targets, self.prior, self.deviations),
+            args=(z, targets, self.prior, self.precision),
             jac=True,
             method="L-BFGS-B",
             options={"maxiter": ROUNDS},
@@ -101,7 +103,20 @@ class Surrogate(Predictor):
         z = self.features(x.double())
         scaled = self.rows * self.weights
         squares = (z.square() @ self.weights)[:, None] + (scaled * self.rows).sum(1) - 2 * z @ scaled.T
-        return torch.exp(-squares.clamp_min(0))
+        r = (5 * squares.clamp_min(1e-12)).sqrt()
+        covariances: Tensor = (1 + r + r.square() / 3) * torch.exp(-r)
+        return covariances
+
+
+def _prior(meanings: Sequence[Meaning]) -> tuple[Reals, Reals]:
+    """Means `(f + 1,)` and inverse covariances `(f + 1, f + 1)` of the logarithms of weights and of noise."""
+    blocks, dimensions, choices = (np.array(names) for names in zip(*meanings, strict=True))
+    alike = [(held[:, None] == held) & (held != "") for held in (dimensions, choices)]
+    f = len(meanings)
+    covariance = np.diag(np.append(np.full(f, OWN**2), NOISE_DEVIATION**2))
+    covariance[:f, :f] += TOGETHER**2 + DIMENSION**2 * alike[0] + CHOICE**2 * alike[1]
+    sizes = (blocks[:, None] == blocks).sum(1)
+    return np.log(np.append(SHARE / sizes, NOISE)), np.linalg.inv(covariance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +148,10 @@ class _Fit:
         self.weights, self.noise = np.exp(logarithms[:-1]), float(np.exp(logarithms[-1]))
         scaled = z * self.weights
         sizes = (scaled * z).sum(1)
-        self.covariance = np.exp(-np.maximum(sizes[:, None] + sizes - 2 * scaled @ z.T, 0))
+        r = np.sqrt(5 * np.maximum(sizes[:, None] + sizes - 2 * scaled @ z.T, 0))
+        shrink = np.exp(-r)
+        self.covariance: NDArray[np.float64] = (1 + r + r**2 / 3) * shrink
+        self.slope: NDArray[np.float64] = -5 / 6 * (1 + r) * shrink  # by the squared distance
         factor = cholesky(self.covariance + self.noise * np.eye(len(z)), lower=True)
         self.inverse: NDArray[np.float64] = cho_solve((factor, True), np.eye(len(z)))
         self.level = float((self.inverse @ y).sum() / self.inverse.sum())
@@ -142,16 +160,17 @@ class _Fit:
         self.half_log_determinant = float(np.log(np.diag(factor)).sum())
 
 
-def _loss(logarithms: Reals, z: Reals, y: Reals, prior: Reals, deviations: Reals) -> tuple[float, Reals]:
+def _loss(logarithms: Reals, z: Reals, y: Reals, prior: Reals, precision: Reals) -> tuple[float, Reals]:
     """Minus the log posterior of weights and noise, and its gradient."""
     try:
         fit = _Fit(logarithms, z, y)
     except LinAlgError:
         return 1e10, np.zeros_like(logarithms)
-    off = (logarithms - prior) / deviations
-    loss = 0.5 * len(y) * math.log(fit.amplitude) + fit.half_log_determinant + 0.5 * float(off @ off)
+    off = logarithms - prior
+    pressed = precision @ off
+    loss = 0.5 * len(y) * math.log(fit.amplitude) + fit.half_log_determinant + 0.5 * float(off @ pressed)
     slope = 0.5 * (fit.inverse - np.outer(fit.dual, fit.dual) / fit.amplitude)
-    pull = -slope * fit.covariance  # by every squared distance
+    pull = slope * fit.slope
     by_weight = 2 * (z**2).T @ pull.sum(1) - 2 * (z * (pull @ z)).sum(0)
     gradient = np.append(by_weight * fit.weights, np.trace(slope) * fit.noise)
-    return loss, gradient + off / deviations
+    return loss, gradient + pressed
