@@ -114,9 +114,9 @@ def test_one_column_of_text(tmp_path: Path) -> None:
     for space, text, message in (
         (CELL201, "4", "row 1, column arch: Expected a cell such as .* Keep digits as text"),
         (MULTIRES, "4", "row 1, column arch: Expected 31 integers in 6 groups"),
-        (SPACE, "40", "row 1, column arch: Expected 2 integers per code. Got 1"),
+        (SPACE, "40", "row 1, column arch: Expected 2 values with commas between .* Got 1 in '40'"),
         (SPACE, "40_3", "row 1, column arch: Expected an index from 0 to 2"),
-        (SPACE, "40_x", "row 1, column arch: Expected 2 integers joined by '_'. Got '40_x'"),
+        (SPACE, "40_x", "row 1, column arch: Expected one of none, skip, conv for edge. Got 'x'"),
         (SPACE, " ", "row 1, column arch: Expected a code. Got none"),
     ):
         with pytest.raises(DataError, match=message):

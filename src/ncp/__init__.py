@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from ncp.predictors import Prediction, Predictor, fit_predictor, load_judge, load_predictor
     from ncp.propagation import Trajectory, propagate
     from ncp.searchers import Comparison, History, Result, compare, search, simulate
-    from ncp.searchers.pareto import Front, pareto_search
+    from ncp.searchers.front import Front
+    from ncp.searchers.pareto import pareto_search
     from ncp.space import Categorical, Ordinal, Space
     from ncp.spaces import load_space
     from ncp.table import Table
@@ -48,7 +49,8 @@ _WHERE = {
     "ncp.predictors": ("Prediction", "Predictor", "fit_predictor", "load_judge", "load_predictor"),
     "ncp.propagation": ("Trajectory", "propagate"),
     "ncp.searchers": ("Comparison", "History", "Result", "compare", "search", "simulate"),
-    "ncp.searchers.pareto": ("Front", "pareto_search"),
+    "ncp.searchers.front": ("Front",),
+    "ncp.searchers.pareto": ("pareto_search",),
     "ncp.space": ("Categorical", "Ordinal", "Space"),
     "ncp.spaces": ("load_space",),
     "ncp.table": ("Table",),

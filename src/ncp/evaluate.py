@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from ncp.errors import ConfigError
-from ncp.predictors import Prediction, Predictor, fit_predictor
+from ncp.predictors import Prediction, Predictor, fit_predictor, load_judge, load_predictor
 from ncp.predictors.base import Progress, quiet
 from ncp.space import Reals
 from ncp.table import Table
@@ -166,3 +166,40 @@ def judge_for(predictor: Predictor, table: Table, seed: int = 0) -> Predictor | 
         seed=seed,
         minimised=[name for name in table.minimised if name in predictor.columns],
     )
+
+
+def predictor_and_judge(
+    predictor: Predictor | None, judge: Predictor | None, table: Table | None, seed: int, progress: Progress
+) -> tuple[Predictor, Predictor | None]:
+    """What a search follows and what judges it, where they are not given.
+
+    Without a predictor: the shipped ones, unless a table is not the one they were fitted on, else two fitted on its
+    halves. With a predictor and a table: a judge of rows that the predictor has not seen.
+
+    Raises:
+        ConfigError: a table that minimises other columns than the predictor.
+    """
+    if predictor is None:
+        predictor, fitted = _pair(table, seed, progress)
+        judge = judge or fitted
+    elif judge is None and table is not None:
+        judge = judge_for(predictor, table, seed)
+    if table is not None:
+        require_same_direction(predictor, table)
+    return predictor, judge
+
+
+def _pair(table: Table | None, seed: int, progress: Progress) -> tuple[Predictor, Predictor]:
+    """A searcher's predictor and its judge: the shipped ones, unless a table is not the one they were fitted on."""
+    predictor, judge = load_predictor("nas-bench-mr"), load_judge("nas-bench-mr")
+    if table is None or _fitted_on(table, predictor, judge):
+        return predictor, judge
+    return fit_searcher_and_judge(table, seed, progress)
+
+
+def _fitted_on(table: Table, predictor: Predictor, judge: Predictor) -> bool:
+    """Whether every sampled row of `table` is one that one of the two has seen, with the same columns."""
+    if table.space != predictor.space or not set(table.columns) <= set(predictor.columns) or table.minimised:
+        return False
+    codes = table.codes[table.sampled]
+    return bool((predictor.has_seen(codes) | judge.has_seen(codes)).all())

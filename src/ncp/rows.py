@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.cells import CELL201, parse_cell
 from ncp.errors import CodeError, DataError, quoted
-from ncp.multires import MULTIRES, Code
 from ncp.space import Categorical, Codes, Ordinal, Reals, Space
+from ncp.texts import read_code
 
 TEXTS = ("origin", "flags")
 """Columns of these names are neither codes nor values."""
@@ -100,7 +99,7 @@ def read_rows(
         path: the file, with a header.
         space: what the codes belong to; choices stand in the file by their name or their index.
         code_columns: names of the columns of the code in the order of the space, a pattern such as `edge*`, or the
-            one column of text that holds it whole: a cell's text or digits, or integers joined by `_`.
+            one column of text that holds it whole, as `ncp.texts.read_code` reads it.
         values: names of the columns of values, or a mapping from them to the names that they get; None for all that
             are left.
         missing: whether a value may be missing.
@@ -282,20 +281,11 @@ def _level_of(dim: Ordinal | Categorical) -> Callable[[Any], int | _Bad]:
 def _whole_of(space: Space) -> Callable[[Any], tuple[int, ...] | _Bad]:
     """What reads a cell that holds the whole code."""
 
-    def integers(text: str) -> tuple[int, ...]:
-        parts = str(text).split("_")
-        if not all(part.isascii() and part.removeprefix("-").isdigit() and len(part) < 20 for part in parts):
-            raise CodeError(f"Expected {len(space)} integers joined by '_'. Got {quoted(text)}.")
-        return tuple(space.codes([int(part) for part in parts])[0].tolist())
-
     def whole(cell: Any) -> tuple[int, ...] | _Bad:
         if _empty(cell):
             return _Bad("a code is missing", "Expected a code. Got none.")
-        text = cell.strip() if isinstance(cell, str) else cell
         try:
-            if space == CELL201:
-                return parse_cell(text)
-            return Code.parse(text).vector if space == MULTIRES else integers(text)
+            return read_code(space, cell)
         except CodeError as error:
             return _Bad("a code is outside the space", str(error))
 

@@ -144,6 +144,10 @@ class Table:
             CodeError: what is no code of the space.
             ConfigError: k that is not from 1 to the number of rows.
         """
+        return self.nearest_and_distances(code, k)[0]
+
+    def nearest_and_distances(self, code: Any, k: int = 1) -> tuple[Rows, NDArray[np.int64]]:
+        """As `nearest`, and the distances in steps, `(k,)` each."""
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= len(self):
             raise ConfigError(f"Expected from 1 to {len(self)} nearest rows. Got {quoted(k)}.")
         distance = np.zeros(len(self), dtype=np.int64)
@@ -152,7 +156,8 @@ class Table:
                 distance += column != value
             else:
                 distance += abs(np.searchsorted(dim.values, column) - dim.values.index(value))
-        return np.argsort(distance, kind="stable")[:k]
+        rows = np.argsort(distance, kind="stable")[:k]
+        return rows, distance[rows]
 
     def select(self, columns: str | Sequence[str] | None = None, rows: ArrayLike | slice | None = None) -> Table:
         """A smaller table.

@@ -1,34 +1,19 @@
 """`ncp compare` as a user types it, on a table of a file."""
 
 import json
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from ncp import Space, Table
-from ncp.searchers import comparison
 from tests.cli.conftest import Run
 
 SPACE = Space.from_dict({"depth": [1, 2, 3, 4], "edge": ["none", "skip", "conv"]})
 QUICK = ("--searchers", "random,local", "--queries", "4", "--seeds", "2", "--workers", "1")
 
 
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Replays in this process: another one takes seconds to start, which tests/search/test_comparison.py does."""
-
-    def pool(mp_context: Any, **options: Any) -> ThreadPoolExecutor:  # noqa: ARG001
-        return ThreadPoolExecutor(**options)
-
-    monkeypatch.setattr(comparison, "ProcessPoolExecutor", pool)
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("replays_here")
 
 
 def written() -> Table:

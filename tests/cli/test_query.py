@@ -173,8 +173,11 @@ def test_published_rows(run: Run, shared: Path, tmp_path: Path) -> None:
         ([TEXT, "--table", "{junk}"], "Expected a table written by Table.to_parquet in {junk}."),
         (
             [TEXT, "--table", "{cells}"],
-            "Expected codes of multi-resolution networks in the table {cells}. "
-            "Got codes of 6 dimensions (edge0-1, edge0-2, edge1-2, ..). Choose nas-bench-mr.",
+            "Expected a cell such as |none~0|",
+        ),
+        (
+            ["000000", "--table", "{cells}", "--predictor", "nas-bench-mr"],
+            "Expected a predictor of the table's codes, of 6 dimensions: edge0-1, edge0-2, edge1-2, .. Got one of 27",
         ),
     ],
 )
@@ -211,3 +214,15 @@ def test_help_loads_nothing_heavy() -> None:
     heavy = {"matplotlib", "numpy", "pyarrow", "pydantic", "torch", "yaml"}
     program = f"import sys, ncp.cli.query, ncp.cli.train; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603
+
+
+def test_a_cell_in_any_of_its_forms(run: Run) -> None:
+    ncp.Table(ncp.CELL201, [[0] * 6, [1] * 6], [[1.0], [2.0]], ["Acc"]).to_parquet("cells.parquet")
+    text = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
+    for written in (text.replace("skip_connect", ncp.CELL201.dimensions[0].choices[1]), "[1, 1, 1, 1, 1, 1]"):
+        status, out, _ = run("query", written, "--table", "cells.parquet", "--json")
+        document = json.loads(out)
+        assert (status, document["vector"], document["cost"]) == (0, [1] * 6, None)
+        assert document["values"] == {"Acc": {"mean": 2.0, "std": None, "source": "table"}}
+    status, out, _ = run("query", "[1, 1, 1, 1, 1, 2]", "--table", "cells.parquet")
+    assert (status, "near 1, 1 steps away" in out) == (0, True)

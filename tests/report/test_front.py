@@ -11,7 +11,8 @@ import ncp
 from ncp import MULTIRES, Budget, Objective, Table
 from ncp.pareto import front
 from ncp.report.front import draw_front, front_data
-from ncp.searchers.pareto import Front, pareto_search
+from ncp.searchers.front import Front
+from ncp.searchers.pareto import pareto_search
 from tests.predictors.fitted import COLUMNS, fitted
 
 QUICK: dict[str, Any] = {"starts": 6, "steps": 3, "size": 20}

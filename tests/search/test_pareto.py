@@ -16,7 +16,10 @@ from ncp import MULTIRES, Budget, ConfigError, InfeasibleError, Objective, Ordin
 from ncp.pareto import front, hypervolume
 from ncp.propagation import ascend
 from ncp.searchers import pareto
-from ncp.searchers.pareto import REFERENCE, Directions, Front, Goals, pareto_search, spread
+from ncp.searchers.directions import REFERENCE, Directions
+from ncp.searchers.front import Front
+from ncp.searchers.goals import Goals
+from ncp.searchers.pareto import pareto_search, spread
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 
 TASKS = ["seg/mIoU", "video/top1"]
@@ -177,7 +180,7 @@ def test_floors_that_none_keeps_are_told_with_the_closest() -> None:
         pareto_search(TASKS, at_least={"seg": 1e3}, **asked)
     told = re.fullmatch(
         r"No code within the budget is predicted to have seg/mIoU of at least 1000: the closest that was found has "
-        r"seg/mIoU ([\d.]+)\. Lower --at-least to that, or raise the budget\.",
+        r"seg/mIoU ([\d.]+)\. Set --at-least to that, or raise the budget\.",
         str(refused.value),
     )
     assert told

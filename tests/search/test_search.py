@@ -18,7 +18,7 @@ from ncp.problem import Problem
 from ncp.profile import processor
 from ncp.report.run import draw_run, run_data
 from ncp.searchers.polish import polish
-from ncp.searchers.run import LATENCY
+from ncp.searchers.rows import LATENCY
 from tests.latencies import CONDITIONS, computed, latency_model, milliseconds
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 

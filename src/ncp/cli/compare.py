@@ -54,7 +54,7 @@ def compare(
         task = bar.add_task("Replaying", total=1.0)
         result = ncp.compare(
             ncp.load_table(table),
-            searchers.split(","),
+            [name.strip() for name in searchers.split(",")],
             objective=ncp.Objective(weights),
             queries=queries,
             seeds=seeds,

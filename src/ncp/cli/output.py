@@ -34,6 +34,13 @@ def read_code(text: str) -> "ncp.Code":
     return ncp.Code.from_vector(read) if isinstance(read, list) else ncp.Code.from_setting(**read)
 
 
+def read_code_of(space: "ncp.Space", text: str) -> tuple[int, ...]:
+    """A code of any space, in any of its written forms."""
+    from ncp.texts import read_code as read_any
+
+    return read_code(text).vector if space == ncp.MULTIRES else read_any(space, text)
+
+
 def read_image_size(text: str) -> tuple[int, int]:
     """`224` or `512x1024` as height and width."""
     numbers = re.fullmatch(r"([0-9]{1,9})(?:x([0-9]{1,9}))?", text, re.IGNORECASE)

@@ -14,7 +14,7 @@ from ncp.errors import ConfigError, quoted
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ncp.searchers.pareto import Front
+    from ncp.searchers.front import Front
 
 SHOWN = 10
 """Codes that are printed; the file has them all."""

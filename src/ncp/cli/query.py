@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.output import AsJson, CodeArgument, print_json, read_code
+from ncp.cli.output import AsJson, CodeArgument, print_json, read_code_of
 from ncp.errors import DataError
 
 if TYPE_CHECKING:
     import ncp
+    from ncp.predictors import Predictor
 
 DEFAULT = "nas-bench-mr"
 NEIGHBOURS = 3
@@ -49,42 +50,59 @@ def query(
     code: CodeArgument, table: Named = None, predictor: Fitted = None, root: Root = None, as_json: AsJson = False
 ) -> None:
     """Show an architecture's value in every task: measured if the table holds it, else predicted."""
-    architecture = read_code(code)
-    document = answer(architecture, _table(table, root), predictor)
+    document = answer(code, _table(table, root), predictor)
     if as_json:
         print_json(document)
     else:
         _show(document)
 
 
-def answer(code: ncp.Code, table: ncp.Table | None, predictor: str | None) -> dict[str, Any]:
-    """What is known of `code`, as plain data; without a name the predictor is asked only for what is not measured."""
-    import ncp
+def answer(text: str, table: ncp.Table | None, predictor: str | None) -> dict[str, Any]:
+    """What is known of a code, as plain data; without a name the predictor is asked only for what is not measured.
 
+    Raises:
+        CodeError: a text that is no code of the table's space, or else of the predictor's.
+        DataError: a predictor of another space than the table's.
+    """
+    import ncp
+    from ncp.texts import code_text
+
+    asked = ncp.load_predictor(predictor or DEFAULT) if predictor is not None or table is None else None
+    space = ncp.MULTIRES if asked is None else asked.space
+    space = space if table is None else table.space
+    code = read_code_of(space, text)
     row = None if table is None else table.row(code)
     values = {} if table is None or row is None else _measured(table, row)
-    predicted = {}
-    if predictor is not None or not values or None in [value["mean"] for value in values.values()]:
-        predicted = _predicted(code, predictor or DEFAULT)
+    if asked is None and space == ncp.MULTIRES and (not values or None in [v["mean"] for v in values.values()]):
+        asked = ncp.load_predictor(DEFAULT)
+    if asked is not None and asked.space != space:
+        raise DataError(
+            f"Expected a predictor of the table's codes, of {len(space)} dimensions: {', '.join(space.names[:3])}, .. "
+            f"Got one of {len(asked.space)}: {', '.join(asked.space.names[:3])}, .. Choose another table or predictor."
+        )
+    predicted = {} if asked is None else _predicted(code, asked)
     missing = [column for column in (values or predicted) if values.get(column, {}).get("mean") is None]
     values |= {column: predicted[column] for column in missing if column in predicted}
     return {
-        "code": str(code),
-        "vector": list(code.vector),
-        "setting": code.setting,
-        "cost": {
-            "macs": ncp.macs(code).item(),
-            "params": ncp.params(code).item(),
-            "image_size": [128, 128],
-            "classes": 50,
-        },
+        "code": code_text(space, code),
+        "vector": list(code),
+        **(_of_network(code) if space == ncp.MULTIRES else {"setting": None, "cost": None}),
         "values": values,
         "predicted": predicted if row is not None and predictor is not None else None,
         "origin": None if table is None or row is None else str(table.origin[row]),
         "flags": [] if table is None or row is None else [flag for flag in str(table.flags[row]).split(",") if flag],
         "neighbours": _neighbours(table, code) if table is not None and row is None and len(table) else [],
-        "notes": [] if table is not None else [_no_table()],
+        "notes": [_no_table()] if table is None and space == ncp.MULTIRES else [],
     }
+
+
+def _of_network(code: tuple[int, ...]) -> dict[str, Any]:
+    """The setting of a multi-resolution network, and its exact cost."""
+    import ncp
+
+    network = ncp.Code.from_vector(code)
+    cost = {"macs": ncp.macs(network).item(), "params": ncp.params(network).item()}
+    return {"setting": network.setting, "cost": cost | {"image_size": [128, 128], "classes": 50}}
 
 
 def _table(name: str | None, root: Path | None) -> ncp.Table | None:
@@ -94,19 +112,7 @@ def _table(name: str | None, root: Path | None) -> ncp.Table | None:
 
     if name is None and not stored(DEFAULT, root).present:
         return None
-    table = ncp.load_table(name or DEFAULT, root)
-    _of_networks(table.space, f"the table {name or DEFAULT}")
-    return table
-
-
-def _of_networks(space: ncp.Space, what: str) -> None:
-    import ncp
-
-    if space != ncp.MULTIRES:
-        raise DataError(
-            f"Expected codes of multi-resolution networks in {what}. Got codes of {len(space)} dimensions "
-            f"({', '.join(space.names[:3])}, ..). Choose {DEFAULT}."
-        )
+    return ncp.load_table(name or DEFAULT, root)
 
 
 def _no_table() -> str:
@@ -124,11 +130,7 @@ def _measured(table: ncp.Table, row: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def _predicted(code: ncp.Code, name: str) -> dict[str, dict[str, Any]]:
-    import ncp
-
-    predictor = ncp.load_predictor(name)
-    _of_networks(predictor.space, f"the predictor {name}")
+def _predicted(code: tuple[int, ...], predictor: Predictor) -> dict[str, dict[str, Any]]:
     prediction = predictor.predict(code)
     means = prediction.mean[0].tolist()
     stds = [None] * len(means) if prediction.std is None else prediction.std[0].tolist()
@@ -138,22 +140,19 @@ def _predicted(code: ncp.Code, name: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _neighbours(table: ncp.Table, code: ncp.Code) -> list[dict[str, Any]]:
+def _neighbours(table: ncp.Table, code: tuple[int, ...]) -> list[dict[str, Any]]:
     """The nearest rows of the table, with their distances in steps."""
-    import ncp
+    from ncp.texts import code_text
 
-    found = []
-    for row in table.nearest(code, min(NEIGHBOURS, len(table))).tolist():
-        near = ncp.Code.from_vector(table.codes[row].tolist())
-        pairs = zip(table.space.dimensions, near.vector, code.vector, strict=True)
-        found.append(
-            {
-                "code": str(near),
-                "distance": sum(abs(dim.values.index(a) - dim.values.index(b)) for dim, a, b in pairs),
-                "values": {column: value["mean"] for column, value in _measured(table, row).items()},
-            }
-        )
-    return found
+    rows, distances = table.nearest_and_distances(code, min(NEIGHBOURS, len(table)))
+    return [
+        {
+            "code": code_text(table.space, table.codes[row]),
+            "distance": distance,
+            "values": {column: value["mean"] for column, value in _measured(table, row).items()},
+        }
+        for row, distance in zip(rows.tolist(), distances.tolist(), strict=True)
+    ]
 
 
 def _show(document: dict[str, Any]) -> None:
@@ -168,7 +167,8 @@ def _show(document: dict[str, Any]) -> None:
     values, predicted, neighbours = document["values"], document["predicted"], document["neighbours"]
     line(document["code"])
     cost = document["cost"]
-    line(f"{cost['macs'] / 1e9:.4f} GMACs at 128 x 128 pixels, {cost['params'] / 1e6:.4f} M params (50 classes)")
+    if cost:
+        line(f"{cost['macs'] / 1e9:.4f} GMACs at 128 x 128 pixels, {cost['params'] / 1e6:.4f} M params (50 classes)")
     if document["origin"]:
         line(f"origin: {document['origin']} ({ORIGINS.get(document['origin'], 'not explained')})")
     for flag in document["flags"]:

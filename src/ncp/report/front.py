@@ -12,7 +12,7 @@ from ncp.cost import has_cost, macs
 from ncp.files import whole_file
 from ncp.pareto import front
 from ncp.report.scatter import PERCENT
-from ncp.searchers.pareto import Front
+from ncp.searchers.front import Front
 from ncp.space import Reals
 from ncp.table import Table
 

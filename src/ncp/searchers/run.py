@@ -11,25 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.cost import has_cost, macs, params
 from ncp.errors import ConfigError
-from ncp.evaluate import fit_searcher_and_judge, judge_for, require_same_direction, verify
-from ncp.latency import LatencyModel
-from ncp.multires import MULTIRES, Code
+from ncp.evaluate import predictor_and_judge
 from ncp.objective import Budget, Objective
-from ncp.predictors import Predictor, load_judge, load_predictor
+from ncp.predictors import Predictor
 from ncp.predictors.base import Progress, quiet
 from ncp.problem import Problem
 from ncp.propagation import Strategy, frozen_dimensions, propagate
 from ncp.searchers.polish import polish
-from ncp.searchers.result import Result, Row, Value
+from ncp.searchers.result import Result
+from ncp.searchers.rows import latency_model, rows_of
 from ncp.space import Codes, Space
 from ncp.table import Table
+from ncp.texts import code_text
 
-LATENCY = "latency [ms]"
-"""The column in which predicted and measured latencies stand."""
-UPPER_TENTH = 1.2816
-"""Standard deviations between a normal's median and its 90th percentile."""
 POOL, APART = 500, 9
 """Of so many codes those are returned that differ from every better one in one of so many dimensions, if there are
 enough."""
@@ -78,15 +73,9 @@ def search(
     began = perf_counter()
     if starts < 1 or top < 1:
         raise ConfigError(f"Expected at least one start and one code to return. Got {starts} and {top}.")
-    if predictor is None:
-        predictor, fitted = _pair(table, seed, progress)
-        judge = judge or fitted
-    elif judge is None and table is not None:
-        judge = judge_for(predictor, table, seed)
-    if table is not None:
-        require_same_direction(predictor, table)
+    predictor, judge = predictor_and_judge(predictor, judge, table, seed, progress)
     budget = budget or Budget()
-    latency = _latency(budget)
+    latency = latency_model(budget)
     if latency is not None:
         latency.require_here()
     frozen = frozen_dimensions(predictor.space, freeze)
@@ -107,7 +96,7 @@ def search(
     both = np.unique(np.concatenate([polish(problem.focused(), found), found]), axis=0)
     _, scores = problem.values_and_scores(both)
     best = _apart(both[np.argsort(-scores, kind="stable")], top)
-    rows = _rows(problem, best, judge, table)
+    rows = rows_of(problem, best, judge, table)
     progress(1.0)
     asked = {
         "weights": dict(objective.weights),
@@ -123,7 +112,7 @@ def search(
         "starts": starts,
         "steps": steps,
         "seed": seed,
-        "origin": None if origin is None else _text(predictor.space, predictor.space.codes(origin)[0]),
+        "origin": None if origin is None else code_text(predictor.space, predictor.space.codes(origin)[0]),
         "freeze": list(names),
         "columns": [predictor.columns[j] for j in objective.resolve(predictor.columns)],
         "predictor": predictor.kind,
@@ -131,22 +120,6 @@ def search(
         "version": version("ncp-nas"),
     }
     return Result(rows, asked, perf_counter() - began, run)
-
-
-def _pair(table: Table | None, seed: int, progress: Progress) -> tuple[Predictor, Predictor]:
-    """A searcher's predictor and its judge: the shipped ones, unless a table is not the one they were fitted on."""
-    predictor, judge = load_predictor("nas-bench-mr"), load_judge("nas-bench-mr")
-    if table is None or _fitted_on(table, predictor, judge):
-        return predictor, judge
-    return fit_searcher_and_judge(table, seed, progress)
-
-
-def _fitted_on(table: Table, predictor: Predictor, judge: Predictor) -> bool:
-    """Whether every sampled row of `table` is one that one of the two has seen, with the same columns."""
-    if table.space != predictor.space or not set(table.columns) <= set(predictor.columns) or table.minimised:
-        return False
-    codes = table.codes[table.sampled]
-    return bool((predictor.has_seen(codes) | judge.has_seen(codes)).all())
 
 
 def _starts(space: Space, starts: int, seed: int, frozen: NDArray[np.bool_], origin: Any) -> Codes:
@@ -171,70 +144,3 @@ def _apart(codes: Codes, top: int) -> Codes:
             chosen.append(row)
     others = [row for row in range(len(codes)) if row not in chosen]
     return codes[sorted(chosen + others[: top - len(chosen)])]
-
-
-def _rows(problem: Problem, codes: Codes, judge: Predictor | None, table: Table | None) -> tuple[Row, ...]:
-    """What the searcher claims of every code, and what table or judge say."""
-    predictor, objective, budget = problem.predictor, problem.objective, problem.budget
-    _, scores = problem.values_and_scores(codes)
-    where = objective.resolve(predictor.columns)
-    columns = tuple(predictor.columns[j] for j in where)
-    predicted = predictor.predict(codes)
-    stds = np.zeros_like(predicted.mean) if predicted.std is None else predicted.std
-    verified = verify(codes, columns, judge, table)
-    location, unit = predictor.location.numpy()[where], predictor.unit.numpy()[where]
-    wanted = Objective(dict(zip(columns, objective.weights.values(), strict=True)))
-    claims = wanted.score(predicted.mean[:, where], None, columns, location, unit)
-    verdicts = wanted.score(verified.values, None, columns, location, unit)
-    latencies = _latencies(budget, codes)
-    known = has_cost(predictor.space)
-    cost = macs(codes, budget.image_size, budget.classes, budget.task).tolist() if known else [None] * len(codes)
-    size = params(codes, budget.classes, budget.task).tolist() if known else [None] * len(codes)
-    return tuple(
-        Row(
-            code=_text(predictor.space, code),
-            vector=tuple(code.tolist()),
-            score=float(scores[i]),
-            claim=float(claims[i]),
-            verdict=float(verdicts[i]) if np.isfinite(verdicts[i]) else None,
-            predicted={
-                c: Value(float(predicted.mean[i, j]), float(stds[i, j]), "predictor")
-                for c, j in zip(columns, where, strict=True)
-            }
-            | latencies[i][0],
-            verified={
-                c: Value(float(verified.values[i, j]), float(verified.std[i, j]), str(verified.source[i]))
-                for j, c in enumerate(columns)
-                if np.isfinite(verified.values[i, j])
-            }
-            | latencies[i][1],
-            macs=cost[i],
-            params=size[i],
-        )
-        for i, code in enumerate(codes)
-    )
-
-
-def _latency(budget: Budget) -> LatencyModel | None:
-    """What can measure the latencies that the budget bounds."""
-    bounded = budget.max_latency_ms is not None
-    return budget.latency if bounded and isinstance(budget.latency, LatencyModel) else None
-
-
-def _latencies(budget: Budget, codes: Codes) -> list[tuple[dict[str, Value], dict[str, Value]]]:
-    """Of every code the predicted and the measured latency, where the budget bounds it."""
-    model = _latency(budget)
-    if model is None:
-        return [({}, {})] * len(codes)
-    predicted, std = model(codes), model.error.mape
-    return [
-        (
-            {LATENCY: Value(float(promised), float(promised * std), "predictor")},
-            {LATENCY: Value(found.median, (found.p90 - found.median) / UPPER_TENTH, "measured")},
-        )
-        for promised, found in zip(predicted, model.measure(codes), strict=True)
-    ]
-
-
-def _text(space: Space, code: Codes) -> str:
-    return str(Code(code.tolist())) if space == MULTIRES else "_".join(map(str, code.tolist()))

@@ -1,0 +1,86 @@
+"""Codes of any space as people write them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ncp.cells import CELL201, cell_text, parse_cell
+from ncp.errors import CodeError, quoted
+from ncp.multires import MULTIRES, Code
+from ncp.space import Categorical, Dimension, Space
+
+
+def code_text(space: Space, code: Any) -> str:
+    """A code's text, which `read_code` reads: for a space of one's own its values, choices by their names.
+
+    >>> code_text(Space.from_dict({"width": [8, 16], "op": ["skip", "conv"]}), [16, 1])
+    '16,conv'
+
+    Raises:
+        CodeError: anything but one code of the space.
+    """
+    rows = space.codes(code)
+    if len(rows) != 1:
+        raise CodeError(f"Expected one code. Got {len(rows)}.")
+    numbers = rows[0].tolist()
+    if space == MULTIRES:
+        return str(Code(numbers))
+    if space == CELL201:
+        return cell_text(numbers)
+    named = [
+        dim.choices[number] if isinstance(dim, Categorical) else str(number)
+        for dim, number in zip(space.dimensions, numbers, strict=True)
+    ]
+    return (
+        ("_".join(map(str, numbers))) if any("," in name or name != name.strip() for name in named) else ",".join(named)
+    )
+
+
+def read_code(space: Space, text: str) -> tuple[int, ...]:
+    """The code that a text stands for.
+
+    A network's or a cell's text as its space defines it; for a space of one's own its values in order with commas
+    between, choices by their names, or its integers joined by `_`. For every space also a list as JSON.
+
+    >>> read_code(Space.from_dict({"width": [8, 16], "op": ["skip", "conv"]}), "16, conv")
+    (16, 1)
+
+    Raises:
+        CodeError: a text of another form, or values outside the space.
+    """
+    stripped = text.strip() if isinstance(text, str) else text
+    if isinstance(stripped, str) and stripped.startswith("["):
+        try:
+            listed = json.loads(stripped)
+        except (ValueError, RecursionError) as error:
+            raise CodeError(f"Expected a code's values as JSON. Got {quoted(text)}: {error}.") from None
+        return _of_values(space, listed, text)
+    if space == MULTIRES:
+        return Code.parse(stripped).vector
+    if space == CELL201:
+        return parse_cell(stripped)
+    parts = str(stripped).split("," if "," in str(stripped) else "_")
+    return _of_values(space, [part.strip() for part in parts], text)
+
+
+def _of_values(space: Space, values: list[Any], text: Any) -> tuple[int, ...]:
+    if len(values) != len(space):
+        raise CodeError(
+            f"Expected {len(space)} values with commas between ({', '.join(space.names[:3])}, ..), or as many integers "
+            f"joined by '_'. Got {len(values)} in {quoted(text)}."
+        )
+    numbers = [_level(dim, value) for dim, value in zip(space.dimensions, values, strict=True)]
+    return tuple(space.codes(numbers)[0].tolist())
+
+
+def _level(dim: Dimension, value: Any) -> int:
+    """A value by a choice's name, or as the integer that it is."""
+    if isinstance(dim, Categorical) and value in dim.choices:
+        return dim.choices.index(value)
+    text = str(value)
+    if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20):
+        allowed = dim.choices if isinstance(dim, Categorical) else dim.values
+        shown = ", ".join(map(str, allowed)) if len(allowed) <= 20 else f"{allowed[0]} to {allowed[-1]}"
+        raise CodeError(f"Expected one of {shown} for {dim.name}. Got {quoted(value)}.")
+    return int(text)
