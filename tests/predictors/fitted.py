@@ -20,7 +20,32 @@ MIXED = Space(
         Ordinal("uneven", [1, 2, 5, 9]),
     ]
 )
-SPACES = {"multires": MULTIRES, "cell201": CELL201, "mixed": MIXED}
+
+
+def drawn(dimensions: int, most: int, seed: int) -> Space:
+    """A space of ordinal and categorical dimensions by chance, each of 2 to `most` values, with 400 codes at least."""
+    rng = np.random.default_rng(seed)
+    while True:
+        kinds, sizes = rng.integers(2, size=dimensions), rng.integers(2, most + 1, size=dimensions)
+        kinds[:2] = rng.permutation(2)
+        space = Space(
+            Categorical(f"choice{k}", [f"c{i}" for i in range(size)])
+            if kind
+            else Ordinal(f"level{k}", np.sort(rng.choice(np.arange(-20, 300), size, replace=False)).tolist())
+            for k, (kind, size) in enumerate(zip(kinds, sizes, strict=True))
+        )
+        if space.size >= 400:
+            return space
+
+
+SPACES = {
+    "multires": MULTIRES,
+    "cell201": CELL201,
+    "mixed": MIXED,
+    "two": drawn(2, 40, seed=0),
+    "twelve": drawn(12, 6, seed=1),
+    "forty": drawn(40, 9, seed=2),
+}
 COLUMNS = ("seg/mIoU", "seg/mAcc", "video/top1")
 ROWS = 250
 

@@ -55,8 +55,9 @@ class Propagating(Searcher):
             return self.draw(self.first - len(self.codes))
         targets = normal_scores(self.told)
         self.surrogate.learn(self.codes, targets)
+        best = float(self.surrogate.predict(self.codes).mean.max())
         problem = Improvement(
-            self.surrogate, Objective({"score": 1.0}), Budget(), np.zeros(len(self.space), dtype=bool), targets.max()
+            self.surrogate, Objective({"score": 1.0}), Budget(), np.zeros(len(self.space), dtype=bool), best
         )
         listed = self.pool if self.pool is not None and len(self.pool) <= LISTED else None
         fresh = self._untold(self._propagated(problem) if listed is None else listed)

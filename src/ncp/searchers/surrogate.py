@@ -20,7 +20,7 @@ from ncp.predictors.scale import Scale
 from ncp.problem import Problem
 from ncp.space import Codes, Reals, Space
 
-NOISE, NOISE_DEVIATION = 0.05, 1.5
+NOISE, NOISE_DEVIATION = 0.2, 1.5
 """Of a score, a priori: variance in shares of the signal's, and the deviation of its logarithm."""
 SHARE = 1 / 3
 """The sum of the weights of a block of features, a priori."""
@@ -121,7 +121,7 @@ def _prior(meanings: Sequence[Meaning]) -> tuple[Reals, Reals]:
 
 @dataclass(frozen=True, eq=False)
 class Improvement(Problem):
-    """To be better than the best target: the logarithm of the expected improvement."""
+    """To be better than `best`: the logarithm of the expected improvement."""
 
     best: float = 0.0
 
