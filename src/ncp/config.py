@@ -55,7 +55,7 @@ class Split(Section):
 class Learner(Section):
     """What learns."""
 
-    kind: Literal["default", "mlp", "ensemble", "gp"] = "default"
+    kind: Literal["default", "mlp", "ensemble", "gp", "transfer"] = "default"
     seed: Seed = 0
 
 
@@ -157,6 +157,7 @@ MODELS: dict[str, type[Configuration[Any]]] = {
     "mlp": Configuration[MlpOptimization],
     "ensemble": Configuration[EnsembleOptimization],
     "gp": Configuration[GpOptimization],
+    "transfer": Configuration[GpOptimization],
 }
 
 

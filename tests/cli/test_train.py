@@ -200,3 +200,19 @@ def test_stopping_leaves_nothing_half_written(config: str, tmp_path: Path) -> No
     assert running.returncode not in (0, 2)
     assert "Traceback" not in err
     assert not list(folder.iterdir())
+
+
+def test_a_new_task_with_few_labels(run: Run, config: str, table: ncp.Table) -> None:
+    values = np.column_stack([table.values[:, 0], table.values[:, 0] ** 2])
+    values[30:, 1] = math.nan
+    ncp.Table(table.space, table.codes, values, ["seg/mIoU", "new/score"]).to_parquet("table.parquet")
+    overrides = sets("predictor.kind=transfer", "optimization.steps=2", "split.test_size=0.5")
+    status, out, error = run("train", "--config", config, *overrides, "--json")
+    assert status == 0, error
+    metrics = json.loads(out)
+    labelled = np.isfinite(values).all(axis=1)
+    train, test = ncp.load_table("table.parquet").split(0, 0.5)
+    assert (metrics["split"]["train"], metrics["split"]["test"]) == (len(train), labelled[test].sum())
+    fitted = ncp.load_predictor("out/train-transfer/predictor.safetensors")
+    assert fitted.has_seen(table.codes[train]).all()
+    assert len(fitted.labels[0].dual) == labelled[train].sum()

@@ -15,11 +15,10 @@ from safetensors.torch import save_file
 from scipy.stats import kendalltau
 
 from ncp import CodeError, ConfigError, DataError, Predictor, fit_predictor, load_predictor
-from ncp.predictors import KINDS
-from tests.predictors.fitted import COLUMNS, PAIRS, SPACES, fitted, rows
+from tests.predictors.fitted import COLUMNS, COMPLETE, PAIRS, SPACES, fitted, rows
 
 every = pytest.mark.parametrize(("kind", "space"), PAIRS)
-every_kind = pytest.mark.parametrize("kind", KINDS)
+every_kind = pytest.mark.parametrize("kind", COMPLETE)
 
 
 def interior(space: str, n: int, seed: int = 0) -> torch.Tensor:
@@ -211,7 +210,7 @@ def test_large_values_that_differ_little_are_told_apart(kind: str) -> None:
     assert kendalltau(predicted.mean[:, 0], values[:, 0]).statistic > 0.7
 
 
-@every
+@pytest.mark.parametrize(("kind", "space"), [pair for pair in PAIRS if pair[0] in COMPLETE])
 def test_ten_rows_are_enough(kind: str, space: str) -> None:
     codes, values = rows(space, 10)
     predictor = fit_predictor(codes, values[:, :1], COLUMNS[:1], space=SPACES[space], kind=kind)
@@ -259,7 +258,9 @@ def test_codes_must_lie_in_the_space() -> None:
 
 def test_an_unknown_kind_is_refused() -> None:
     codes, values = rows("mixed", 40)
-    with pytest.raises(ConfigError, match=r"Expected one of default, mlp, ensemble, gp as the kind .* Got 'forest'\."):
+    with pytest.raises(
+        ConfigError, match=r"Expected one of default, mlp, ensemble, gp, transfer as the kind .* Got 'forest'\."
+    ):
         fit_predictor(codes, values, COLUMNS, space=SPACES["mixed"], kind="forest")
 
 

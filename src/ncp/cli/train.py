@@ -55,7 +55,7 @@ def train(
 
 
 def split(table: ncp.Table, settings: Configuration[Any]) -> tuple[Rows, Rows]:
-    """Rows to train and to test on: complete ones, and to train on none that was added by hand.
+    """Rows to train and to test on: complete ones (to transfer, any), and to train on none that was added by hand.
 
     The split itself is that of all rows, so that tests on the same seed are on the same rows.
 
@@ -64,9 +64,11 @@ def split(table: ncp.Table, settings: Configuration[Any]) -> tuple[Rows, Rows]:
     """
     import numpy as np
 
-    complete = ~np.isnan(table.values).any(axis=1)
+    missing = np.isnan(table.values)
+    complete = ~missing.any(axis=1)
+    useful = ~missing.all(axis=1) if settings.predictor.kind == "transfer" else complete
     rows, held_out = table.split(settings.split.seed, settings.split.test_size)
-    rows = rows[(complete & table.sampled)[rows]]
+    rows = rows[(useful & table.sampled)[rows]]
     held_out = held_out[(complete & (table.sampled | (not settings.data.only_sampled)))[held_out]]
     if min(len(rows), len(held_out)) < LEAST:
         raise DataError(

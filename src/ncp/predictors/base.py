@@ -139,14 +139,16 @@ class Predictor(nn.Module):
         return x
 
     def measure_by(self, values: Reals, minimised: Sequence[str] = ()) -> None:
-        """Let the mean and deviation of `values` `(n, m)` be what an objective's z-scores are counted in.
+        """Let the mean and deviation of `values` `(n, m)`, NaN left out, be what an objective counts its z-scores in.
 
         In `minimised` columns small values are better: their unit is the negative deviation, so that all that goes by
         z-scores (objectives, claims, verdicts) wants them small without a word.
         """
         sign = np.where(np.isin(self.columns, list(minimised)), -1.0, 1.0)
-        self.location.copy_(torch.as_tensor(values.mean(axis=0)))
-        self.unit.copy_(torch.as_tensor(sign * deviations(values)))
+        for j, column in enumerate(values.T):
+            known = column[~np.isnan(column)]
+            self.location[j] = known.mean()
+            self.unit[j] = sign[j] * deviations(known[:, None])[0]
 
     def has_seen(self, codes: Any) -> NDArray[np.bool_]:
         """Which codes were among the rows that this predictor was fitted on, `(n,)`."""
@@ -164,19 +166,23 @@ def digests(space: Space, codes: Any) -> NDArray[np.int64]:
     return total.astype(np.int64)
 
 
-def training_rows(space: Space, codes: Any, values: Any, columns: Sequence[str]) -> tuple[NDArray[np.int64], Reals]:
-    """Check what a predictor is fitted on: codes `(n, d)` and finite values `(n, m)`."""
+def training_rows(
+    space: Space, codes: Any, values: Any, columns: Sequence[str], *, missing: bool = False
+) -> tuple[NDArray[np.int64], Reals]:
+    """Check what a predictor is fitted on: codes `(n, d)`, finite values `(n, m)`; NaN only where `missing`."""
     rows, numbers = space.codes(codes), np.asarray(values, dtype=np.float64)
     if numbers.shape != (len(rows), len(columns)):
         raise DataError(
             f"Expected values of shape ({len(rows)}, {len(columns)}): a row per code, a column per name. "
             f"Got {numbers.shape}."
         )
-    if not np.isfinite(numbers).all():
-        row, column = np.argwhere(~np.isfinite(numbers))[0].tolist()
+    bad = np.isinf(numbers) if missing else ~np.isfinite(numbers)
+    if bad.any():
+        row, column = np.argwhere(bad)[0].tolist()
         got = "none" if np.isnan(numbers[row, column]) else "infinity"
+        hint = " Leave such rows out, or, if few rows have one, choose the kind transfer." if got == "none" else ""
         raise DataError(
-            f"Expected a value in every row and column to fit. Got {got} in row {row} of {columns[column]}."
+            f"Expected a value in every row and column to fit. Got {got} in row {row} of {columns[column]}.{hint}"
         )
     if len(rows) < 10:
         raise DataError(f"Expected at least 10 rows to fit a predictor on. Got {len(rows)}.")

@@ -12,10 +12,11 @@ from ncp.predictors.blend import Blend, BlendSettings
 from ncp.predictors.ensemble import Ensemble, EnsembleSettings
 from ncp.predictors.gp import GaussianProcess, GpSettings
 from ncp.predictors.mlp import Mlp, MlpSettings
+from ncp.predictors.transfer import Transfer
 from ncp.space import Space
 
-KINDS: dict[str, type[Blend | Ensemble | GaussianProcess | Mlp]] = {
-    cls.kind: cls for cls in (Blend, Mlp, Ensemble, GaussianProcess)
+KINDS: dict[str, type[Blend | Ensemble | GaussianProcess | Mlp | Transfer]] = {
+    cls.kind: cls for cls in (Blend, Mlp, Ensemble, GaussianProcess, Transfer)
 }
 
 Settings = BlendSettings | MlpSettings | EnsembleSettings | GpSettings
@@ -24,6 +25,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "mlp": MlpSettings,
     "ensemble": EnsembleSettings,
     "gp": GpSettings,
+    "transfer": GpSettings,
 }
 
 
@@ -43,10 +45,11 @@ def fit_predictor(
 
     Args:
         codes: `(n, d)`, as `space.codes` reads them.
-        values: `(n, m)`, in raw units, none missing.
+        values: `(n, m)`, in raw units, none missing; for `transfer` NaN where a row has no value.
         columns: m names, `task/metric`.
         space: what the codes belong to.
-        kind: `default` (an ensemble and a Gaussian process), `mlp` (the paper's), `ensemble` or `gp`.
+        kind: `default` (an ensemble and a Gaussian process), `mlp` (the paper's), `ensemble`, `gp`; or `transfer`, for
+            new columns of which few rows have a value, beside others of which most have.
         seed: of everything random; the same seed and threads give the same predictor.
         progress: called with the share that is done.
         settings: how it is trained, of the class that `SETTINGS` names for the kind; its defaults when left out.
@@ -66,7 +69,7 @@ def fit_predictor(
     unknown = [minimised] if isinstance(minimised, str) else [name for name in minimised if name not in columns]
     if unknown:
         raise ConfigError(f"Expected minimised columns among {', '.join(columns)}. Got {quoted(unknown[0])}.")
-    rows, numbers = training_rows(space, codes, values, columns)
+    rows, numbers = training_rows(space, codes, values, columns, missing=kind == Transfer.kind)
     predictor = KINDS[kind].fit(space, rows, numbers, tuple(columns), seed, progress, chosen)  # type: ignore[arg-type]
     predictor.measure_by(numbers, minimised)
     return predictor
