@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ncp.cells import CELL201, cell_text, parse_cell
-from ncp.errors import CodeError, quoted
+from ncp.errors import CodeError, ConfigError, quoted
 from ncp.multires import MULTIRES, Code
 from ncp.space import Categorical, Dimension, Space
 
@@ -28,13 +29,15 @@ def code_text(space: Space, code: Any) -> str:
         return str(Code(numbers))
     if space == CELL201:
         return cell_text(numbers)
-    named = [
-        dim.choices[number] if isinstance(dim, Categorical) else str(number)
-        for dim, number in zip(space.dimensions, numbers, strict=True)
-    ]
+    named = [value_text(dim, number) for dim, number in zip(space.dimensions, numbers, strict=True)]
     return (
         ("_".join(map(str, numbers))) if any("," in name or name != name.strip() for name in named) else ",".join(named)
     )
+
+
+def value_text(dim: Dimension, number: int) -> str:
+    """What a number stands for in a dimension: a choice's name, or itself."""
+    return dim.choices[number] if isinstance(dim, Categorical) else str(number)
 
 
 def read_code(space: Space, text: str) -> tuple[int, ...]:
@@ -62,6 +65,55 @@ def read_code(space: Space, text: str) -> tuple[int, ...]:
         return parse_cell(stripped)
     parts = str(stripped).split("," if "," in str(stripped) else "_")
     return _of_values(space, [part.strip() for part in parts], text)
+
+
+def read_written(space: Space, text: str) -> tuple[int, ...]:
+    """As `read_code`, and for a network also its setting as JSON.
+
+    Raises:
+        CodeError: a text of another form, or values outside the space.
+    """
+    return read_network(text).vector if space == MULTIRES else read_code(space, text)
+
+
+def read_network(text: str) -> Code:
+    """Any of the three written forms of a network's code: its text, or its vector or setting as JSON.
+
+    Raises:
+        CodeError: anything else.
+    """
+    if not text.lstrip().startswith(("[", "{")):
+        return Code.parse(text.strip())
+    try:
+        read = json.loads(text, object_pairs_hook=_setting)
+    except CodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise CodeError(f"Expected a code's vector or setting as JSON. Got {quoted(text)}: {error}.") from None
+    return Code.from_vector(read) if isinstance(read, list) else Code.from_setting(**read)
+
+
+def read_size(text: str) -> tuple[int, int]:
+    """`224` or `512x1024` as height and width.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    numbers = re.fullmatch(r"([0-9]{1,9})(?:x([0-9]{1,9}))?", text, re.IGNORECASE)
+    if not numbers:
+        raise ConfigError(f"Expected an image size such as 224 or 512x1024. Got {quoted(text)}.")
+    height, width = numbers.groups()
+    return int(height), int(width or height)
+
+
+def _setting(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A setting's three keys, each of them once."""
+    keys = [key for key, _ in pairs]
+    if sorted(keys) != ["input_channel", "last_channel", "network_setting"]:
+        raise CodeError(
+            f"Expected a setting with the keys input_channel, network_setting and last_channel. Got {quoted(keys)}."
+        )
+    return dict(pairs)
 
 
 def _of_values(space: Space, values: list[Any], text: Any) -> tuple[int, ...]:

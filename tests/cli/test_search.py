@@ -162,3 +162,27 @@ def test_a_folder_that_cannot_be_written_to_is_named(run: Run) -> None:
     status, _, error = run("search", "--tasks", "seg", *QUICK, "--out", "taken")
     assert status == 2
     assert "Expected to write taken/result.json." in error
+
+
+def test_edits_a_code_with_few_changes(run: Run) -> None:
+    wanted = ("search", "--tasks", "video", "--from", SMALL, "--max-changes", "2", *QUICK)
+    status, out, _ = run(*wanted)
+    assert status == 0
+    told = [line.strip() for line in out.splitlines() if " changes: " in line]
+    result = json.loads(Path("out/result.json").read_text())
+    assert len(told) == len(result["rows"])
+    origin = ncp.Code.parse(SMALL).vector
+    for line, row in zip(told, result["rows"], strict=True):
+        differ = [
+            f"{name} {before} -> {after}"
+            for name, before, after in zip(ncp.MULTIRES.names, origin, row["vector"], strict=True)
+            if before != after
+        ]
+        assert 1 <= len(differ) <= 2
+        assert line.startswith(f"{len(differ)} changes: {', '.join(differ)}; mean z +")
+    for more, message in (
+        (("--origin", SMALL), "Expected --from, a code to edit, or --origin, a code to start at. Got both."),
+        (("--max-changes", "0"), "Expected an origin and at least one change of it."),
+    ):
+        status, _, error = run(*wanted, *more)
+        assert (status, message in error) == (2, True)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.output import AsJson, ImageSizeOption, print_json, read_code, read_image_size
+from ncp.cli.output import AsJson, ImageSizeOption, print_json, read_code_of, read_image_size
 from ncp.errors import ConfigError, quoted
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from ncp.searchers import Result
+    from ncp.searchers.result import Row
 
 
 def search(
@@ -43,6 +44,10 @@ def search(
     top: Annotated[int, typer.Option(help="Codes to return.")] = 10,
     seed: Annotated[int, typer.Option(help="Of the starts.")] = 0,
     origin: Annotated[str | None, typer.Option(metavar="CODE", help="The first start.")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="CODE", help="Edit this code: change few of its dimensions.")
+    ] = None,
+    max_changes: Annotated[int, typer.Option(help="Dimensions that may differ from --from.")] = 6,
     freeze: Annotated[
         str | None, typer.Option(metavar="NAME,..", help="Dimensions that keep the origin's values: b1,n1,o.")
     ] = None,
@@ -59,7 +64,8 @@ def search(
     size, weights = read_image_size(image_size), read_tasks(tasks)
     if latency is not None and max_latency_ms is None:
         raise ConfigError("Expected --max-latency-ms, the bound that --latency is for. Got none. Give one.")
-    start = None if origin is None else read_code(origin)
+    if from_ is not None and origin is not None:
+        raise ConfigError("Expected --from, a code to edit, or --origin, a code to start at. Got both. Leave one out.")
 
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -78,17 +84,22 @@ def search(
             image_size=size,
             classes=classes,
         )
+        fitted = None if predictor is None else ncp.load_predictor(predictor)
+        measured = None if table is None else ncp.load_table(table)
+        start = origin if from_ is None else from_
+        space = next((held.space for held in (fitted, measured) if held is not None), ncp.MULTIRES)
         result = ncp.search(
             ncp.Objective(weights, caution=caution),
             budget=budget,
-            predictor=None if predictor is None else ncp.load_predictor(predictor),
-            table=None if table is None else ncp.load_table(table),
+            predictor=fitted,
+            table=measured,
             starts=starts,
             steps=steps,
             top=top,
             seed=seed,
             strategy=strategy,  # type: ignore[arg-type]
-            origin=start,
+            origin=None if start is None else read_code_of(space, start),
+            max_changes=None if from_ is None else max_changes,
             freeze=() if freeze is None else freeze.split(","),
             progress=lambda share: bar.update(task, completed=0.9 * share, description="Propagating"),
         )
@@ -102,8 +113,24 @@ def search(
     console.print(shown(result))
     for number, row in enumerate(result.rows, start=1):  # a line of its own, whole however narrow the screen is
         typer.echo(f"{number:2} {row.code}")
+        if from_ is not None:
+            typer.echo(f"   {edits(result, row)}")
     console.print(_summary(result), highlight=False)
     console.print(f"Written: {out / 'result.json'}, {out / 'search.svg'}", highlight=False)
+
+
+def edits(result: Result, row: Row) -> str:
+    """What a row changes of the origin, and what that gains."""
+    from ncp.texts import read_code, value_text
+
+    space = result.trajectory.space
+    origin = read_code(space, result.asked["origin"])
+    parts = [
+        f"{dim.name} {value_text(dim, before)} -> {value_text(dim, after)}"
+        for dim, before, after in zip(space.dimensions, origin, row.vector, strict=True)
+        if before != after
+    ]
+    return f"{len(parts)} changes: {', '.join(parts) or 'none'}; mean z {row.claim - result.asked['origin_claim']:+.2f}"
 
 
 def read_tasks(text: str) -> dict[str, float]:

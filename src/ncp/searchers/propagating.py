@@ -62,8 +62,8 @@ class Propagating(Searcher):
         listed = self.pool if self.pool is not None and len(self.pool) <= LISTED else None
         fresh = self._untold(self._propagated(problem) if listed is None else listed)
         _, promises = problem.values_and_scores(fresh)
-        best = np.argsort(-promises, kind="stable")
-        return fresh[best[: self.batch if len(self.codes) >= PATIENT else 1]]
+        order = np.argsort(-promises, kind="stable")
+        return fresh[order[: self.batch if len(self.codes) >= PATIENT else 1]]
 
     def tell(self, codes: Codes, scores: Reals) -> None:
         """What was paid for."""

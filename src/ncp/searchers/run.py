@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.errors import ConfigError
+from ncp.errors import ConfigError, quoted
 from ncp.evaluate import predictor_and_judge
 from ncp.objective import Budget, Objective
 from ncp.predictors import Predictor
 from ncp.predictors.base import Progress, quiet
 from ncp.problem import Problem
 from ncp.propagation import Strategy, frozen_dimensions, propagate
+from ncp.searchers.edit import edited
 from ncp.searchers.polish import polish
 from ncp.searchers.result import Result
 from ncp.searchers.rows import latency_model, rows_of
@@ -44,6 +45,7 @@ def search(
     steps: int = 70,
     freeze: str | Iterable[str] = (),
     origin: Any = None,
+    max_changes: int | None = None,
     progress: Progress = quiet,
 ) -> Result:
     """Find the codes that serve an objective best within a budget.
@@ -63,16 +65,21 @@ def search(
         steps: as in `propagate`.
         freeze: names of dimensions that keep the values of `origin`.
         origin: one code: the first start, whose frozen values all others take.
+        max_changes: of so many dimensions at most do the codes that are returned differ from `origin`.
         progress: called with the share that is done.
 
     Raises:
-        InfeasibleError: a budget below the smallest cost.
-        ConfigError: an objective or budget that does not fit the predictor, a latency of another machine, or a table
-            that minimises other columns than the predictor.
+        InfeasibleError: a budget below the smallest cost, or one that so few changes do not reach.
+        ConfigError: no origin for changes, an objective or budget that does not fit the predictor, a latency of another
+            machine, or a table that minimises other columns than the predictor.
     """
     began = perf_counter()
     if starts < 1 or top < 1:
         raise ConfigError(f"Expected at least one start and one code to return. Got {starts} and {top}.")
+    if max_changes is not None and (max_changes < 1 or origin is None):
+        raise ConfigError(
+            f"Expected an origin and at least one change of it. Got {quoted(origin)} and {quoted(max_changes)}."
+        )
     predictor, judge = predictor_and_judge(predictor, judge, table, seed, progress)
     budget = budget or Budget()
     latency = latency_model(budget)
@@ -93,9 +100,12 @@ def search(
     )
     problem = Problem(predictor, objective, budget, frozen)
     found = run.best(POOL)
-    both = np.unique(np.concatenate([polish(problem.focused(), found), found]), axis=0)
-    _, scores = problem.values_and_scores(both)
-    best = _apart(both[np.argsort(-scores, kind="stable")], top)
+    if max_changes is None:
+        both = np.unique(np.concatenate([polish(problem.focused(), found), found]), axis=0)
+        _, scores = problem.values_and_scores(both)
+        best = apart(both[np.argsort(-scores, kind="stable")], top)
+    else:
+        best = edited(problem.focused(), codes[0], max_changes, found, lambda share: progress(0.8 + 0.2 * share))[:top]
     rows = rows_of(problem, best, judge, table)
     progress(1.0)
     asked = {
@@ -114,6 +124,8 @@ def search(
         "seed": seed,
         "origin": None if origin is None else code_text(predictor.space, predictor.space.codes(origin)[0]),
         "freeze": list(names),
+        "max_changes": max_changes,
+        "origin_claim": None if origin is None else rows_of(problem, codes[:1], None, None)[0].claim,
         "columns": [predictor.columns[j] for j in objective.resolve(predictor.columns)],
         "predictor": predictor.kind,
         "judge": None if judge is None else judge.kind,
@@ -136,7 +148,7 @@ def _starts(space: Space, starts: int, seed: int, frozen: NDArray[np.bool_], ori
     return codes
 
 
-def _apart(codes: Codes, top: int) -> Codes:
+def apart(codes: Codes, top: int) -> Codes:
     """The first `top` codes that are no small variation of an earlier one, filled up with the best of the others."""
     chosen: list[int] = []
     for row, code in enumerate(codes):

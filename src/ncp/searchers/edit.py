@@ -1,0 +1,95 @@
+"""Few changes of one code: what serves an objective best within so many dimensions of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ncp.errors import InfeasibleError
+from ncp.predictors.base import Progress, quiet
+from ncp.problem import Problem
+from ncp.space import Codes, Reals
+
+BEAM, REDUCED = 32, 32
+"""Codes kept from round to round, and propagated ones that are led back to where they are near enough."""
+ROUNDS = 10
+"""Most rounds of changing one dimension for another, once all changes are made."""
+PENALTY = 100.0
+"""Of a cost above the budget by a factor of e, in scores: an origin may be above it, and its edits on the way."""
+
+
+def edited(problem: Problem, origin: Codes, most: int, found: Codes, progress: Progress = quiet) -> Codes:
+    """Codes that differ from `origin` `(d,)` in at most `most` dimensions and are within the budget, best first.
+
+    From the origin one dimension after another is changed, to any of its values. `found` `(n, d)`, where propagation
+    led, gives up the changes that it needs least. What both come to is improved by changing one dimension for another.
+
+    Raises:
+        InfeasibleError: none is within the budget.
+    """
+    beam = origin[None]
+    for done in range(most):
+        beam = _best(problem, np.concatenate([beam, changed(problem, beam)]), BEAM)[0]
+        progress((done + 1) / (2 * most + ROUNDS))
+    near = _reduced(problem, origin, most, _best(problem, found, REDUCED)[0])
+    beam, values = _best(problem, np.concatenate([beam, near]), BEAM)
+    seen, seen_values = beam, values
+    for done in range(ROUNDS):
+        tried = changed(problem, beam)
+        top = values[0]
+        tried = tried[(tried != origin).sum(axis=1) <= most]
+        beam, values = _best(problem, np.concatenate([beam, tried]), BEAM)
+        seen, seen_values = np.concatenate([seen, beam]), np.concatenate([seen_values, values])
+        progress((2 * most + done) / (2 * most + ROUNDS))
+        if values[0] <= top + 1e-6:
+            break
+    allowed = problem.budget.allows(seen)
+    if not allowed.any():
+        raise InfeasibleError(
+            f"No code within {most} changes of the origin was found within the budget. Allow more, or raise the budget."
+        )
+    seen = seen[allowed][np.argsort(-seen_values[allowed], kind="stable")]
+    return seen[np.sort(np.unique(seen, axis=0, return_index=True)[1])]
+
+
+def changed(problem: Problem, codes: Codes) -> Codes:
+    """All codes that differ from one of `codes` `(n, d)` in one dimension that is not frozen, each once."""
+    tried = []
+    for position, dim in enumerate(problem.space.dimensions):
+        if not problem.frozen[position]:
+            several = np.repeat(codes, len(dim.values), axis=0)
+            several[:, position] = np.tile(dim.values, len(codes))
+            tried.append(several)
+    return np.unique(np.concatenate(tried), axis=0) if tried else codes[:0]
+
+
+def _reduced(problem: Problem, origin: Codes, most: int, codes: Codes) -> Codes:
+    """Codes `(n, d)` that take values of the origin back, always the one that costs least, until `most` differ."""
+    codes = codes.copy()
+    while len(far := np.flatnonzero((codes != origin).sum(axis=1) > most)):
+        rows, places = np.nonzero(codes[far] != origin)
+        tried = codes[far][rows]
+        tried[np.arange(len(tried)), places] = origin[places]
+        values = _values(problem, tried)
+        order = np.lexsort((-values, rows))
+        codes[far] = tried[order[np.unique(rows[order], return_index=True)[1]]]
+    return codes
+
+
+def _best(problem: Problem, codes: Codes, size: int) -> tuple[Codes, Reals]:
+    """The best `size` of codes, each once, best first, and what they are worth."""
+    codes = np.unique(codes, axis=0)
+    values = _values(problem, codes)
+    order = np.argsort(-values, kind="stable")[:size]
+    return codes[order], values[order]
+
+
+def _values(problem: Problem, codes: Codes) -> Reals:
+    """Scores `(n,)`, less what a cost above the budget takes off."""
+    _, scores = problem.values_and_scores(codes)
+    bounds = problem.budget.bounds
+    if bounds:
+        above = [
+            np.log(np.asarray(cost) / bound) for cost, bound in zip(problem.budget.costs(codes), bounds, strict=True)
+        ]
+        scores = scores - PENALTY * np.maximum(0, np.max(above, axis=0))
+    return scores
