@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest, bootstrap, mannwhitneyu
+from threadpoolctl import threadpool_limits
 
 from ncp.errors import ConfigError, quoted
 from ncp.files import whole_file
@@ -224,10 +225,11 @@ _job: tuple[Table, Objective, int, Table | None]
 
 
 def _prepare(*job: Any) -> None:
-    """In a worker: what all of its replays share."""
+    """In a worker: what all of its replays share, and one thread for all that they compute."""
     global _job
     import torch
 
+    threadpool_limits(1)
     torch.set_num_threads(1)
     table, weights, queries, warm_start = job
     _job = (table, Objective(weights), queries, warm_start)
