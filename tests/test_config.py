@@ -132,8 +132,14 @@ REFUSED = [
     ("data.only_sampled=1", "Expected data.only_sampled to be a valid boolean. Got 1."),
     ("split.seed=-1", "Expected split.seed to be greater than or equal to 0. Got -1."),
     ("split.test_size=1", "Expected split.test_size to be less than 1. Got 1."),
-    ("predictor.kind=tree", "Expected predictor.kind to be 'default', 'mlp', 'ensemble', 'gp' or 'transfer'. Got 'tree'."),
-    ("predictor.kind=[gp]", "Expected predictor.kind to be 'default', 'mlp', 'ensemble', 'gp' or 'transfer'. Got ['gp']."),
+    (
+        "predictor.kind=tree",
+        "Expected predictor.kind to be 'default', 'mlp', 'ensemble', 'gp' or 'transfer'. Got 'tree'.",
+    ),
+    (
+        "predictor.kind=[gp]",
+        "Expected predictor.kind to be 'default', 'mlp', 'ensemble', 'gp' or 'transfer'. Got ['gp'].",
+    ),
     ("predictor.kind=gp", "Expected a known key. Got 'optimization.epochs'. Did you mean optimization.steps?"),
     ("output.folder=3", "Expected output.folder to be a path. Got 3."),
     ("predictor.seed={a: 1, a: 2}", "Expected each key once. Got 'a' twice in the section at line 1."),

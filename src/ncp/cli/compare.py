@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ncp.cli.output import AsJson, print_json
+from ncp.cli.report import ReportOption, write_page
 from ncp.cli.search import read_tasks
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def compare(
         Path,
         typer.Option(metavar="FOLDER", help="Gets compare.json, compare.svg and every replay; goes on from there."),
     ] = Path("out"),
+    report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay searches on a table, paying only for the rows that they ask for, and compare them."""
@@ -65,6 +67,8 @@ def compare(
         )
     result.to_json(out / "compare.json")
     draw_compare(compare_data(result), out / "compare.svg")
+    if report is not None:
+        write_page(out / "compare.json", report)
     standings = result.standings()
     if as_json:
         print_json({"optimum": result.optimum, "standings": [asdict(each) for each in standings]})

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ncp.cli.output import AsJson, ImageSizeOption, print_json, read_image_size
-from ncp.cli.search import _value, read_tasks
+from ncp.cli.report import ReportOption, write_page
+from ncp.cli.search import read_tasks, told
 from ncp.errors import ConfigError, quoted
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def pareto(
         str | None, typer.Option(metavar="NAME|FILE", help="Measured values: verdicts on codes that stand in it.")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Gets pareto.json and pareto.svg.")] = Path("out"),
+    report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the front of several tasks and cost: the architectures that no other beats in all of them."""
@@ -86,6 +88,8 @@ def pareto(
         bar.update(task, completed=0.95, description="Drawing")
         front.to_json(out / "pareto.json")
         draw_front(front_data(front, measured), out / "pareto.svg")
+        if report is not None:
+            write_page(out / "pareto.json", report, measured)
     if as_json:
         print_json(front.to_dict())
         return
@@ -139,7 +143,7 @@ def shown(front: Front, places: list[int]) -> Table:
         table.add_row(
             str(place + 1),
             f"predictor\n{source}",
-            *(f"{_value(row.predicted.get(c))}\n{_value(row.verified.get(c))}" for c in columns),
+            *(f"{told(row.predicted.get(c))}\n{told(row.verified.get(c))}" for c in columns),
             "-" if row.macs is None else f"{row.macs / 1e9:.3f}",
             "-" if row.params is None else f"{row.params / 1e6:.2f}",
         )

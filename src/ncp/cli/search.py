@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ncp.cli.output import AsJson, ImageSizeOption, print_json, read_code_of, read_image_size
+from ncp.cli.report import ReportOption, write_page
 from ncp.errors import ConfigError, quoted
 
 if TYPE_CHECKING:
@@ -57,7 +58,10 @@ def search(
     table: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Measured values: verdicts on codes that stand in it.")
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Gets result.json and search.svg.")] = Path("out"),
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Gets result.json, trace.json, search.svg.")] = Path(
+        "out"
+    ),
+    report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the architectures that serve several tasks best within a budget."""
@@ -105,7 +109,11 @@ def search(
         )
         bar.update(task, completed=0.95, description="Drawing")
         result.to_json(out / "result.json")
-        draw_run(run_data(result), out / "search.svg")
+        run = run_data(result)
+        run.to_json(out / "trace.json")
+        draw_run(run, out / "search.svg")
+        if report is not None:
+            write_page(out / "result.json", report, measured)
     if as_json:
         print_json(result.to_dict())
         return
@@ -167,7 +175,7 @@ def shown(result: Result) -> Table:
         table.add_row(
             str(number),
             f"predictor\n{source}",
-            *(f"{_value(row.predicted.get(c))}\n{_value(row.verified.get(c))}" for c in columns),
+            *(f"{told(row.predicted.get(c))}\n{told(row.verified.get(c))}" for c in columns),
             f"{row.claim:.2f}\n{'-' if row.verdict is None else f'{row.verdict:.2f}'}",
             "-" if row.macs is None else f"{row.macs / 1e9:.3f}",
             "-" if row.params is None else f"{row.params / 1e6:.2f}",
@@ -175,7 +183,8 @@ def shown(result: Result) -> Table:
     return table
 
 
-def _value(value: Any) -> str:
+def told(value: Any) -> str:
+    """A value as people read it, on one line."""
     return "-" if value is None else f"{value.mean:.2f}\N{NO-BREAK SPACE}±{value.std:.2f}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ncp.cli.output import AsJson, print_json
+from ncp.cli.report import ReportOption, write_page
 from ncp.errors import DataError
 
 if TYPE_CHECKING:
     import ncp
     from ncp.config import Configuration
+    from ncp.predictors import Prediction
+    from ncp.space import Reals
     from ncp.table import Rows
 
 LEAST = 10
@@ -33,6 +37,7 @@ def train(
     root: Annotated[
         Path | None, typer.Option("--root", metavar="FOLDER", help="Where the tables are kept, if not in the cache.")
     ] = None,
+    report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a predictor and measure it on rows that it has not seen."""
@@ -48,6 +53,8 @@ def train(
     with whole_file(settings.folder / "config.yaml") as temporary:  # ends up there once all the rest does
         temporary.write_text(settings.to_yaml(), encoding="utf-8")
         metrics = _fit(table, rows, held_out, settings)
+        if report is not None:
+            write_page(settings.folder / "metrics.json", report, table)
     if as_json:
         print_json(metrics)
     else:
@@ -118,14 +125,29 @@ def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration[A
                 "predictor": str(settings.folder / "predictor.safetensors"),
                 "metrics": str(settings.folder / "metrics.json"),
                 "scatter": str(settings.folder / "scatter.svg"),
+                "heldout": str(settings.folder / "heldout.json"),
                 "config": str(settings.folder / "config.yaml"),
             },
         }
         predictor.save(settings.folder / "predictor.safetensors")
         draw_scatter(scatter_data(prediction, values, table.columns), settings.folder / "scatter.svg")
+        with whole_file(settings.folder / "heldout.json") as temporary:
+            temporary.write_text(json.dumps(rows_held_out(prediction, values, table.columns)) + "\n", encoding="utf-8")
         with whole_file(settings.folder / "metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return metrics
+
+
+def rows_held_out(prediction: Prediction, values: Reals, columns: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+    """Per column what was predicted of rows held out, its deviation, and what was measured, in six digits."""
+    import numpy as np
+
+    std = np.zeros_like(values) if prediction.std is None else prediction.std
+    held = {"predicted": prediction.mean, "std": std, "measured": values}
+    return {
+        column: {name: [float(f"{number:.6g}") for number in numbers[:, j]] for name, numbers in held.items()}
+        for j, column in enumerate(columns)
+    }
 
 
 def _finite(number: float) -> float | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ncp.cost import has_cost, macs
+from ncp.errors import DataError
 from ncp.files import whole_file
 from ncp.searchers import Result
-from ncp.space import Reals
+from ncp.space import Codes, Reals
 
 COLOUR, FAINT = "#0b5fa5", "#9aa5b1"
 
@@ -27,6 +29,7 @@ class Run:
         values: per column, predicted values `(steps, starts)` [raw units].
         dimensions: names of the code's dimensions.
         shares: the best start's code, each dimension as a share of its range, `(d, steps)`.
+        path: the best start's code, `(d, steps)`.
     """
 
     best: int
@@ -36,6 +39,46 @@ class Run:
     values: dict[str, Reals]
     dimensions: tuple[str, ...]
     shares: Reals
+    path: Codes
+
+    def to_json(self, path: str | Path, starts: int = 64) -> None:
+        """Write at most so many starts, the best one first, to a file, whole or not at all."""
+        others = np.delete(np.arange(self.scores.shape[1]), self.best)
+        kept = [self.best, *others[np.linspace(0, len(others) - 1, min(starts, len(others) + 1) - 1).astype(int)]]
+
+        def short(values: Reals) -> list[list[float]]:
+            return [[float(f"{number:.5g}") for number in row] for row in values[:, kept].T]
+
+        document = {
+            "scores": short(self.scores),
+            "gmacs": None if self.gmacs is None else short(self.gmacs),
+            "budget": self.budget,
+            "values": {column: short(values) for column, values in self.values.items()},
+            "dimensions": list(self.dimensions),
+            "shares": [[round(float(share), 4) for share in row] for row in self.shares],
+            "path": self.path.tolist(),
+        }
+        with whole_file(path) as temporary:
+            temporary.write_text(json.dumps(document, allow_nan=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Run:
+        """What `to_json` wrote, with the best start first.
+
+        Raises:
+            DataError: a file that is none of these.
+        """
+        try:
+            read = json.loads(Path(path).read_text(encoding="utf-8"))
+            numbers = {name: np.array(values).T for name, values in read["values"].items()}
+            gmacs = None if read["gmacs"] is None else np.array(read["gmacs"]).T
+            shares, codes = np.array(read["shares"]), np.array(read["path"])
+            names = tuple(map(str, read["dimensions"]))
+            return cls(0, np.array(read["scores"]).T, gmacs, read["budget"], numbers, names, shares, codes)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"Expected the steps of a search, as ncp search writes them, in {path}. Got: {error}."
+            ) from None
 
 
 def run_data(result: Result) -> Run:
@@ -57,6 +100,7 @@ def run_data(result: Result) -> Run:
         values={column: trajectory.values[..., trajectory.columns.index(column)] for column in columns},
         dimensions=space.names,
         shares=((trajectory.codes[:, best] - low) / (high - low)).T,
+        path=trajectory.codes[:, best].T,
     )
 
 

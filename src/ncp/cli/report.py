@@ -1,0 +1,46 @@
+"""`ncp report`: one page of what a command found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import ncp
+
+DEFAULT = "nas-bench-mr"
+
+ReportOption = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Also write one page of it that opens offline."),
+]
+
+
+def report(
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="result.json, pareto.json, compare.json or metrics.json.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The page.")] = Path("report.html"),
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help=f"Rows to show behind; {DEFAULT} where it is there."),
+    ] = None,
+) -> None:
+    """Write one page of what ncp search, pareto, compare or train found."""
+    import ncp
+
+    write_page(source, out, None if table is None else ncp.load_table(table))
+
+
+def write_page(source: Path, out: Path, table: ncp.Table | None = None) -> None:
+    """Write the page and say so; without a table the default one stands behind what has its columns, if it is there."""
+    import ncp
+    from ncp.datasets import stored
+    from ncp.report.html import write_report
+
+    if table is None and stored(DEFAULT, None).present:
+        table = ncp.load_table(DEFAULT)
+    write_report(source, out, table)
+    typer.echo(f"Written: {out}", err=True)

@@ -1,0 +1,219 @@
+"""What the commands wrote, read again: search, front, comparison or training, and what a report shows of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from ncp.cost import has_cost, macs
+from ncp.errors import DataError
+from ncp.space import Reals
+from ncp.table import Table
+
+Kind = Literal["search", "pareto", "compare", "train"]
+KEYS: dict[Kind, set[str]] = {
+    "pareto": {"asked", "rows", "hypervolume"},
+    "search": {"asked", "rows", "gap"},
+    "compare": {"asked", "best", "standings", "optimum"},
+    "train": {"columns", "split", "kind"},
+}
+HELD = ("predicted", "std", "measured")
+"""What `heldout.json` has of every column."""
+LARGEST_FILE = 1 << 28
+LEVELS = np.linspace(0.05, 0.95, 19)
+"""Shares that intervals are meant to hold."""
+
+
+@dataclass(frozen=True, eq=False)
+class Claims:
+    """What a predictor said of codes and what came out, in one column.
+
+    Attributes:
+        column: `task/metric`.
+        predicted: `(n,)` [raw units].
+        std: `(n,)`, of a table's value about it [raw units].
+        verified: `(n,)`, by table or judge [raw units].
+        texts: the codes.
+        sources: `(n,)`, where the verdicts come from.
+    """
+
+    column: str
+    predicted: Reals
+    std: Reals
+    verified: Reals
+    texts: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Tradeoff:
+    """Cost, or where there is none a first column, against a column.
+
+    Attributes:
+        x_name: of the horizontal axis, with its unit.
+        y_name: of the vertical axis.
+        x: `(n,)`, of the codes that were found.
+        y: `(n,)`, as predicted [raw units].
+        texts: their codes.
+        rows_x: `(r,)`, of a table's rows.
+        rows_y: `(r,)`.
+        budget: most of x, or None.
+        floor: bound on y that was asked for, or None.
+    """
+
+    x_name: str
+    y_name: str
+    x: Reals
+    y: Reals
+    texts: tuple[str, ...]
+    rows_x: Reals
+    rows_y: Reals
+    budget: float | None
+    floor: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How often values lie within the intervals that should hold `levels` of them: `shares`, both `(k,)`."""
+
+    column: str
+    levels: Reals
+    shares: Reals
+    values: int
+
+
+def read_document(path: str | Path) -> tuple[Kind, dict[str, Any]]:
+    """What a command wrote as json, and which command it was.
+
+    Raises:
+        DataError: no such file, or one that no command wrote.
+    """
+    wanted = "Expected result.json, pareto.json, compare.json or metrics.json of a command."
+    try:
+        file = Path(path)
+        if file.stat().st_size > LARGEST_FILE:
+            raise DataError(f"{wanted} Got a file of more than {LARGEST_FILE} bytes: {path}.")
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{wanted} Got {path}: {reason}.") from None
+    for kind, keys in KEYS.items():
+        if isinstance(read, dict) and keys <= read.keys():
+            return kind, read
+    raise DataError(f"{wanted} Got {path}, which is none of them.")
+
+
+def claims_data(rows: Sequence[Mapping[str, Any]]) -> tuple[Claims, ...]:
+    """Claims and verdicts per column, of rows of a search or front that have both."""
+    found = []
+    for column in rows[0]["predicted"] if rows else ():
+        both = [row for row in rows if column in row["predicted"] and column in row["verified"]]
+        if both:
+            said, known = ([row[name][column] for row in both] for name in ("predicted", "verified"))
+            found.append(
+                Claims(
+                    column,
+                    np.array([value["mean"] for value in said]),
+                    np.array([value["std"] for value in said]),
+                    np.array([value["mean"] for value in known]),
+                    tuple(row["code"] for row in both),
+                    tuple(value["source"] for value in known),
+                )
+            )
+    return tuple(found)
+
+
+def heldout_data(held: Mapping[str, Mapping[str, Sequence[float]]]) -> tuple[Claims, ...]:
+    """The same of rows held out from a training, as `heldout.json` has them."""
+    found = []
+    for column, numbers in held.items():
+        predicted, std, measured = (np.array(numbers[name], dtype=np.float64) for name in HELD)
+        n = len(predicted)
+        found.append(Claims(column, predicted, std, measured, ("",) * n, ("table",) * n))
+    return tuple(found)
+
+
+def calibration_data(claims: Sequence[Claims]) -> tuple[Calibration, ...]:
+    """Per column, the share of values within the central intervals of a normal with the predicted deviation."""
+    found = []
+    for each in claims:
+        off = np.abs(each.verified - each.predicted) / np.maximum(each.std, 1e-12)
+        shares = (off[:, None] <= norm.ppf((1 + LEVELS) / 2)).mean(axis=0)
+        found.append(Calibration(each.column, LEVELS, shares, len(off)))
+    return tuple(found)
+
+
+def tradeoff_data(document: Mapping[str, Any], table: Table | None = None) -> tuple[Tradeoff, ...]:
+    """Panels of a search or front, with a table's rows behind them where it has the columns."""
+    rows, asked = document["rows"], document["asked"]
+    if not rows:
+        return ()
+    columns = list(rows[0]["predicted"])
+    costly = rows[0]["macs"] is not None
+    across = "cost [GMACs]" if costly else columns[0]
+    behind: dict[str, Reals] = {}
+    if table is not None:
+        behind = dict(zip(table.columns, table.values.T, strict=True))
+        if costly and has_cost(table.space):
+            behind[across] = macs(table.codes, asked["image_size"], asked["classes"], asked["task"]) / 1e9
+    x = np.array([row["macs"] / 1e9 if costly else row["predicted"][across]["mean"] for row in rows])
+    bound = asked.get("max_macs") if costly else None
+    floors = asked.get("at_least") or {}
+    panels = []
+    for column in columns if costly else columns[1:]:
+        held: NDArray[Any] = np.empty((0, 2))
+        if across in behind and column in behind:
+            held = np.column_stack([behind[across], behind[column]])
+            held = held[np.isfinite(held).all(axis=1)]
+        floor = floors.get(column, floors.get(column.partition("/")[0]))
+        panels.append(
+            Tradeoff(
+                across,
+                column,
+                x,
+                np.array([row["predicted"][column]["mean"] for row in rows]),
+                tuple(row["code"] for row in rows),
+                held[:, 0],
+                held[:, 1],
+                None if bound is None else bound / 1e9,
+                floor,
+            )
+        )
+    return tuple(panels)
+
+
+def command_of(kind: Kind, document: Mapping[str, Any]) -> str:
+    """The command that asks the same again, but for files of one's own."""
+    asked = document.get("asked", {})
+    options: dict[str, Any] = {}
+    if kind == "search":
+        options["--tasks"] = ",".join(f"{name}:{weight:g}" for name, weight in asked["weights"].items())
+    if kind == "pareto":
+        options["--tasks"] = ",".join(name for name in asked["objectives"])
+    if kind == "compare":
+        options = {"--objective": ",".join(f"{name}:{w:g}" for name, w in asked["weights"].items())}
+        options |= {
+            "--searchers": ",".join(asked["searchers"]),
+            "--queries": asked["queries"],
+            "--seeds": asked["seeds"],
+        }
+    if kind == "train":
+        return f"ncp train --config {document['files']['config']}"
+    for flag, key, unit in (("--max-gmacs", "max_macs", 1e9), ("--max-mparams", "max_params", 1e6)):
+        if asked.get(key) is not None:
+            options[flag] = f"{asked[key] / unit:g}"
+    for key in ("starts", "steps", "seed"):
+        if key in asked:
+            options[f"--{key}"] = asked[key]
+    if asked.get("at_least"):
+        options["--at-least"] = ",".join(f"{name}={value:g}" for name, value in asked["at_least"].items())
+    if asked.get("max_changes") is not None:
+        options |= {"--from": f"'{asked['origin']}'", "--max-changes": asked["max_changes"]}
+    return " ".join([f"ncp {kind}", *(f"{flag} {value}" for flag, value in options.items())])

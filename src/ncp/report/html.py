@@ -1,0 +1,359 @@
+"""One page of what a command found: it opens without a network, in light and dark, on a phone or a screen."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ncp.errors import CodeError, DataError, MissingExtraError
+from ncp.files import whole_file
+from ncp.multires import Code
+from ncp.report import figures as drawn
+from ncp.report.compare import compare_data
+from ncp.report.documents import (
+    Kind,
+    calibration_data,
+    claims_data,
+    command_of,
+    heldout_data,
+    read_document,
+    tradeoff_data,
+)
+from ncp.report.network import draw_network, network_data
+from ncp.report.run import Run
+from ncp.searchers import Comparison
+from ncp.space import Reals
+from ncp.table import Table
+
+SHOWN = 30
+"""Rows of a front that the page lists; all of them are in its figures."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Of a table: a text, what stands below it, and what its button copies."""
+
+    text: str
+    below: str = ""
+    copied: str = ""
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table."""
+
+    heads: list[str]
+    rows: list[list[Cell]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure's title, and what plotly draws; `alone` in its line or beside others."""
+
+    name: str
+    title: str
+    drawn: drawn.Figure
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page."""
+
+    title: str
+    texts: list[str] = field(default_factory=list)
+    copied: str = ""
+    drawing: str = ""
+    drawing_of: str = ""
+    table: Grid | None = None
+    figures: list[Figure] = field(default_factory=list)
+
+
+def write_report(source: str | Path, path: str | Path, table: Table | None = None) -> None:
+    """Write the page of what a command wrote.
+
+    Args:
+        source: `result.json`, `pareto.json`, `compare.json` or `metrics.json`; `trace.json` and `heldout.json` beside
+            it are used where they are.
+        path: of the page.
+        table: rows to show behind what was found.
+
+    Raises:
+        DataError: a source that no command wrote, or a path that cannot be written to.
+        MissingExtraError: plotly or jinja2 is not installed.
+    """
+    kind, document = read_document(source)
+    try:
+        title, subtitle, sections = _SECTIONS[kind](document, Path(source).parent, table)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"Expected {source} as ncp {kind} writes it. Got: {error!r}.") from error
+    asked = Section(
+        "What was asked", ["To ask the same again:"], copied=command_of(kind, document), table=_asked(document)
+    )
+    page = rendered(title, subtitle, [*sections, asked])
+    with whole_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def rendered(title: str, subtitle: str, sections: list[Section]) -> str:
+    """The page's text; what comes from documents is escaped."""
+    try:
+        from jinja2 import Environment
+    except ImportError:
+        raise MissingExtraError("Expected jinja2 for a report. Got none. Do: pip install 'ncp-nas[report]'.") from None
+    every = {figure.name: figure.drawn for section in sections for figure in section.figures}
+    template = Environment(autoescape=True).from_string(files("ncp.report").joinpath("page.html").read_text("utf-8"))
+    return template.render(
+        title=title,
+        subtitle=subtitle,
+        sections=sections,
+        figures=json.dumps(every, allow_nan=False).replace("<", "\\u003c"),
+        bundle=drawn.bundle(),
+    )
+
+
+def _of_search(document: dict[str, Any], folder: Path, table: Table | None) -> tuple[str, str, list[Section]]:
+    rows, asked = document["rows"], document["asked"]
+    wanted = ", ".join(f"{name} x {weight:g}" for name, weight in asked["weights"].items())
+    title = f"Search for {wanted}"
+    sections = [_answer(rows[0]), Section("The codes", table=_codes(rows))]
+    trace = folder / "trace.json"
+    if trace.is_file():
+        sections.append(_way(Run.from_json(trace)))
+    sections += [_tradeoff(document, table), *_verdicts(document)]
+    return title, _told(document), sections
+
+
+def _of_front(document: dict[str, Any], folder: Path, table: Table | None) -> tuple[str, str, list[Section]]:  # noqa: ARG001
+    rows, asked = document["rows"], document["asked"]
+    title = f"Front of {', '.join(asked['objectives'])}{' and cost' if asked['cost'] else ''}"
+    best = max(rows, key=lambda row: row["score"])
+    more = "" if len(rows) <= SHOWN else f" The page lists {SHOWN}, evenly from the front; its figures show all."
+    verified = document["verified_hypervolume"]
+    told = f"{len(rows)} codes, none of which beats another in everything. Hypervolume {document['hypervolume']:.4g}"
+    told += "" if verified is None else f", by the verdicts {verified:.4g}"
+    some = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, SHOWN).astype(int))]
+    sections = [
+        _answer(best, "The code with the best mean over the objectives"),
+        _tradeoff(document, table),
+        Section("The codes", [f"{told}.{more}"], table=_codes(some)),
+        *_verdicts(document),
+    ]
+    return title, _told(document), sections
+
+
+def _of_comparison(document: dict[str, Any], folder: Path, table: Table | None) -> tuple[str, str, list[Section]]:  # noqa: ARG001
+    best, seconds = (
+        {name: np.array(values, dtype=np.float64) for name, values in document[key].items()}
+        for key in ("best", "seconds")
+    )
+    comparison = Comparison(document["asked"], best, seconds, float(document["optimum"]))
+    standings = comparison.standings()
+    first = standings[0]
+    wanted = ", ".join(document["asked"]["weights"])
+    title = f"Searchers compared on {wanted}"
+    heads = ["searcher", "best", "regret", "has the best", "p, random", "p, best other", "ms per query"]
+    rows = [
+        [
+            Cell(each.searcher),
+            Cell(f"{each.best:.3f}", f"{each.low:.3f} to {each.high:.3f}"),
+            Cell(f"{each.regret:.3f}"),
+            Cell(f"{each.found:.0%}", f"{each.found_low:.0%} to {each.found_high:.0%}"),
+            Cell(_p_value(each.over_random)),
+            Cell(_p_value(each.over_baseline), each.baseline or ""),
+            Cell(f"{1e3 * each.seconds / each.queries:.1f}"),
+        ]
+        for each in standings
+    ]
+    told = [
+        f"{first.searcher} is ahead after {first.queries} queries: mean regret {first.regret:.3f}, and the "
+        f"table's best row in {first.found:.0%} of {first.runs} replays."
+    ]
+    notes = [
+        "Below a figure its 95 % interval. p of being no better than random, and than the best of the others but "
+        "propagation: one-sided Mann-Whitney tests."
+    ]
+    unit = wanted if len(document["asked"]["weights"]) == 1 else "mean z-score"
+    curves = Figure(
+        "curves",
+        "Regret along the queries, mean and its 95 % interval",
+        drawn.curves_figure(compare_data(comparison), unit),
+        True,
+    )
+    subtitle = (
+        f"{first.runs} replays of {first.queries} queries each; the best in the table is {comparison.optimum:.3f}."
+    )
+    return (
+        title,
+        subtitle,
+        [
+            Section("The answer", told),
+            Section("Best so far", figures=[curves]),
+            Section("After all queries", notes, table=Grid(heads, rows)),
+        ],
+    )
+
+
+def _of_training(document: dict[str, Any], folder: Path, table: Table | None) -> tuple[str, str, list[Section]]:  # noqa: ARG001
+    split = document["split"]
+    heads = ["column", "Kendall tau", "mean abs. error", "within 1 std", "within 2 std"]
+    rows = [
+        [
+            Cell(name),
+            Cell("-" if found["tau"] is None else f"{found['tau']:.3f}"),
+            Cell(f"{found['mae']:.4g}"),
+            Cell(f"{found['within_one']:.0%}"),
+            Cell(f"{found['within_two']:.0%}"),
+        ]
+        for name, found in document["columns"].items()
+    ]
+    taus = [found["tau"] for found in document["columns"].values() if found["tau"] is not None]
+    told = (
+        [f"Mean Kendall tau {np.mean(taus):.3f} over {len(taus)} columns, on {split['test']} rows held out."]
+        if taus
+        else []
+    )
+    sections = [Section("The answer", told), Section("Quality on rows held out", table=Grid(heads, rows))]
+    held = folder / "heldout.json"
+    if held.is_file():
+        claims = heldout_data(json.loads(held.read_text(encoding="utf-8")))
+        panels = [Figure(f"held {k}", each.column, drawn.claims_figure(each)) for k, each in enumerate(claims)]
+        curve = Figure("calibration", "Intervals", drawn.calibration_figure(calibration_data(claims)), True)
+        sections += [Section("Measured against predicted", figures=panels), Section("Calibration", figures=[curve])]
+    title = f"Predictor {document['kind']}"
+    return title, f"Trained on {split['train']} rows of {document['table']}, split {split['seed']}.", sections
+
+
+_SECTIONS: dict[Kind, Any] = {
+    "search": _of_search,
+    "pareto": _of_front,
+    "compare": _of_comparison,
+    "train": _of_training,
+}
+
+
+def _answer(row: Mapping[str, Any], told: str = "The recommended code") -> Section:
+    known = bool(row["verified"])
+    values = [
+        [Cell(drawn.named(name)), Cell(_value(value)), *([Cell(_value(row["verified"].get(name)))] if known else [])]
+        for name, value in row["predicted"].items()
+    ]
+    texts = [f"{told}:" if row["macs"] is None else f"{told}, {_cost(row)} (exact):"]
+    texts += [] if known else ["No verdict: nobody but the predictor vouches for it."]
+    heads = ["column", "claimed", *(["verdict"] if known else [])]
+    drawing = f"drawing of {row['code']}"
+    return Section("The answer", texts, row["code"], _drawing(row["code"]), drawing, Grid(heads, values))
+
+
+def _cost(row: Mapping[str, Any]) -> str:
+    return f"{row['macs'] / 1e9:.3f} GMACs and {row['params'] / 1e6:.2f} M parameters"
+
+
+def _drawing(text: str) -> str:
+    """A network's picture as an address that holds it; empty for a code of another space."""
+    try:
+        code = Code.parse(text)
+    except CodeError:
+        return ""
+    with tempfile.TemporaryDirectory() as folder:
+        draw_network(network_data(code), Path(folder) / "net.svg")
+        return "data:image/svg+xml;base64," + base64.b64encode((Path(folder) / "net.svg").read_bytes()).decode()
+
+
+def _codes(rows: list[dict[str, Any]]) -> Grid:
+    columns = list(rows[0]["predicted"])
+    costly = rows[0]["macs"] is not None
+    heads = ["#", *columns, "mean z", *(["GMACs", "M params"] if costly else []), "code"]
+    cells = []
+    for number, row in enumerate(rows, start=1):
+        cost = [Cell(f"{row['macs'] / 1e9:.3f}"), Cell(f"{row['params'] / 1e6:.2f}")] if costly else []
+        verdict = "" if row["verdict"] is None else f"{row['verdict']:.2f}"
+        values = [Cell(_value(row["predicted"][c]), _value(row["verified"].get(c))) for c in columns]
+        code = Cell(row["code"], copied=row["code"], wide=True)
+        cells.append([Cell(str(number)), *values, Cell(f"{row['claim']:.2f}", verdict), *cost, code])
+    return Grid(heads, cells)
+
+
+def _way(run: Run) -> Section:
+    lines: list[tuple[str, Reals, float | None]] = [("objective [std]", run.scores, None)]
+    lines += [] if run.gmacs is None else [("cost [GMACs]", run.gmacs, run.budget)]
+    lines += [(drawn.named(column), values, None) for column, values in run.values.items()]
+    panels = [
+        Figure(f"way {k}", name, drawn.steps_figure(name, values, run.best, bound))
+        for k, (name, values, bound) in enumerate(lines)
+    ]
+    path = Figure("path", "The code of the best start", drawn.path_figure(run), True)
+    return Section("The way there", ["Every start as a faint line, the best one in colour."], figures=[*panels, path])
+
+
+def _tradeoff(document: dict[str, Any], table: Table | None) -> Section:
+    panels = [
+        Figure(f"trade {k}", panel.y_name, drawn.tradeoff_figure(panel))
+        for k, panel in enumerate(tradeoff_data(document, table))
+    ]
+    return Section(
+        "The trade-off", ["Predicted values; a click on a code copies it."] if panels else [], figures=panels
+    )
+
+
+def _verdicts(document: dict[str, Any]) -> list[Section]:
+    claims = claims_data(document["rows"])
+    if not claims:
+        return []
+    panels = [Figure(f"claim {k}", each.column, drawn.claims_figure(each)) for k, each in enumerate(claims)]
+    sources = " or ".join(sorted({source for each in claims for source in each.sources}))
+    curve = Figure("calibration", "Intervals", drawn.calibration_figure(calibration_data(claims)), True)
+    return [
+        Section(
+            "Claims and verdicts",
+            [f"What the predictor claims, and what the {sources} says of the same codes."],
+            figures=panels,
+        ),
+        Section(
+            "Calibration",
+            ["How often verdicts lie within the predictor's intervals, over the codes above."],
+            figures=[curve],
+        ),
+    ]
+
+
+def _asked(document: dict[str, Any]) -> Grid:
+    held = document.get("asked") or {"kind": document["kind"], "table": document["table"], **document["split"]}
+    rows = [[Cell(str(name)), Cell(_shown(value), wide=True)] for name, value in held.items() if value is not None]
+    if "seconds" in document and not isinstance(document["seconds"], dict):
+        rows.append([Cell("seconds"), Cell(f"{document['seconds']:.1f}", wide=True)])
+    return Grid(["what", "value"], rows)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_shown(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _told(document: dict[str, Any]) -> str:
+    asked = document["asked"]
+    bound = "" if asked.get("max_macs") is None else f"at most {asked['max_macs'] / 1e9:g} GMACs, "
+    judge = "no judge" if asked.get("judge") is None else f"judged by {asked['judge']}"
+    return f"{bound}predicted by {asked['predictor']}, {judge}, {document['seconds']:.1f} s, version {asked['version']}"
+
+
+def _value(value: Mapping[str, Any] | None) -> str:
+    return "" if value is None else f"{value['mean']:.2f} ±{value['std']:.2f} ({value['source']})"
+
+
+def _p_value(p: float | None) -> str:
+    return "-" if p is None else "< 1e-4" if p < 1e-4 else f"{p:.4f}"

@@ -1,0 +1,44 @@
+"""`ncp report`, and `--report` of the commands, as a user types them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+import ncp
+from tests.cli.conftest import Run
+from tests.predictors.fitted import fitted, rows
+
+
+def test_a_search_with_its_page_and_the_page_later(run: Run) -> None:
+    fitted("ensemble").save("own.safetensors")
+    quick = ("--starts", "4", "--steps", "3", "--top", "2", "--predictor", "own.safetensors", "--max-gmacs", "3")
+    status, _, error = run("search", "--tasks", "seg,video", *quick, "--report", "first.html")
+    assert (status, "Written: first.html" in error) == (0, True)
+    status, _, error = run("report", "out/result.json", "-o", "again.html")
+    assert (status, "Written: again.html" in error) == (0, True)
+    assert Path("first.html").read_text() == Path("again.html").read_text()
+
+
+def test_a_training_with_its_page(run: Run) -> None:
+    codes, values = rows("mixed")
+    ncp.Table(SPACE := fitted("gp", "mixed").space, codes, values, ["a/x", "a/y", "b/z"]).to_parquet("mine.parquet")
+    Path("c.yaml").write_text("data: {table: mine.parquet}\npredictor: {kind: gp}\noptimization: {steps: 3}\n")
+    status, _, error = run("train", "--config", "c.yaml", "--report", "page.html")
+    assert status == 0, error
+    held = json.loads(Path("out/train-gp/heldout.json").read_text())
+    table = ncp.load_table("mine.parquet")
+    _, test = table.split(0)
+    np.testing.assert_allclose(held["b/z"]["measured"], table.values[test, 2], rtol=1e-4)
+    page = Path("page.html").read_text()
+    assert "Measured against predicted" in page
+    assert table.space == SPACE
+
+
+def test_what_cannot_be_reported(run: Run) -> None:
+    Path("other.json").write_text("{}")
+    for name in ("none.json", "other.json"):
+        status, out, error = run("report", name)
+        assert (status, out, "Traceback" in error) == (2, "", False)
+        assert f"Expected result.json, pareto.json, compare.json or metrics.json of a command. Got {name}" in error
+    assert not Path("report.html").exists()

@@ -1,0 +1,196 @@
+"""The page of a report: whole, offline, safe, small, with every figure's numbers right."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from ncp import CELL201, MULTIRES, Budget, Comparison, DataError, Objective, Table, macs, search
+from ncp.report.documents import (
+    Claims,
+    calibration_data,
+    claims_data,
+    command_of,
+    heldout_data,
+    read_document,
+    tradeoff_data,
+)
+from ncp.report.figures import curves_figure, steps_figure, tradeoff_figure
+from ncp.report.html import write_report
+from ncp.report.run import Run, run_data
+from tests.predictors.fitted import fitted, rows
+
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small search with verdicts: result.json and trace.json."""
+    folder = tmp_path_factory.mktemp("found")
+    wanted, bound = Objective({"seg/mIoU": 1.0, "video/top1": 2.0}), Budget(max_macs=3e9)
+    result = search(wanted, budget=bound, predictor=fitted("ensemble"), judge=fitted("gp"), starts=6, steps=5, top=4)
+    result.to_json(folder / "result.json")
+    run_data(result).to_json(folder / "trace.json")
+    return folder
+
+
+class Read(HTMLParser):
+    """What a browser would fetch or run, and the embedded figures."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.figures: dict[str, Any] = {}
+        self.named: list[str] = []
+        self.scripts = 0
+        self.inside = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        held = dict(attrs)
+        self.addresses += [str(held[name]) for name in ("src", "href") if held.get(name)]
+        self.named += [str(held["data-figure"])] if "data-figure" in held else []
+        self.scripts += tag == "script"
+        self.inside = str(held.get("id", "")) if tag == "script" else ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside == "figures" and data.strip():
+            self.figures = json.loads(data)
+
+
+def test_a_search_is_one_small_page_that_fetches_nothing(found: Path, tmp_path: Path) -> None:
+    write_report(found / "result.json", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert len(page) < 6e6
+    read = Read(page)
+    assert all(address.startswith("data:image/svg+xml;base64,") for address in read.addresses)
+    assert len(read.addresses) == 1
+    assert "default-src 'none'" in page
+    assert set(read.named) == set(read.figures)
+    assert {"way 0", "path", "trade 0", "claim 0", "calibration"} <= set(read.figures)
+    first = json.loads((found / "result.json").read_text())["rows"][0]
+    assert (
+        page.index(first["code"]) < page.index("The codes") < page.index("The way there") < page.index("What was asked")
+    )
+    assert "ncp search --tasks seg/mIoU:1,video/top1:2 --max-gmacs 3 --starts 6 --steps 5 --seed 0" in page
+
+
+def test_names_of_others_are_text_and_nothing_else(found: Path, tmp_path: Path) -> None:
+    text = (found / "result.json").read_text().replace("seg/mIoU", EVIL)
+    (tmp_path / "result.json").write_text(text)
+    (tmp_path / "trace.json").write_text((found / "trace.json").read_text().replace("seg/mIoU", EVIL))
+    write_report(tmp_path / "result.json", tmp_path / "page.html")
+    write_report(found / "result.json", tmp_path / "plain.html")
+    page, plain = ((tmp_path / name).read_text() for name in ("page.html", "plain.html"))
+    assert EVIL not in page
+    assert Read(page).scripts == Read(plain).scripts
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_the_way_is_kept_with_the_best_start_first(found: Path, tmp_path: Path) -> None:
+    read = Run.from_json(found / "trace.json")
+    assert read.best == 0
+    assert read.scores.shape == (5, 6)
+    assert read.scores[:, 0].max() == read.scores.max()
+    vectors = read.path.T
+    np.testing.assert_allclose(read.gmacs[:, 0], macs(vectors) / 1e9, rtol=1e-4)  # type: ignore[index]
+    figure = steps_figure("objective [std]", read.scores, 0, 1.5)
+    assert [len(trace["x"]) for trace in figure["data"]] == [5 * 6, 5, 2]
+    assert figure["data"][1]["y"] == pytest.approx(read.scores[:, 0].tolist(), rel=1e-4)
+    (tmp_path / "bad.json").write_text("{}")
+    with pytest.raises(DataError, match="Expected the steps of a search"):
+        Run.from_json(tmp_path / "bad.json")
+
+
+def test_claims_and_how_often_intervals_hold() -> None:
+    value = {"mean": 1.0, "std": 0.5, "source": "predictor"}
+    row = {
+        "code": "a",
+        "predicted": {"t/x": value, "t/y": value},
+        "verified": {"t/x": value | {"mean": 2.0, "source": "judge"}},
+    }
+    (claims,) = claims_data([row, row | {"verified": {}}])
+    assert (claims.column, claims.texts, claims.sources) == ("t/x", ("a",), ("judge",))
+    assert (claims.predicted[0], claims.std[0], claims.verified[0]) == (1.0, 0.5, 2.0)
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=4000)
+    right = Claims("right", np.zeros(4000), np.ones(4000), drawn, ("",) * 4000, ("table",) * 4000)
+    bold = replace(right, column="bold", std=np.full(4000, 0.5))
+    good, narrow = calibration_data([right, bold])
+    np.testing.assert_allclose(good.shares, good.levels, atol=0.03)
+    halved = 2 * norm.cdf(norm.ppf((1 + narrow.levels) / 2) / 2) - 1
+    np.testing.assert_allclose(narrow.shares, halved, atol=0.03)
+    (held,) = heldout_data({"t/x": {"predicted": [1, 2], "std": [1, 1], "measured": [1, 4]}})
+    assert held.verified.tolist() == [1, 4]
+
+
+def test_the_tradeoff_has_codes_rows_bound_and_floor(found: Path) -> None:
+    document = json.loads((found / "result.json").read_text())
+    document["asked"]["at_least"] = {"seg/mIoU": 60.0}
+    codes, values = rows("multires")
+    values = values.copy()
+    values[:5, 0] = np.nan
+    table = Table(MULTIRES, codes, values, ["seg/mIoU", "seg/mAcc", "video/top1"])
+    seg, video = tradeoff_data(document, table)
+    assert (seg.x_name, seg.y_name, seg.budget, seg.floor, video.floor) == ("cost [GMACs]", "seg/mIoU", 3.0, 60.0, None)
+    assert seg.x.tolist() == [row["macs"] / 1e9 for row in document["rows"]]
+    np.testing.assert_allclose(seg.rows_x, macs(codes[5:]) / 1e9)
+    assert len(video.rows_x) == len(codes)
+    figure = tradeoff_figure(seg)
+    names = [trace["name"] for trace in figure["data"]]
+    assert names == ["table's rows", "found", "asked for", "budget"]
+    assert figure["data"][1]["customdata"] == [row["code"] for row in document["rows"]]
+    assert figure["layout"]["yaxis"]["title"]["text"] == "seg/mIoU [%]"
+
+
+def test_a_space_without_cost_trades_columns(tmp_path: Path) -> None:
+    wanted = Objective({"seg/mIoU": 1.0, "video/top1": 1.0})
+    result = search(wanted, predictor=fitted("ensemble", "cell201"), starts=4, steps=3, top=3)
+    result.to_json(tmp_path / "result.json")
+    _, document = read_document(tmp_path / "result.json")
+    (panel,) = tradeoff_data(document)
+    assert (panel.x_name, panel.y_name, panel.budget) == ("seg/mIoU", "video/top1", None)
+    write_report(tmp_path / "result.json", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert not Read(page).addresses
+    assert "nobody but the predictor vouches" in page
+    assert len(CELL201) == len(document["rows"][0]["vector"])
+
+
+def test_a_comparison(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    best = {name: np.maximum.accumulate(rng.normal(size=(5, 20)), axis=1) for name in ("random", "propagation")}
+    best["propagation"] += 1
+    asked = {"weights": {"Acc": 1.0}, "searchers": list(best), "queries": 20, "seeds": 5, "version": "0"}
+    Comparison(asked, best, {name: np.ones((5, 20)) for name in best}, 5.0).to_json(tmp_path / "compare.json")
+    write_report(tmp_path / "compare.json", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "propagation is ahead after 20 queries" in page
+    assert "ncp compare --objective Acc:1 --searchers random,propagation --queries 20 --seeds 5" in page
+    curves = Read(page).figures["curves"]["data"]
+    lines = {trace["name"]: trace for trace in curves if "fill" not in trace}
+    assert lines["random"]["y"] == pytest.approx((5 - best["random"]).mean(axis=0).tolist(), rel=1e-4)
+    assert len({trace["line"]["color"] for trace in lines.values()}) == 2
+    assert curves_figure((), "z")["data"] == []
+
+
+def test_files_that_no_command_wrote_are_refused(tmp_path: Path) -> None:
+    for text in ("", "[]", "{}", "x", json.dumps({"asked": {}, "rows": [], "gap": None})):
+        (tmp_path / "other.json").write_text(text)
+        with pytest.raises(DataError, match="Expected "):
+            write_report(tmp_path / "other.json", tmp_path / "page.html")
+        assert not (tmp_path / "page.html").exists()
+    with pytest.raises(DataError, match=re.escape(str(tmp_path / "none.json"))):
+        read_document(tmp_path / "none.json")
+
+
+def test_commands_that_ask_again() -> None:
+    asked = {"objectives": {"seg/mIoU": {}, "video/top1": {}}, "max_macs": 8e9, "at_least": {"seg": 70.0}, "seed": 2}
+    text = command_of("pareto", {"asked": asked})
+    assert text == "ncp pareto --tasks seg/mIoU,video/top1 --max-gmacs 8 --seed 2 --at-least seg=70"
