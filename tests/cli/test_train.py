@@ -17,7 +17,7 @@ import ncp
 import ncp.cli
 from tests.cli.conftest import Run
 
-FILES = {"predictor.safetensors", "metrics.json", "scatter.svg", "config.yaml"}
+FILES = {"predictor.safetensors", "metrics.json", "heldout.json", "scatter.svg", "config.yaml"}
 SMALL = {
     "default": ["optimization.epochs=2", "optimization.members=2", "optimization.gp={steps: 2, inducing: 16}"],
     "mlp": ["optimization.epochs=2"],

@@ -38,11 +38,13 @@ def test_values_come_in_raw_units(kind: str, space: str) -> None:
     assert np.isfinite(predicted.mean).all()
     assert np.isfinite(predicted.std).all()
     assert (predicted.std > 0).all()
-    error = np.abs(predicted.mean - values).mean(axis=0)
-    assert (error < 0.5 * values.std(axis=0)).all()
     assert (predicted.std < 2 * values.std(axis=0)).all()
+    known = 2 if kind == "transfer" else 3  # of a new column most rows are none that it was fitted on
+    error = np.abs(predicted.mean - values).mean(axis=0)
+    assert (error[:known] < 0.5 * values.std(axis=0)[:known]).all()
     taus = [kendalltau(a, b).statistic for a, b in zip(predicted.mean.T, values.T, strict=True)]
-    assert min(taus) > 0.7
+    assert min(taus[:known]) > 0.7
+    assert min(taus) > 0.4
 
 
 @every

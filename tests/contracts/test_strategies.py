@@ -90,14 +90,14 @@ def test_the_same_run_twice_is_the_same(strategy: Any, space: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["continuous", "winner-takes-all"])
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", [name for name in SPACES if name != "two"])  # where a choice has no way to another
 def test_the_last_code_is_good_for_the_space(strategy: Any, space: str) -> None:
     """Better by the predictor than 99 of 100 codes drawn at random."""
     predictor, where = fitted("gp", space), SPACES[space]
     start = where.sample(8, np.random.default_rng(6))
     run = propagate(predictor, WANTED, start, strategy=strategy)
     drawn = propagate(predictor, WANTED, where.sample(1000, np.random.default_rng(7)), steps=1).scores[0]
-    assert run.scores[-1].mean() > run.scores[0].mean() + 0.2
+    assert run.scores[-1].mean() > run.scores[0].mean() + 0.3
     assert run.scores.max() >= np.quantile(drawn, 0.99)
     assert np.median(run.scores[-1]) >= np.quantile(drawn, 0.9)
 

@@ -90,7 +90,7 @@ def test_the_posterior_runs_about_through_what_it_learnt(space: str) -> None:
         mean, spread = surrogate.scores_and_spread(surrogate.relaxed(codes))
         far = surrogate.scores_and_spread(surrogate.relaxed(SPACES[space].sample(200, np.random.default_rng(9))))[1]
     assert mean.shape == spread.shape == (len(codes), 1)
-    assert np.abs(mean[:, 0].numpy() - targets).max() < 0.5
+    assert np.abs(mean[:, 0].numpy() - targets).max() < 1
     assert np.corrcoef(mean[:, 0], targets)[0, 1] > 0.98
     assert 0 < spread.mean() < far.mean()
     np.testing.assert_allclose(mean.numpy(), surrogate.scores(surrogate.relaxed(codes)).detach().numpy())
