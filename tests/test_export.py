@@ -82,7 +82,7 @@ def some_slow(*fast: tuple[str, str]) -> Any:
     )
 
 
-@some_slow(("classification", "onnx"))
+@some_slow()
 def test_a_fixed_size(tmp_path: Path, task: str, kind: Any, caplog: pytest.LogCaptureFixture) -> None:
     net = trained(task=task)
     before = {key: weight.clone() for key, weight in net.state_dict().items()}

@@ -77,7 +77,7 @@ def test_nothing_that_was_passed_by_is_better_than_the_whole_front(found: Front)
             budget=BUDGET,
             steps=8,
         )
-        assert found.claims[:, task].max() > 0.9 * alone.scores.max()
+        assert found.claims[:, task].max() > 0.85 * alone.scores.max()
 
 
 def test_scores_and_verdicts_are_the_predictors_and_the_judges(found: Front) -> None:

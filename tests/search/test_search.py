@@ -316,6 +316,7 @@ def test_shipped_predictor_and_judge_share_no_row_and_know_none_of_the_11_by_han
     assert set(table.columns) <= set(searcher.columns)
 
 
+@pytest.mark.slow
 def test_the_shipped_pair_serves_the_table_that_it_was_fitted_on_and_no_other(table: Table) -> None:
     asked: dict[str, Any] = {"objective": Objective({"seg": 1.0}), "starts": 2, "steps": 2, "top": 1}
     shipped = ncp.search(**asked, table=table)
