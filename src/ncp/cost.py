@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,10 @@ def macs_by_part(codes: Any, image_size: ImageSize = 128) -> list[Any]:
     Returns:
         One array or tensor `(...,)` per part; their sum and the classifier's bias are `macs`.
     """
-    return list(_parts(tuple(codes[..., column] for column in range(len(MULTIRES))), _areas(image_size)))
+    areas = _areas(image_size)
+    if hasattr(codes, "unbind"):
+        return list(_tensor_parts(codes, tuple(areas), "classification").unbind(-1))
+    return _parts(tuple(codes[..., column] for column in range(len(MULTIRES))), areas)
 
 
 def has_cost(space: Space) -> bool:
@@ -143,49 +146,119 @@ def _of_tensor(codes: Tensor, areas: list[int], classes: int, task: Head) -> Ten
         total = _total(codes.reshape(-1, len(MULTIRES)).cpu().numpy(), areas, classes, task)
         return codes.long().new_tensor(total).reshape(codes.shape[:-1])
     precise = codes.float() if codes.element_size() < 4 else codes
-    return cast("Tensor", _polynomial(precise.unbind(-1), areas, classes, task))
+    by_part = _tensor_parts(precise, tuple(areas), task)
+    if task == "features":
+        return by_part[..., :-1].sum(-1)
+    cost: Tensor = by_part.sum(-1) + _classifier(precise[..., -1], areas, classes, task)
+    return cost
+
+
+def _tensor_parts(x: Tensor, areas: tuple[int, ...], task: Head) -> Tensor:
+    """The costs of the parts, `(..., 27)` to `(..., 16)`: all terms at once, since torch is slow to start on each."""
+    import torch
+
+    modules, blocks, c, a, less, kernel, plus, weights = _tensor_terms(areas, task, x.dtype, x.device)
+    known = torch.cat([x, x.new_ones(*x.shape[:-1], 1), x.new_full((*x.shape[:-1], 1), 3.0)], dim=-1)
+
+    def column(places: Tensor) -> Tensor:
+        return known.index_select(-1, places)
+
+    units: Tensor = (column(modules) - less) * column(blocks) * column(c) * (column(a) * kernel + plus)
+    return units @ weights
+
+
+@lru_cache(maxsize=64)
+def _tensor_terms(areas: tuple[int, ...], task: Head, dtype: Any, device: Any) -> tuple[Tensor, ...]:
+    """The terms' columns as indices, their other numbers, and how much of each goes into which part, `(terms, 16)`."""
+    import torch
+
+    terms = _terms(task)
+    weights = torch.zeros(len(terms), PARTS, dtype=torch.float64)
+    for place, term in enumerate(terms):
+        weights[place, term.part] = areas[term.level] * term.times
+    columns = [
+        torch.tensor([getattr(t, name) for t in terms], device=device) for name in ("modules", "blocks", "c", "a")
+    ]
+    others = [[t.less for t in terms], [t.kernel**2 for t in terms], [t.plus for t in terms]]
+    return (*columns, *(torch.tensor(other, dtype=dtype, device=device) for other in others), weights.to(device, dtype))
 
 
 def _polynomial(columns: tuple[Any, ...], areas: list[int], classes: int, task: Head) -> Any:
     """The cost from the 27 columns."""
     if task == "features":
-        return sum(islice(_parts(columns, areas), PARTS - 1))
-    answers = areas[1] if task == "segmentation" else 1
-    return sum(_parts(columns, areas, task)) + answers * (columns[-1] + 1) * classes
+        return sum(_parts(columns, areas)[:-1])
+    return sum(_parts(columns, areas, task)) + _classifier(columns[-1], areas, classes, task)
 
 
-def _parts(columns: tuple[Any, ...], areas: list[int], task: Head = "classification") -> Iterator[Any]:
+def _classifier(head: Any, areas: list[int], classes: int, task: Head) -> Any:
+    """The cost of the classifier."""
+    return (areas[1] if task == "segmentation" else 1) * (head + 1) * classes
+
+
+def _parts(columns: tuple[Any, ...], areas: list[int], task: Head = "classification") -> list[Any]:
     """The costs of stem, every stage's branches and fusions, and head, in the order in which the network computes."""
-    half, *area = areas  # area[k] belongs to branch k, at stride 4 * 2^k
-    (i1, i2), head = columns[:2], columns[-1]
-    yield half * _unit(3, 3, i1) + area[0] * _unit(3, i1, i2)
-    before: tuple[Any, ...] = (i2,)
-    start = 2
+    known = (*columns, 1, 3)
+    totals: list[Any] = [0] * PARTS
+    for t in _terms(task):
+        units = known[t.c] * (known[t.a] * t.kernel**2 + t.plus) * (areas[t.level] * t.times)
+        if t.blocks != ONE:
+            units = units * known[t.blocks]
+        if t.modules != ONE:
+            units = units * (known[t.modules] - t.less)
+        totals[t.part] = totals[t.part] + units
+    return totals
+
+
+ONE, THREE = 27, 28
+"""Beside the 27 columns two that are constant."""
+
+
+class _Term(NamedTuple):
+    """`area[level] * times * (modules - less) * blocks * c * (kernel^2 a + plus)`: columns by their places.
+
+    Convolution and batch norm from `a` to `c` channels, on the output pixels of a level: half resolution, a quarter ..
+    """
+
+    part: int
+    level: int
+    kernel: int
+    a: int
+    c: int
+    modules: int = ONE
+    less: int = 0
+    blocks: int = ONE
+    times: int = 1
+    plus: int = 2
+
+
+@lru_cache(maxsize=len(HEADS))
+def _terms(task: Head) -> tuple[_Term, ...]:
+    """All of the polynomial but the classifier."""
+    terms = [_Term(0, 0, 3, THREE, 0), _Term(0, 1, 3, 0, 1)]
+    before, start, part = [1], 2, 1
     for branches in range(1, STAGES + 1):
-        modules, *rest = columns[start : start + 1 + 2 * branches]
-        blocks, channels = rest[:branches], tuple(rest[branches:])
-        for k in range(branches):
-            yield modules * area[k] * 2 * blocks[k] * _unit(3, channels[k], channels[k])
-        yield _fusion(before, channels, area) + (modules - 1) * _fusion(channels, channels, area)
-        before, start = channels, start + 1 + 2 * branches
-    yield area[0 if task == "segmentation" else -1] * _unit(1, sum(before), head)
+        modules = start
+        blocks = list(range(start + 1, start + 1 + branches))
+        channels = list(range(start + 1 + branches, start + 1 + 2 * branches))
+        terms += [
+            _Term(part + k, k + 1, 3, channels[k], channels[k], modules, 0, blocks[k], 2) for k in range(branches)
+        ]
+        part += branches
+        terms += _fusion(part, before, channels)
+        terms += [t._replace(modules=modules, less=1) for t in _fusion(part, channels, channels)]
+        before, start, part = channels, start + 1 + 2 * branches, part + 1
+    level = 1 if task == "segmentation" else STAGES
+    return (*terms, *(_Term(part, level, 1, a, len(MULTIRES) - 1, plus=2 * (a == before[0])) for a in before))
 
 
-def _fusion(a: tuple[Any, ...], c: tuple[Any, ...], area: list[int]) -> Any:
-    """The cost of fusing branches of `a` channels into branches of `c` channels."""
-    total: Any = 0
+def _fusion(part: int, a: list[int], c: list[int]) -> Iterator[_Term]:
+    """Fusing branches of the channels in columns `a` into branches of those in columns `c`."""
     for i in range(len(c)):
         if i >= len(a):
-            total = total + area[i] * _unit(3, c[i - 1], c[i])
+            yield _Term(part, i + 1, 3, c[i - 1], c[i])
             continue
         if i > 0:
-            total = total + area[i] * _unit(3, a[i - 1], c[i])
-        total = total + area[i] * _unit(3, a[i], c[i])
+            yield _Term(part, i + 1, 3, a[i - 1], c[i])
+        yield _Term(part, i + 1, 3, a[i], c[i])
         if i + 1 < len(a):
-            total = total + area[i + 1] * _unit(1, a[i + 1], c[i])
-    return total
-
-
-def _unit(kernel: int, a: Any, c: Any) -> Any:
-    """Convolution and batch norm from `a` to `c` channels, per output pixel."""
-    return c * (kernel * kernel * a + 2)
+            yield _Term(part, i + 2, 1, a[i + 1], c[i])
