@@ -4,7 +4,8 @@ import sys
 
 import typer
 
-from ncp.cli import compare, cost, data, draw, export, pareto, profile, query, search, train
+from ncp.cli import app as page
+from ncp.cli import compare, cost, data, draw, export, pareto, profile, query, report, search, train
 from ncp.errors import NcpError
 
 app = typer.Typer(
@@ -24,6 +25,8 @@ for command in (
     export.export,
     compare.compare,
     pareto.pareto,
+    report.report,
+    page.app,
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")

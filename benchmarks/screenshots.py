@@ -1,0 +1,101 @@
+"""Remake the pictures of docs/app.md: the page in Chromium, on a desk in the light and on a phone in the dark.
+
+python benchmarks/screenshots.py      needs chromium, the imported table of nas-bench-mr, and the extra app
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from app import served
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+DOCS = Path(__file__).parents[1] / "docs"
+CODE = "16_112-1_1_2_128-1_2_1_4_128_120-1_3_1_2_4_128_128_128-2_4_2_4_1_4_96_128_128_56-128"
+
+
+def main() -> None:
+    """Serve, walk, keep."""
+    with served() as (address, _), sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        desk(browser, address)
+        phone(browser, address)
+        browser.close()
+
+
+def desk(browser: Browser, address: str) -> None:
+    """The first three tabs."""
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.goto(address)
+    page.get_by_label("Code", exact=True).fill(CODE)
+    page.get_by_text("3.999", exact=False).or_(page.get_by_text("4", exact=True)).first.wait_for()
+    page.wait_for_timeout(600)
+    keep(page, "app-code", 860)
+    page.get_by_role("tab", name="Benchmark").click()
+    page.locator(".plot .point").first.wait_for()
+    page.get_by_role("button", name="Compare as A").first.click()
+    page.get_by_role("button", name="Compare as B").nth(2).click()
+    page.get_by_text("dimensions differ").wait_for()
+    page.wait_for_timeout(600)
+    keep(page, "app-benchmark", 1700)
+    page.reload()
+    page.get_by_role("tab", name="Propagate").click()
+    page.get_by_role("button", name="Propagate").click()
+    page.get_by_text("step 29 of 29").wait_for()
+    keep(page, "app-propagate", 1180)
+
+
+def phone(browser: Browser, address: str) -> None:
+    """A propagation through a predictor of one's own table."""
+    page = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark").new_page()
+    page.goto(address)
+    page.get_by_role("tab", name="Your table").click()
+    with tempfile.TemporaryDirectory() as folder:
+        table, space = own(Path(folder))
+        page.get_by_label("Table (.csv or .parquet)").set_input_files(table)
+        page.get_by_label("Space (.yaml)").set_input_files(space)
+        page.get_by_label("less is better in").fill("latency")
+        page.get_by_role("button", name="Read").click()
+        page.get_by_role("button", name="Train").click()
+        page.get_by_role("cell", name="trained", exact=True).wait_for(timeout=120_000)
+    page.get_by_role("tab", name="Propagate").click()
+    page.get_by_label("weight of latency").wait_for()
+    page.get_by_role("checkbox", name="latency").check()
+    page.get_by_role("button", name="Propagate").click()
+    page.get_by_text("step 29 of 29").wait_for()
+    keep(page, "app-phone", 1240)
+
+
+def own(folder: Path) -> tuple[Path, Path]:
+    """A table and a space such as a visitor may bring: accuracy and latency of small networks."""
+    rng = np.random.default_rng(0)
+    ops = ("skip", "conv", "attention")
+    lines = ["width,depth,op,acc,latency"]
+    for width in range(8, 136, 8):
+        for depth in (1, 2, 3, 5):
+            for k, op in enumerate(ops):
+                accuracy = 60 + 3 * np.log(width) + 2 * np.log(depth) + 2 * k - depth * (k == 0) + rng.normal(0, 0.3)
+                lines.append(f"{width},{depth},{op},{accuracy:.2f},{1 + width * depth * (1 + k) / 90:.2f}")
+    (folder / "mine.csv").write_text("\n".join(lines))
+    (folder / "mine.yaml").write_text(
+        'width: {from: 8, to: 128, step: 8}\ndepth: [1, 2, 3, 5]\nop: ["skip", "conv", "attention"]\n'
+    )
+    return folder / "mine.csv", folder / "mine.yaml"
+
+
+def keep(page: Page, name: str, most: int) -> None:
+    """Keep the page's upper part, in few colours: it is mostly plain."""
+    page.mouse.move(0, 0)
+    page.evaluate("document.activeElement.blur()")
+    page.wait_for_timeout(400)
+    path = DOCS / f"{name}.png"
+    page.screenshot(path=path, full_page=True)
+    with Image.open(path) as shown:
+        cut = shown.convert("RGB").crop((0, 0, shown.width, min(most, shown.height)))
+    cut.quantize(128).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+// Sliders and selects for the dimensions of a code, in groups that fold; locks where dimensions can be kept.
+export default {
+  template: `
+    <div class="dials">
+      <details v-for="(group, g) in groups" :key="group.name" class="group" :open="!narrow || g === 0">
+        <summary><span class="group-name">{{ group.name }}</span><span class="group-code">{{ told(group) }}</span></summary>
+        <div v-for="dim in group.dims" :key="dim.place" class="dial">
+          <label :for="id + '-' + dim.place">{{ dim.label }}<span class="dim" v-if="dim.label !== dim.name">{{ dim.name }}</span></label>
+          <select v-if="dim.named" :id="id + '-' + dim.place" :aria-label="group.name + ', ' + dim.label"
+            :value="now[dim.place]" @change="set(dim, $event)">
+            <option v-for="(value, k) in dim.values" :key="k" :value="k">{{ value }}</option>
+          </select>
+          <template v-else>
+            <input type="range" :id="id + '-' + dim.place" min="0" :max="dim.values.length - 1" step="1"
+              :aria-label="group.name + ', ' + dim.label" :aria-valuetext="String(dim.values[now[dim.place]])"
+              :value="now[dim.place]" :style="{ '--share': now[dim.place] / (dim.values.length - 1) }"
+              @input="set(dim, $event)" />
+            <output :for="id + '-' + dim.place">{{ dim.values[now[dim.place]] }}</output>
+          </template>
+        </div>
+      </details>
+    </div>
+  `,
+  props: { groups: Array, values: Array, id: String },
+  data() {
+    return { now: [...this.values], narrow: window.matchMedia("(max-width: 899px)").matches };
+  },
+  watch: {
+    values(given) {
+      this.now = [...given];
+    },
+  },
+  methods: {
+    set(dim, event) {
+      this.now[dim.place] = Number(event.target.value);
+      this.$emit("dial", { place: dim.place, index: this.now[dim.place] });
+    },
+    told(group) {
+      return group.dims.map((dim) => dim.values[this.now[dim.place]]).join(" ");
+    },
+  },
+};

@@ -1,0 +1,61 @@
+"""The table of what a propagation found: the predictor's claims, and below them the verdicts with their source."""
+
+from __future__ import annotations
+
+from html import escape
+
+from ncp.app.facts import shown
+from ncp.multires import MULTIRES
+from ncp.searchers.result import Result, Row, Value
+
+ACTS = {"look": "Open", "onnx": "ONNX", "python": "Python"}
+
+
+def results(result: Result, rows: tuple[Row, ...], step: int | None = None) -> str:
+    """The best codes, all that is known of them, and what can be done with them; `step`, if it was stopped there."""
+    columns, priced = list(rows[0].predicted), rows[0].macs is not None
+    heads = ["#", "objective [std]", *columns, *(["GMACs", "M parameters"] if priced else [])]
+    head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in heads)
+    body = "".join(_row(number, row, columns, result) for number, row in enumerate(rows))
+    until = f" until step {step}" if step is not None else ""
+    gaps = [row.claim - row.verdict for row in rows if row.verdict is not None]
+    gap = f" On average the predictor promises {sum(gaps) / len(gaps):+.2f} std against the verdicts." if gaps else ""
+    return (
+        f'<div class="found-head"><h2>The best {len(rows)}{until}</h2>'
+        '<button type="button" class="button" data-act="json" data-row="0">Save result.json</button></div>'
+        f'<p class="note">Predicted by {escape(result.asked["predictor"])}; below in grey the verdict with its source. '
+        f"{result.seconds:.1f} s.{gap}</p>"
+        '<div class="scroll" tabindex="0" role="group" aria-label="the best codes"><table class="best">'
+        f"<thead><tr>{head}</tr></thead>{body}</table></div>"
+    )
+
+
+def _row(number: int, row: Row, columns: list[str], result: Result) -> str:
+    """Two lines: the numbers, and the code with its buttons."""
+    sources = ", ".join(dict.fromkeys(value.source for value in row.verified.values())) or "no judge"
+    verdict = sources if row.verdict is None else f"{row.verdict:.2f} {sources}"
+    cells = [f'<th scope="row" class="number">{number + 1}</th>', _cell(f"{row.claim:.2f}", verdict)]
+    cells += [_cell(_with_std(row.predicted[c]), _mean(row.verified.get(c))) for c in columns]
+    if row.macs is not None and row.params is not None:
+        cells += [_cell(f"{row.macs / 1e9:.3f}", "exact"), _cell(f"{row.params / 1e6:.2f}", "exact")]
+    acts = [act for act in ACTS if act != "onnx" or result.trajectory.space == MULTIRES]
+    buttons = "".join(
+        f'<button type="button" class="button" data-act="{act}" data-row="{number}" '
+        f'aria-label="{ACTS[act]}, code {number + 1}">{ACTS[act]}</button>'
+        for act in acts
+    )
+    line = f'<div class="code-line"><code>{escape(row.code)}</code><span class="buttons">{buttons}</span></div>'
+    under = f'<tr class="under"><td></td><td colspan="{len(cells) - 1}">{line}</td></tr>'
+    return f"<tbody><tr>{''.join(cells)}</tr>{under}</tbody>"
+
+
+def _cell(claim: str, verdict: str) -> str:
+    return f'<td class="number">{claim}<br><span class="verdict">{escape(verdict)}</span></td>'
+
+
+def _with_std(value: Value) -> str:
+    return f'{shown(value.mean)} <span class="std">± {shown(value.std)}</span>'
+
+
+def _mean(value: Value | None) -> str:
+    return "–" if value is None else shown(value.mean)  # noqa: RUF001

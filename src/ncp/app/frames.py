@@ -1,0 +1,42 @@
+"""A propagation as frames of a film: what the visitor's own code was at every step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ncp.app.drawing import network_svg
+from ncp.app.layout import places
+from ncp.cost import has_cost, macs, params
+from ncp.multires import MULTIRES, Code
+from ncp.searchers.result import Result
+
+SHOWN = 4
+"""So many columns stand above the film."""
+
+
+def frames_of(result: Result) -> list[dict[str, Any]]:
+    """Every step of the first start: its drawing, the place of every value, score, cost and wanted columns."""
+    run, asked = result.trajectory, result.asked
+    codes, scores = run.codes[:, 0], run.scores[:, 0]
+    low, high = float(scores.min()), float(scores.max())
+    span = (high - low) or 1.0
+    price, size = None, None
+    if has_cost(run.space):
+        price = macs(codes, asked["image_size"], asked["classes"], asked["task"]) / 1e9
+        size = params(codes, asked["classes"], asked["task"]) / 1e6
+    wanted = [(column, run.columns.index(column)) for column in asked["columns"][:SHOWN]]
+    frames = []
+    for step, code in enumerate(codes.tolist()):
+        facts = [] if price is None else [["GMACs", f"{price[step]:.3f}"]]
+        facts += [] if size is None else [["M parameters", f"{size[step]:.2f}"]]
+        facts += [[column, f"{run.values[step, 0, j]:.2f}"] for column, j in wanted]
+        frames.append(
+            {
+                "svg": network_svg(Code.from_vector(code)) if run.space == MULTIRES else "",
+                "codes": places(run.space, code),
+                "score": f"{scores[step]:.2f}",
+                "height": round((float(scores[step]) - low) / span, 3),
+                "facts": facts,
+            }
+        )
+    return frames

@@ -1,0 +1,51 @@
+"""A space's dimensions as the page shows them: in groups, with labels, and values by their places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ncp.multires import MULTIRES
+from ncp.space import Categorical, Dimension, Space
+
+GROUP = 12
+"""So many dimensions of a space of one's own stand together."""
+
+
+def places(space: Space, code: Sequence[int]) -> list[int]:
+    """Where a code's values stand among those of their dimensions."""
+    return [dim.values.index(value) for dim, value in zip(space.dimensions, code, strict=True)]
+
+
+def groups(space: Space) -> list[dict[str, Any]]:
+    """The dimensions in groups that have names: stem, stages and head, or a dozen at a time."""
+    if space == MULTIRES:
+        starts = {"Stem": 2, "Stage 1": 3, "Stage 2": 5, "Stage 3": 7, "Stage 4": 9, "Head": 1}
+        labels = ["first convolution", "second convolution"]
+        for stage in range(1, 5):
+            labels.append("modules")
+            labels += [f"branch {k} {what}" for what in ("blocks", "channels") for k in range(1, stage + 1)]
+        labels.append("channels")
+    else:
+        full, rest = divmod(len(space), GROUP)
+        sizes = [GROUP] * full + [rest] * (rest > 0)
+        ends = [sum(sizes[: k + 1]) for k in range(len(sizes))]
+        starts = {f"{end - size + 1} to {end}": size for end, size in zip(ends, sizes, strict=True)}
+        labels = list(space.names)
+    grouped, place = [], 0
+    for name, size in starts.items():
+        dims = [_shown(k, space.dimensions[k], labels[k]) for k in range(place, place + size)]
+        grouped.append({"name": name, "dims": dims})
+        place += size
+    return grouped
+
+
+def _shown(place: int, dim: Dimension, label: str) -> dict[str, Any]:
+    values = list(dim.choices) if isinstance(dim, Categorical) else list(dim.values)
+    return {
+        "place": place,
+        "name": dim.name,
+        "label": label,
+        "values": values,
+        "named": isinstance(dim, Categorical),
+    }

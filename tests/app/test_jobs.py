@@ -1,0 +1,108 @@
+"""What workers compute: propagations within budget and floors, frames, tables and predictors of visitors."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ncp
+from ncp.app.downloads import python_of
+from ncp.app.found import results
+from ncp.app.jobs import Wish, best_rows, brought, found, trained
+from ncp.app.layout import groups, places
+from ncp.app.subject import BENCHMARK, Place, opened
+from ncp.app.visitor import START
+from ncp.errors import DataError, InfeasibleError
+from ncp.multires import MULTIRES, Code
+from ncp.predictors.base import quiet
+from tests.cli.test_own_table import SPACE, written
+
+PLACE = Place(BENCHMARK, BENCHMARK, BENCHMARK, None)
+ORIGIN = Code.parse(START).vector
+WANTED = {"seg/mIoU": 2.0, "video/top1": 1.0}
+
+
+def wish(**changed: object) -> Wish:
+    asked = {"weights": WANTED, "at_least": {}, "budget": ncp.Budget(max_macs=2e9), "freeze": (), "origin": ORIGIN}
+    return Wish(**(asked | {"steps": 12, "starts": 4} | changed))  # type: ignore[arg-type]
+
+
+def test_a_propagation_keeps_budget_and_frozen_parts_and_begins_with_the_visitors_code() -> None:
+    shares: list[float] = []
+    result, frames = found(PLACE, wish(freeze=("i1", "i2", "o")), shares.append)
+    codes = np.array([row.vector for row in result.rows])
+    assert len(codes) == 10
+    assert (ncp.macs(codes) <= 2e9).all()
+    assert (codes[:, [0, 1, -1]] == np.array(ORIGIN)[[0, 1, -1]]).all()
+    assert all(value.source == "judge" for row in result.rows for value in row.verified.values())
+    assert list(result.rows[0].predicted) == list(WANTED)
+    assert [row.score for row in result.rows] == sorted((row.score for row in result.rows), reverse=True)
+    assert shares[-1] == 1
+    assert len(frames) == 12
+    assert frames[0]["codes"] == places(MULTIRES, ORIGIN)
+    last = result.trajectory.codes[-1, 0]
+    assert frames[-1]["codes"] == places(MULTIRES, last.tolist())
+    assert frames[-1]["facts"][0] == ["GMACs", f"{ncp.macs(last)[0] / 1e9:.3f}"]
+
+
+def test_floors_are_kept_by_prediction_or_said_to_be_too_high() -> None:
+    free, _ = found(PLACE, wish(), quiet)
+    video = max(row.predicted["video/top1"].mean for row in free.rows)
+    result, _ = found(PLACE, wish(weights={"seg/mIoU": 1.0}, at_least={"video/top1": video}), quiet)
+    assert all(row.predicted["video/top1"].mean >= video for row in result.rows)
+    with pytest.raises(InfeasibleError, match="predicted to have video/top1 of 99"):
+        found(PLACE, wish(at_least={"video/top1": 99.0}), quiet)
+
+
+def test_a_stop_leaves_the_best_of_what_was_met() -> None:
+    asked = wish()
+    result, _ = found(PLACE, asked, quiet)
+    met = np.unique(result.trajectory.codes[:3].reshape(-1, 27), axis=0)
+    rows = best_rows(PLACE, asked, met)
+    assert {row.vector for row in rows} <= {tuple(code) for code in met.tolist()}
+    assert max(row.score for row in rows) <= result.rows[0].score
+    assert "until step 2" in results(result, rows, 2)
+
+
+def test_a_program_that_is_taken_away_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    result, _ = found(PLACE, wish(steps=3), quiet)
+    exec(compile(python_of(MULTIRES, result.rows[0], result.asked), "network.py", "exec"), {})  # noqa: S102
+    assert capsys.readouterr().out.split("]")[0].strip("[ ") == str(result.rows[0].macs)
+
+
+def test_a_table_of_ones_own_is_kept_trained_and_propagated(tmp_path: Path) -> None:
+    written(tmp_path)
+    with pytest.raises(DataError, match="18 problems in 18 of 600"):
+        brought(tmp_path / "mine.csv", tmp_path / "mine.yaml", ("latency",), "", False, tmp_path, quiet)
+    place = brought(tmp_path / "mine.csv", tmp_path / "mine.yaml", ("latency",), "", True, tmp_path, quiet)
+    own = opened(place)
+    assert (own.own, own.space, own.minimised, own.predictor) == (True, SPACE, ("latency",), None)
+    shares: list[float] = []
+    place = trained(place, tmp_path, shares.append)
+    assert shares == sorted(shares)
+    own = opened(place)
+    assert own.predictor is not None
+    assert own.table is not None
+    start = tuple(own.table.codes[0].tolist())
+    result, frames = found(place, wish(weights={"acc": 1.0}, budget=ncp.Budget(), origin=start), quiet)
+    assert result.rows[0].claim > 1
+    assert frames[0]["svg"] == ""
+    assert b"code = {'width0':" in python_of(SPACE, result.rows[0], result.asked)
+
+
+def test_too_few_rows_are_not_trained_on(tmp_path: Path) -> None:
+    rows = "\n".join(f"{w},{w * 2}" for w in (8, 16, 24))
+    (tmp_path / "few.csv").write_text("width,acc\n" + rows)
+    (tmp_path / "few.yaml").write_text("width: [8, 16, 24]\ndepth: [1, 2]\n")
+    (tmp_path / "few.csv").write_text("width,depth,acc\n8,1,2\n16,1,3\n24,2,4\n")
+    place = brought(tmp_path / "few.csv", tmp_path / "few.yaml", (), "", False, tmp_path, quiet)
+    with pytest.raises(DataError, match=r"at least 40 complete rows to train on\. Got 3 of 3"):
+        trained(place, tmp_path, quiet)
+
+
+def test_every_dimension_stands_in_one_group() -> None:
+    for space in (MULTIRES, SPACE):
+        shown = [dim for group in groups(space) for dim in group["dims"]]
+        assert [dim["place"] for dim in shown] == list(range(len(space)))
+        assert [dim["name"] for dim in shown] == list(space.names)
+    assert [group["name"] for group in groups(MULTIRES)] == ["Stem", *(f"Stage {k}" for k in range(1, 5)), "Head"]

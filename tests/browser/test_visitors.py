@@ -1,0 +1,203 @@
+"""Who uses the page: people without a mouse, people beside each other, and people who mean harm."""
+
+import io
+import os
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from playwright.sync_api import FilePayload, Page, expect
+
+from tests.browser.conftest import Open
+from tests.browser.test_walks import turn_to
+
+pytestmark = pytest.mark.slow
+
+SPACE = "width: {from: 8, to: 80, step: 8}\ndepth: [1, 2, 3, 5, 8, 13]\n"
+EVIL = "<img src=x onerror=window.harmed=1>"
+
+REACHABLE = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
+  .filter((e) => e.tabIndex >= 0 && !e.disabled && e.getClientRects().length)
+  .filter((e) => e.checkVisibility({ visibilityProperty: true }))
+  .map((e, k) => (e.dataset.reach = k, k))"""
+FOCUSED = """() => { const e = document.activeElement, s = getComputedStyle(e);
+  const field = e.closest('.q-field');
+  const ringed = s.outlineStyle !== 'none' || !!e.closest('.q-field, .q-checkbox, .q-tab, .q-btn');
+  return { reach: e.dataset.reach, ring: ringed,
+    name: e.getAttribute('aria-label') || e.labels?.[0]?.textContent || e.textContent || field?.textContent }; }"""
+
+
+@pytest.mark.parametrize("tab", ["Code", "Propagate", "Benchmark", "Your table"])
+def test_the_keyboard_reaches_everything(site: str, visit: Open, tab: str) -> None:
+    page = visit(site)
+    page.get_by_role("tab", name="Code").focus()
+    for _ in range(["Code", "Propagate", "Benchmark", "Your table"].index(tab)):
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+    page.wait_for_timeout(1500)
+    expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+    wanted = {str(k) for k in page.evaluate(REACHABLE)}
+    reached: dict[str, Any] = {}
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(2 * len(wanted) + 10):
+        page.keyboard.press("Tab")
+        at = page.evaluate(FOCUSED)
+        if at["reach"] is not None:
+            reached[at["reach"]] = at
+    missing = [
+        page.locator(f"[data-reach='{k}']").evaluate("e => e.outerHTML.slice(0, 200)") for k in wanted - set(reached)
+    ]
+    assert missing == []
+    assert [at for at in reached.values() if not at["ring"] or not (at["name"] or "").strip()] == []
+    if tab == "Code":
+        assert page.locator("input[type=range][aria-label]").count() == 27
+
+
+def test_a_propagation_without_a_mouse(site: str, visit: Open) -> None:
+    page = visit(site)
+    page.get_by_role("tab", name="Code").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.get_by_label("weight of seg/mIoU").wait_for()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent") == "Propagate":
+            break
+    page.keyboard.press("Enter")
+    page.locator(".best").wait_for()
+
+
+def test_two_visitors_do_not_meet(site: str, visit: Open) -> None:
+    one, other = visit(site), visit(site)
+    before = other.get_by_label("Code", exact=True).input_value()
+    one.get_by_label("Head, channels").focus()
+    one.keyboard.press("ArrowRight")
+    expect(one.get_by_label("Code", exact=True)).not_to_have_value(before)
+    bring(one, table())
+    one.get_by_role("button", name="NAS-Bench-MR").wait_for()
+    turn_to(one, "Propagate")
+    turn_to(other, "Propagate")
+    assert one.get_by_label("weight of acc").is_visible()
+    other.get_by_label("weight of seg/mIoU").wait_for()
+    assert other.get_by_role("button", name="NAS-Bench-MR").count() == 0
+    turn_to(other, "Code")
+    assert other.get_by_label("Code", exact=True).input_value() == before
+
+
+def test_a_visitors_files_are_gone_with_the_visitor(
+    site: str, visit: Open, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.getbasetemp()
+    page = visit(site)
+    before = folders(root)
+    bring(page, table())
+    page.get_by_role("button", name="NAS-Bench-MR").wait_for()
+    (folder,) = folders(root) - before
+    assert [path.name for path in folder.rglob("table.*")]
+    page.close()
+    waited = time.monotonic() + 60
+    while folder.exists() and time.monotonic() < waited:
+        time.sleep(0.5)
+    assert not folder.exists()
+
+
+def folders(root: Path) -> set[Path]:
+    """Where visitors' files lie."""
+    return {path.resolve() for path in root.glob("site*/ncp-app-*")}
+
+
+class Harmful:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.path),)
+
+
+def test_harmful_files_are_told_apart_and_nothing_in_them_runs(site: str, visit: Open, tmp_path: Path) -> None:
+    page = visit(site)
+    trap = tmp_path / "trap"
+    bring(page, pickle.dumps(Harmful(trap)), "table.csv")
+    page.get_by_text("Expected").first.wait_for()
+    bring(page, pickle.dumps(Harmful(trap)), "table.parquet")
+    page.get_by_text("Expected a parquet file in table.parquet").wait_for()
+    bring(page, table(), "table.pkl")
+    page.get_by_text("Expected a file that ends in .csv or .parquet").wait_for()
+    assert not trap.exists()
+    tag = f"width: !!python/object/apply:os.mkdir ['{trap}']\n".encode()
+    bring(page, table(), space=tag)
+    page.get_by_text("Expected YAML in space.yaml").wait_for()
+    assert not trap.exists()
+    many = pa.table({"width": pa.array(np.full(2_000_000, 8)), "depth": pa.array(np.ones(2_000_000, dtype=int))})
+    written = io.BytesIO()
+    pq.write_table(many, written)
+    assert len(written.getvalue()) < 1 << 20
+    bring(page, written.getvalue(), "table.parquet")
+    page.get_by_text("Expected at most 50000 rows").wait_for()
+    assert page.get_by_role("button", name="NAS-Bench-MR").count() == 0
+    bring(page, table(), "../../../etc/table.csv")
+    page.get_by_role("button", name="NAS-Bench-MR").wait_for()
+
+
+def test_names_that_are_markup_stay_names(site: str, visit: Open) -> None:
+    page = visit(site)
+    rows = table().decode().replace("acc", f'"{EVIL}"').encode()
+    space = SPACE.replace("width", f'"{EVIL}w"').encode()
+    bring(page, rows.replace(b"width", f'"{EVIL}w"'.encode()), f"{EVIL}.csv", space)
+    page.get_by_role("button", name="Train").wait_for()
+    page.get_by_role("button", name="Train").click()
+    page.get_by_role("cell", name="trained", exact=True).wait_for(timeout=90_000)
+    for tab in ("Code", "Propagate", "Benchmark"):
+        turn_to(page, tab)
+        page.get_by_text(EVIL).first.wait_for()
+        if tab == "Propagate":
+            page.get_by_role("button", name="Propagate").click()
+            page.locator(".best").wait_for()
+        if tab == "Benchmark":
+            page.locator(".plot .point").first.wait_for()
+            page.get_by_role("button", name="Compare as A").first.click()
+            page.get_by_role("button", name="Compare as B").nth(1).click()
+            page.get_by_text("of 2 dimensions differ").wait_for()
+    assert page.locator("img").count() == 0
+    assert page.evaluate("window.harmed") is None
+
+
+def test_a_file_that_is_too_large_is_refused_by_page_and_server(site: str, visit: Open, tmp_path: Path) -> None:
+    page = visit(site)
+    turn_to(page, "Your table")
+    large = tmp_path / "large.csv"
+    with large.open("wb") as file:
+        file.truncate(100 << 20)
+    page.get_by_label("Table (.csv or .parquet)").set_input_files(large)
+    page.get_by_text("of at most 20 MB. Got 'large.csv' of 100.0 MB.").wait_for()
+    address = page.evaluate("window.location.origin") + "/_nicegui/client/any/upload/1"
+    asked = Request(address, data=b"some", headers={"Content-Length": str(100 << 20)}, method="POST")  # noqa: S310
+    with pytest.raises(HTTPError, match="413"):
+        urlopen(asked, timeout=10)  # noqa: S310
+
+
+def table() -> bytes:
+    """Enough rows of the space to train on."""
+    codes = [(w, d) for w in range(8, 88, 8) for d in (1, 2, 3, 5, 8, 13)]
+    rows = [f"{w},{d},{60 + w / 4 - (d - 3) ** 2:.2f},{w * d / 10:.2f}" for w, d in codes]
+    return "\n".join(["width,depth,acc,latency", *rows]).encode()
+
+
+def bring(page: Page, rows: bytes, name: str = "table.csv", space: bytes = SPACE.encode()) -> None:
+    """Choose files and press Read."""
+    turn_to(page, "Your table")
+    files = {"Table (.csv or .parquet)": (name, rows), "Space (.yaml)": ("space.yaml", space)}
+    for label, (called, content) in files.items():
+        payload = FilePayload(name=called, mimeType="text/plain", buffer=content)
+        with page.expect_response(lambda response: "/upload/" in response.url):
+            page.get_by_label(label).set_input_files(payload)
+    page.get_by_role("button", name="Read").click()

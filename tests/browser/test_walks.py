@@ -1,0 +1,241 @@
+"""The four walks, as a person takes them: on a phone and on a desk, light and dark."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+import ncp
+from tests.browser.conftest import Open
+from tests.cli.test_own_table import written
+
+pytestmark = pytest.mark.slow
+
+LOOKS = [(size, scheme) for size in ("phone", "desk") for scheme in ("light", "dark")]
+BEST = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
+Picture = Callable[[Page, str], Path]
+
+
+def turn_to(page: Page, tab: str) -> None:
+    page.get_by_role("tab", name=tab, exact=True).click()
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing makes the page wider than the screen."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def figure(page: Page, name: str) -> str:
+    return page.locator(".explore .figure", has_text=name).locator(".figure-value").inner_text()
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+def test_a_code_by_sliders_and_in_writing(site: str, visit: Open, picture: Picture, size: str, scheme: str) -> None:
+    page = visit(site, size, scheme)
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, dark[4:-1].split(","))) < 200) == (scheme == "dark")
+    slider = page.get_by_label("Stem, second convolution")
+    slider.focus()
+    before, drawn = figure(page, "GMACs"), page.locator(".explore svg.net").inner_html()
+    slider.press("ArrowRight")
+    page.wait_for_function("b => document.querySelector('.explore .figure-value').textContent !== b", arg=before)
+    assert page.locator(".explore svg.net").inner_html() != drawn
+    field = page.get_by_label("Code", exact=True)
+    expect(field).to_have_value("32_72-1_1_2_64-2_2_2_2_32_64-2_3_2_2_2_32_64_128-2_4_2_2_2_2_32_64_128_128-96")
+    field.fill("96_128-1_1_1_48")
+    expect(page.get_by_text("Expected 31 integers in 6 groups joined by '-'")).to_be_visible()
+    assert field.input_value() == "96_128-1_1_1_48"
+    picture(page, f"code-problem-{size}-{scheme}")
+    field.fill(json.dumps(ncp.Code.parse(BEST).setting))
+    page.get_by_text("In the table").wait_for()
+    assert figure(page, "GMACs") == f"{ncp.macs(ncp.Code.parse(BEST))[0] / 1e9:.4g}"
+    row = page.locator(".facts tr", has=page.get_by_role("rowheader", name="seg/mIoU", exact=True))
+    assert "79.10" in row.inner_text()
+    assert page.get_by_text("better than, of 2,507 rows").count() == 1
+    assert fits(page)
+    picture(page, f"code-{size}-{scheme}")
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+def test_a_propagation_from_the_press_to_the_files(
+    site: str, visit: Open, picture: Picture, size: str, scheme: str
+) -> None:
+    page = visit(site, size, scheme)
+    turn_to(page, "Propagate")
+    page.get_by_label("weight of seg/mIoU").fill("2")
+    page.get_by_role("textbox", name="GMACs").fill("3")
+    page.get_by_role("checkbox", name="Stem").click()
+    page.get_by_role("button", name="Propagate").click()
+    film = page.locator(".film")
+    film.get_by_role("button", name="Stop").wait_for()
+    picture(page, f"film-{size}-{scheme}")
+    film.get_by_text("step 29 of 29").wait_for()
+    assert film.get_by_role("button", name="Stop").count() == 0
+    found = page.locator(".best tbody")
+    assert found.count() == 10
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save result.json").click()
+    result = json.loads(Path(saved.value.path()).read_text())
+    assert result["asked"]["weights"] == {"seg/mIoU": 2.0, "cls-50-1000/top1": 1.0, "video/top1": 1.0}
+    codes = [ncp.Code.from_vector(row["vector"]) for row in result["rows"]]
+    assert (ncp.macs(codes) <= 3e9).all()
+    assert {code.stem for code in codes} == {(32, 64)}
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Python, code 1", exact=True).click()
+    assert f"ncp.Code.parse({result['rows'][0]['code']!r})" in Path(saved.value.path()).read_text()
+    page.get_by_role("button", name="Open, code 2", exact=True).click()
+    assert fits(page)
+    picture(page, f"propagate-{size}-{scheme}")
+    turn_to(page, "Code")
+    expect(page.get_by_label("Code", exact=True)).to_have_value(result["rows"][1]["code"])
+
+
+def test_a_propagation_is_stopped_and_keeps_what_it_met(site: str, visit: Open) -> None:
+    page = visit(site)
+    turn_to(page, "Propagate")
+    page.get_by_text("How", exact=True).click()
+    page.get_by_label("steps", exact=True).fill("150")
+    page.get_by_role("button", name="Propagate").click()
+    page.wait_for_function("() => /step [3-9] of 149/.test(document.querySelector('.film-step')?.textContent)")
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("heading", name="until step").wait_for()
+    stopped = page.locator(".film-step").inner_text()
+    step = int(stopped.split()[1])
+    assert 3 <= step < 100
+    page.wait_for_timeout(300)
+    assert page.locator(".film-step").inner_text() == stopped
+    assert page.get_by_role("heading", name=f"until step {step}").is_visible()
+
+
+def test_an_onnx_file_of_what_was_found(site: str, visit: Open, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    page = visit(site)
+    turn_to(page, "Propagate")
+    page.get_by_role("textbox", name="GMACs").fill("0.2")
+    page.get_by_role("button", name="Propagate").click()
+    button = page.get_by_role("button", name="ONNX, code 1", exact=True)
+    button.wait_for()
+    with page.expect_download(timeout=120_000) as saved:
+        button.click()
+    saved.value.save_as(tmp_path / "network.onnx")
+    onnx.checker.check_model(onnx.load(tmp_path / "network.onnx"))
+
+
+def test_what_cannot_be_is_said_beside_its_field(site: str, visit: Open, picture: Picture) -> None:
+    page = visit(site)
+    turn_to(page, "Propagate")
+    for label, value, message in (
+        ("GMACs", "nothing", "Expected a positive number as max_macs. Got 'nothing'."),
+        ("GMACs", "0.001", "the smallest costs 10.8"),
+        ("weight of seg/mIoU", "0", "Expected at least one column with a weight that is not zero"),
+        ("floor of seg/mIoU", "high", "Expected a number as a floor. Got 'high'."),
+        ("floor of seg/mIoU", "99", "No code that was met is predicted to have seg/mIoU of 99"),
+    ):
+        field = page.get_by_label(label, exact=True)
+        before = field.input_value()
+        field.fill(value)
+        page.get_by_role("button", name="Propagate").click()
+        page.get_by_text(message).first.wait_for()
+        assert field.input_value() == value
+        if value == "0":
+            picture(page, "propagate-problem")
+        field.fill(before)
+        field.blur()
+    page.get_by_role("button", name="Propagate").click()
+    page.locator(".best").wait_for()
+    assert page.get_by_text("Expected").count() == 0
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+def test_the_benchmark_as_points(site: str, visit: Open, picture: Picture, size: str, scheme: str) -> None:
+    page = visit(site, size, scheme)
+    turn_to(page, "Benchmark")
+    page.locator(".plot .point").first.wait_for()
+    assert page.get_by_text("2,507 of 2,507 rows").is_visible()
+    page.get_by_label("at most").fill("1")
+    page.get_by_text("of 2,507 rows").filter(has_not_text="2,507 of").wait_for()
+    page.locator(".plot").scroll_into_view_if_needed()
+    page.wait_for_timeout(400)
+    middle = page.locator(".plot .scatterlayer .trace").first.locator(".point").first.bounding_box()
+    assert middle is not None
+    page.mouse.click(middle["x"] + middle["width"] / 2, middle["y"] + middle["height"] / 2)
+    page.get_by_text("Opened under Code").wait_for()
+    opened = page.locator(".list", has_text="Nearest to the open code").locator("li").first
+    assert opened.locator(".value").inner_text() == "0"
+    opened.get_by_role("button", name="Compare as A").click()
+    page.locator(".list", has_text="The best of these").get_by_role("button", name="Compare as B").first.click()
+    page.get_by_text("of 27 dimensions differ").wait_for()
+    page.get_by_text("Opened under Code").wait_for(state="hidden")
+    star = page.locator(".plot .scatterlayer .trace").last.locator(".point").bounding_box()
+    assert star is not None
+    assert abs(star["x"] + star["width"] / 2 - middle["x"] - middle["width"] / 2) < 3
+    assert fits(page)
+    picture(page, f"benchmark-{size}-{scheme}")
+    nearest = opened.locator("code").inner_text()
+    turn_to(page, "Code")
+    expect(page.get_by_label("Code", exact=True)).to_have_value(nearest)
+    page.get_by_text("In the table").wait_for()
+
+
+def test_without_the_table_the_page_says_how_to_get_it(bare: str, visit: Open, picture: Picture) -> None:
+    page = visit(bare)
+    assert page.get_by_text("Shares are estimated").is_visible()
+    turn_to(page, "Benchmark")
+    page.get_by_text("ncp data fetch").wait_for()
+    picture(page, "benchmark-absent")
+    turn_to(page, "Propagate")
+    page.get_by_role("button", name="Propagate").click()
+    page.locator(".best").wait_for()
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+def test_a_table_of_ones_own(site: str, visit: Open, picture: Picture, size: str, scheme: str, tmp_path: Path) -> None:
+    written(tmp_path)
+    page = visit(site, size, scheme)
+    turn_to(page, "Your table")
+    picture(page, f"own-first-{size}-{scheme}")
+    page.get_by_label("Table (.csv or .parquet)").set_input_files(tmp_path / "mine.csv")
+    page.get_by_label("Space (.yaml)").set_input_files(tmp_path / "mine.yaml")
+    page.get_by_label("less is better in").fill("latency")
+    page.get_by_role("button", name="Read").click()
+    page.get_by_text("Got 18 problems in 18 of 600").wait_for()
+    page.get_by_role("checkbox", name="leave bad rows out").click()
+    page.get_by_role("button", name="Read").click()
+    page.get_by_text("582").first.wait_for()
+    page.get_by_role("button", name="Train").click()
+    page.get_by_role("cell", name="trained", exact=True).wait_for(timeout=90_000)
+    assert fits(page)
+    picture(page, f"own-{size}-{scheme}")
+    turn_to(page, "Code")
+    page.get_by_text("better than, of 582 rows").wait_for()
+    picture(page, f"own-code-{size}-{scheme}")
+    turn_to(page, "Propagate")
+    page.get_by_role("button", name="Propagate").click()
+    page.locator(".best").wait_for()
+    assert page.locator(".best tbody").count() == 10
+    page.get_by_text("step 29 of 29").wait_for()
+    assert fits(page)
+    picture(page, f"own-propagate-{size}-{scheme}")
+    turn_to(page, "Benchmark")
+    page.get_by_text("582 of 582 rows").wait_for()
+    page.get_by_role("button", name="NAS-Bench-MR").click()
+    page.get_by_text("2,507 of 2,507 rows").wait_for()
+
+
+def test_an_answer_comes_at_once(site: str, visit: Open) -> None:
+    page = visit(site)
+    slider = page.get_by_label("Stage 4, branch 4 channels")
+    slider.focus()
+    seconds = []
+    for _ in range(8):
+        before = figure(page, "GMACs")
+        began = time.perf_counter()
+        slider.press("ArrowLeft")
+        page.wait_for_function(
+            "b => document.querySelector('.explore .figure-value').textContent !== b", arg=before, polling=5
+        )
+        seconds.append(time.perf_counter() - began)
+    assert sorted(seconds)[4] < 0.3
