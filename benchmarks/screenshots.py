@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from app import served
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from app import served
 
 DOCS = Path(__file__).parents[1] / "docs"
 CODE = "16_112-1_1_2_128-1_2_1_4_128_120-1_3_1_2_4_128_128_128-2_4_2_4_1_4_96_128_128_56-128"

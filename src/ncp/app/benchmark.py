@@ -131,7 +131,9 @@ class Walk:
                 for act, text, told in _ACTS
             )
             code = escape(code_text(self.subject.space, self.table.codes[row]))
-            line = f'<div class="code-line"><span class="value">{value}</span><span class="buttons">{buttons}</span></div>'
+            line = (
+                f'<div class="code-line"><span class="value">{value}</span><span class="buttons">{buttons}</span></div>'
+            )
             body.append(f"<li>{line}<code>{code}</code></li>")
         return f'<h2>{escape(title)}</h2><p class="note">{escape(name)}</p><ol>{"".join(body)}</ol>'
 

@@ -34,7 +34,9 @@ class Comparing:
                     field.props("outlined dense hide-bottom-space debounce=350 spellcheck=false")
                     field.on_value_change(lambda name=name: self._typed(name))
                     self.fields[name] = field
-                    press = ui.button("Open code", on_click=lambda name=name: self.set(name, self.visitor.code), color=None)
+                    press = ui.button(
+                        "Open code", on_click=lambda name=name: self.set(name, self.visitor.code), color=None
+                    )
                     press.props(f'flat no-caps aria-label="open code as {name.upper()}"').classes("plain")
         self.shown = markup('<p class="note">Choose two codes: write them, or press A and B beside a row.</p>')
 

@@ -25,7 +25,11 @@ def explore(visitor: Visitor) -> None:
             head = markup(classes="figures")
             drawing = markup(classes="scroll").props('tabindex=0 role=group aria-label="drawing of the network"')
         with ui.element("section").classes("side").props('aria-label="the code"'):
-            text = ui.textarea("Code", value="").without_auto_validation().props("outlined autogrow hide-bottom-space debounce=350 spellcheck=false")
+            text = (
+                ui.textarea("Code", value="")
+                .without_auto_validation()
+                .props("outlined autogrow hide-bottom-space debounce=350 spellcheck=false")
+            )
             text.classes("code-text").props('input-aria-label="the code in any written form"')
             dials = Dials(space, visitor.code, lambda place, index: _moved(visitor, place, index))
             if visitor.subject.priced:
@@ -160,6 +164,8 @@ def _row(line: Line, measured: bool) -> str:
     if line.better is not None:
         percent = f"{'' if line.exact else '≈ '}{100 * line.better:.0f} %"
         rank = f'<span class="meter" style="--share:{line.better:.3f}"></span><span class="percent">{percent}</span>'
-    name = escape(line.column).replace("/", "/<wbr>") + (' <span class="std">less is better</span>' if line.least else "")
+    name = escape(line.column).replace("/", "/<wbr>") + (
+        ' <span class="std">less is better</span>' if line.least else ""
+    )
     own = "" if not measured else f'<td class="number">{"–" if line.measured is None else shown(line.measured)}</td>'  # noqa: RUF001
     return f'<tr><th scope="row">{name}</th><td class="number">{value}</td><td class="rank">{rank}</td>{own}</tr>'

@@ -74,7 +74,9 @@ class Propagation:
                 self.strategy.props("outlined dense options-dense")
                 self.steps = _field("steps", "30")
                 self.caution = _field("caution [std]", "0")
-        self.press = ui.button("Propagate", on_click=self.start, color=None).props("unelevated no-caps").classes("primary")
+        self.press = (
+            ui.button("Propagate", on_click=self.start, color=None).props("unelevated no-caps").classes("primary")
+        )
         self.problem = ui.label("").classes("problem").props("role=alert")
         if subject.predictor is None:
             self.press.disable()
@@ -240,7 +242,11 @@ def _first_rows(visitor: Visitor) -> list[dict[str, Any]]:
 
 
 def _field(label: str, value: str) -> ui.input:
-    return ui.input(label, value=value).props("outlined dense hide-bottom-space inputmode=decimal").without_auto_validation()
+    return (
+        ui.input(label, value=value)
+        .props("outlined dense hide-bottom-space inputmode=decimal")
+        .without_auto_validation()
+    )
 
 
 def _number(text: str) -> Any:

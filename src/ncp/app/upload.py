@@ -40,7 +40,11 @@ class Bringing:
             ui.label(
                 "A Gaussian process on half of the complete rows, and a judge of another family on the other half."
             ).classes("note")
-            self.train = ui.button("Train", on_click=self._train, color=None).props("unelevated no-caps").classes("primary short")
+            self.train = (
+                ui.button("Train", on_click=self._train, color=None)
+                .props("unelevated no-caps")
+                .classes("primary short")
+            )
             self.bar = ui.linear_progress(0, show_value=False).props('aria-label="training" rounded')
             self.trouble = ui.label("").classes("problem").props("role=alert")
         self.bar.set_visibility(False)
