@@ -31,7 +31,7 @@ def desk(browser: Browser, address: str) -> None:
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     page.goto(address)
     page.get_by_label("Code", exact=True).fill(CODE)
-    page.get_by_text("3.999", exact=False).or_(page.get_by_text("4", exact=True)).first.wait_for()
+    page.get_by_text("4.000").wait_for()
     page.wait_for_timeout(600)
     keep(page, "app-code", 860)
     page.get_by_role("tab", name="Benchmark").click()
@@ -87,7 +87,7 @@ def own(folder: Path) -> tuple[Path, Path]:
 
 
 def keep(page: Page, name: str, most: int) -> None:
-    """Keep the page's upper part, in few colours: it is mostly plain."""
+    """Keep the page's upper part."""
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur()")
     page.wait_for_timeout(400)
@@ -95,7 +95,7 @@ def keep(page: Page, name: str, most: int) -> None:
     page.screenshot(path=path, full_page=True)
     with Image.open(path) as shown:
         cut = shown.convert("RGB").crop((0, 0, shown.width, min(most, shown.height)))
-    cut.quantize(128).save(path, optimize=True)
+    cut.save(path, optimize=True)
 
 
 if __name__ == "__main__":

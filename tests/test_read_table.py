@@ -222,7 +222,12 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     whole = gzip.compress(GOOD.encode() * 50)
     (tmp_path / "folder.csv").mkdir()
     for name, content, message in (
-        ("mine.csv", b"", "Expected a header of different names and rows below it"),
+        ("mine.csv", b"", r"Expected a header of different names .* Got \[\]\. Give every column a name"),
+        ("mine.csv", b"c,edge,acc,acc\n8,none,1,2\n", "Expected a header of different names .* a name of its own"),
+        ("mine.csv", b"c,edge,acc\n8,n\xe9,1\n", r"can't decode byte 0xe9 .*\. Save it as csv in UTF-8"),
+        ("mine.csv", b"c,edge,acc,\n8,none,1,\n", "Expected numbers in column '' of .* --values"),
+        ("mine.csv", b"c,edge,origin\n8,none,x\n", "Expected a column of values in .* Add what was measured"),
+        ("mine.csv", b"C,edge,acc\n8,none,1\n", r"Expected a column 'c' in .* Got \['C', .*--codes and --values"),
         ("mine.csv", b"c;edge;acc\n8;none;1\n", "Expected names separated by commas in .* Got 'c;edge;acc'"),
         ("mine.csv.gz", GOOD.encode(), "Expected comma-separated values in .* Got: Not a gzipped file"),
         ("mine.csv.gz", whole[:-12], "Expected comma-separated values in "),
@@ -234,7 +239,16 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=message):
             Table.from_file(tmp_path / name, space=SPACE)
     for name in ("none.csv", "none.csv.gz", "none.parquet", "folder.csv"):
-        with pytest.raises(DataError, match=r"No such file|Is a directory"):
+        with pytest.raises(DataError, match=r"(No such file|Is a directory).* Correct the path"):
             Table.from_file(tmp_path / name, space=SPACE)
     with pytest.raises(DataError, match="Expected columns of different names and rows"):
         Table.from_file(parquet(tmp_path, {"c": []}), space=SPACE)
+
+
+def test_choices_that_are_numbers(tmp_path: Path) -> None:
+    path = written(tmp_path, "rate,kernel,acc\n0.10,3.0,1\n1e-3,5,2\n0.001,3,3\n")
+    space = Space([Categorical("rate", ["0.1", "0.001"]), Categorical("kernel", ["3", "5"])])
+    assert Table.from_file(path, space=space).codes.tolist() == [[0, 0], [1, 1], [1, 0]]
+    twice = Space([Categorical("rate", ["0.1", "0.100", "0.001"]), Categorical("kernel", ["3", "5"])])
+    with pytest.raises(DataError, match=r"row 1, column rate: Expected one of 0\.1, 0\.100, 0\.001\. Got '0\.10'"):
+        Table.from_file(path, space=twice)

@@ -26,6 +26,8 @@ TEXTS = ("origin", "flags")
 SHOWN = 5
 """So many problems stand in a message."""
 
+_NAME = "Rename the file's columns, or name others: --codes and --values (in Python codes=.. and values=..)"
+
 
 @dataclass(frozen=True, eq=False)
 class Read:
@@ -115,7 +117,9 @@ def read_rows(
     renamed = dict(wanted) if isinstance(wanted, Mapping) else {name: name for name in wanted}
     absent = [name for name in [*names, *renamed] if name not in file.names]
     if absent:
-        raise DataError(f"Expected a column {quoted(absent[0])} in {path}. Got {quoted(file.names)}.")
+        raise DataError(f"Expected a column {quoted(absent[0])} in {path}. Got {quoted(file.names)}. {_NAME}.")
+    if not renamed:
+        raise DataError(f"Expected a column of values in {path}. Got only {quoted(file.names)}. Add what was measured.")
     if len(renamed) < len(wanted):
         raise DataError(f"Expected every column of values once. Got {quoted(list(wanted))}.")
     findings = _Findings(file.rows)
@@ -129,8 +133,8 @@ def read_rows(
         numbers[:, place] = _converted(file, name, len(names) + place + 1, read, math.nan, findings)
         if values is None and not missing and np.isnan(numbers[:, place]).all():
             raise DataError(
-                f"Expected numbers in column {name} of {path}. Got none. Name the columns of values alone: --values "
-                "(in Python values=[..])."
+                f"Expected numbers in column {quoted(name)} of {path}. Got none. Name the columns of values alone: "
+                "--values (in Python values=[..])."
             )
     _find_twice(codes, findings)
     good = findings.reason == ""
@@ -157,10 +161,14 @@ def _read_csv(path: Path) -> _File:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             header, *lines = [line for line in csv.reader(file, strict=True) if line] or [[]]
     except (OSError, EOFError, UnicodeError, csv.Error, zlib.error) as error:
-        raise DataError(f"Expected comma-separated values in {path}. Got: {error}.") from error
+        how = "Save it as csv in UTF-8, or as parquet" if path.is_file() else "Correct the path of the file"
+        raise DataError(f"Expected comma-separated values in {path}. Got: {error}. {how}.") from error
     header = [name.strip() for name in header]
     if not lines or len(set(header)) < len(header):
-        raise DataError(f"Expected a header of different names and rows below it in {path}. Got {quoted(header)}.")
+        raise DataError(
+            f"Expected a header of different names and rows below it in {path}. Got {quoted(header)}. "
+            "Give every column a name of its own, and save it as csv with commas."
+        )
     if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
         raise DataError(f"Expected names separated by commas in {path}. Got {quoted(header[0])}. Save it with commas.")
     broken = {row: len(line) for row, line in enumerate(lines) if len(line) != len(header)}
@@ -184,7 +192,8 @@ def _read_parquet(path: Path) -> _File:
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"Expected a parquet file in {path}. Got: {error}.") from error
+        how = "Save it as parquet again, or as csv" if path.is_file() else "Correct the path of the file"
+        raise DataError(f"Expected a parquet file in {path}. Got: {error}. {how}.") from error
 
 
 def _plain(column: Any) -> list[Any]:
@@ -204,7 +213,7 @@ def _code_columns(path: Path, header: list[str], space: Space, given: str | Sequ
     if len(names) == len(space) and set(names) == set(space.names):
         return list(space.names) if isinstance(given, str) else names
     if not names:
-        raise DataError(f"Expected a column {quoted(given)} in {path}. Got {quoted(header)}.")
+        raise DataError(f"Expected a column {quoted(given)} in {path}. Got {quoted(header)}. {_NAME}.")
     whole = len(names) == 1 and (names[0] == given or not isinstance(given, str))
     if (len(names) != len(space) and not whole) or len(set(names)) < len(names):
         raise DataError(f"Expected {len(space)} columns of the code in {path}. Got {len(names)}: {quoted(names)}.")
@@ -255,11 +264,18 @@ def _value_or_nan(cell: Any) -> float | _Bad:
 
 
 def _level_of(dim: Ordinal | Categorical) -> Callable[[Any], int | _Bad]:
-    """What reads a cell as a value of a dimension; a choice's index only where no choice looks like a number."""
+    """What reads a cell as a value of a dimension: a choice by its name, or the number that its name is.
+
+    A choice's index is read only where no choice looks like a number.
+    """
     names: dict[Any, int] = {}
     if isinstance(dim, Categorical):
         names = {name: place for place, name in enumerate(dim.choices)}
-    by_number = {} if any(isinstance(_value(name), float) for name in names) else {float(v): v for v in dim.values}
+    read = [(_value(name), place) for name, place in names.items()]
+    numbers = [(number, place) for number, place in read if isinstance(number, float)]
+    by_number = dict(numbers or ((float(v), v) for v in dim.values))
+    if len(by_number) < len(numbers):
+        by_number = {}
     allowed = names or dim.values
 
     def level(cell: Any) -> int | _Bad:

@@ -79,7 +79,8 @@ def _values(name: str, given: Any) -> Sequence[Any]:
             got = odd[0] if odd else given
             raise ConfigError(
                 f"Expected integers alone or texts alone for the dimension {name!r}. Got {quoted(got)}. "
-                "Put choices in quotes: without them, some words and numbers are no texts to YAML."
+                "Put choices in quotes: without them, some words and numbers are no texts to YAML. For "
+                "fractions with an order, write integers in a smaller unit, here and in the table."
             )
         return given
     raise ConfigError(f"Expected a list, or from, to and step, for the dimension {name!r}. Got {quoted(given)}.")

@@ -3,6 +3,9 @@
 import io
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -106,6 +109,23 @@ def test_a_visitors_files_are_gone_with_the_visitor(
     while folder.exists() and time.monotonic() < waited:
         time.sleep(0.5)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_server_that_ends_leaves_no_process(tmp_path: Path, ending: signal.Signals) -> None:
+    command = [str(Path(sys.executable).with_name("ncp")), "app"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:  # noqa: S603
+        assert running.stdout is not None
+        assert running.stdout.readline().startswith("ncp: http://")
+        time.sleep(4)
+        workers = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        assert len(workers) >= 2
+        running.send_signal(ending)
+        running.wait(20)
+    waited = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < waited:
+        time.sleep(0.2)
+    assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []
 
 
 def folders(root: Path) -> set[Path]:

@@ -51,7 +51,7 @@ def test_a_code_by_sliders_and_in_writing(site: str, visit: Open, picture: Pictu
     picture(page, f"code-problem-{size}-{scheme}")
     field.fill(json.dumps(ncp.Code.parse(BEST).setting))
     page.get_by_text("In the table").wait_for()
-    assert figure(page, "GMACs") == f"{ncp.macs(ncp.Code.parse(BEST))[0] / 1e9:.4g}"
+    assert figure(page, "GMACs") == f"{ncp.macs(ncp.Code.parse(BEST))[0] / 1e9:#.4g}"
     row = page.locator(".facts tr", has=page.get_by_role("rowheader", name="seg/mIoU", exact=True))
     assert "79.10" in row.inner_text()
     assert page.get_by_text("better than, of 2,507 rows").count() == 1

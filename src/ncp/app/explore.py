@@ -118,7 +118,7 @@ def figures(facts: Facts) -> str:
     """The answer first: cost, and where the code comes from."""
     shown = []
     if facts.macs is not None and facts.params is not None:
-        shown += [(f"{facts.macs / 1e9:.4g}", "GMACs"), (f"{facts.params / 1e6:.4g}", "M parameters")]
+        shown += [(f"{facts.macs / 1e9:#.4g}", "GMACs"), (f"{facts.params / 1e6:#.4g}", "M parameters")]
     known = [line.better for line in facts.lines if line.better is not None]
     if known:
         shown.append((f"{100 * sum(known) / len(known):.0f} %", "of rows are worse, on average"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import sys
 import warnings
 from collections.abc import Callable
 
@@ -47,6 +49,7 @@ def serve(host: str, port: int, listening: Callable[[str], None], processes: int
         favicon=_ICON,
     )
     warnings.filterwarnings("ignore", message="`torch.distributed.reduce_op`")  # NiceGUI looks at every object once
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn ends by the signal that it got: close before that
     workers.warm()
     shown = host if ":" not in host else f"[{host}]"
     listening(f"http://{shown}:{door.getsockname()[1]}/")

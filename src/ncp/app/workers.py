@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import os
 import sys
@@ -11,7 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any
 
 from ncp.errors import NcpError
@@ -83,11 +84,21 @@ class Workers:
                 self._listening[job](share)
 
 
+def _follow() -> None:
+    """End this process when the page's ends, however that does."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)
+
+
 def _begin(said: Any, first: Callable[[], None] | None) -> None:
     """Make a process ready: one thread, as many bytes as it may take, what it needs loaded."""
     import signal
 
     import torch
+
+    threading.Thread(target=_follow, daemon=True).start()
 
     global _said
     _said = said
@@ -101,6 +112,7 @@ def _begin(said: Any, first: Callable[[], None] | None) -> None:
         os.nice(5)
     if first is not None:
         first()
+    gc.freeze()  # what is loaded stays: looking through all of torch for garbage takes a quarter of a propagation
 
 
 def _run(job: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
