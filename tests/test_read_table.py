@@ -225,6 +225,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ("mine.csv", b"", r"Expected a header of different names .* Got \[\]\. Give every column a name"),
         ("mine.csv", b"c,edge,acc,acc\n8,none,1,2\n", "Expected a header of different names .* a name of its own"),
         ("mine.csv", b"c,edge,acc\n8,n\xe9,1\n", r"can't decode byte 0xe9 .*\. Save it as csv in UTF-8"),
+        ("mine.csv", b'c,edge,acc\n8,none,1\n\n16,"none,2\n', r"Got: .* in row 2\. Close every quote there"),
         ("mine.csv", b"c,edge,acc,\n8,none,1,\n", "Expected numbers in column '' of .* --values"),
         ("mine.csv", b"c,edge,origin\n8,none,x\n", "Expected a column of values in .* Add what was measured"),
         ("mine.csv", b"C,edge,acc\n8,none,1\n", r"Expected a column 'c' in .* Got \['C', .*--codes and --values"),

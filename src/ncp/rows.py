@@ -157,12 +157,18 @@ def read_rows(
 
 def _read_csv(path: Path) -> _File:
     opened: Any = gzip.open if path.suffix == ".gz" else open
+    read: list[list[str]] = []
     try:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-            header, *lines = [line for line in csv.reader(file, strict=True) if line] or [[]]
-    except (OSError, EOFError, UnicodeError, csv.Error, zlib.error) as error:
+            read.extend(line for line in csv.reader(file, strict=True) if line)
+    except csv.Error as error:
+        raise DataError(
+            f"Expected comma-separated values in {path}. Got: {error} in row {len(read)}. Close every quote there."
+        ) from error
+    except (OSError, EOFError, UnicodeError, zlib.error) as error:
         how = "Save it as csv in UTF-8, or as parquet" if path.is_file() else "Correct the path of the file"
         raise DataError(f"Expected comma-separated values in {path}. Got: {error}. {how}.") from error
+    header, *lines = read or [[]]
     header = [name.strip() for name in header]
     if not lines or len(set(header)) < len(header):
         raise DataError(

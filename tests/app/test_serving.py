@@ -3,6 +3,7 @@
 import asyncio
 import builtins
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -33,7 +34,8 @@ def ask(headers: dict[bytes, bytes], chunks: list[bytes]) -> tuple[list[Any], li
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "headers": list(headers.items())}
-    asyncio.run(Limits(application)(scope, receive, send))
+    with ThreadPoolExecutor(1) as thread:  # a browser's driver may hold this thread's loop
+        thread.submit(asyncio.run, Limits(application)(scope, receive, send)).result()
     return received, sent
 
 

@@ -39,7 +39,8 @@ class Workers:
         self._jobs = itertools.count()
         self._listening: dict[int, Callable[[float], Any]] = {}
         self._pool = self._fresh()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     async def run(self, function: Callable[..., Any], *arguments: Any, progress: Progress = quiet) -> Any:
         """The result of `function(*arguments, progress)` in a process; `progress` is called in this one.
@@ -66,11 +67,12 @@ class Workers:
 
     def close(self) -> None:
         """End the processes; what they compute is lost."""
-        self._said.put(None)
-        processes = list((self._pool._processes or {}).values())
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
+        for process in list((self._pool._processes or {}).values()):
             process.terminate()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._said.put(None)
+        self._listener.join()
+        self._said.close()
 
     def _fresh(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -103,6 +105,7 @@ def _begin(said: Any, first: Callable[[], None] | None) -> None:
     global _said
     _said = said
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the page's process ends this one
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # in order: libraries hold semaphores
     torch.set_num_threads(1)
     if sys.platform == "linux":
         import resource

@@ -22,7 +22,7 @@ GROUPS = [
 
 
 class Meaning(NamedTuple):
-    """What a feature speaks of: a block of like features, and its dimension and choice, if it has one."""
+    """What a feature speaks of: a block of like features, and its dimension (a cost is one) and choice, if any."""
 
     block: str
     dimension: str = ""
@@ -63,7 +63,7 @@ class Features(nn.Module):
                 self._counted[[start + k for start in starts], len(self.meanings) - space.width] = 1.0
                 self.meanings.append(Meaning("count", choice=choice))
         width = self._raw(torch.as_tensor(space.bounds, dtype=torch.float32)).shape[1]
-        self.meanings += [Meaning("network")] * (width - len(self.meanings))
+        self.meanings += [Meaning("network", f"cost {k}") for k in range(width - len(self.meanings))]
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("std", torch.ones(width))
 
