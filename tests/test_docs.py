@@ -48,6 +48,7 @@ def cache(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_python_runs(program: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     environment = dict(os.environ)

@@ -57,6 +57,7 @@ def test_the_columns_stand_in_the_order_of_the_settings(table: Table) -> None:
     assert not np.isnan(table.values).any()
 
 
+@pytest.mark.slow
 def test_every_value_is_the_published_one(table: Table, published: Path) -> None:
     for name in SETTINGS:
         if name == "3ddet":

@@ -29,6 +29,7 @@ def copied(kept: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_import_says_what_it_wrote(published: Path, tmp_path: Path) -> None:
     mr, cells = import_folder(published, tmp_path)
     assert (mr.name, mr.rows, len(mr.columns), mr.absent, mr.notes, mr.problems) == (

@@ -206,9 +206,8 @@ def test_a_trained_network_is_made_fast_with_what_its_batch_norms_saw(task: Head
     assert both(net.eval(), fast, 3 + torch.randn(2, 3, 60, 40)) < 1e-4
 
 
-@pytest.mark.parametrize(
-    "task", ["features", *(pytest.param(task, marks=pytest.mark.slow) for task in ("classification", "segmentation"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["features", "classification", "segmentation"])
 def test_it_compiles_to_one_graph(task: Head) -> None:
     net = lived(WIDE, task)
     fast, image = net.for_inference(), torch.randn(2, 3, 81, 90)

@@ -132,6 +132,7 @@ def test_the_seed_decides() -> None:
     assert (first.trajectory.codes[0] != third.trajectory.codes[0]).any()
 
 
+@pytest.mark.slow
 def test_a_bound_on_latency_gives_predicted_and_measured_latencies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
