@@ -1,5 +1,7 @@
 """The page of a report: whole, offline, safe, small, with every figure's numbers right."""
 
+import base64
+import gzip
 import json
 import re
 from dataclasses import replace
@@ -11,12 +13,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from ncp import CELL201, MULTIRES, Budget, Comparison, DataError, Objective, Table, macs, search
+from ncp import CELL201, MULTIRES, Budget, Comparison, DataError, Objective, Space, Table, macs, search
 from ncp.report.documents import (
+    MOST,
     Claims,
     calibration_data,
     claims_data,
-    command_of,
     heldout_data,
     read_document,
     tradeoff_data,
@@ -35,18 +37,19 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("found")
     wanted, bound = Objective({"seg/mIoU": 1.0, "video/top1": 2.0}), Budget(max_macs=3e9)
     result = search(wanted, budget=bound, predictor=fitted("ensemble"), judge=fitted("gp"), starts=6, steps=5, top=4)
+    result.asked["command"] = "ncp search --tasks seg,video:2 --max-gmacs 3"
     result.to_json(folder / "result.json")
     run_data(result).to_json(folder / "trace.json")
     return folder
 
 
 class Read(HTMLParser):
-    """What a browser would fetch or run, and the embedded figures."""
+    """What a browser would fetch or run, and what the page holds beside its text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.addresses: list[str] = []
-        self.figures: dict[str, Any] = {}
+        self.held: dict[str, str] = {}
         self.named: list[str] = []
         self.scripts = 0
         self.inside = ""
@@ -60,8 +63,13 @@ class Read(HTMLParser):
         self.inside = str(held.get("id", "")) if tag == "script" else ""
 
     def handle_data(self, data: str) -> None:
-        if self.inside == "figures" and data.strip():
-            self.figures = json.loads(data)
+        if self.inside and data.strip():
+            self.held[self.inside] = data
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        read: dict[str, Any] = json.loads(self.held["figures"])
+        return read
 
 
 def test_a_search_is_one_small_page_that_fetches_nothing(found: Path, tmp_path: Path) -> None:
@@ -74,11 +82,12 @@ def test_a_search_is_one_small_page_that_fetches_nothing(found: Path, tmp_path: 
     assert "default-src 'none'" in page
     assert set(read.named) == set(read.figures)
     assert {"way 0", "path", "trade 0", "claim 0", "calibration"} <= set(read.figures)
+    assert "plotly.js v" in gzip.decompress(base64.b64decode(read.held["bundle"])).decode()[:300]
     first = json.loads((found / "result.json").read_text())["rows"][0]
     assert (
         page.index(first["code"]) < page.index("The codes") < page.index("The way there") < page.index("What was asked")
     )
-    assert "ncp search --tasks seg/mIoU:1,video/top1:2 --max-gmacs 3 --starts 6 --steps 5 --seed 0" in page
+    assert page.count("ncp search --tasks seg,video:2 --max-gmacs 3") == 2  # shown, and copied
 
 
 def test_names_of_others_are_text_and_nothing_else(found: Path, tmp_path: Path) -> None:
@@ -144,8 +153,12 @@ def test_the_tradeoff_has_codes_rows_bound_and_floor(found: Path) -> None:
     assert len(video.rows_x) == len(codes)
     figure = tradeoff_figure(seg)
     names = [trace["name"] for trace in figure["data"]]
-    assert names == ["table's rows", "found", "asked for", "budget"]
-    assert figure["data"][1]["customdata"] == [row["code"] for row in document["rows"]]
+    assert names == ["table's rows", "front", "found", "asked for", "budget"]
+    assert figure["data"][0]["rows"] == list(range(5, len(codes)))
+    best = sorted(zip(seg.x, seg.y, strict=True))
+    edge = [(x, y) for k, (x, y) in enumerate(best) if all(y > other for _, other in best[:k])]
+    np.testing.assert_allclose([figure["data"][1]["x"], figure["data"][1]["y"]], np.transpose(edge), rtol=1e-4)
+    assert figure["data"][2]["customdata"] == [row["code"] for row in document["rows"]]
     assert figure["layout"]["yaxis"]["title"]["text"] == "seg/mIoU [%]"
 
 
@@ -172,7 +185,7 @@ def test_a_comparison(tmp_path: Path) -> None:
     write_report(tmp_path / "compare.json", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "propagation is ahead after 20 queries" in page
-    assert "ncp compare --objective Acc:1 --searchers random,propagation --queries 20 --seeds 5" in page
+    assert "To ask the same again" not in page  # nobody typed a command
     curves = Read(page).figures["curves"]["data"]
     lines = {trace["name"]: trace for trace in curves if "fill" not in trace}
     assert lines["random"]["y"] == pytest.approx((5 - best["random"]).mean(axis=0).tolist(), rel=1e-4)
@@ -190,7 +203,20 @@ def test_files_that_no_command_wrote_are_refused(tmp_path: Path) -> None:
         read_document(tmp_path / "none.json")
 
 
-def test_commands_that_ask_again() -> None:
-    asked = {"objectives": {"seg/mIoU": {}, "video/top1": {}}, "max_macs": 8e9, "at_least": {"seg": 70.0}, "seed": 2}
-    text = command_of("pareto", {"asked": asked})
-    assert text == "ncp pareto --tasks seg/mIoU,video/top1 --max-gmacs 8 --seed 2 --at-least seg=70"
+def test_less_may_be_wanted_and_a_large_table_is_thinned() -> None:
+    space = Space.from_dict({"a": list(range(200)), "b": list(range(40))})
+    codes = np.array([[a, b] for a in range(200) for b in range(40)])
+    table = Table(space, codes, np.column_stack([codes.sum(axis=1), codes[:, 0]]), ["acc", "ms"], minimised=["ms"])
+    value = {"std": 1.0, "source": "predictor"}
+    rows = [
+        {"code": f"{k}", "macs": None, "predicted": {"acc": value | {"mean": acc}, "ms": value | {"mean": ms}}}
+        for k, (acc, ms) in enumerate([(1.0, 1.0), (2.0, 2.0), (2.0, 3.0), (0.5, 0.5)])
+    ]
+    asked = {"weights": {"acc": 1.0, "ms": 1.0}, "columns": ["acc", "ms"], "minimised": ["ms"]}
+    (panel,) = tradeoff_data({"rows": rows, "asked": asked}, table)
+    assert (panel.x_name, panel.y_name) == ("acc", "ms")
+    assert panel.edge.tolist() == [True, True, False, True]
+    assert len(panel.rows) == MOST
+    assert (panel.rows[0], panel.rows[-1]) == (0, len(codes) - 1)
+    (panel,) = tradeoff_data({"rows": rows, "asked": asked | {"weights": {"acc": -1.0, "ms": -1.0}}})
+    assert panel.edge.tolist() == [True, False, True, True]

@@ -178,6 +178,7 @@ def _asked(subject: Subject, wish: Wish) -> dict[str, Any]:
         "origin": code_text(subject.space, wish.origin),
         "freeze": list(wish.freeze),
         "columns": [predictor.columns[j] for j in objective.resolve(predictor.columns)],
+        "minimised": list(predictor.minimised),
         "predictor": predictor.kind,
         "judge": None if judge is None else judge.kind,
         "version": version("ncp-nas"),

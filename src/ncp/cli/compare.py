@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.output import AsJson, print_json
+from ncp.cli.output import AsJson, command, print_json
 from ncp.cli.report import ReportOption, write_page
 from ncp.cli.search import read_tasks
 
@@ -65,6 +65,7 @@ def compare(
             warm_start=None if warm_start is None else ncp.load_table(warm_start),
             progress=lambda share: bar.update(task, completed=share),
         )
+    result.asked["command"] = command()
     result.to_json(out / "compare.json")
     draw_compare(compare_data(result), out / "compare.svg")
     if report is not None:

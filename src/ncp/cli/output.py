@@ -1,6 +1,8 @@
 """How commands read codes and print: one JSON document for programs, tables for people."""
 
 import json
+import shlex
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -38,6 +40,11 @@ def read_image_size(text: str) -> tuple[int, int]:
     from ncp.texts import read_size
 
     return read_size(text)
+
+
+def command() -> str:
+    """What the user typed."""
+    return shlex.join(["ncp", *sys.argv[1:]])
 
 
 def print_json(document: Mapping[str, Any]) -> None:

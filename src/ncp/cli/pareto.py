@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.output import AsJson, ImageSizeOption, print_json, read_image_size
+from ncp.cli.output import AsJson, ImageSizeOption, command, print_json, read_image_size
 from ncp.cli.report import ReportOption, write_page
 from ncp.cli.search import read_tasks, told
 from ncp.errors import ConfigError, quoted
@@ -86,6 +86,7 @@ def pareto(
             progress=lambda share: bar.update(task, completed=0.9 * share, description="Searching"),
         )
         bar.update(task, completed=0.95, description="Drawing")
+        front.asked["command"] = command()
         front.to_json(out / "pareto.json")
         draw_front(front_data(front, measured), out / "pareto.svg")
         if report is not None:

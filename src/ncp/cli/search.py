@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.output import AsJson, ImageSizeOption, print_json, read_code_of, read_image_size
+from ncp.cli.output import AsJson, ImageSizeOption, command, print_json, read_code_of, read_image_size
 from ncp.cli.report import ReportOption, write_page
 from ncp.errors import ConfigError, quoted
 
@@ -108,6 +108,7 @@ def search(
             progress=lambda share: bar.update(task, completed=0.9 * share, description="Propagating"),
         )
         bar.update(task, completed=0.95, description="Drawing")
+        result.asked["command"] = command()
         result.to_json(out / "result.json")
         run = run_data(result)
         run.to_json(out / "trace.json")

@@ -14,6 +14,8 @@ from scipy.stats import norm
 
 from ncp.cost import has_cost, macs
 from ncp.errors import DataError
+from ncp.objective import Objective
+from ncp.pareto import front
 from ncp.space import Reals
 from ncp.table import Table
 
@@ -27,6 +29,8 @@ KEYS: dict[Kind, set[str]] = {
 HELD = ("predicted", "std", "measured")
 """What `heldout.json` has of every column."""
 LARGEST_FILE = 1 << 28
+MOST = 3000
+"""Rows of a table that stand behind what was found, evenly from it: a page of a large table stays small."""
 LEVELS = np.linspace(0.05, 0.95, 19)
 """Shares that intervals are meant to hold."""
 
@@ -62,8 +66,10 @@ class Tradeoff:
         x: `(n,)`, of the codes that were found.
         y: `(n,)`, as predicted [raw units].
         texts: their codes.
+        edge: which of them no other beats in these two alone, `(n,)`.
         rows_x: `(r,)`, of a table's rows.
         rows_y: `(r,)`.
+        rows: their places in the table, `(r,)`.
         budget: most of x, or None.
         floor: bound on y that was asked for, or None.
     """
@@ -73,8 +79,10 @@ class Tradeoff:
     x: Reals
     y: Reals
     texts: tuple[str, ...]
+    edge: NDArray[np.bool_]
     rows_x: Reals
     rows_y: Reals
+    rows: NDArray[np.int64]
     budget: float | None
     floor: float | None
 
@@ -166,54 +174,38 @@ def tradeoff_data(document: Mapping[str, Any], table: Table | None = None) -> tu
     x = np.array([row["macs"] / 1e9 if costly else row["predicted"][across]["mean"] for row in rows])
     bound = asked.get("max_macs") if costly else None
     floors = asked.get("at_least") or {}
+    small = _wanted_small(asked)
     panels = []
     for column in columns if costly else columns[1:]:
-        held: NDArray[Any] = np.empty((0, 2))
+        places, held = np.empty(0, dtype=np.int64), np.empty((0, 2))
         if across in behind and column in behind:
             held = np.column_stack([behind[across], behind[column]])
-            held = held[np.isfinite(held).all(axis=1)]
-        floor = floors.get(column, floors.get(column.partition("/")[0]))
+            places = np.flatnonzero(np.isfinite(held).all(axis=1))
+            places = places[np.unique(np.linspace(0, len(places) - 1, min(len(places), MOST)).astype(int))]
+            held = held[places]
+        y = np.array([row["predicted"][column]["mean"] for row in rows])
         panels.append(
             Tradeoff(
-                across,
-                column,
-                x,
-                np.array([row["predicted"][column]["mean"] for row in rows]),
-                tuple(row["code"] for row in rows),
-                held[:, 0],
-                held[:, 1],
-                None if bound is None else bound / 1e9,
-                floor,
+                x_name=across,
+                y_name=column,
+                x=x,
+                y=y,
+                texts=tuple(row["code"] for row in rows),
+                edge=front(np.column_stack([x, y]), minimise=[costly or across in small, column in small]),
+                rows_x=held[:, 0],
+                rows_y=held[:, 1],
+                rows=places,
+                budget=None if bound is None else bound / 1e9,
+                floor=floors.get(column, floors.get(column.partition("/")[0])),
             )
         )
     return tuple(panels)
 
 
-def command_of(kind: Kind, document: Mapping[str, Any]) -> str:
-    """The command that asks the same again, but for files of one's own."""
-    asked = document.get("asked", {})
-    options: dict[str, Any] = {}
-    if kind == "search":
-        options["--tasks"] = ",".join(f"{name}:{weight:g}" for name, weight in asked["weights"].items())
-    if kind == "pareto":
-        options["--tasks"] = ",".join(name for name in asked["objectives"])
-    if kind == "compare":
-        options = {"--objective": ",".join(f"{name}:{w:g}" for name, w in asked["weights"].items())}
-        options |= {
-            "--searchers": ",".join(asked["searchers"]),
-            "--queries": asked["queries"],
-            "--seeds": asked["seeds"],
-        }
-    if kind == "train":
-        return f"ncp train --config {document['files']['config']}"
-    for flag, key, unit in (("--max-gmacs", "max_macs", 1e9), ("--max-mparams", "max_params", 1e6)):
-        if asked.get(key) is not None:
-            options[flag] = f"{asked[key] / unit:g}"
-    for key in ("starts", "steps", "seed"):
-        if key in asked:
-            options[f"--{key}"] = asked[key]
-    if asked.get("at_least"):
-        options["--at-least"] = ",".join(f"{name}={value:g}" for name, value in asked["at_least"].items())
-    if asked.get("max_changes") is not None:
-        options |= {"--from": f"'{asked['origin']}'", "--max-changes": asked["max_changes"]}
-    return " ".join([f"ncp {kind}", *(f"{flag} {value}" for flag, value in options.items())])
+def _wanted_small(asked: Mapping[str, Any]) -> set[str]:
+    """The columns of which less is wanted: minimised ones, and others by a negative weight."""
+    goals = [each["weights"] for each in asked["objectives"].values()] if "objectives" in asked else [asked["weights"]]
+    weights = {name: weight for goal in goals for name, weight in goal.items()}
+    columns = asked["columns"]
+    against = {columns[j] for name, w in weights.items() if w < 0 for j in Objective({name: 1.0}).resolve(columns)}
+    return against ^ set(asked["minimised"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -26,7 +28,7 @@ Figure = dict[str, Any]
 
 
 def bundle() -> str:
-    """The text of plotly.js.
+    """plotly.js, compressed by gzip, in base 64.
 
     Raises:
         MissingExtraError: plotly is not installed.
@@ -35,7 +37,7 @@ def bundle() -> str:
         from plotly.offline import get_plotlyjs
     except ImportError:
         raise MissingExtraError("Expected plotly for a report. Got none. Do: pip install 'ncp-nas[report]'.") from None
-    return str(get_plotlyjs())
+    return b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
 
 
 def named(column: str) -> str:
@@ -81,13 +83,17 @@ def path_figure(run: Run) -> Figure:
 
 
 def tradeoff_figure(panel: Tradeoff) -> Figure:
-    """Codes that were found over a table's rows; a click copies a code."""
+    """Codes that were found over a table's rows, whose codes the page holds once for all figures."""
     data: list[Any] = []
+    hover = f"%{{customdata}}<br>{_plain(panel.x_name)} %{{x:.4g}}<br>{_plain(panel.y_name)} %{{y:.4g}}<extra></extra>"
     if len(panel.rows_x):
         rows = {"type": "scatter", "mode": "markers", "x": _short(panel.rows_x), "y": _short(panel.rows_y)}
-        data.append(rows | {"name": "table's rows", "hoverinfo": "skip", "marker": {"size": 4, "color": GREY}})
+        rows |= {"name": "table's rows", "rows": panel.rows.tolist(), "hovertemplate": hover}
+        data.append(rows | {"marker": {"size": 4, "color": GREY}})
+    edge = np.flatnonzero(panel.edge)[np.argsort(panel.x[panel.edge], kind="stable")]
+    line = {"type": "scatter", "mode": "lines", "x": _short(panel.x[edge]), "y": _short(panel.y[edge])}
+    data.append(line | {"name": "front", "hoverinfo": "skip", "line": {"color": BLUE, "width": 1.5}})
     found = {"type": "scatter", "mode": "markers", "x": _short(panel.x), "y": _short(panel.y), "name": "found"}
-    hover = f"%{{customdata}}<br>{_plain(panel.x_name)} %{{x:.4g}}<br>{_plain(panel.y_name)} %{{y:.4g}}<extra></extra>"
     marker = {"size": 8, "color": BLUE, "line": {"width": 0.5, "color": "white"}}
     data.append(found | {"customdata": list(panel.texts), "hovertemplate": hover, "marker": marker})
     every = [x for x in (panel.x, panel.rows_x) if len(x)]
@@ -100,7 +106,7 @@ def tradeoff_figure(panel: Tradeoff) -> Figure:
     return _figure(data, panel.x_name, named(panel.y_name))
 
 
-def claims_figure(claims: Claims) -> Figure:
+def claims_figure(claims: Claims, said: str = "claim", known: str = "verdict") -> Figure:
     """Verdicts against claims, with the diagonal and the predicted deviations."""
     ends = [float(f(np.concatenate([claims.predicted, claims.verified]))) for f in (np.min, np.max)]
     few = len(claims.predicted) <= 100
@@ -110,13 +116,14 @@ def claims_figure(claims: Claims) -> Figure:
         "x": _short(claims.predicted),
         "y": _short(claims.verified),
         "customdata": [list(pair) for pair in zip(claims.texts, claims.sources, strict=True)],
-        "hovertemplate": "%{customdata[0]}<br>claimed %{x:.4g}, %{customdata[1]} %{y:.4g}<extra></extra>",
+        "hovertemplate": f"%{{customdata[0]}}<br>{said} %{{x:.4g}}, %{{customdata[1]}} %{{y:.4g}}<extra></extra>",
         "marker": {"size": 8 if few else 4, "color": BLUE, "opacity": 1.0 if few else 0.5},
         "name": "codes",
     }
     if few:
         points["error_x"] = {"type": "data", "array": _short(claims.std), "thickness": 0.8, "width": 0, "color": GREY}
-    return _figure([_line(ends, ends, "as claimed"), points], "claimed", f"verdict: {named(claims.column)}")
+    column = named(claims.column)
+    return _figure([_line(ends, ends, "equal"), points], f"{said}: {column}", f"{known}: {column}")
 
 
 def calibration_figure(found: Sequence[Calibration]) -> Figure:
@@ -133,7 +140,7 @@ def calibration_figure(found: Sequence[Calibration]) -> Figure:
     return figure
 
 
-def curves_figure(curves: Sequence[Curve], unit: str) -> Figure:
+def curves_figure(curves: Sequence[Curve], measure: str) -> Figure:
     """Regrets along the queries with bands of 95 % intervals of the mean."""
     data: list[Any] = []
     for number, curve in enumerate(curves):
@@ -152,7 +159,7 @@ def curves_figure(curves: Sequence[Curve], unit: str) -> Figure:
         trace = {"type": "scatter", "mode": "lines", "x": queries, "y": _short(curve.mean), "name": curve.searcher}
         hover = f"{_plain(curve.searcher)}, %{{x}} queries: %{{y:.4g}}<extra></extra>"
         data.append(trace | {"line": line, "legendgroup": curve.searcher, "hovertemplate": hover})
-    figure = _figure(data, "queries [rows paid for]", f"regret [{unit}]")
+    figure = _figure(data, "queries [rows paid for]", f"regret: {measure}")
     figure["layout"] |= {"height": 460}
     figure["layout"]["yaxis"] |= {"rangemode": "tozero"}
     return figure
@@ -160,7 +167,7 @@ def curves_figure(curves: Sequence[Curve], unit: str) -> Figure:
 
 def _line(x: list[float], y: list[float], name: str) -> dict[str, Any]:
     style = {"color": ORANGE, "width": 1.5, "dash": "dash"}
-    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "name": name, "line": style, "hoverinfo": "name"}
+    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "name": name, "line": style, "hoverinfo": "skip"}
 
 
 def _short(numbers: Reals) -> list[float]:

@@ -22,7 +22,6 @@ from ncp.report.documents import (
     Kind,
     calibration_data,
     claims_data,
-    command_of,
     heldout_data,
     read_document,
     tradeoff_data,
@@ -32,6 +31,7 @@ from ncp.report.run import Run
 from ncp.searchers import Comparison
 from ncp.space import Reals
 from ncp.table import Table
+from ncp.texts import code_text
 
 SHOWN = 30
 """Rows of a front that the page lists; all of them are in its figures."""
@@ -63,6 +63,11 @@ class Figure:
     title: str
     drawn: drawn.Figure
     alone: bool = False
+
+    @property
+    def rows(self) -> set[int]:
+        """Of a table, whose codes its points show."""
+        return {row for trace in self.drawn["data"] for row in trace.get("rows", ())}
 
 
 @dataclass(frozen=True)
@@ -98,16 +103,16 @@ def write_report(source: str | Path, path: str | Path, table: Table | None = Non
         if isinstance(error, DataError):
             raise
         raise DataError(f"Expected {source} as ncp {kind} writes it. Got: {error!r}.") from error
-    asked = Section(
-        "What was asked", ["To ask the same again:"], copied=command_of(kind, document), table=_asked(document)
-    )
-    page = rendered(title, subtitle, [*sections, asked])
+    asked = _asked(document)
+    behind = {row for section in sections for figure in section.figures for row in figure.rows}
+    texts = {} if table is None else {row: code_text(table.space, table.codes[row]) for row in sorted(behind)}
+    page = rendered(title, subtitle, [*sections, asked], texts)
     with whole_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def rendered(title: str, subtitle: str, sections: list[Section]) -> str:
-    """The page's text; what comes from documents is escaped."""
+def rendered(title: str, subtitle: str, sections: list[Section], rows: Mapping[int, str]) -> str:
+    """The page's text; what comes from documents is escaped. `rows` are the codes of a table's rows in figures."""
     try:
         from jinja2 import Environment
     except ImportError:
@@ -118,9 +123,15 @@ def rendered(title: str, subtitle: str, sections: list[Section]) -> str:
         title=title,
         subtitle=subtitle,
         sections=sections,
-        figures=json.dumps(every, allow_nan=False).replace("<", "\\u003c"),
+        figures=_embedded(every),
+        rows=_embedded(rows),
         bundle=drawn.bundle(),
     )
+
+
+def _embedded(data: Mapping[Any, Any]) -> str:
+    """Json that ends no script."""
+    return json.dumps(data, allow_nan=False).replace("<", "\\u003c")
 
 
 def _of_search(document: dict[str, Any], folder: Path, table: Table | None) -> tuple[str, str, list[Section]]:
@@ -184,11 +195,11 @@ def _of_comparison(document: dict[str, Any], folder: Path, table: Table | None) 
         "Below a figure its 95 % interval. p of being no better than random, and than the best of the others but "
         "propagation: one-sided Mann-Whitney tests."
     ]
-    unit = wanted if len(document["asked"]["weights"]) == 1 else "mean z-score"
+    measure = drawn.named(wanted) if len(document["asked"]["weights"]) == 1 else "mean z-score"
     curves = Figure(
         "curves",
         "Regret along the queries, mean and its 95 % interval",
-        drawn.curves_figure(compare_data(comparison), unit),
+        drawn.curves_figure(compare_data(comparison), measure),
         True,
     )
     subtitle = (
@@ -228,7 +239,10 @@ def _of_training(document: dict[str, Any], folder: Path, table: Table | None) ->
     held = folder / "heldout.json"
     if held.is_file():
         claims = heldout_data(json.loads(held.read_text(encoding="utf-8")))
-        panels = [Figure(f"held {k}", each.column, drawn.claims_figure(each)) for k, each in enumerate(claims)]
+        panels = [
+            Figure(f"held {k}", each.column, drawn.claims_figure(each, "predicted", "measured"))
+            for k, each in enumerate(claims)
+        ]
         curve = Figure("calibration", "Intervals", drawn.calibration_figure(calibration_data(claims)), True)
         sections += [Section("Measured against predicted", figures=panels), Section("Calibration", figures=[curve])]
     title = f"Predictor {document['kind']}"
@@ -328,12 +342,21 @@ def _verdicts(document: dict[str, Any]) -> list[Section]:
     ]
 
 
-def _asked(document: dict[str, Any]) -> Grid:
-    held = document.get("asked") or {"kind": document["kind"], "table": document["table"], **document["split"]}
-    rows = [[Cell(str(name)), Cell(_shown(value), wide=True)] for name, value in held.items() if value is not None]
-    if "seconds" in document and not isinstance(document["seconds"], dict):
-        rows.append([Cell("seconds"), Cell(f"{document['seconds']:.1f}", wide=True)])
-    return Grid(["what", "value"], rows)
+def _asked(document: dict[str, Any]) -> Section:
+    held = document.get("asked") or _asked_of_training(document)
+    command = held.get("command", "")
+    rows = [
+        [Cell(str(name)), Cell(_shown(value), wide=True)]
+        for name, value in held.items()
+        if value not in (None, [], {}) and name != "command"
+    ]
+    told = ["To ask the same again:"] if command else []
+    return Section("What was asked", told, command, table=Grid(["what", "value"], rows))
+
+
+def _asked_of_training(document: dict[str, Any]) -> dict[str, Any]:
+    command = f"ncp train --config {document['files']['config']}"
+    return {"kind": document["kind"], "table": document["table"], **document["split"], "command": command}
 
 
 def _shown(value: Any) -> str:

@@ -41,10 +41,9 @@ class Run:
     shares: Reals
     path: Codes
 
-    def to_json(self, path: str | Path, starts: int = 64) -> None:
-        """Write at most so many starts, the best one first, to a file, whole or not at all."""
-        others = np.delete(np.arange(self.scores.shape[1]), self.best)
-        kept = [self.best, *others[np.linspace(0, len(others) - 1, min(starts, len(others) + 1) - 1).astype(int)]]
+    def to_json(self, path: str | Path) -> None:
+        """Write every start, the best one first, to a file, whole or not at all."""
+        kept = [self.best, *np.delete(np.arange(self.scores.shape[1]), self.best)]
 
         def short(values: Reals) -> list[list[float]]:
             return [[float(f"{number:.5g}") for number in row] for row in values[:, kept].T]

@@ -109,6 +109,7 @@ def pareto_search(
         "size": size,
         "seed": seed,
         "columns": [predictor.columns[j] for j in goals.columns],
+        "minimised": list(predictor.minimised),
         "predictor": predictor.kind,
         "judge": None if judge is None else judge.kind,
         "version": version("ncp-nas"),

@@ -127,6 +127,7 @@ def search(
         "max_changes": max_changes,
         "origin_claim": None if origin is None else rows_of(problem, codes[:1], None, None)[0].claim,
         "columns": [predictor.columns[j] for j in objective.resolve(predictor.columns)],
+        "minimised": list(predictor.minimised),
         "predictor": predictor.kind,
         "judge": None if judge is None else judge.kind,
         "version": version("ncp-nas"),
