@@ -74,6 +74,32 @@ def test_bad_caution_is_refused(caution: Any) -> None:
         Objective({"seg": 1.0}, caution=caution)
 
 
+@pytest.mark.parametrize(
+    ("floors", "expected"),
+    [
+        ("seg=76", "Expected floors by column, such as {'seg/mIoU': 76}. Got 'seg=76'."),
+        ({"seg": float("nan")}, "Expected one finite number per column as a floor. Got {'seg': nan}."),
+        ({"seg": "76"}, "Expected one finite number per column as a floor. Got {'seg': '76'}."),
+        ({"seg": True}, "Expected one finite number per column as a floor. Got {'seg': True}."),
+    ],
+)
+def test_bad_floors_are_refused(floors: Any, expected: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(expected)}$"):
+        Objective({"seg": 1.0}, at_least=floors)
+
+
+def test_floors_by_hand() -> None:
+    objective = Objective({"video": 1.0}, at_least={"seg": 76, "cls-50-1000/top5": 2, "video": 0.5})
+    assert objective.floors(COLUMNS) == {0: 76.0, 3: 2.0, 4: 0.5}
+    assert objective.named(COLUMNS) == [4, 0, 3]
+    location, unit = np.zeros(5), np.array([2.0, 1, 1, -0.5, 0.1])  # the fourth column is minimised
+    mean = np.array([[76.0, 0, 0, 2.0, 0.5], [75.0, 0, 0, 1.0, 0.6], [80.0, 0, 0, 3.0, 0.4]])
+    assert objective.short(mean, COLUMNS, unit) == pytest.approx([0, 0.5, 2 + 1])
+    assert objective.score(mean, None, COLUMNS, location, unit) == pytest.approx([5, 6 - 5, 4 - 30])
+    with pytest.raises(ConfigError, match=r"Expected every column once in the floors. Got \['seg', 'seg/mIoU'\]"):
+        Objective({"video": 1.0}, at_least={"seg": 1, "seg/mIoU": 2}).floors(COLUMNS)
+
+
 def test_weights_cannot_be_changed_from_outside() -> None:
     given_weights = {"seg": 1}
     objective = Objective(given_weights)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -17,10 +17,13 @@ from ncp.cost import Head, ImageSize, has_cost, macs, params, require_countable
 from ncp.errors import ConfigError, InfeasibleError, quoted
 from ncp.space import Codes, Space
 
+FLOOR = 10.0
+"""What a standard deviation below a floor takes off a score: more than any objective gives."""
+
 
 @dataclass(frozen=True)
 class Objective:
-    """A weighted mean of columns, each in standard deviations from its mean over a table (z-scores).
+    """A weighted mean of columns, each in standard deviations from its mean over a table (z-scores), above floors.
 
     >>> Objective({"seg/mIoU": 1.0, "video/top1": 1.0}).resolve(["seg/mIoU", "seg/mAcc", "video/top1"])
     [0, 2]
@@ -30,13 +33,16 @@ class Objective:
             a metric's for the one column that has it.
         caution: standard deviations of the predictor's curve that are taken off: a searcher that believes its
             predictor's best guess finds the predictor's errors.
+        at_least: floors of columns or tasks [raw units], whether they have a weight or not; of a minimised column the
+            most that is allowed. A search returns no code that is predicted below one.
 
     Raises:
-        ConfigError: no weights, or one that is zero or no finite number.
+        ConfigError: no weights, one that is zero or no finite number, or a floor that is no finite number.
     """
 
     weights: Mapping[str, float]
     caution: float = 0.0
+    at_least: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         weights = dict(self.weights) if isinstance(self.weights, Mapping) else {}
@@ -47,32 +53,35 @@ class Objective:
             )
         if not _finite(self.caution) or self.caution < 0:
             raise ConfigError(f"Expected zero or more standard deviations of caution. Got {quoted(self.caution)}.")
-        object.__setattr__(self, "weights", MappingProxyType({k: float(w) for k, w in weights.items()}))
+        if not isinstance(self.at_least, Mapping):
+            raise ConfigError(f"Expected floors by column, such as {{'seg/mIoU': 76}}. Got {quoted(self.at_least)}.")
+        if not all(_finite(floor) for floor in self.at_least.values()):
+            raise ConfigError(f"Expected one finite number per column as a floor. Got {quoted(dict(self.at_least))}.")
+        for name, numbers in (("weights", weights), ("at_least", self.at_least)):
+            object.__setattr__(self, name, MappingProxyType({k: float(x) for k, x in numbers.items()}))
 
     def resolve(self, columns: Sequence[str]) -> list[int]:
-        """Where the objective's columns lie among `columns`.
+        """Where the columns that have a weight lie among `columns`.
 
         Raises:
             ConfigError: a name that is neither a column nor a task, with the closest one.
         """
-        tasks: dict[str, str] = {}
-        for column in columns:
-            tasks.setdefault(column.partition("/")[0], column)
-        metrics = Counter(column.partition("/")[2] for column in columns)
-        named = {m: c for c in columns if (m := c.partition("/")[2]) and metrics[m] == 1} | tasks
-        found = []
-        for name in self.weights:
-            if name not in columns and name not in named:
-                close = get_close_matches(name, [*columns, *tasks], n=1)
-                hint = f"Did you mean {close[0]}?" if close else f"Tasks: {', '.join(tasks)}."
-                raise ConfigError(f"Expected a task or a column, task/metric. Got {quoted(name)}. {hint}")
-            found.append(columns.index(name if name in columns else named[name]))
-        if len(set(found)) < len(found):
-            raise ConfigError(f"Expected every column once in the objective. Got {quoted(list(self.weights))}.")
-        return found
+        return _places(self.weights, columns, "the objective")
+
+    def floors(self, columns: Sequence[str]) -> dict[int, float]:
+        """Floors by their column's place among `columns`.
+
+        Raises:
+            ConfigError: a name that is neither a column nor a task, with the closest one.
+        """
+        return dict(zip(_places(self.at_least, columns, "the floors"), self.at_least.values(), strict=True))
+
+    def named(self, columns: Sequence[str]) -> list[int]:
+        """Where the columns that have a weight or a floor lie among `columns`."""
+        return list(dict.fromkeys([*self.resolve(columns), *self.floors(columns)]))
 
     def score(self, mean: Any, std: Any, columns: Sequence[str], location: Any, unit: Any) -> Any:
-        """The objective of values, arrays or tensors.
+        """The objective of values, arrays or tensors, less `FLOOR` for every standard deviation below a floor.
 
         Args:
             mean: values `(..., m)` in raw units.
@@ -90,7 +99,33 @@ class Objective:
             total = total + weight / scale * (mean[..., j] - location[j]) / unit[j]
             if self.caution and std is not None:
                 total = total - self.caution * abs(weight) / scale * std[..., j] / abs(unit[j])
-        return total
+        return total - FLOOR * self.short(mean, columns, unit) if self.at_least else total
+
+    def short(self, mean: Any, columns: Sequence[str], unit: Any) -> Any:
+        """How far values `(..., m)` are below all floors together, `(...)` in standard deviations."""
+        missing: Any = 0.0 * mean[..., 0]
+        for j, floor in self.floors(columns).items():
+            missing = missing + ((floor - mean[..., j]) / unit[j]).clip(min=0)
+        return missing
+
+
+def _places(names: Iterable[str], columns: Sequence[str], of: str) -> list[int]:
+    """Where columns lie among `columns`, of which some are named by their task or metric."""
+    tasks: dict[str, str] = {}
+    for column in columns:
+        tasks.setdefault(column.partition("/")[0], column)
+    metrics = Counter(column.partition("/")[2] for column in columns)
+    known = {m: c for c in columns if (m := c.partition("/")[2]) and metrics[m] == 1} | tasks
+    found = []
+    for name in names:
+        if name not in columns and name not in known:
+            close = get_close_matches(name, [*columns, *tasks], n=1)
+            hint = f"Did you mean {close[0]}?" if close else f"Tasks: {', '.join(tasks)}."
+            raise ConfigError(f"Expected a task or a column, task/metric. Got {quoted(name)}. {hint}")
+        found.append(columns.index(name if name in columns else known[name]))
+    if len(set(found)) < len(found):
+        raise ConfigError(f"Expected every column once in {of}. Got {quoted(list(names))}.")
+    return found
 
 
 class LatencyOf(Protocol):

@@ -132,7 +132,7 @@ def test_what_cannot_be_is_said_beside_its_field(site: str, visit: Open, picture
         ("GMACs", "0.001", "the smallest costs 10.8"),
         ("weight of seg/mIoU", "0", "Expected at least one column with a weight that is not zero"),
         ("floor of seg/mIoU", "high", "Expected a number as a floor. Got 'high'."),
-        ("floor of seg/mIoU", "99", "No code that was met is predicted to have seg/mIoU of 99"),
+        ("floor of seg/mIoU", "99", "is predicted to have seg/mIoU of at least 99"),
     ):
         field = page.get_by_label(label, exact=True)
         before = field.input_value()

@@ -159,7 +159,7 @@ def test_moves_improve_a_single_code_and_stay_above_the_floors() -> None:
     goals = Goals.of(fitted("ensemble"), [Objective({t: 1.0}) for t in TASKS], BUDGET, True, {"seg": 70})
     codes = MULTIRES.sample(200, np.random.default_rng(0))
     _, short = goals.evaluated(codes)
-    start = codes[BUDGET.allows(codes) & (short[:, 0] == 0)][:1]
+    start = codes[BUDGET.allows(codes) & (short == 0)][:1]
     better = pareto._improved(goals, start, 50, np.random.default_rng(0), lambda _: None)
     after, short = goals.evaluated(better)
     assert len(better) > 10
@@ -180,7 +180,7 @@ def test_floors_that_none_keeps_are_told_with_the_closest() -> None:
         pareto_search(TASKS, at_least={"seg": 1e3}, **asked)
     told = re.fullmatch(
         r"No code within the budget is predicted to have seg/mIoU of at least 1000: the closest that was found has "
-        r"seg/mIoU ([\d.]+)\. Set --at-least to that, or raise the budget\.",
+        r"seg/mIoU ([\d.]+)\. Lower the floors to that, or raise the budget\.",
         str(refused.value),
     )
     assert told
@@ -313,7 +313,8 @@ def test_what_is_chosen_dominates_more_than_what_is_drawn() -> None:
         ),
         ({"at_least": {"vidio": 1}}, ConfigError, "Got 'vidio'. Did you mean video?"),
         ({"at_least": {"seg": float("nan")}}, ConfigError, "Expected one finite number per column as a floor. Got"),
-        ({"at_least": {"seg": 1, "seg/mIoU": 2}}, ConfigError, "Expected one finite number per column as a floor. Got"),
+        ({"at_least": {"seg": 1, "seg/mIoU": 2}}, ConfigError, "Expected every column once in the floors. Got ['seg',"),
+        ({"objectives": [Objective({"seg": 1.0}, at_least={"seg": 1})]}, ConfigError, "Expected floors of the whole"),
         (
             {"objectives": ["seg", "video", "seg/mIoU"]},
             ConfigError,

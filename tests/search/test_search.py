@@ -263,6 +263,34 @@ def test_caution_ranks_by_less_than_is_claimed() -> None:
     assert all(row.score == pytest.approx(row.claim, abs=1e-4) for row in plain.rows)
 
 
+def test_no_code_is_predicted_below_a_floor() -> None:
+    asked: dict[str, Any] = {"predictor": fitted("ensemble"), "budget": BUDGET, **QUICK}
+    free = ncp.search(Objective({"seg": 1.0}), **asked)
+    floor = np.mean([row.predicted["seg/mIoU"].mean for row in free.rows])
+    low = fitted("ensemble").predict(vectors(ncp.search(Objective({"video": 1.0}), **asked))).mean[:, 0]
+    assert (low < floor).any()
+    held = ncp.search(Objective({"video": 1.0}, at_least={"seg": float(floor)}), **asked)
+    assert held.rows
+    assert min(row.predicted["seg/mIoU"].mean for row in held.rows) >= floor
+    assert held.asked["at_least"] == {"seg": floor}
+    assert held.asked["columns"] == ["video/top1", "seg/mIoU"]
+    assert all(row.claim == pytest.approx(row.score, abs=1e-4) for row in held.rows)
+    with pytest.raises(InfeasibleError, match=r"seg/mIoU of at least 1000: the closest that was found has seg/mIoU"):
+        ncp.search(Objective({"video": 1.0}, at_least={"seg": 1e3}), **asked)
+
+
+def test_edits_keep_floors() -> None:
+    codes = MULTIRES.sample(1, np.random.default_rng(3))
+    asked: dict[str, Any] = {"predictor": fitted("ensemble"), **QUICK, "origin": codes[0], "max_changes": 3}
+    free = ncp.search(Objective({"video": 1.0}), **asked)
+    values = fitted("ensemble").predict(vectors(free)).mean[:, 0]
+    floor = float(np.median(values))
+    assert (values < floor).any()
+    held = ncp.search(Objective({"video": 1.0}, at_least={"seg": floor}), **asked)
+    assert all(row.predicted["seg/mIoU"].mean >= floor for row in held.rows)
+    assert ((vectors(held) != codes).sum(axis=1) <= 3).all()
+
+
 def test_an_unknown_task_is_told_the_closest() -> None:
     with pytest.raises(ConfigError, match=r"Did you mean video\?"):
         ncp.search(Objective({"vidio": 1.0}))

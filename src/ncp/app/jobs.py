@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,12 +12,14 @@ import numpy as np
 
 from ncp.app.frames import frames_of
 from ncp.app.subject import Place, Subject, benchmark, opened
-from ncp.errors import ConfigError, DataError, InfeasibleError
+from ncp.errors import ConfigError, DataError
 from ncp.evaluate import fit_searcher_and_judge, halves
 from ncp.objective import Budget, Objective
 from ncp.predictors.base import Progress
 from ncp.problem import Problem
 from ncp.propagation import Strategy, frozen_dimensions, propagate
+from ncp.searchers.asked import asked_of
+from ncp.searchers.floors import above_floors
 from ncp.searchers.result import Result, Row
 from ncp.searchers.rows import rows_of
 from ncp.searchers.run import apart
@@ -28,34 +29,10 @@ from ncp.table import Table
 from ncp.texts import code_text
 
 POOL, TOP = 300, 10
-FLOOR = 10.0
-"""What a standard deviation below a floor costs, in standard deviations of the objective."""
-UNWANTED = 1e-6
-"""The weight of a column that has a floor alone."""
 LARGEST_TABLE = (50_000, 400)
 """Rows and columns of a table of one's own, at most."""
 LEAST, MOST = 40, 3000
 """Rows that a predictor is trained on, at least, and at most: a random choice of more."""
-
-
-@dataclass(frozen=True)
-class Floored(Objective):
-    """An objective that loses much where a column is predicted below its floor; of a minimised column, above it."""
-
-    at_least: Mapping[str, float] = field(default_factory=dict)
-
-    def score(self, mean: Any, std: Any, columns: Any, location: Any, unit: Any) -> Any:
-        """As an objective's, less `FLOOR` for every standard deviation below a floor."""
-        total = super().score(mean, std, columns, location, unit)
-        return total - FLOOR * self.short(mean, columns, unit)
-
-    def short(self, mean: Any, columns: Any, unit: Any) -> Any:
-        """How far values `(..., m)` are below the floors, `(...)` in standard deviations."""
-        missing: Any = 0.0 * mean[..., 0]
-        for column, floor in self.at_least.items():
-            j = list(columns).index(column)
-            missing = missing + ((floor - mean[..., j]) / unit[j]).clip(min=0)
-        return missing
 
 
 @dataclass(frozen=True)
@@ -85,10 +62,9 @@ class Wish:
     caution: float = 0.0
 
     @property
-    def objective(self) -> Floored:
-        """Weights, and floors as columns of hardly any weight."""
-        floors = {column: UNWANTED for column in self.at_least if column not in self.weights}
-        return Floored({**self.weights, **floors}, self.caution, self.at_least)
+    def objective(self) -> Objective:
+        """What is wanted."""
+        return Objective(self.weights, self.caution, self.at_least)
 
 
 def make_ready() -> None:
@@ -123,7 +99,20 @@ def found(place: Place, wish: Wish, progress: Progress) -> tuple[Result, list[di
         progress=progress,
     )
     rows = best_rows(place, wish, run.best(POOL))
-    result = Result(rows, _asked(subject, wish), perf_counter() - began, run)
+    asked = asked_of(
+        _problem(subject, wish),
+        subject.judge,
+        weights=dict(wish.weights),
+        caution=wish.caution,
+        at_least=dict(wish.at_least),
+        strategy=wish.strategy,
+        starts=wish.starts,
+        steps=wish.steps,
+        seed=0,
+        origin=code_text(subject.space, wish.origin),
+        freeze=list(wish.freeze),
+    )
+    result = Result(rows, asked, perf_counter() - began, run)
     return result, frames_of(result)
 
 
@@ -134,55 +123,21 @@ def best_rows(place: Place, wish: Wish, codes: Codes, progress: Progress | None 
         InfeasibleError: none of them keeps the floors.
     """
     subject = opened(place)
-    predictor, objective = _predictor(subject), wish.objective
-    problem = Problem(predictor, objective, wish.budget, frozen_dimensions(subject.space, wish.freeze))
-    values, scores = problem.values_and_scores(codes)
-    short = objective.short(values, predictor.columns, predictor.unit.numpy())
-    if (short > 0).all():
-        raise InfeasibleError(_too_high(wish.at_least, predictor.columns, values[short.argmin()]))
-    kept = np.flatnonzero(short <= 0)
-    kept = kept[np.argsort(-scores[kept], kind="stable")]
-    return rows_of(problem, apart(codes[kept], TOP), subject.judge, subject.table)
+    problem = _problem(subject, wish)
+    _, scores = problem.values_and_scores(codes)
+    kept = above_floors(problem, codes[np.argsort(-scores, kind="stable")])
+    return rows_of(problem, apart(kept, TOP), subject.judge, subject.table)
 
 
-def _too_high(at_least: Mapping[str, float], columns: tuple[str, ...], values: Any) -> str:
-    asked = " and ".join(f"{column} of {floor:g}" for column, floor in at_least.items())
-    best = " and ".join(f"{column} {values[columns.index(column)]:.2f}" for column in at_least)
-    return (
-        f"No code that was met is predicted to have {asked}: the closest has {best}. "
-        "Lower the floors, raise the budget or keep less fixed."
-    )
+def _problem(subject: Subject, wish: Wish) -> Problem:
+    frozen = frozen_dimensions(subject.space, wish.freeze)
+    return Problem(_predictor(subject), wish.objective, wish.budget, frozen)
 
 
 def _predictor(subject: Subject) -> Any:
     if subject.predictor is None:
         raise ConfigError("Expected a predictor to propagate through. Got none. Train one on the table.")
     return subject.predictor
-
-
-def _asked(subject: Subject, wish: Wish) -> dict[str, Any]:
-    """What was asked, under the names that `ncp.search` uses."""
-    predictor, judge, budget = _predictor(subject), subject.judge, asdict(replace(wish.budget, latency=None))
-    objective = wish.objective
-    return {
-        "weights": dict(objective.weights),
-        "at_least": dict(wish.at_least),
-        "caution": wish.caution,
-        **{name: budget[name] for name in ("max_macs", "max_params", "image_size", "classes", "task")},
-        "max_latency_ms": None,
-        "latency_of": None,
-        "strategy": wish.strategy,
-        "starts": wish.starts,
-        "steps": wish.steps,
-        "seed": 0,
-        "origin": code_text(subject.space, wish.origin),
-        "freeze": list(wish.freeze),
-        "columns": [predictor.columns[j] for j in objective.resolve(predictor.columns)],
-        "minimised": list(predictor.minimised),
-        "predictor": predictor.kind,
-        "judge": None if judge is None else judge.kind,
-        "version": version("ncp-nas"),
-    }
 
 
 def brought(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,15 +24,13 @@ class Goals:
     """What a front is of: several objectives, perhaps exact cost, and floors.
 
     Attributes:
-        problem: predictor and budget; its objective names every column that is wanted or has a floor.
+        problem: predictor, budget, and an objective with all columns that are wanted, and the floors.
         objectives: k of them.
-        floors: column's place to the least value, of a minimised column the most [raw units].
         cost: whether multiply-adds count.
     """
 
     problem: Problem
     objectives: tuple[Objective, ...]
-    floors: Mapping[int, float]
     cost: bool
 
     @classmethod
@@ -47,9 +44,11 @@ class Goals:
     ) -> Goals:
         """Goals that fit the predictor and can be met, as far as the budget goes."""
         columns = predictor.columns
-        space, floors = predictor.space, _floors(at_least, columns)
+        space = predictor.space
+        if any(objective.at_least for objective in objectives):
+            raise ConfigError("Expected floors of the whole front, as at_least. Got an objective with some.")
         places = [j for objective in objectives for j in objective.resolve(columns)]
-        united = Objective({columns[j]: 1.0 for j in dict.fromkeys([*places, *floors])})
+        united = Objective({columns[j]: 1.0 for j in dict.fromkeys(places)}, at_least=at_least)
         cost = cost and has_cost(space)
         least, most = (np.array([[dim.values[end] for dim in space.dimensions]]) for end in (0, -1))
         budget.require(space, least)
@@ -57,7 +56,7 @@ class Goals:
             dearest = macs(most, budget.image_size, budget.classes, budget.task)
             budget = replace(budget, max_macs=float(dearest[0]))
         problem = Problem(predictor, united, budget, np.zeros(len(space), dtype=bool))
-        goals = cls(problem, tuple(objectives), floors, cost)
+        goals = cls(problem, tuple(objectives), cost)
         twice = [name for name in goals.names if goals.names.count(name) > 1]
         if twice:
             raise ConfigError(f"Expected different objectives. Got {twice[0]} twice.")
@@ -76,7 +75,7 @@ class Goals:
     @property
     def columns(self) -> list[int]:
         """Places of the columns that are wanted or have a floor."""
-        return self.problem.objective.resolve(self.predictor.columns)
+        return self.problem.objective.named(self.predictor.columns)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,7 +92,7 @@ class Goals:
         return replace(self, problem=self.problem.focused())
 
     def scores(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Of relaxed codes `(n, width)`: the objectives `(n, k)`, and how far below the floors they are `(n, f)`."""
+        """Of relaxed codes `(n, width)`: the objectives `(n, k)`, and how far below the floors they are `(n,)`."""
         predictor = self.predictor
         mean, spread = predictor.moments(x) if self.cautious else (predictor(x), None)
         return self._scores(mean, spread), self._short(mean)
@@ -127,12 +126,11 @@ class Goals:
 
     def keep_floors(self, values: Reals) -> NDArray[np.bool_]:
         """Whether raw values `(n, m)` of the predictor's columns keep the floors, `(n,)`."""
-        return ~self._short(torch.as_tensor(values)).any(dim=1).numpy()
+        return (self._short(torch.as_tensor(values)) <= 0).numpy()
 
     def _short(self, mean: Tensor) -> Tensor:
-        places = list(self.floors)
-        floors = torch.tensor(list(self.floors.values()), dtype=torch.float64)
-        return ((floors - mean[:, places].double()) / self.predictor.unit[places]).clamp_min(0)
+        short: Tensor = self.problem.objective.short(mean.double(), self.predictor.columns, self.predictor.unit)
+        return short
 
 
 def read_objectives(objectives: Any) -> tuple[Objective, ...]:
@@ -143,20 +141,6 @@ def read_objectives(objectives: Any) -> tuple[Objective, ...]:
             f"Expected a list of tasks, columns or objectives, such as ['seg', 'video']. Got {quoted(objectives)}."
         )
     return tuple(Objective({one: 1.0}) if isinstance(one, str) else one for one in given)
-
-
-def _floors(at_least: Mapping[str, float], columns: Sequence[str]) -> dict[int, float]:
-    """Floors by their column's place."""
-    if not isinstance(at_least, Mapping):
-        raise ConfigError(f"Expected floors by column, such as {{'seg/mIoU': 76}}. Got {quoted(at_least)}.")
-    floors: dict[int, float] = {}
-    for name, least in at_least.items():
-        (place,) = Objective({name: 1.0}).resolve(columns)
-        number = isinstance(least, (int, float, np.number)) and not isinstance(least, bool)
-        if not number or not math.isfinite(least) or place in floors:
-            raise ConfigError(f"Expected one finite number per column as a floor. Got {quoted(dict(at_least))}.")
-        floors[place] = float(least)
-    return floors
 
 
 def _name(objective: Objective, columns: Sequence[str]) -> str:

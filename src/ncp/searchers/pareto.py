@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from time import perf_counter
 from typing import Any
 
@@ -14,15 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ncp.errors import ConfigError, InfeasibleError
+from ncp.errors import ConfigError
 from ncp.evaluate import predictor_and_judge
-from ncp.objective import Budget, Objective
+from ncp.objective import FLOOR, Budget, Objective
 from ncp.pareto import front, hypervolume
 from ncp.predictors import Predictor
 from ncp.predictors.base import Progress, quiet
 from ncp.problem import Bound, moves, smallest, snap_within
 from ncp.propagation import ascend, require_finite
+from ncp.searchers.asked import asked_of
 from ncp.searchers.directions import REFERENCE, Directions
+from ncp.searchers.floors import unreachable
 from ncp.searchers.front import Front
 from ncp.searchers.goals import Goals, read_objectives
 from ncp.searchers.result import Value
@@ -30,8 +30,6 @@ from ncp.searchers.rows import rows_of
 from ncp.space import Codes, Reals
 from ncp.table import Table
 
-FLOOR = 10.0
-"""What a standard deviation below a floor takes off a start's score: more than any objective gives."""
 DIRECTIONS = 1000
 """Ways into the objectives, along each of which the improvement keeps the best code: a larger front is thinned."""
 ROUNDS, TRIED, CROSSED = 15, 20_000, 10_000
@@ -90,30 +88,21 @@ def pareto_search(
     codes = _climbed(goals.focused(), starts, steps, rng, lambda share: progress(0.3 * share))
     codes = _reached(goals.focused(), codes)
     codes = _improved(goals.focused(), codes, size, rng, lambda share: progress(0.3 + 0.65 * share))
-    asked = {
-        "objectives": {
+    asked = asked_of(
+        replace(goals.problem, budget=budget or Budget()),
+        judge,
+        objectives={
             name: {"weights": dict(o.weights), "caution": o.caution}
             for name, o in zip(goals.names, wanted, strict=True)
         },
-        "cost": goals.cost,
-        "at_least": dict(at_least or {}),
-        "reference": REFERENCE,
-        "max_macs": None if budget is None else budget.max_macs,
-        "max_params": goals.budget.max_params,
-        "max_latency_ms": goals.budget.max_latency_ms,
-        "image_size": goals.budget.image_size,
-        "classes": goals.budget.classes,
-        "task": goals.budget.task,
-        "starts": starts,
-        "steps": steps,
-        "size": size,
-        "seed": seed,
-        "columns": [predictor.columns[j] for j in goals.columns],
-        "minimised": list(predictor.minimised),
-        "predictor": predictor.kind,
-        "judge": None if judge is None else judge.kind,
-        "version": version("ncp-nas"),
-    }
+        cost=goals.cost,
+        at_least=dict(at_least or {}),
+        reference=REFERENCE,
+        starts=starts,
+        steps=steps,
+        size=size,
+        seed=seed,
+    )
     found = _front(goals, codes, judge, table, asked)
     progress(1.0)
     return replace(found, seconds=perf_counter() - began)
@@ -145,7 +134,7 @@ def _climbed(goals: Goals, starts: int, steps: int, rng: np.random.Generator, pr
 
     def score(x: Tensor) -> Tensor:
         scores, short = goals.scores(x)
-        return (weights * scores).sum(1) - FLOOR * short.sum(1)
+        return (weights * scores).sum(1) - FLOOR * short
 
     origin = goals.problem.space.sample(starts, rng)
     x = ascend(goals.problem, score, bounds, origin, steps, progress)
@@ -158,36 +147,21 @@ def _reached(goals: Goals, codes: Codes) -> Codes:
     """Those of codes that keep the floors, or if none does, those that moves from the closest ones reach."""
     _, short = goals.evaluated(codes)
     for _ in range(ROUNDS):
-        if not short.any(axis=1).all():
+        if not short.all():
             break
-        total = short.sum(axis=1)
-        codes = codes[np.argsort(total, kind="stable")[:CLOSEST]]
+        least = short.min()
+        codes = codes[np.argsort(short, kind="stable")[:CLOSEST]]
         moved, _ = moves(goals.problem, codes)
         moved = moved[goals.budget.allows(moved)]
         codes = np.unique(np.concatenate([codes, moved]), axis=0)
         _, short = goals.evaluated(codes)
-        if short.sum(axis=1).min() >= total.min():
+        if short.min() >= least:
             break
-    kept = np.flatnonzero(~short.any(axis=1))
+    kept = np.flatnonzero(short <= 0)
     if not len(kept):
-        closest = codes[[int(short.sum(axis=1).argmin())]]
-        values = goals.predictor.predict(closest).mean[0]
-        named = goals.predictor.columns
-        sign = {j: -1 if named[j] in goals.predictor.minimised else 1 for j in goals.floors}
-        bound = {1: "at least", -1: "at most"}
-        asked = " and ".join(f"{named[j]} of {bound[sign[j]]} {floor:g}" for j, floor in goals.floors.items())
-        best = " and ".join(f"{named[j]} {_down(values[j], sign[j])}" for j in goals.floors)
-        raise InfeasibleError(
-            f"No code within the budget is predicted to have {asked}: the closest that was found has {best}. "
-            f"Set --at-least to that, or raise the budget."
-        )
+        closest = goals.predictor.predict(codes[[int(short.argmin())]]).mean[0]
+        raise unreachable(goals.problem, closest)
     return codes[kept]
-
-
-def _down(number: float, sign: int) -> str:
-    """A number in five digits or so, never above itself; below, if the sign is -1."""
-    digits = 4 - math.floor(math.log10(abs(number))) if number else 0
-    return f"{sign * math.floor(sign * number * 10.0**digits) / 10.0**digits:.10g}"
 
 
 def _improved(goals: Goals, codes: Codes, size: int, rng: np.random.Generator, progress: Progress) -> Codes:
@@ -209,7 +183,7 @@ def _improved(goals: Goals, codes: Codes, size: int, rng: np.random.Generator, p
         tried = tried[goals.budget.allows(tried)]
         tried = tried[rng.permutation(len(tried))[:TRIED]]
         found, short = goals.evaluated(tried)
-        kept = np.flatnonzero(~short.any(axis=1))
+        kept = np.flatnonzero(short <= 0)
         codes, points = np.concatenate([codes, tried[kept]]), np.concatenate([points, found[kept]])
         progress((done + 1) / ROUNDS)
     best = _kept(points, rays)

@@ -25,13 +25,14 @@ def rows_of(problem: Problem, codes: Codes, judge: Predictor | None, table: Tabl
     """What the searcher claims of every code, and what table or judge say."""
     predictor, objective, budget = problem.predictor, problem.objective, problem.budget
     _, scores = problem.values_and_scores(codes)
-    where = objective.resolve(predictor.columns)
+    where = objective.named(predictor.columns)
     columns = tuple(predictor.columns[j] for j in where)
     predicted = predictor.predict(codes)
     stds = np.zeros_like(predicted.mean) if predicted.std is None else predicted.std
     verified = verify(codes, columns, judge, table)
     location, unit = predictor.location.numpy()[where], predictor.unit.numpy()[where]
-    wanted = Objective(dict(zip(columns, objective.weights.values(), strict=True)))
+    weighted = columns[: len(objective.weights)]
+    wanted = Objective(dict(zip(weighted, objective.weights.values(), strict=True)))
     claims = wanted.score(predicted.mean[:, where], None, columns, location, unit)
     verdicts = wanted.score(verified.values, None, columns, location, unit)
     latencies = _latencies(budget, codes)

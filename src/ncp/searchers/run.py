@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
-from importlib.metadata import version
 from time import perf_counter
 from typing import Any
 
@@ -18,7 +16,9 @@ from ncp.predictors import Predictor
 from ncp.predictors.base import Progress, quiet
 from ncp.problem import Problem
 from ncp.propagation import Strategy, frozen_dimensions, propagate
+from ncp.searchers.asked import asked_of
 from ncp.searchers.edit import edited
+from ncp.searchers.floors import above_floors
 from ncp.searchers.polish import polish
 from ncp.searchers.result import Result
 from ncp.searchers.rows import latency_model, rows_of
@@ -69,7 +69,8 @@ def search(
         progress: called with the share that is done.
 
     Raises:
-        InfeasibleError: a budget below the smallest cost, or one that so few changes do not reach.
+        InfeasibleError: a budget below the smallest cost, or one that so few changes do not reach; floors that no code
+            which was met keeps.
         ConfigError: no origin for changes, an objective or budget that does not fit the predictor, a latency of another
             machine, or a table that minimises other columns than the predictor.
     """
@@ -103,35 +104,27 @@ def search(
     if max_changes is None:
         both = np.unique(np.concatenate([polish(problem.focused(), found), found]), axis=0)
         _, scores = problem.values_and_scores(both)
-        best = apart(both[np.argsort(-scores, kind="stable")], top)
+        best = apart(above_floors(problem, both[np.argsort(-scores, kind="stable")]), top)
     else:
-        best = edited(problem.focused(), codes[0], max_changes, found, lambda share: progress(0.8 + 0.2 * share))[:top]
+        best = edited(problem.focused(), codes[0], max_changes, found, lambda share: progress(0.8 + 0.2 * share))
+        best = above_floors(problem, best)[:top]
     rows = rows_of(problem, best, judge, table)
     progress(1.0)
-    asked = {
-        "weights": dict(objective.weights),
-        "caution": objective.caution,
-        "max_macs": budget.max_macs,
-        "max_params": budget.max_params,
-        "image_size": budget.image_size,
-        "classes": budget.classes,
-        "task": budget.task,
-        "max_latency_ms": budget.max_latency_ms,
-        "latency_of": None if latency is None else asdict(latency.conditions),
-        "strategy": strategy,
-        "starts": starts,
-        "steps": steps,
-        "seed": seed,
-        "origin": None if origin is None else code_text(predictor.space, predictor.space.codes(origin)[0]),
-        "freeze": list(names),
-        "max_changes": max_changes,
-        "origin_claim": None if origin is None else rows_of(problem, codes[:1], None, None)[0].claim,
-        "columns": [predictor.columns[j] for j in objective.resolve(predictor.columns)],
-        "minimised": list(predictor.minimised),
-        "predictor": predictor.kind,
-        "judge": None if judge is None else judge.kind,
-        "version": version("ncp-nas"),
-    }
+    asked = asked_of(
+        problem,
+        judge,
+        weights=dict(objective.weights),
+        caution=objective.caution,
+        at_least=dict(objective.at_least),
+        strategy=strategy,
+        starts=starts,
+        steps=steps,
+        seed=seed,
+        origin=None if origin is None else code_text(predictor.space, predictor.space.codes(origin)[0]),
+        freeze=list(names),
+        max_changes=max_changes,
+        origin_claim=None if origin is None else rows_of(problem, codes[:1], None, None)[0].claim,
+    )
     return Result(rows, asked, perf_counter() - began, run)
 
 
