@@ -44,7 +44,8 @@ def read_code(space: Space, text: str) -> tuple[int, ...]:
     """The code that a text stands for.
 
     A network's or a cell's text as its space defines it; for a space of one's own its values in order with commas
-    between, choices by their names, or its integers joined by `_`. For every space also a list as JSON.
+    between, choices by their names, or its integers joined by `_`. For every space also a list as JSON, and for a
+    network its setting.
 
     >>> read_code(Space.from_dict({"width": [8, 16], "op": ["skip", "conv"]}), "16, conv")
     (16, 1)
@@ -52,6 +53,8 @@ def read_code(space: Space, text: str) -> tuple[int, ...]:
     Raises:
         CodeError: a text of another form, or values outside the space.
     """
+    if space == MULTIRES:
+        return read_network(text).vector
     stripped = text.strip() if isinstance(text, str) else text
     if isinstance(stripped, str) and stripped.startswith("["):
         try:
@@ -59,21 +62,10 @@ def read_code(space: Space, text: str) -> tuple[int, ...]:
         except (ValueError, RecursionError) as error:
             raise CodeError(f"Expected a code's values as JSON. Got {quoted(text)}: {error}.") from None
         return _of_values(space, listed, text)
-    if space == MULTIRES:
-        return Code.parse(stripped).vector
     if space == CELL201:
         return parse_cell(stripped)
     parts = str(stripped).split("," if "," in str(stripped) else "_")
     return _of_values(space, [part.strip() for part in parts], text)
-
-
-def read_written(space: Space, text: str) -> tuple[int, ...]:
-    """As `read_code`, and for a network also its setting as JSON.
-
-    Raises:
-        CodeError: a text of another form, or values outside the space.
-    """
-    return read_network(text).vector if space == MULTIRES else read_code(space, text)
 
 
 def read_network(text: str) -> Code:
@@ -82,8 +74,8 @@ def read_network(text: str) -> Code:
     Raises:
         CodeError: anything else.
     """
-    if not text.lstrip().startswith(("[", "{")):
-        return Code.parse(text.strip())
+    if not isinstance(text, str) or not text.lstrip().startswith(("[", "{")):
+        return Code.parse(text.strip() if isinstance(text, str) else text)
     try:
         read = json.loads(text, object_pairs_hook=_setting)
     except CodeError:

@@ -14,7 +14,7 @@ from ncp.app.visitor import Visitor
 from ncp.errors import NcpError
 from ncp.multires import MULTIRES, Code
 from ncp.space import Categorical
-from ncp.texts import code_text, read_written
+from ncp.texts import code_text, read_code
 
 Vector = tuple[int, ...]
 
@@ -50,7 +50,7 @@ class Comparing:
     def _typed(self, name: str) -> None:
         field = self.fields[name]
         try:
-            code = read_written(self.visitor.subject.space, field.value or "")
+            code = read_code(self.visitor.subject.space, field.value or "")
         except NcpError as error:
             field.error = str(error) if field.value else None
             return

@@ -14,7 +14,7 @@ from ncp.app.visitor import Visitor
 from ncp.cost import HEADS, require_countable
 from ncp.errors import NcpError
 from ncp.multires import MULTIRES, Code
-from ncp.texts import read_size, read_written
+from ncp.texts import read_code, read_size
 
 
 def explore(visitor: Visitor) -> None:
@@ -49,7 +49,7 @@ def explore(visitor: Visitor) -> None:
 
     def typed() -> None:
         try:
-            code = read_written(space, text.value or "")
+            code = read_code(space, text.value or "")
         except NcpError as error:
             text.error = str(error)
             return
@@ -65,7 +65,7 @@ def explore(visitor: Visitor) -> None:
 
 def _read(subject: Subject, text: str | None) -> tuple[int, ...] | None:
     try:
-        return read_written(subject.space, text or "")
+        return read_code(subject.space, text or "")
     except NcpError:
         return None
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.output import AsJson, command, print_json
-from ncp.cli.report import ReportOption, write_page
-from ncp.cli.search import read_tasks
+from ncp.cli.options import AsJson, ReportOption, read_tasks
+from ncp.cli.output import command, print_json, progress_bar
+from ncp.cli.report import write_page
 
 if TYPE_CHECKING:
     from ncp.searchers import Comparison, Standing
@@ -45,15 +45,10 @@ def compare(
     """Replay searches on a table, paying only for the rows that they ask for, and compare them."""
     weights = read_tasks(objective)
 
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
     import ncp
     from ncp.report.compare import compare_data, draw_compare
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Replaying", total=1.0)
+    with progress_bar("Replaying") as bar:
         result = ncp.compare(
             ncp.load_table(table),
             [name.strip() for name in searchers.split(",")],
@@ -63,7 +58,7 @@ def compare(
             folder=out / "replays",
             workers=workers,
             warm_start=None if warm_start is None else ncp.load_table(warm_start),
-            progress=lambda share: bar.update(task, completed=share),
+            progress=bar,
         )
     result.asked["command"] = command()
     result.to_json(out / "compare.json")

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 import ncp
-from ncp.cli.output import AsJson, CodeArgument, ImageSizeOption, print_json, read_code, read_image_size
+from ncp.cli.options import AsJson, CodeArgument, ImageSizeOption, read_code, read_image_size
+from ncp.cli.output import print_json
 
 
 def cost(

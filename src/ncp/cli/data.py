@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.output import AsJson, print_json
+from ncp.cli.options import AsJson
+from ncp.cli.output import print_json
 from ncp.errors import ConfigError, DataError
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.output import AsJson, CodeArgument, print_json, read_code
+from ncp.cli.options import AsJson, CodeArgument, read_code
+from ncp.cli.output import print_json
 
 if TYPE_CHECKING:
     from ncp.report.network import Network

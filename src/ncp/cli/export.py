@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.output import AsJson, CodeArgument, print_json, read_code, read_image_size
+from ncp.cli.options import AsJson, CodeArgument, read_code, read_image_size
+from ncp.cli.output import print_json
 
 if TYPE_CHECKING:
     from ncp.export import Exported

@@ -7,14 +7,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.output import AsJson, ImageSizeOption, command, print_json, read_image_size
-from ncp.cli.report import ReportOption, write_page
-from ncp.cli.search import read_tasks, told
-from ncp.errors import ConfigError, quoted
+from ncp.cli.options import (
+    AsJson,
+    AtLeast,
+    CautionOption,
+    ClassesOption,
+    ImageSizeOption,
+    MaxGmacs,
+    MaxMparams,
+    PredictorOption,
+    ReportOption,
+    StartsOption,
+    StepsOption,
+    TableOption,
+    read_floors,
+    read_image_size,
+    read_tasks,
+)
+from ncp.cli.output import claims_table, command, print_json, progress_bar
+from ncp.cli.report import write_page
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ncp.searchers.front import Front
 
 SHOWN = 10
@@ -29,39 +42,29 @@ def pareto(
             help="Tasks (seg, video) or columns (seg/mIoU), with commas between; :-1 after one asks for small values.",
         ),
     ],
-    max_gmacs: Annotated[float | None, typer.Option(help="Most multiply-adds [1e9].")] = None,
-    max_mparams: Annotated[float | None, typer.Option(help="Most parameters [1e6].")] = None,
-    at_least: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TASK=VALUE", help="Predicted value [raw units] below which no code is returned."),
-    ] = None,
+    max_gmacs: MaxGmacs = None,
+    max_mparams: MaxMparams = None,
+    at_least: AtLeast = None,
     cost: Annotated[bool, typer.Option(help="Whether fewer multiply-adds are an objective, too.")] = True,
     image_size: ImageSizeOption = "128",
-    classes: Annotated[int, typer.Option(help="Outputs of the classifier that is counted.")] = 50,
-    caution: Annotated[float, typer.Option(help="Deviations of the predictor taken off its promises.")] = 0.0,
-    starts: Annotated[int, typer.Option(help="Codes that move at once.")] = 512,
-    steps: Annotated[int, typer.Option(help="Steps of each.")] = 70,
+    classes: ClassesOption = 50,
+    caution: CautionOption = 0.0,
+    starts: StartsOption = 512,
+    steps: StepsOption = 70,
     size: Annotated[int, typer.Option(help="Most codes to return.")] = 500,
     seed: Annotated[int, typer.Option(help="Of the starts.")] = 0,
-    predictor: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Your own predictor, from ncp train; else the shipped one.")
-    ] = None,
-    table: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="Measured values: verdicts on codes that stand in it.")
-    ] = None,
+    predictor: PredictorOption = None,
+    table: TableOption = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Gets pareto.json and pareto.svg.")] = Path("out"),
     report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the front of several tasks and cost: the architectures that no other beats in all of them."""
-    height_width, weights, floors = read_image_size(image_size), read_tasks(tasks), read_floors(at_least or [])
+    height_width, weights, floors = read_image_size(image_size), read_tasks(tasks), read_floors(at_least)
 
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Loading", total=1.0)
+    with progress_bar("Loading") as bar:
         import ncp
         from ncp.report.front import draw_front, front_data
         from ncp.searchers.pareto import pareto_search
@@ -83,9 +86,9 @@ def pareto(
             steps=steps,
             size=size,
             seed=seed,
-            progress=lambda share: bar.update(task, completed=0.9 * share, description="Searching"),
+            progress=lambda share: bar(0.9 * share, "Searching"),
         )
-        bar.update(task, completed=0.95, description="Drawing")
+        bar(0.95, "Drawing")
         front.asked["command"] = command()
         front.to_json(out / "pareto.json")
         draw_front(front_data(front, measured), out / "pareto.svg")
@@ -96,59 +99,17 @@ def pareto(
         return
     console = Console()
     places = some(len(front.rows))
-    console.print(shown(front, places))
+    console.print(claims_table(front.rows, places, objective=False))
     for place in places:  # a line of its own, whole however narrow the screen is
         typer.echo(f"{place + 1:3} {front.rows[place].code}")
     console.print(_summary(front), highlight=False)
     console.print(f"Written: {out / 'pareto.json'}, {out / 'pareto.svg'}", highlight=False)
 
 
-def read_floors(texts: list[str]) -> dict[str, float]:
-    """`seg/mIoU=76`, one or many with commas between, as least values per task or column."""
-    floors: dict[str, float] = {}
-    for part in (part.strip() for text in texts for part in text.split(",")):
-        name, _, least = part.rpartition("=")
-        try:
-            value = float(least)
-        except ValueError:
-            value = None
-        if not name or name in floors or value is None:
-            raise ConfigError(f"Expected floors such as seg/mIoU=76, each column once. Got {quoted(part)}.")
-        floors[name] = value
-    return floors
-
-
 def some(codes: int) -> list[int]:
     """Places of at most `SHOWN` codes of so many, spread evenly, first and last among them."""
     count = min(SHOWN, codes)
     return [round(i * (codes - 1) / max(count - 1, 1)) for i in range(count)]
-
-
-def shown(front: Front, places: list[int]) -> Table:
-    """Some rows for people: what is promised, and below it the verdict."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    columns = list(front.rows[0].predicted)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
-    table.add_column("#", justify="right")
-    table.add_column("source", no_wrap=True)
-    for column in columns:
-        table.add_column(escape(column), justify="right", overflow="fold", min_width=11)
-    for name in ("GMACs", "M params"):
-        table.add_column(name, justify="right")
-    for place in places:
-        row = front.rows[place]
-        source = ", ".join(dict.fromkeys(value.source for value in row.verified.values())) or "none"
-        table.add_row(
-            str(place + 1),
-            f"predictor\n{source}",
-            *(f"{told(row.predicted.get(c))}\n{told(row.verified.get(c))}" for c in columns),
-            "-" if row.macs is None else f"{row.macs / 1e9:.3f}",
-            "-" if row.params is None else f"{row.params / 1e6:.2f}",
-        )
-    return table
 
 
 def _summary(front: Front) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.output import AsJson, ImageSizeOption, print_json, read_code, read_image_size
+from ncp.cli.options import AsJson, ImageSizeOption, read_code, read_image_size
+from ncp.cli.output import print_json, progress_bar
 from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -89,15 +90,10 @@ def profile(
 
 
 def _calibrated(path: Path, conditions: Conditions, codes: int) -> LatencyModel:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
     from ncp.latency import calibrate
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Measuring", total=1.0)
-        return calibrate(path, conditions, codes, progress=lambda share: bar.update(task, completed=share))
+    with progress_bar("Measuring") as bar:
+        return calibrate(path, conditions, codes, progress=bar)
 
 
 def _show(found: Profile) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.output import AsJson, CodeArgument, print_json, read_code_of
+from ncp.cli.options import AsJson, CodeArgument
+from ncp.cli.output import print_json
 from ncp.errors import DataError
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ def answer(text: str, table: ncp.Table | None, predictor: str | None) -> dict[st
         DataError: a predictor of another space than the table's.
     """
     import ncp
-    from ncp.texts import code_text
+    from ncp.texts import code_text, read_code
 
     asked = ncp.load_predictor(predictor or DEFAULT) if predictor is not None or table is None else None
     space = ncp.MULTIRES if asked is None else asked.space
     space = space if table is None else table.space
-    code = read_code_of(space, text)
+    code = read_code(space, text)
     row = None if table is None else table.row(code)
     values = {} if table is None or row is None else _measured(table, row)
     if asked is None and space == ncp.MULTIRES and (not values or None in [v["mean"] for v in values.values()]):

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 
 DEFAULT = "nas-bench-mr"
 
-ReportOption = Annotated[
-    Path | None,
-    typer.Option("--report", metavar="FILE", help="Also write one page of it that opens offline."),
-]
-
 
 def report(
     source: Annotated[

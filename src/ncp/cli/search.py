@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.output import AsJson, ImageSizeOption, command, print_json, read_code_of, read_image_size
-from ncp.cli.report import ReportOption, write_page
-from ncp.errors import ConfigError, quoted
+from ncp.cli.options import (
+    AsJson,
+    AtLeast,
+    CautionOption,
+    ClassesOption,
+    ImageSizeOption,
+    MaxGmacs,
+    MaxMparams,
+    PredictorOption,
+    ReportOption,
+    StartsOption,
+    StepsOption,
+    TableOption,
+    read_floors,
+    read_image_size,
+    read_tasks,
+)
+from ncp.cli.output import claims_table, command, print_json, progress_bar
+from ncp.cli.report import write_page
+from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ncp.searchers import Result
     from ncp.searchers.result import Row
 
@@ -26,8 +41,8 @@ def search(
             help="Tasks (seg, video) or columns (seg/mIoU), with commas between; a weight after a colon.",
         ),
     ],
-    max_gmacs: Annotated[float | None, typer.Option(help="Most multiply-adds [1e9].")] = None,
-    max_mparams: Annotated[float | None, typer.Option(help="Most parameters [1e6].")] = None,
+    max_gmacs: MaxGmacs = None,
+    max_mparams: MaxMparams = None,
     max_latency_ms: Annotated[
         float | None, typer.Option(help="Highest latency [ms], as --latency predicts it.")
     ] = None,
@@ -35,13 +50,14 @@ def search(
         Path | None, typer.Option(metavar="FILE", help="This machine's latencies, from ncp profile --calibrate.")
     ] = None,
     image_size: ImageSizeOption = "128",
-    classes: Annotated[int, typer.Option(help="Outputs of the classifier that is counted.")] = 50,
-    caution: Annotated[float, typer.Option(help="Deviations of the predictor taken off its promises.")] = 0.0,
+    classes: ClassesOption = 50,
+    at_least: AtLeast = None,
+    caution: CautionOption = 0.0,
     strategy: Annotated[
         str, typer.Option(metavar="NAME", help="continuous, winner-takes-all or paper.")
     ] = "continuous",
-    starts: Annotated[int, typer.Option(help="Codes that move at once.")] = 256,
-    steps: Annotated[int, typer.Option(help="Steps of each.")] = 70,
+    starts: StartsOption = 256,
+    steps: StepsOption = 70,
     top: Annotated[int, typer.Option(help="Codes to return.")] = 10,
     seed: Annotated[int, typer.Option(help="Of the starts.")] = 0,
     origin: Annotated[str | None, typer.Option(metavar="CODE", help="The first start.")] = None,
@@ -52,12 +68,8 @@ def search(
     freeze: Annotated[
         str | None, typer.Option(metavar="NAME,..", help="Dimensions that keep the origin's values: b1,n1,o.")
     ] = None,
-    predictor: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Your own predictor, from ncp train; else the shipped one.")
-    ] = None,
-    table: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="Measured values: verdicts on codes that stand in it.")
-    ] = None,
+    predictor: PredictorOption = None,
+    table: TableOption = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Gets result.json, trace.json, search.svg.")] = Path(
         "out"
     ),
@@ -65,20 +77,18 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find the architectures that serve several tasks best within a budget."""
-    size, weights = read_image_size(image_size), read_tasks(tasks)
+    size, weights, floors = read_image_size(image_size), read_tasks(tasks), read_floors(at_least)
     if latency is not None and max_latency_ms is None:
         raise ConfigError("Expected --max-latency-ms, the bound that --latency is for. Got none. Give one.")
     if from_ is not None and origin is not None:
         raise ConfigError("Expected --from, a code to edit, or --origin, a code to start at. Got both. Leave one out.")
 
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Loading", total=1.0)
+    with progress_bar("Loading") as bar:
         import ncp
         from ncp.report.run import draw_run, run_data
+        from ncp.texts import read_code
 
         budget = ncp.Budget(
             max_macs=None if max_gmacs is None else max_gmacs * 1e9,
@@ -93,7 +103,7 @@ def search(
         start = origin if from_ is None else from_
         space = next((held.space for held in (fitted, measured) if held is not None), ncp.MULTIRES)
         result = ncp.search(
-            ncp.Objective(weights, caution=caution),
+            ncp.Objective(weights, caution=caution, at_least=floors),
             budget=budget,
             predictor=fitted,
             table=measured,
@@ -102,12 +112,12 @@ def search(
             top=top,
             seed=seed,
             strategy=strategy,  # type: ignore[arg-type]
-            origin=None if start is None else read_code_of(space, start),
+            origin=None if start is None else read_code(space, start),
             max_changes=None if from_ is None else max_changes,
             freeze=() if freeze is None else freeze.split(","),
-            progress=lambda share: bar.update(task, completed=0.9 * share, description="Propagating"),
+            progress=lambda share: bar(0.9 * share, "Propagating"),
         )
-        bar.update(task, completed=0.95, description="Drawing")
+        bar(0.95, "Drawing")
         result.asked["command"] = command()
         result.to_json(out / "result.json")
         run = run_data(result)
@@ -119,7 +129,7 @@ def search(
         print_json(result.to_dict())
         return
     console = Console()
-    console.print(shown(result))
+    console.print(claims_table(result.rows, range(len(result.rows)), objective=True))
     for number, row in enumerate(result.rows, start=1):  # a line of its own, whole however narrow the screen is
         typer.echo(f"{number:2} {row.code}")
         if from_ is not None:
@@ -140,53 +150,6 @@ def edits(result: Result, row: Row) -> str:
         if before != after
     ]
     return f"{len(parts)} changes: {', '.join(parts) or 'none'}; mean z {row.claim - result.asked['origin_claim']:+.2f}"
-
-
-def read_tasks(text: str) -> dict[str, float]:
-    """`seg,video:2` as weights per task or column."""
-    weights: dict[str, float] = {}
-    for part in text.split(","):
-        name, colon, weight = part.strip().partition(":")
-        try:
-            value = float(weight) if colon else 1.0
-        except ValueError:
-            raise ConfigError(f"Expected a number as the weight of {name}. Got {quoted(weight)}.") from None
-        if not name or name in weights:
-            raise ConfigError(f"Expected tasks such as seg,video:2, each once. Got {quoted(text)}.")
-        weights[name] = value
-    return weights
-
-
-def shown(result: Result) -> Table:
-    """The numbers for people: of every code what is promised, and below it the verdict, each with its source."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    columns = list(result.rows[0].predicted)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
-    table.add_column("#", justify="right")
-    table.add_column("source", no_wrap=True)
-    for column in columns:
-        table.add_column(escape(column), justify="right", overflow="fold", min_width=11)
-    for name in ("mean z", "GMACs", "M params"):
-        table.add_column(name, justify="right")
-    for number, row in enumerate(result.rows, start=1):
-        source = ", ".join(dict.fromkeys(value.source for value in row.verified.values())) or "none"
-        table.add_row(
-            str(number),
-            f"predictor\n{source}",
-            *(f"{told(row.predicted.get(c))}\n{told(row.verified.get(c))}" for c in columns),
-            f"{row.claim:.2f}\n{'-' if row.verdict is None else f'{row.verdict:.2f}'}",
-            "-" if row.macs is None else f"{row.macs / 1e9:.3f}",
-            "-" if row.params is None else f"{row.params / 1e6:.2f}",
-        )
-    return table
-
-
-def told(value: Any) -> str:
-    """A value as people read it, on one line."""
-    return "-" if value is None else f"{value.mean:.2f}\N{NO-BREAK SPACE}±{value.std:.2f}"
 
 
 def _summary(result: Result) -> str:

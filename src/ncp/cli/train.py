@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.output import AsJson, print_json
-from ncp.cli.report import ReportOption, write_page
+from ncp.cli.options import AsJson, ReportOption
+from ncp.cli.output import print_json, progress_bar
+from ncp.cli.report import write_page
 from ncp.errors import DataError
 
 if TYPE_CHECKING:
@@ -87,17 +88,12 @@ def split(table: ncp.Table, settings: Configuration[Any]) -> tuple[Rows, Rows]:
 
 def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration[Any]) -> dict[str, Any]:
     """Train, measure, and write predictor, metrics and picture; return the metrics."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
     import ncp
     from ncp.evaluate import quality
     from ncp.files import whole_file
     from ncp.report.scatter import draw_scatter, scatter_data
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Training", total=1.0)
+    with progress_bar("Training") as bar:
         predictor = ncp.fit_predictor(
             table.codes[rows],
             table.values[rows],
@@ -105,11 +101,11 @@ def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration[A
             space=table.space,
             kind=settings.predictor.kind,
             seed=settings.predictor.seed,
-            progress=lambda share: bar.update(task, completed=share),
+            progress=bar,
             settings=settings.optimization.settings(),
             minimised=table.minimised,
         )
-        bar.update(task, description="Measuring")
+        bar(1.0, "Measuring")
         prediction, values = predictor.predict(table.codes[held_out]), table.values[held_out]
         measured = quality(prediction, values, table.columns)
         split = {**settings.split.model_dump(), "train": len(rows), "test": len(held_out)}
