@@ -13,8 +13,7 @@ from ncp.app.subject import Subject
 from ncp.app.visitor import Visitor
 from ncp.errors import NcpError
 from ncp.multires import MULTIRES, Code
-from ncp.space import Categorical
-from ncp.texts import code_text, read_code
+from ncp.texts import code_text, read_code, value_text
 
 Vector = tuple[int, ...]
 
@@ -85,8 +84,7 @@ def _drawing(name: str, code: Vector) -> str:
 
 def _change(subject: Subject, place: int, x: int, y: int) -> str:
     dim = subject.space.dimensions[place]
-    named = [dim.choices[v] if isinstance(dim, Categorical) else str(v) for v in (x, y)]
-    return f"<span>{escape(dim.name)}</span> {escape(named[0])} → {escape(named[1])}"
+    return f"<span>{escape(dim.name)}</span> {escape(value_text(dim, x))} → {escape(value_text(dim, y))}"
 
 
 def _table(a: Facts, b: Facts) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 
 from ncp.app.facts import shown
@@ -18,13 +19,13 @@ def results(result: Result, rows: tuple[Row, ...], step: int | None = None) -> s
     head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in heads)
     body = "".join(_row(number, row, columns, result) for number, row in enumerate(rows))
     until = f" until step {step}" if step is not None else ""
-    gaps = [row.claim - row.verdict for row in rows if row.verdict is not None]
-    gap = f" On average the predictor promises {sum(gaps) / len(gaps):+.2f} std against the verdicts." if gaps else ""
+    gap = replace(result, rows=rows).gap
+    against = "" if gap is None else f" On average the predictor promises {gap:+.2f} std against the verdicts."
     return (
         f'<div class="found-head"><h2>The best {len(rows)}{until}</h2>'
         '<button type="button" class="button" data-act="json" data-row="0">Save result.json</button></div>'
         f'<p class="note">Predicted by {escape(result.asked["predictor"])}; below in grey the verdict with its source. '
-        f"{result.seconds:.1f} s.{gap}</p>"
+        f"{result.seconds:.1f} s.{against}</p>"
         '<div class="scroll" tabindex="0" role="group" aria-label="the best codes"><table class="best">'
         f"<thead><tr>{head}</tr></thead>{body}</table></div>"
     )

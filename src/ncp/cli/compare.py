@@ -78,6 +78,8 @@ def _show(result: Comparison, standings: tuple[Standing, ...]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from ncp.report.compare import p_text
+
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     shown.add_column("searcher", no_wrap=True)
     for name in ("best", "regret", "has the best", "p, random", "p, baseline", "ms/query"):
@@ -88,8 +90,8 @@ def _show(result: Comparison, standings: tuple[Standing, ...]) -> None:
             f"{each.best:.3f}\n{each.low:.2f}..{each.high:.2f}",
             f"{each.regret:.3f}",
             f"{each.found:.0%}\n{each.found_low:.0%}..{each.found_high:.0%}",
-            _p_value(each.over_random),
-            _p_value(each.over_baseline) + (f"\n{each.baseline}" if each.baseline else ""),
+            p_text(each.over_random),
+            p_text(each.over_baseline) + (f"\n{each.baseline}" if each.baseline else ""),
             f"{1e3 * each.seconds / each.queries:.1f}",
         )
     console = Console()
@@ -100,7 +102,3 @@ def _show(result: Comparison, standings: tuple[Standing, ...]) -> None:
         "of the others but propagation: one-sided Mann-Whitney tests.",
         highlight=False,
     )
-
-
-def _p_value(p: float | None) -> str:
-    return "-" if p is None else "< 1e-4" if p < 1e-4 else f"{p:.4f}"

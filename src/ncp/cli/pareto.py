@@ -66,6 +66,7 @@ def pareto(
 
     with progress_bar("Loading") as bar:
         import ncp
+        from ncp.report.documents import evenly
         from ncp.report.front import draw_front, front_data
         from ncp.searchers.pareto import pareto_search
 
@@ -98,18 +99,12 @@ def pareto(
         print_json(front.to_dict())
         return
     console = Console()
-    places = some(len(front.rows))
+    places = evenly(len(front.rows), SHOWN)
     console.print(claims_table(front.rows, places, objective=False))
     for place in places:  # a line of its own, whole however narrow the screen is
         typer.echo(f"{place + 1:3} {front.rows[place].code}")
     console.print(_summary(front), highlight=False)
     console.print(f"Written: {out / 'pareto.json'}, {out / 'pareto.svg'}", highlight=False)
-
-
-def some(codes: int) -> list[int]:
-    """Places of at most `SHOWN` codes of so many, spread evenly, first and last among them."""
-    count = min(SHOWN, codes)
-    return [round(i * (codes - 1) / max(count - 1, 1)) for i in range(count)]
 
 
 def _summary(front: Front) -> str:

@@ -36,6 +36,11 @@ def compare_data(comparison: Comparison) -> tuple[Curve, ...]:
     return tuple(curves)
 
 
+def p_text(p: float | None) -> str:
+    """A p-value as people read it; a dash where there is no test."""
+    return "-" if p is None else "< 1e-4" if p < 1e-4 else f"{p:.4f}"
+
+
 def draw_compare(curves: tuple[Curve, ...], path: str | Path) -> None:
     """Draw curves to a file, whose ending says the format (.svg, .png, .pdf).
 

@@ -158,6 +158,12 @@ def calibration_data(claims: Sequence[Claims]) -> tuple[Calibration, ...]:
     return tuple(found)
 
 
+def evenly(count: int, most: int) -> list[int]:
+    """At most `most` of the places 0 to count - 1, spread evenly, first and last among them."""
+    places: list[int] = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
+    return places
+
+
 def tradeoff_data(document: Mapping[str, Any], table: Table | None = None) -> tuple[Tradeoff, ...]:
     """Panels of a search or front, with a table's rows behind them where it has the columns."""
     rows, asked = document["rows"], document["asked"]
@@ -181,7 +187,7 @@ def tradeoff_data(document: Mapping[str, Any], table: Table | None = None) -> tu
         if across in behind and column in behind:
             held = np.column_stack([behind[across], behind[column]])
             places = np.flatnonzero(np.isfinite(held).all(axis=1))
-            places = places[np.unique(np.linspace(0, len(places) - 1, min(len(places), MOST)).astype(int))]
+            places = places[evenly(len(places), MOST)]
             held = held[places]
         y = np.array([row["predicted"][column]["mean"] for row in rows])
         panels.append(

@@ -17,11 +17,12 @@ from ncp.errors import CodeError, DataError, MissingExtraError
 from ncp.files import whole_file
 from ncp.multires import Code
 from ncp.report import figures as drawn
-from ncp.report.compare import compare_data
+from ncp.report.compare import compare_data, p_text
 from ncp.report.documents import (
     Kind,
     calibration_data,
     claims_data,
+    evenly,
     heldout_data,
     read_document,
     tradeoff_data,
@@ -154,7 +155,7 @@ def _of_front(document: dict[str, Any], folder: Path, table: Table | None) -> tu
     verified = document["verified_hypervolume"]
     told = f"{len(rows)} codes, none of which beats another in everything. Hypervolume {document['hypervolume']:.4g}"
     told += "" if verified is None else f", by the verdicts {verified:.4g}"
-    some = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, SHOWN).astype(int))]
+    some = [rows[i] for i in evenly(len(rows), SHOWN)]
     sections = [
         _answer(best, "The code with the best mean over the objectives"),
         _tradeoff(document, table),
@@ -181,8 +182,8 @@ def _of_comparison(document: dict[str, Any], folder: Path, table: Table | None) 
             Cell(f"{each.best:.3f}", f"{each.low:.3f} to {each.high:.3f}"),
             Cell(f"{each.regret:.3f}"),
             Cell(f"{each.found:.0%}", f"{each.found_low:.0%} to {each.found_high:.0%}"),
-            Cell(_p_value(each.over_random)),
-            Cell(_p_value(each.over_baseline), each.baseline or ""),
+            Cell(p_text(each.over_random)),
+            Cell(p_text(each.over_baseline), each.baseline or ""),
             Cell(f"{1e3 * each.seconds / each.queries:.1f}"),
         ]
         for each in standings
@@ -376,7 +377,3 @@ def _told(document: dict[str, Any]) -> str:
 
 def _value(value: Mapping[str, Any] | None) -> str:
     return "" if value is None else f"{value['mean']:.2f} ±{value['std']:.2f} ({value['source']})"
-
-
-def _p_value(p: float | None) -> str:
-    return "-" if p is None else "< 1e-4" if p < 1e-4 else f"{p:.4f}"
