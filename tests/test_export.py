@@ -203,6 +203,7 @@ def test_a_path_that_cannot_be_written(tmp_path: Path) -> None:
         export(MultiResolutionNet(TEXT), tmp_path / "file" / "net.onnx")
 
 
+@pytest.mark.slow
 def test_what_computes_something_else_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("onnx", "onnxruntime", "onnxscript"):  # torch needs none of them
         monkeypatch.setitem(sys.modules, package, None)

@@ -16,6 +16,7 @@ TEXT = "8_16-1_1_1_8-1_2_1_1_16_8-1_3_1_1_1_8_24_8-1_4_1_1_1_1_8_16_8_32-16"
 CODE = Code.parse(TEXT)
 
 
+@pytest.mark.slow
 def test_json_with_weights(run: Run) -> None:
     net = MultiResolutionNet(CODE, task="segmentation", num_classes=19).eval()
     torch.save(net.state_dict(), "weights.pth")

@@ -152,6 +152,7 @@ def test_standings_after_fewer_queries(tmp_path: Path) -> None:
     assert [each["searcher"] for each in read["standings"]] == [each.searcher for each in result.standings()]
 
 
+@pytest.mark.slow
 def test_replays_in_another_process_are_those_of_this_one(tmp_path: Path) -> None:
     shares: list[float] = []
     result = compare(TABLE, ["local", "random"], **ASKED, folder=tmp_path, workers=1, progress=shares.append)

@@ -264,10 +264,10 @@ def test_caution_ranks_by_less_than_is_claimed() -> None:
 
 
 def test_no_code_is_predicted_below_a_floor() -> None:
-    asked: dict[str, Any] = {"predictor": fitted("ensemble"), "budget": BUDGET, **QUICK}
+    asked: dict[str, Any] = {"predictor": fitted("ensemble", "mixed"), **QUICK}
     free = ncp.search(Objective({"seg": 1.0}), **asked)
     floor = np.mean([row.predicted["seg/mIoU"].mean for row in free.rows])
-    low = fitted("ensemble").predict(vectors(ncp.search(Objective({"video": 1.0}), **asked))).mean[:, 0]
+    low = fitted("ensemble", "mixed").predict(vectors(ncp.search(Objective({"video": 1.0}), **asked))).mean[:, 0]
     assert (low < floor).any()
     held = ncp.search(Objective({"video": 1.0}, at_least={"seg": float(floor)}), **asked)
     assert held.rows
