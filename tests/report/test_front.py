@@ -13,7 +13,7 @@ from ncp.pareto import front
 from ncp.report.front import draw_front, front_data
 from ncp.searchers.front import Front
 from ncp.searchers.pareto import pareto_search
-from tests.predictors.fitted import COLUMNS, fitted
+from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 
 QUICK: dict[str, Any] = {"starts": 6, "steps": 3, "size": 20}
 
@@ -86,3 +86,16 @@ def test_without_cost_tasks_are_drawn_against_the_first(
     np.testing.assert_array_equal(panel.x, [row.predicted[names[0]].mean for row in found.rows])
     np.testing.assert_array_equal(panel.y, [row.predicted[names[1]].mean for row in found.rows])
     draw_front((panel,), tmp_path / "front.svg")
+
+
+def test_of_a_minimised_column_less_is_better(few: None) -> None:  # noqa: ARG001
+    codes, values = rows("mixed", 60)
+    asked: dict[str, Any] = {"space": MIXED, "kind": "ensemble", "minimised": ["seg/mAcc"]}
+    predictor = ncp.fit_predictor(codes, values, COLUMNS, **asked)
+    wanted = ["seg/mIoU", "seg/mAcc", Objective({"video": -1.0, "seg/mAcc": 1.0})]
+    found = pareto_search(wanted, predictor=predictor, **QUICK)
+    small, mixed = front_data(found)
+    assert small.y_name == "seg/mAcc [%] (less is better)"
+    assert mixed.y_name == "-1 video/top1 + 1 seg/mAcc [std]"
+    np.testing.assert_array_equal(small.edge, front(np.column_stack([small.x, small.y]), minimise=[False, True]))
+    np.testing.assert_array_equal(mixed.edge, front(np.column_stack([mixed.x, mixed.y])))

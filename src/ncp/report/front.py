@@ -66,11 +66,11 @@ def front_data(result: Front, table: Table | None = None) -> tuple[Panel, ...]:
             rows = np.column_stack([measured[across], measured[column]])
             rows = rows[np.isfinite(rows).all(axis=1)]
         y = _shown(result, place)
-        down = [bool(cost) or names[0].startswith("-"), names[place].startswith("-")]
+        down = [bool(cost) or _wanted_small(result, names[0]), _wanted_small(result, names[place])]
         panels.append(
             Panel(
-                x_name=cost or _labelled(names[0]),
-                y_name=_labelled(names[place]),
+                x_name=cost or _labelled(result, names[0]),
+                y_name=_labelled(result, names[place]),
                 x=x,
                 y=y,
                 edge=front(np.column_stack([x, y]), minimise=down),
@@ -146,10 +146,17 @@ def _shown(result: Front, place: int) -> Reals:
     return claims
 
 
-def _labelled(name: str) -> str:
+def _labelled(result: Front, name: str) -> str:
     """An objective's name with its unit."""
     column = name.removeprefix("-")
-    if " " in column:
-        return f"{column} [std]"
-    wanted = " (less is better)" if name.startswith("-") else ""
+    if column not in result.asked["columns"]:
+        return f"{name} [std]"
+    wanted = " (less is better)" if _wanted_small(result, name) else ""
     return f"{column} [{'%' if column.rpartition('/')[2] in PERCENT else 'raw units'}]{wanted}"
+
+
+def _wanted_small(result: Front, name: str) -> bool:
+    """Whether less of what is shown of an objective is better: of a column, by its weight or since it is minimised."""
+    column = name.removeprefix("-")
+    against = name.startswith("-") != (column in result.asked["minimised"])
+    return column in result.asked["columns"] and against
