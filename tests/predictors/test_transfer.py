@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import kendalltau
 
 from ncp import DataError, fit_predictor
+from ncp.predictors.blend import families
 from ncp.predictors.gp import GpSettings
-from ncp.predictors.transfer import _loss
+from ncp.predictors.transfer import Labels, _groups, _left, _loss
 from tests.predictors.fitted import COLUMNS, SPACES, rows
 
 QUICK = GpSettings(steps=20)
@@ -46,6 +48,47 @@ def test_new_columns_may_stand_anywhere_and_have_labels_of_their_own() -> None:
     whole = np.column_stack([values, values.sum(axis=1)])[:, [2, 0, 1, 3]]
     assert min(kendalltau(a, b).statistic for a, b in zip(found.T, whole.T, strict=True)) > 0.6
     assert predictor.location.numpy()[0] == pytest.approx(np.nanmean(four[:, 0]), rel=1e-5)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_metrics_of_one_task_vouch_for_each_other(sign: int) -> None:
+    """Forty trainings, two metrics of one curve, each with noise of its own; one of them may count errors."""
+    rng, errors = np.random.default_rng(5), []
+    for _ in range(20):
+        x = rng.normal(size=(240, 5))
+        kernel = np.exp(-((x[:, None] - x) ** 2).sum(axis=2) / 8)
+        curve = np.linalg.cholesky(kernel + 1e-9 * np.eye(240)) @ rng.normal(size=240)
+        y = torch.as_tensor((curve[:40, None] + 0.5 * rng.normal(size=(40, 2))) * [1, sign])
+        parts = torch.as_tensor(kernel).expand(4, -1, -1)
+        means = []
+        for scores in (y, y[:, :1]):
+            labels = Labels(40, scores.shape[1], 3, 5).double()
+            labels.condition(parts[:, :40, :40], scores)
+            means.append(labels.covariances(parts[:, 40:, :40])[0] @ labels.dual + labels.levels[0])
+        errors.append([float((mean - torch.as_tensor(curve[40:])).square().mean()) for mean in means])
+    both, one = np.mean(errors, axis=0)
+    assert both < 0.95 * one
+
+
+def test_only_columns_of_one_task_on_the_same_rows_are_joined() -> None:
+    held = np.ones((4, 5), dtype=bool)
+    held[0, 3] = False
+    columns = ["old", "new/a", "new/b", "new/c", "newer"]
+    assert _groups(columns, [1, 2, 3, 4], held) == [[1, 2], [3], [4]]
+
+
+def test_what_is_left_is_what_other_families_do_not_tell() -> None:
+    rng = np.random.default_rng(2)
+    told = torch.as_tensor(rng.normal(size=(3000, 3)))
+    own = torch.as_tensor(rng.normal(size=(3000, 3)))
+    targets = 2 * told[:, [1, 2, 0]] + own + 5
+    left = _left(told, targets, families(["seg/a", "cls/a", "cls-10/a"]))
+    np.testing.assert_allclose(left.std(dim=0), 1)
+    assert np.corrcoef(left[:, 0], own[:, 0])[0, 1] > 0.99  # through the other family's
+    assert abs(np.corrcoef(left[:, 1], told[:, 2])[0, 1]) > 0.8  # not through its own family's
+    assert np.corrcoef(left[:, 2], own[:, 2])[0, 1] > 0.99
+    one = _left(told, targets, families(["a", "a-1", "a-2"]))
+    np.testing.assert_allclose(one, (targets - targets.mean(dim=0)) / targets.std(dim=0))
 
 
 def test_what_it_cannot_go_by_is_refused() -> None:
