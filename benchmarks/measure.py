@@ -26,12 +26,18 @@ CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 
 
 def use_threads(threads: int) -> None:
-    """Compute with `threads` threads: as many cores for the whole process (on Linux), and torch's own count."""
+    """Compute with `threads` threads: as many cores for the whole process (on Linux), torch's and BLAS's own counts.
+
+    BLAS with more threads than cores waits for itself.
+    """
     if CORES:
         for task in Path("/proc/self/task").iterdir():  # numpy's threads are there since it was imported
             os.sched_setaffinity(int(task.name), CORES[:threads])
+    import scipy.linalg  # noqa: F401  its BLAS is limited only once it is there
     import torch
+    from threadpoolctl import threadpool_limits
 
+    threadpool_limits(threads)
     torch.set_num_threads(threads)
 
 
