@@ -189,7 +189,7 @@ class Transfer(Predictor):
                 own.features.copy_(z)
                 own.told.copy_(self._told(z))
                 scores = [scales[j].to_scores(values[labelled, j : j + 1]) for j in group]
-                own.condition(self._parts(z, own), torch.cat(scores, dim=1))
+                own.condition(self._parts(z, own.told, own), torch.cat(scores, dim=1))
                 self.noise[group] = own.amplitudes[:, -1]
         return self.requires_grad_(False).eval()
 
@@ -197,8 +197,9 @@ class Transfer(Predictor):
         """The posterior means `(n, m)`."""
         z = self.known.features(x)
         scores = torch.empty(len(x), len(self.columns)).to(x).index_copy(1, _at(self.places), self.known.scores_of(z))
+        told = self._told(z)
         for group, own in zip(self.groups, self._labels, strict=True):
-            mean = own.covariances(self._parts(z, own)) @ own.dual
+            mean = own.covariances(self._parts(z, told, own)) @ own.dual
             scores = scores.index_copy(1, _at(group), mean.T + own.levels)
         return scores
 
@@ -209,9 +210,10 @@ class Transfer(Predictor):
         empty = torch.empty(len(x), len(self.columns)).to(x)
         scores, spreads = (empty.index_copy(1, _at(self.places), held) for held in (mean, spread))
         kernels = [kernel.variance(z) for kernel in (self.alone, self.known.kernel, self.vague)]
-        size = torch.stack([self._told(z).square().mean(dim=1), *kernels])
+        told = self._told(z)
+        size = torch.stack([told.square().mean(dim=1), *kernels])
         for group, own in zip(self.groups, self._labels, strict=True):
-            covariances = own.covariances(self._parts(z, own))
+            covariances = own.covariances(self._parts(z, told, own))
             explained = ((covariances @ own.inverse) * covariances).sum(dim=2)
             variance = (own.amplitudes[:, :-1] @ size - explained).clamp_min(1e-9)
             scores = scores.index_copy(1, _at(group), (covariances @ own.dual).T + own.levels)
@@ -227,10 +229,10 @@ class Transfer(Predictor):
         told: Tensor = (self.known.scores_of(z) - self.middle) / self.spread_of_known
         return told
 
-    def _parts(self, z: Tensor, own: Labels) -> Tensor:
-        """The four covariances `(4, n, labels)` of features `(n, f)` with a task's labels."""
-        told = self._told(z) @ own.told.T / len(self.places)
-        return torch.stack([told, *(k(z, own.features) for k in (self.alone, self.known.kernel, self.vague))])
+    def _parts(self, z: Tensor, told: Tensor, own: Labels) -> Tensor:
+        """Covariances `(4, n, labels)` of features `(n, f)`, and what is told of them, with a task's labels."""
+        line = told @ own.told.T / len(self.places)
+        return torch.stack([line, *(k(z, own.features) for k in (self.alone, self.known.kernel, self.vague))])
 
 
 def _covariances(amplitudes: Tensor, alike: Tensor, parts: Tensor) -> Tensor:
