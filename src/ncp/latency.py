@@ -23,10 +23,14 @@ from ncp.predictors.base import Progress, quiet
 from ncp.profile import Conditions, Latency, measure, processor
 from ncp.space import Codes, Reals
 
-FORMAT = 1
+FORMAT = 2
 LEAST = 40
 """Fewer measured codes make no predictor."""
 HELD_OUT = 0.2
+ROUNDS = 2
+"""So often a code is measured, and the lower latency counts: minutes in which the machine is slow come and go."""
+NOISE = 0.1
+"""Relative errors of a latency below this are noise of measuring."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class LatencyModel:
         conditions: what was measured for.
         machine: the processor's name.
         codes: measured codes, `(n, 27)`.
-        milliseconds: their median latencies `(n,)` [ms].
+        milliseconds: their latencies `(n,)` [ms].
 
     Raises:
         DataError: fewer than `LEAST` codes, or a latency that is no positive number.
@@ -95,13 +99,16 @@ class LatencyModel:
         return milliseconds.to(codes.dtype) if tensor and codes.is_floating_point() else milliseconds
 
     def measure(self, codes: Codes, seconds: float = 0.5) -> list[Latency]:
-        """Measured latencies of codes, under the model's conditions.
+        """Measured latencies of codes, under the model's conditions; about `seconds` for each, in rounds as calibrated.
 
         Raises:
             ConfigError: on another machine than the model's.
         """
         self.require_here()
-        return [measure(Code(code.tolist()), self.conditions, seconds) for code in codes]
+        rounds = [
+            [measure(Code(code.tolist()), self.conditions, seconds / ROUNDS) for code in codes] for _ in range(ROUNDS)
+        ]
+        return [min(found, key=lambda each: each.median) for found in zip(*rounds, strict=True)]
 
     def require_here(self) -> None:
         """Refuse another machine than the model's.
@@ -119,7 +126,7 @@ def calibrate(
     conditions: Conditions,
     count: int = 300,
     seed: int = 0,
-    seconds: float = 0.2,
+    seconds: float = 0.1,
     progress: Progress = quiet,
 ) -> LatencyModel:
     """Measure codes on this machine and keep them in a file, which a later call resumes.
@@ -131,7 +138,7 @@ def calibrate(
         conditions: what to measure for.
         count: codes in all, `LEAST` or more.
         seed: of their choice.
-        seconds: spent on each.
+        seconds: spent on each, in each of two rounds.
         progress: called with the share that is done.
 
     Raises:
@@ -141,7 +148,7 @@ def calibrate(
     if count < LEAST:
         raise ConfigError(f"Expected at least {LEAST} codes to calibrate with. Got {count}.")
     target, machine = Path(path), processor(conditions.device)
-    known: dict[str, float] = {}
+    known: dict[str, list[float]] = {}
     if target.exists():
         there, their_machine, known = _read(target)
         if (there, their_machine) != (conditions, machine):
@@ -149,17 +156,19 @@ def calibrate(
                 f"Expected {target} to hold latencies for {_told(conditions)} on {machine}. "
                 f"Got {_told(there)} on {their_machine}. Choose another file."
             )
-    texts = [str(Code(code.tolist())) for code in drawn(count, np.random.default_rng(seed))]
-    waiting = [text for text in texts if text not in known][: max(0, count - len(known))]
+    drawn_texts = [str(Code(code.tolist())) for code in drawn(count, np.random.default_rng(seed))]
+    texts = [*known, *(text for text in drawn_texts if text not in known)][: max(count, len(known))]
+    waiting = [text for past in range(ROUNDS) for text in texts if len(known.get(text, ())) <= past]
     keep = partial(_write, target, conditions, machine, known)
     if waiting:
         keep()  # what cannot be written is refused before anything is measured
         try:
             for number, text in enumerate(waiting, start=1):
-                known[text] = measure(Code.parse(text), conditions, seconds).median
+                latency = measure(Code.parse(text), conditions, seconds).median
+                known.setdefault(text, []).append(latency)
                 if number % 10 == 0:
                     keep()
-                progress(1 - (len(waiting) - number) / count)
+                progress(1 - (len(waiting) - number) / (ROUNDS * len(texts)))
         finally:
             keep()
     progress(1.0)
@@ -194,9 +203,15 @@ def _parted(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _fitted(quantities: Reals, milliseconds: Reals) -> Reals:
-    """What each quantity costs [ms]: nonnegative, by least squares of relative errors."""
+    """What each quantity costs [ms]: nonnegative, by least relative errors, so that single slow codes count little.
+
+    Least squares are reweighted; errors below `NOISE` count as squares.
+    """
     size = quantities.max(axis=0)
-    costs, _ = nnls(quantities / size / milliseconds[:, None], np.ones(len(milliseconds)))
+    shares, weights = quantities / size / milliseconds[:, None], np.ones(len(milliseconds))
+    for _ in range(10):
+        costs, _ = nnls(shares * weights[:, None], weights)
+        weights = np.maximum(np.abs(shares @ costs - 1), NOISE) ** -0.5
     found: Reals = costs / size
     return found
 
@@ -226,9 +241,9 @@ def _quantities(codes: Any, image_size: tuple[int, int]) -> list[Any]:
     return found
 
 
-def _model(conditions: Conditions, machine: str, known: dict[str, float]) -> LatencyModel:
+def _model(conditions: Conditions, machine: str, known: dict[str, list[float]]) -> LatencyModel:
     codes = np.array([Code.parse(text).vector for text in known], dtype=np.int64).reshape(-1, len(MULTIRES))
-    return LatencyModel(conditions, machine, codes, np.array(list(known.values())))
+    return LatencyModel(conditions, machine, codes, np.array([min(times) for times in known.values()]))
 
 
 def _told(conditions: Conditions) -> str:
@@ -237,21 +252,22 @@ def _told(conditions: Conditions) -> str:
     return f"{conditions.task}, {conditions.classes} classes, {conditions.batch} x {height} x {width} pixels, {where}"
 
 
-def _write(path: Path, conditions: Conditions, machine: str, known: dict[str, float]) -> None:
+def _write(path: Path, conditions: Conditions, machine: str, known: dict[str, list[float]]) -> None:
     document = {"format": FORMAT, "machine": machine, "conditions": asdict(conditions), "milliseconds": known}
     with whole_file(path) as temporary:
         temporary.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _read(path: Path) -> tuple[Conditions, str, dict[str, float]]:
+def _read(path: Path) -> tuple[Conditions, str, dict[str, list[float]]]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["format"] != FORMAT:
             raise ValueError(f"format {quoted(document['format'])}")
         given = document["conditions"]
         conditions = Conditions(**{**given, "image_size": tuple(given["image_size"])})
-        known = {str(Code.parse(text)): float(value) for text, value in document["milliseconds"].items()}
-        if not all(0 < value < math.inf for value in known.values()):
+        measured = document["milliseconds"].items()
+        known = {str(Code.parse(text)): [float(value) for value in times] for text, times in measured}
+        if not all(times and all(0 < value < math.inf for value in times) for times in known.values()):
             raise ValueError("a latency that is no positive number")
         return conditions, str(document["machine"]), known
     except OSError as error:

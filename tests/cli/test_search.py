@@ -17,8 +17,8 @@ FREEZE = ("--origin", SMALL, "--freeze", ",".join(ncp.MULTIRES.names[5:]))
 def calibrated(path: str, machine: str | None = None) -> None:
     """Write what a calibration of this machine, or of another, would."""
     model = latency_model()
-    known = {str(ncp.Code(code.tolist())): ms for code, ms in zip(model.codes, model.milliseconds, strict=True)}
-    held = {"format": 1, "machine": machine or model.machine, "conditions": vars(model.conditions)}
+    known = {str(ncp.Code(code.tolist())): [ms] for code, ms in zip(model.codes, model.milliseconds, strict=True)}
+    held = {"format": 2, "machine": machine or model.machine, "conditions": vars(model.conditions)}
     Path(path).write_text(json.dumps(held | {"milliseconds": known}))
 
 
