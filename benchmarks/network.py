@@ -29,18 +29,7 @@ RATIO, RUNS = 1.4, 5
 
 def parity() -> None:
     """Weights, inputs and outputs of three reference networks."""
-    worst = 0.0
-    for path in sorted((SHARED / "parity").glob("net*.npz")):
-        held = np.load(path)
-        net = ncp.MultiResolutionNet(
-            held["vector"].tolist(), task=str(held["task"]), num_classes=int(held["num_classes"])
-        ).eval()
-        net.load_state_dict(
-            {name[7:]: torch.as_tensor(held[name]) for name in held.files if name.startswith("weight/")}
-        )
-        with torch.no_grad():
-            found = net(torch.as_tensor(held["input"])).numpy()
-        worst = max(worst, float(np.abs(found - held["output"]).max() / np.abs(held["output"]).max()))
+    worst = largest_difference(SHARED / "parity")
     record(
         "network/parity",
         claim="Outputs of three reference networks, largest relative difference",
@@ -91,14 +80,14 @@ def inference() -> None:
     """`for_inference` against the plain network, in turns; outputs compared."""
     ratios, worst = {}, 0.0
     for (name, text), batch, size in product(CODES.items(), (1, 8), (224, 512)):
-        net, plain = _pair(text)
+        net, plain = pair(text)
         fast = net.eval().for_inference()
         image = torch.randn(batch, 3, size, size)
         with torch.inference_mode():
             expected = plain.eval()(image)
             worst = max(worst, float((fast(image) - expected).abs().max() / expected.abs().max()))
             long = ncp.macs(text and ncp.Code.parse(text), size).item() * batch > 1e11
-            times = _in_turns([lambda: plain(image), lambda: fast(image)], 3 if long else 2 * RUNS)  # noqa: B023
+            times = in_turns([lambda: plain(image), lambda: fast(image)], 3 if long else 2 * RUNS)  # noqa: B023
         ratios[f"{name}, {batch} x {size}"] = round(times[0] / times[1], 2)
         print(name, batch, size, [round(1e3 * t, 1) for t in times], flush=True)
     record(
@@ -117,8 +106,8 @@ def training() -> None:
     ratios = {}
     for name, text in CODES.items():
         batch, size = (8, 128) if name != "large" else (2, 128)
-        steps = [_step(each.train(), batch, size) for each in _pair(text)[::-1]]
-        times = _in_turns(steps, 2 * RUNS if name == "small" else RUNS)
+        steps = [training_step(each.train(), batch, size) for each in pair(text)[::-1]]
+        times = in_turns(steps, 2 * RUNS if name == "small" else RUNS)
         ratios[name] = round(times[0] / times[1], 3)
     record(
         "network/training",
@@ -130,7 +119,24 @@ def training() -> None:
     )
 
 
-def _pair(text: str) -> tuple[ncp.MultiResolutionNet, Plain]:
+def largest_difference(folder: Path, device: str = "cpu") -> float:
+    """Of outputs from the reference runs in a folder, relative to the largest output."""
+    worst = 0.0
+    for path in sorted(folder.glob("net*.npz")):
+        held = np.load(path)
+        net = ncp.MultiResolutionNet(
+            held["vector"].tolist(), task=str(held["task"]), num_classes=int(held["num_classes"])
+        ).eval()
+        net.load_state_dict(
+            {name[7:]: torch.as_tensor(held[name]) for name in held.files if name.startswith("weight/")}
+        )
+        with torch.no_grad():
+            found = net.to(device)(torch.as_tensor(held["input"], device=device)).cpu().numpy()
+        worst = max(worst, float(np.abs(found - held["output"]).max() / np.abs(held["output"]).max()))
+    return worst
+
+
+def pair(text: str) -> tuple[ncp.MultiResolutionNet, Plain]:
     """The same network, ours and plain."""
     code = ncp.Code.parse(text)
     net = ncp.MultiResolutionNet(code)
@@ -139,8 +145,10 @@ def _pair(text: str) -> tuple[ncp.MultiResolutionNet, Plain]:
     return net, plain
 
 
-def _step(net: nn.Module, batch: int, size: int):
-    image, labels = torch.randn(batch, 3, size, size), torch.randint(50, (batch,))
+def training_step(net: nn.Module, batch: int, size: int, device: str = "cpu"):
+    """A function that does forward, backward and a step of SGD."""
+    net.to(device)
+    image, labels = torch.randn(batch, 3, size, size, device=device), torch.randint(50, (batch,), device=device)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
 
     def step() -> None:
@@ -151,7 +159,7 @@ def _step(net: nn.Module, batch: int, size: int):
     return step
 
 
-def _in_turns(functions, runs: int) -> list[float]:
+def in_turns(functions, runs: int) -> list[float]:
     """Median seconds of each function, called in turns so that a slow minute slows all of them."""
     times: list[list[float]] = [[] for _ in functions]
     for run in range(runs + 1):

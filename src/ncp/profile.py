@@ -65,8 +65,8 @@ class Conditions:
 
     def network(self, code: Code) -> InferenceNet:
         """The network of a code, as it is measured."""
-        net = MultiResolutionNet(code, task=self.task, num_classes=self.classes)
-        return net.for_inference().to(self.device)
+        net = MultiResolutionNet(code, task=self.task, num_classes=self.classes).to(self.device)
+        return net.for_inference()
 
     def images(self) -> Tensor:
         """A batch of images."""

@@ -148,6 +148,30 @@ def test_a_network_on_another_device_stays_there() -> None:
     assert (y.shape, y.device.type) == ((2, 7, 21, 23), "meta")
 
 
+def test_a_copy_that_leaves_the_processor_leaves_its_filters() -> None:
+    fast = lived(WIDE, "features").for_inference()
+    held = [module.filters for module in fast.modules() if isinstance(module, inference.Folded)]
+    assert any(filters is not None for filters in held)
+    gone = [module.filters for module in fast.to("meta").modules() if isinstance(module, inference.Folded)]
+    assert gone == [None] * len(held)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("code", [SMALLEST, MIDDLE, WIDE], ids=str)
+@TASKS
+def test_it_computes_the_same_on_a_gpu(code: Code, task: Head, ways: Counter[str]) -> None:
+    net = lived(code, task)
+    with torch.no_grad():
+        image = torch.randn(2, 3, 81, 90)
+        expected = maps_of(net(image))
+    moved, made_there = net.for_inference().to("cuda"), net.to("cuda").for_inference()
+    ways.clear()
+    with torch.backends.cudnn.flags(allow_tf32=False), torch.no_grad():
+        for there in (moved, made_there, net):
+            assert error([x.cpu() for x in maps_of(there(image.to("cuda")))], expected) < 1e-4
+    assert set(ways) == {"direct"}
+
+
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 @TASKS
 def test_the_network_is_left_as_it_was(task: Head, training: bool) -> None:

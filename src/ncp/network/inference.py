@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +77,10 @@ class InferenceNet(nn.Module):
 
 
 class Folded(nn.Module):
-    """A convolution with the batch norm after it in its weights; then what is added, then a ReLU."""
+    """A convolution with the batch norm after it in its weights; then what is added, then a ReLU.
+
+    Winograd's filters, four times the weights, are for processors: a copy that leaves for a GPU leaves them behind.
+    """
 
     filters: Tensor | None
 
@@ -88,17 +92,24 @@ class Folded(nn.Module):
         )
         self.stride, self.padding = convolution.stride, cast("tuple[int, int]", convolution.padding)
         wide = convolution.kernel_size == (3, 3) and self.stride == (1, 1) and min(self.weight.shape[:2]) >= CHANNELS
+        wide = wide and self.weight.device.type == "cpu"
         self.register_buffer("filters", winograd.transformed(self.weight) if wide else None)
 
     def forward(self, x: Tensor, added: Tensor | None = None) -> Tensor:
         """From `(n, a, h, w)` to `(n, c, h', w')`."""
         precise = x.element_size() >= 4  # Winograd's sums cancel: half precision would leave little
-        if self.filters is not None and x.shape[2] * x.shape[3] >= PIXELS and x.device.type == "cpu" and precise:
+        if self.filters is not None and x.shape[2] * x.shape[3] >= PIXELS and precise:
             return winograd.convolve(x, self.filters, self.bias, added, rectify=True)
         y = conv2d(x, self.weight, self.bias, self.stride, self.padding)
         if added is not None:
             y += added
         return y.relu_()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.weight.device.type != "cpu":
+            self.filters = None
+        return self
 
 
 class FoldedBlock(nn.Module):
