@@ -1,4 +1,4 @@
-"""Remake results.json and the table of the README: every claim's script in turn, each in a process of its own.
+"""Remake results.json and the tables made of it: every claim's script in turn, each in a process of its own.
 
 python benchmarks/run.py      needs the imported table of nas-bench-mr (ncp data fetch)
 """
