@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from ncp.cells import CELL201, cell_text
 from ncp.errors import DataError
 from ncp.multires import MULTIRES, Code
+from ncp.rows import read_rows
 from ncp.space import Categorical, Ordinal, Space
 from ncp.table import Table
 from tests.strategies import spaces
@@ -224,7 +225,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     for name, content, message in (
         ("mine.csv", b"", r"Expected a header of different names .* Got \[\]\. Give every column a name"),
         ("mine.csv", b"c,edge,acc,acc\n8,none,1,2\n", "Expected a header of different names .* a name of its own"),
-        ("mine.csv", b"c,edge,acc\n8,n\xe9,1\n", r"can't decode byte 0xe9 .*\. Save it as csv in UTF-8"),
+        ("mine.csv", b"c,\xe9dge,acc\n8,none,1\n", r"in UTF-8 in .* Got the header .*\. Save it as csv in UTF-8"),
         ("mine.csv", b'c,edge,acc\n8,none,1\n\n16,"none,2\n', r"Got: .* in row 2\. Close every quote there"),
         ("mine.csv", b"c,edge,acc,\n8,none,1,\n", "Expected numbers in column '' of .* --values"),
         ("mine.csv", b"c,edge,origin\n8,none,x\n", "Expected a column of values in .* Add what was measured"),
@@ -233,7 +234,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ("mine.csv.gz", GOOD.encode(), "Expected comma-separated values in .* Got: Not a gzipped file"),
         ("mine.csv.gz", whole[:-12], "Expected comma-separated values in "),
         ("mine.csv.gz", whole[:20] + b"0000" + whole[24:], "Expected comma-separated values in "),
-        ("mine.xlsx", b"PK\x03\x04\xff\xff", "Expected comma-separated values in "),
+        ("mine.xlsx", b"PK\x03\x04\xff\xff", "Expected comma-separated values in UTF-8 in .* or as parquet"),
+        ("mine.csv", GOOD.encode("utf-16"), "Expected comma-separated values in UTF-8 in .* or as parquet"),
         ("mine.parquet", GOOD.encode(), "Expected a parquet file in "),
     ):
         (tmp_path / name).write_bytes(content)
@@ -244,6 +246,18 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
             Table.from_file(tmp_path / name, space=SPACE)
     with pytest.raises(DataError, match="Expected columns of different names and rows"):
         Table.from_file(parquet(tmp_path, {"c": []}), space=SPACE)
+
+
+def test_rows_that_are_not_utf_8_are_named_and_may_be_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_bytes("c,edge,acc,origin\n8,none,1,é\n16,none,2,caf".encode() + b"\xe9\n8,skip,3,x\n")
+    message = r"row 2: Expected UTF-8 in column origin\. Got 'caf\\udce9'"
+    with pytest.raises(DataError, match=message) as caught:
+        Table.from_file(path, space=SPACE)
+    assert str(caught.value).isascii()  # so that it can be printed
+    read = read_rows(path, SPACE, SPACE.names, ["acc"], drop_bad=True)
+    assert read.left_out == {"text is not in UTF-8": 1}
+    assert (read.values[:, 0].tolist(), read.texts[0]) == ([1.0, 3.0], ["é", "x"])
 
 
 def test_choices_that_are_numbers(tmp_path: Path) -> None:

@@ -61,12 +61,12 @@ class _Bad(NamedTuple):
 
 @dataclass
 class _File:
-    """Names of columns, what gives a column's cells, and rows with too few or many (how many), which are empty."""
+    """Names of columns, what gives a column's cells, and rows that are no rows (and why), whose cells are empty."""
 
     names: list[str]
     cells: Callable[[str], list[Any]]
     rows: int
-    broken: dict[int, int] = field(default_factory=dict)
+    broken: dict[int, _Bad] = field(default_factory=dict)
 
 
 class _Findings:
@@ -123,9 +123,7 @@ def read_rows(
     if len(renamed) < len(wanted):
         raise DataError(f"Expected every column of values once. Got {quoted(list(wanted))}.")
     findings = _Findings(file.rows)
-    expected = f"Expected {len(file.names)} cells."
-    lengths = [(row, _Bad("too few or many cells", f"{expected} Got {n}.")) for row, n in file.broken.items()]
-    findings.add(0, "", lengths)
+    findings.add(0, "", list(file.broken.items()))
     codes = _codes(file, space, names, findings)
     numbers = np.empty((file.rows, len(renamed)))
     for place, name in enumerate(renamed):
@@ -159,17 +157,22 @@ def _read_csv(path: Path) -> _File:
     opened: Any = gzip.open if path.suffix == ".gz" else open
     read: list[list[str]] = []
     try:
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+        with opened(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             read.extend(line for line in csv.reader(file, strict=True) if line)
     except csv.Error as error:
         raise DataError(
             f"Expected comma-separated values in {path}. Got: {error} in row {len(read)}. Close every quote there."
         ) from error
-    except (OSError, EOFError, UnicodeError, zlib.error) as error:
-        how = "Save it as csv in UTF-8, or as parquet" if path.is_file() else "Correct the path of the file"
+    except (OSError, EOFError, zlib.error) as error:
+        how = "Pack it again" if path.is_file() else "Correct the path of the file"
         raise DataError(f"Expected comma-separated values in {path}. Got: {error}. {how}.") from error
     header, *lines = read or [[]]
     header = [name.strip() for name in header]
+    if any(map(_garbled, header)):
+        raise DataError(
+            f"Expected comma-separated values in UTF-8 in {path}. Got the header {quoted(header)}. Save it as csv in "
+            "UTF-8, or as parquet."
+        )
     if not lines or len(set(header)) < len(header):
         raise DataError(
             f"Expected a header of different names and rows below it in {path}. Got {quoted(header)}. "
@@ -177,11 +180,26 @@ def _read_csv(path: Path) -> _File:
         )
     if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
         raise DataError(f"Expected names separated by commas in {path}. Got {quoted(header[0])}. Save it with commas.")
-    broken = {row: len(line) for row, line in enumerate(lines) if len(line) != len(header)}
+    broken = {row: bad for row, line in enumerate(lines) if (bad := _broken(header, line))}
     for row in broken:
         lines[row] = [""] * len(header)
     columns = dict(zip(header, map(list, zip(*lines, strict=True)), strict=True))
     return _File(header, columns.__getitem__, len(lines), broken)
+
+
+def _broken(header: list[str], line: list[str]) -> _Bad | None:
+    """Why a line is no row."""
+    if len(line) != len(header):
+        return _Bad("too few or many cells", f"Expected {len(header)} cells. Got {len(line)}.")
+    for name, cell in zip(header, line, strict=True):
+        if _garbled(cell):
+            return _Bad("text is not in UTF-8", f"Expected UTF-8 in column {name}. Got {quoted(cell)}.")
+    return None
+
+
+def _garbled(text: str) -> bool:
+    """Whether bytes that are not UTF-8 stand in it, each as a surrogate."""
+    return not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text)
 
 
 def _read_parquet(path: Path) -> _File:
