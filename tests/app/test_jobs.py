@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ncp
-from ncp.app.downloads import python_of
+from ncp.app.downloads import python_of, report_of
 from ncp.app.found import results
 from ncp.app.jobs import Wish, best_rows, brought, found, trained
 from ncp.app.layout import groups, places
@@ -70,6 +70,14 @@ def test_a_program_that_is_taken_away_runs(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out.split("]")[0].strip("[ ") == str(result.rows[0].macs)
 
 
+def test_a_report_that_is_taken_away_tells_what_was_found(tmp_path: Path) -> None:
+    result, _ = found(PLACE, wish(steps=3), quiet)
+    page = report_of(result, PLACE, tmp_path, quiet).decode()
+    assert all(row.code in page for row in result.rows)
+    assert "The code of the best start" in page
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_table_of_ones_own_is_kept_trained_and_propagated(tmp_path: Path) -> None:
     written(tmp_path)
     with pytest.raises(DataError, match="18 problems in 18 of 600"):
@@ -88,6 +96,7 @@ def test_a_table_of_ones_own_is_kept_trained_and_propagated(tmp_path: Path) -> N
     assert result.rows[0].claim > 1
     assert frames[0]["svg"] == ""
     assert b"code = {'width0':" in python_of(SPACE, result.rows[0], result.asked)
+    assert result.rows[0].code in report_of(result, place, tmp_path, quiet).decode()
 
 
 def test_too_few_rows_are_not_trained_on(tmp_path: Path) -> None:

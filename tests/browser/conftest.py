@@ -44,8 +44,8 @@ def served(cache: Path, folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def site(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The page with the benchmark's table."""
+def site(browser: Browser, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: ARG001
+    """The page with the benchmark's table; not started where there is no browser."""
     cache = tmp_path_factory.mktemp("cache")
     import_folder(shared / "data" / "nas-bench-mr", cache)
     with served(cache, tmp_path_factory.mktemp("site")) as address:
@@ -53,8 +53,8 @@ def site(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 
 @pytest.fixture(scope="session")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The page without any table."""
+def bare(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: ARG001
+    """The page without any table; not started where there is no browser."""
     with served(tmp_path_factory.mktemp("empty"), tmp_path_factory.mktemp("bare")) as address:
         yield address
 

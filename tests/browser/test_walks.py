@@ -124,6 +124,24 @@ def test_an_onnx_file_of_what_was_found(site: str, visit: Open, tmp_path: Path) 
     onnx.checker.check_model(onnx.load(tmp_path / "network.onnx"))
 
 
+def test_a_report_of_what_was_found_opens_offline(site: str, visit: Open, tmp_path: Path, picture: Picture) -> None:
+    page = visit(site)
+    turn_to(page, "Propagate")
+    page.get_by_role("button", name="Propagate").click()
+    button = page.get_by_role("button", name="Save report")
+    button.wait_for()
+    picture(page, "report-offered")
+    with page.expect_download(timeout=60_000) as saved:
+        button.click()
+    saved.value.save_as(tmp_path / "report.html")
+    code = page.locator(".code-line code").first.inner_text()
+    report = page.context.new_page()
+    report.goto((tmp_path / "report.html").as_uri())
+    assert report.get_by_text(code, exact=True).first.is_visible()
+    assert report.get_by_role("heading", name="The way there").is_visible()
+    picture(report, "report-saved")
+
+
 def test_what_cannot_be_is_said_beside_its_field(site: str, visit: Open, picture: Picture) -> None:
     page = visit(site)
     turn_to(page, "Propagate")

@@ -1,15 +1,17 @@
-"""What a found code can be taken away as: a program, or a network for other programs."""
+"""What was found can be taken away as: a program, a network for other programs, or a page to read offline."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ncp.app.facts import Counting
+from ncp.app.subject import Place, opened
 from ncp.multires import MULTIRES, Code
 from ncp.predictors.base import Progress
-from ncp.searchers.result import Row
+from ncp.searchers.result import Result, Row
 from ncp.space import Space
 
 
@@ -47,3 +49,20 @@ def onnx_of(code: Sequence[int], counting: Counting, folder: Path, _: Progress) 
     path = folder / "network.onnx"
     export(net, path, format="onnx", image_size=counting.image_size)
     return path.read_bytes()
+
+
+def report_of(result: Result, place: Place, folder: Path, _: Progress) -> bytes:
+    """The report of a search, as `ncp report` makes it.
+
+    Raises:
+        MissingExtraError: the extra `report` is not installed.
+    """
+    from ncp.report.html import write_report
+    from ncp.report.run import run_data
+
+    with TemporaryDirectory(dir=folder) as temporary:
+        source, page = Path(temporary) / "result.json", Path(temporary) / "report.html"
+        result.to_json(source)
+        run_data(result).to_json(source.with_name("trace.json"))
+        write_report(source, page, opened(place).table)
+        return page.read_bytes()

@@ -23,7 +23,9 @@ def results(result: Result, rows: tuple[Row, ...], step: int | None = None) -> s
     against = "" if gap is None else f" On average the predictor promises {gap:+.2f} std against the verdicts."
     return (
         f'<div class="found-head"><h2>The best {len(rows)}{until}</h2>'
-        '<button type="button" class="button" data-act="json" data-row="0">Save result.json</button></div>'
+        '<span class="buttons">'
+        '<button type="button" class="button" data-act="json" data-row="0">Save result.json</button>'
+        '<button type="button" class="button" data-act="report" data-row="0">Save report</button></span></div>'
         f'<p class="note">Predicted by {escape(result.asked["predictor"])}; below in grey the verdict with its source. '
         f"{result.seconds:.1f} s.{against}</p>"
         '<div class="scroll" tabindex="0" role="group" aria-label="the best codes"><table class="best">'

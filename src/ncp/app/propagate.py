@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from nicegui import ui
 
 from ncp.app.components import Film, Wishes, markup, pressable
-from ncp.app.downloads import onnx_of, python_of
+from ncp.app.downloads import onnx_of, python_of, report_of
 from ncp.app.found import results
 from ncp.app.jobs import Wish, best_rows, found
 from ncp.app.layout import groups
@@ -203,29 +205,30 @@ class Propagation:
         """A button in the table of what was found."""
         if self.result is None or not 0 <= place < len(self.rows):
             return
-        row = self.rows[place]
+        row, result = self.rows[place], replace(self.result, rows=self.rows)
         if act == "look":
             self.visitor.look_at(row.vector)
             ui.notify("Opened under Code", timeout=1500)
         elif act == "json":
-            document = self.result.to_dict() | {
-                "rows": Result(self.rows, {}, 0.0, self.result.trajectory).to_dict()["rows"]
-            }
-            ui.download.content(json.dumps(document, indent=2), "result.json", "application/json")
+            ui.download.content(json.dumps(result.to_dict(), indent=2), "result.json", "application/json")
+        elif act == "report":
+            ui.notify("Writing the report …")
+            await self._save("report.html", "text/html", report_of, result, self.visitor.subject.place)
         elif act == "python":
             ui.download.content(python_of(self.visitor.subject.space, row, self.result.asked), "network.py")
         elif act == "onnx":
-            await self._export(row)
+            ui.notify("Writing ONNX, and checking it against the network …")
+            counting = self.visitor.counting
+            await self._save("network.onnx", "application/octet-stream", onnx_of, row.vector, counting)
 
-    async def _export(self, row: Row) -> None:
-        ui.notify("Writing ONNX, and checking it against the network …")
-        counting = self.visitor.counting
+    async def _save(self, name: str, kind: str, job: Callable[..., bytes], *arguments: Any) -> None:
+        """Let a worker make a file, and send it."""
         try:
-            data = await self.visitor.trainers.run(onnx_of, row.vector, counting, self.visitor.folder)
+            data = await self.visitor.trainers.run(job, *arguments, self.visitor.folder)
         except (NcpError, ImportError) as error:
             self.problem.set_text(str(error))
             return
-        ui.download.content(data, "network.onnx", "application/octet-stream")
+        ui.download.content(data, name, kind)
 
 
 def _first_rows(visitor: Visitor) -> list[dict[str, Any]]:
