@@ -8,7 +8,7 @@ import torch
 from scipy.integrate import quad
 
 from ncp import CELL201, Budget, Objective
-from ncp.searchers.propagating import views
+from ncp.searchers.propagating import normal_scores
 from ncp.searchers.surrogate import Improvement, Surrogate, _Fit, _loss, log_improvement
 from ncp.space import Codes, Reals
 from tests.predictors.fitted import SPACES
@@ -17,19 +17,19 @@ every_space = pytest.mark.parametrize("space", SPACES)
 
 
 def data(space: str, n: int = 30) -> tuple[Codes, Reals]:
-    """Different codes, and two smooth curves of them `(n, 2)` with deviation 1 and mean 0."""
+    """Different codes, and a smooth curve of them with deviation 1 and mean 0."""
     rng = np.random.default_rng(3)
     codes = np.unique(SPACES[space].sample(2 * n, rng), axis=0)
     codes = codes[rng.permutation(len(codes))[:n]]
     x = SPACES[space].relax(codes)
     low, high = SPACES[space].bounds
-    y = ((x - low) / (high - low)) @ rng.normal(size=(x.shape[1], 2))
-    return codes, (y - y.mean(axis=0)) / y.std(axis=0)
+    y = ((x - low) / (high - low)) @ rng.normal(size=x.shape[1])
+    return codes, (y - y.mean()) / y.std()
 
 
 def learnt(space: str, n: int = 30) -> Surrogate:
     codes, targets = data(space, n)
-    surrogate = Surrogate(SPACES[space], ("one", "other"))
+    surrogate = Surrogate(SPACES[space])
     surrogate.features.fit(surrogate.relaxed(SPACES[space].sample(500, np.random.default_rng(0))))
     surrogate.learn(codes, targets)
     return surrogate
@@ -73,11 +73,13 @@ def test_learning_goes_down_and_on_from_where_it_stopped(space: str) -> None:
     codes, targets = data(space)
     surrogate = learnt(space)
     z = surrogate.rows.numpy()
-    places = [np.tile(surrogate.prior, (2, 1)), surrogate.logarithms.copy()]
+    losses = [
+        _loss(at, z, targets, surrogate.prior, surrogate.precision)[0]
+        for at in (surrogate.prior, surrogate.logarithms.copy())
+    ]
     surrogate.learn(codes, targets)
-    for j, y in enumerate(targets.T):
-        losses = [_loss(at[j], z, y, surrogate.prior, surrogate.precision)[0] for at in (*places, surrogate.logarithms)]
-        assert losses[0] > losses[1] >= losses[2]
+    losses.append(_loss(surrogate.logarithms, z, targets, surrogate.prior, surrogate.precision)[0])
+    assert losses[0] > losses[1] >= losses[2]
 
 
 @every_space
@@ -87,27 +89,11 @@ def test_the_posterior_runs_about_through_what_it_learnt(space: str) -> None:
     with torch.no_grad():
         mean, spread = surrogate.scores_and_spread(surrogate.relaxed(codes))
         far = surrogate.scores_and_spread(surrogate.relaxed(SPACES[space].sample(200, np.random.default_rng(9))))[1]
-    assert mean.shape == spread.shape == targets.shape
-    assert np.abs(mean.numpy() - targets).max() < 1
-    for j in range(2):
-        assert np.corrcoef(mean[:, j], targets[:, j])[0, 1] > 0.98
-        assert 0 < spread[:, j].mean() < far[:, j].mean()
+    assert mean.shape == spread.shape == (len(codes), 1)
+    assert np.abs(mean[:, 0].numpy() - targets).max() < 1
+    assert np.corrcoef(mean[:, 0], targets)[0, 1] > 0.98
+    assert 0 < spread.mean() < far.mean()
     np.testing.assert_allclose(mean.numpy(), surrogate.scores(surrogate.relaxed(codes)).detach().numpy())
-
-
-@every_space
-def test_columns_say_nothing_of_each_other(space: str) -> None:
-    codes, targets = data(space)
-    both = learnt(space)
-    for j in range(2):
-        alone = Surrogate(SPACES[space], ("score",))
-        alone.features.load_state_dict(both.features.state_dict())
-        alone.learn(codes, targets[:, [j]])
-        np.testing.assert_allclose(alone.logarithms[0], both.logarithms[j], atol=1e-6)
-        far = SPACES[space].sample(50, np.random.default_rng(8))
-        with torch.no_grad():
-            for one, two in zip(*(s.scores_and_spread(s.relaxed(far)) for s in (alone, both)), strict=True):
-                torch.testing.assert_close(one[:, 0], two[:, j])
 
 
 @every_space
@@ -122,7 +108,7 @@ def test_gradients_flow_through_scores_and_spread(space: str) -> None:
         assert (gradient != 0).any(dim=1).all()
         way = torch.as_tensor(np.random.default_rng(6).normal(size=x.shape)) * (high - low)
         with torch.no_grad():
-            up, down = (surrogate.scores_and_spread(x + sign * 1e-5 * way)[part].sum(1) for sign in (1, -1))
+            up, down = (surrogate.scores_and_spread(x + sign * 1e-5 * way)[part][:, 0] for sign in (1, -1))
         torch.testing.assert_close((gradient * way).sum(1), (up - down) / 2e-5, rtol=1e-4, atol=1e-6)
 
 
@@ -158,37 +144,19 @@ def test_what_is_likely_better_promises_more() -> None:
     surrogate = learnt("mixed")
     codes, targets = data("mixed")
     free = np.zeros(len(SPACES["mixed"]), dtype=bool)
-    hard, easy = (
-        Improvement(surrogate, Objective({"one": 1.0}), Budget(), free, best=torch.as_tensor(best))
-        for best in (targets.max(axis=0), targets.min(axis=0))
-    )
-    values, promises = hard.values_and_scores(codes)
-    assert values.shape == targets.shape
+    problem = Improvement(surrogate, Objective({"score": 1.0}), Budget(), free, targets.max())
+    values, promises = problem.values_and_scores(codes)
+    assert values.shape == (len(codes), 1)
     assert np.isfinite(promises).all()
-    assert np.corrcoef(values.sum(axis=1), promises)[0, 1] > 0.5
+    assert np.corrcoef(values[:, 0], promises)[0, 1] > 0.5
+    easy = Improvement(surrogate, Objective({"score": 1.0}), Budget(), free, targets.min())
     assert (easy.values_and_scores(codes)[1] > promises).all()
 
 
-def test_a_promise_is_the_mean_over_the_columns() -> None:
-    surrogate = learnt("mixed")
-    codes, _ = data("mixed")
-    free = np.zeros(len(SPACES["mixed"]), dtype=bool)
-    best = torch.tensor([0.5, -2.0], dtype=torch.float64)
-    promises = Improvement(surrogate, Objective({"one": 1.0}), Budget(), free, best=best).values_and_scores(codes)[1]
-    with torch.no_grad():
-        mean, spread = surrogate.scores_and_spread(surrogate.relaxed(codes))
-    each = [log_improvement(mean[:, j] - best[j], spread[:, j]).numpy() for j in range(2)]
-    np.testing.assert_allclose(promises, (each[0] + each[1]) / 2)
-
-
-def test_views_are_ranks_and_distances() -> None:
-    unit = 1.482602218505602  # a normal's deviation in median absolute deviations
-    ranks, distances = views(np.array([-99.0, 4.0, 0.0, 1.0, 2.0])).T
-    np.testing.assert_allclose(ranks, [-1.281551566, 1.281551566, -0.524400513, 0, 0.524400513], atol=1e-9)
-    np.testing.assert_allclose(distances, [-np.log1p(100 / unit), 3 / unit, -np.log1p(1 / unit), 0, 1 / unit])
-    np.testing.assert_allclose(views(np.array([5.0, 5.0, 5.0, 9.0]))[:, 1], [0, 0, 0, 4])
-    np.testing.assert_allclose(views(np.array([1.0, 1.0, 2.0]))[:, 0], [-0.430727, -0.430727, 0.967422], atol=1e-6)
-    np.testing.assert_array_equal(views(np.full(3, 7.0)), 0)
+def test_normal_scores() -> None:
+    scores = normal_scores(np.array([3.0, 100.0, -5.0]))
+    np.testing.assert_allclose(scores, [0, 0.967421566, -0.967421566], atol=1e-9)
+    np.testing.assert_allclose(normal_scores(np.array([1.0, 1.0, 2.0])), [-0.430727, -0.430727, 0.967422], atol=1e-6)
 
 
 def test_weights_of_a_dimension_and_of_a_choice_are_alike_a_priori() -> None:

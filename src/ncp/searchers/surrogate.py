@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,13 +33,11 @@ ROUNDS = 15
 
 
 class Surrogate(Predictor):
-    """A Gaussian process for each column, of the same rows: a searcher may see what it was told in several ways.
-
-    Covariances are Matérn's, 5/2, of the squared distance `sum_j w_j (a_j - b_j)^2` of features.
+    """Covariances are Matérn's, 5/2, of the squared distance `sum_j w_j (a_j - b_j)^2` of features.
 
     Weights and noise are the likeliest a posteriori. A priori the weights of a dimension are alike, and so are those of
-    a choice wherever it can be taken: few rows are enough to tell what matters. Targets are meant to have deviations
-    of about 1.
+    a choice wherever it can be taken: few rows are enough to tell what matters. Targets are meant to be normal scores
+    of ranks: a searcher cares which code is better, not by how much.
     """
 
     kind = "surrogate"
@@ -51,18 +49,16 @@ class Surrogate(Predictor):
     amplitude: Tensor
 
     def __init__(self, space: Space, columns: Sequence[str] = ("score",), *, rows: int = 0) -> None:
-        m = len(columns)
-        super().__init__(space, columns, Scale(torch.tensor([[-1.0, 1.0]] * m), 1.0))
+        super().__init__(space, columns, Scale(torch.tensor([[-1.0, 1.0]] * len(columns)), 1.0))
         self.features = Features(space)
         f = len(self.features)
-        sizes = {"weights": (m, f), "rows": (rows, f), "dual": (m, rows), "inverse": (m, rows, rows)}
-        for name, size in sizes.items():
+        for name, size in {"weights": (f,), "rows": (rows, f), "dual": (rows,), "inverse": (rows, rows)}.items():
             self.register_buffer(name, torch.zeros(size))
-        self.register_buffer("level", torch.zeros(m))
-        self.register_buffer("amplitude", torch.ones(m))
+        self.register_buffer("level", torch.tensor(0.0))
+        self.register_buffer("amplitude", torch.tensor(1.0))
         self.double()
         self.prior, self.precision = _prior(self.features.meanings)
-        self.logarithms = np.tile(self.prior, (m, 1))
+        self.logarithms = self.prior.copy()
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -75,44 +71,38 @@ class Surrogate(Predictor):
         return cls(space, columns, **shape)
 
     def learn(self, codes: Codes, targets: Reals) -> None:
-        """Fit weights and noise to targets `(n, m)` of codes `(n, d)`, from where the last fit stopped."""
+        """Fit weights and noise to targets `(n,)` of codes `(n, d)`, from where the last fit stopped."""
         with torch.no_grad():
             z = self.features(self.relaxed(codes)).numpy()
-        for logarithms, own in zip(self.logarithms, targets.T, strict=True):
-            logarithms[:] = minimize(
-                _loss,
-                logarithms,
-                args=(z, own, self.prior, self.precision),
-                jac=True,
-                method="L-BFGS-B",
-                options={"maxiter": ROUNDS},
-            ).x
-        fits = [_Fit(each, z, own) for each, own in zip(self.logarithms, targets.T, strict=True)]
-        self.rows = torch.as_tensor(z)
-        for name in ("weights", "dual", "inverse", "level", "amplitude"):
-            setattr(self, name, torch.as_tensor(np.stack([getattr(fit, name) for fit in fits])))
+        found = minimize(
+            _loss,
+            self.logarithms,
+            args=(z, targets, self.prior, self.precision),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": ROUNDS},
+        )
+        self.logarithms = found.x
+        fit = _Fit(self.logarithms, z, targets)
+        self.weights, self.rows = torch.as_tensor(fit.weights), torch.as_tensor(z)
+        self.dual, self.inverse = torch.as_tensor(fit.dual), torch.as_tensor(fit.inverse)
+        self.level, self.amplitude = (torch.tensor(x, dtype=torch.float64) for x in (fit.level, fit.amplitude))
 
     def scores(self, x: Tensor) -> Tensor:
-        """Expected targets of points `(n, width)`, `(n, m)`."""
-        return self._mean(self._covariances(x))
+        """Expected targets of points `(n, width)`, `(n, 1)`."""
+        return (self.level + self._covariances(x) @ self.dual)[:, None]
 
     def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Expected targets and their standard deviations, `(n, m)` each."""
+        """Expected targets and their standard deviations, `(n, 1)` each."""
         covariances = self._covariances(x)
-        explained = ((covariances @ self.inverse) * covariances).sum(2)
-        variance = self.amplitude * (1 - explained.T).clamp_min(1e-9)
-        return self._mean(covariances), variance.sqrt()
-
-    def _mean(self, covariances: Tensor) -> Tensor:
-        mean: Tensor = self.level + (covariances @ self.dual[:, :, None])[:, :, 0].T
-        return mean
+        explained = ((covariances @ self.inverse) * covariances).sum(1)
+        variance = self.amplitude * (1 - explained).clamp_min(1e-9)
+        return (self.level + covariances @ self.dual)[:, None], variance.sqrt()[:, None]
 
     def _covariances(self, x: Tensor) -> Tensor:
-        """Of points `(n, width)` with the rows, per column and in shares of its variance, `(m, n, rows)`."""
         z = self.features(x.double())
-        scaled = self.rows * self.weights[:, None]
-        sizes = self.weights @ z.square().T, (scaled * self.rows).sum(2)
-        squares = sizes[0][:, :, None] + sizes[1][:, None] - 2 * z @ scaled.mT
+        scaled = self.rows * self.weights
+        squares = (z.square() @ self.weights)[:, None] + (scaled * self.rows).sum(1) - 2 * z @ scaled.T
         r = (5 * squares.clamp_min(1e-12)).sqrt()
         covariances: Tensor = (1 + r + r.square() / 3) * torch.exp(-r)
         return covariances
@@ -131,13 +121,13 @@ def _prior(meanings: Sequence[Meaning]) -> tuple[Reals, Reals]:
 
 @dataclass(frozen=True, eq=False)
 class Improvement(Problem):
-    """To be better than `best` `(m,)`: the logarithm of the expected improvement, its mean over the columns."""
+    """To be better than `best`: the logarithm of the expected improvement."""
 
-    best: Tensor = field(kw_only=True)
+    best: float = 0.0
 
     def _values_and_score(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, spread = self.predictor.scores_and_spread(x)
-        return mean, log_improvement(mean - self.best, spread).mean(dim=1)
+        return mean, log_improvement((mean - self.best)[:, 0], spread[:, 0])
 
 
 def log_improvement(gain: Tensor, spread: Tensor) -> Tensor:
