@@ -195,6 +195,12 @@ def test_what_cannot_be_run_is_refused(change: dict[str, Any], error: type[Excep
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_seed_is_taken_and_changes_nothing(strategy: Any) -> None:
+    one, other = (propagate(fitted("gp"), SEG, SMALLEST, strategy=strategy, steps=3, seed=seed) for seed in (0, 7))
+    np.testing.assert_array_equal(one.codes, other.codes)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("steps", [1, 3])
 def test_damaged_weights_are_told(strategy: Any, steps: int) -> None:
     codes = MULTIRES.sample(30, np.random.default_rng(0))

@@ -65,6 +65,7 @@ def propagate(
     strategy: Strategy = "continuous",
     steps: int = 70,
     freeze: str | Iterable[str] = (),
+    seed: int = 0,  # noqa: ARG001
     progress: Progress = quiet,
 ) -> Trajectory:
     """Edit codes step by step so that the predictor's values serve the objective better, within the budget.
@@ -79,6 +80,7 @@ def propagate(
             `paper` is the original loop, whose predicted cost is part of the objective.
         steps: most steps, the start counted.
         freeze: names of dimensions that keep their values, as in `space.names`.
+        seed: taken for callers that pass one everywhere; nothing here is random.
         progress: called with the share that is done.
 
     Raises:
