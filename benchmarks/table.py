@@ -14,11 +14,11 @@ BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
 HEADLINES = {
     "command/search": ("`ncp search`, three tasks within 4 GMACs: the whole command", ""),
     "search/4 GMACs": (
-        "what a search within 4 GMACs finds, mean z by the judge; the best trained row has 1.31",
+        "what it finds, mean z by the judge; the best row that was trained has 1.31",
         "verdict",
     ),
     "predictors/default/tau": (
-        "Kendall's tau of the predictor, mean of eight settings; the original's is 0.692",
+        "Kendall's tau of the predictor, mean of the settings; the original's is 0.692",
         "mean",
     ),
     "transfer/tau": ("the same of a new task that only fifty trainings tell of", "mean"),

@@ -8,7 +8,7 @@ import torch
 from scipy.integrate import quad
 
 from ncp import CELL201, Budget, Objective
-from ncp.searchers.propagating import normal_scores
+from ncp.searchers.propagating import Propagating, distances, normal_scores
 from ncp.searchers.surrogate import Improvement, Surrogate, _Fit, _loss, log_improvement
 from ncp.space import Codes, Reals
 from tests.predictors.fitted import SPACES
@@ -159,6 +159,14 @@ def test_normal_scores() -> None:
     np.testing.assert_allclose(normal_scores(np.array([1.0, 1.0, 2.0])), [-0.430727, -0.430727, 0.967422], atol=1e-6)
 
 
+def test_distances_from_the_median() -> None:
+    unit = 1.482602218505602  # a normal's deviation in median absolute deviations
+    targets = distances(np.array([-99.0, 4.0, 0.0, 1.0, 2.0]))
+    np.testing.assert_allclose(targets, [-np.log1p(100 / unit), 3 / unit, -np.log1p(1 / unit), 0, 1 / unit])
+    np.testing.assert_allclose(distances(np.array([5.0, 5.0, 5.0, 9.0])), [0, 0, 0, 4])
+    np.testing.assert_array_equal(distances(np.full(3, 7.0)), 0)
+
+
 def test_weights_of_a_dimension_and_of_a_choice_are_alike_a_priori() -> None:
     surrogate = Surrogate(CELL201)
     names = [(meaning.block, meaning.dimension, meaning.choice) for meaning in surrogate.features.meanings]
@@ -175,3 +183,23 @@ def test_weights_of_a_dimension_and_of_a_choice_are_alike_a_priori() -> None:
     blocks = np.array([block for block, _, _ in names])
     for block in ("dimension", "count"):
         assert np.exp(surrogate.prior[:-1][blocks == block]).sum() == pytest.approx(1 / 3)
+
+
+def test_a_searcher_is_patient_and_looks_at_ranks_until_it_knows_fifty_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    searcher = Propagating(CELL201, np.random.default_rng(0))
+    codes = CELL201.sample(80, np.random.default_rng(1))
+    codes = np.unique(codes, axis=0)[:54]
+    scores = np.random.default_rng(2).exponential(size=54)
+    learnt: list[Reals] = []
+    learn = Surrogate.learn
+
+    def noted(surrogate: Surrogate, known: Codes, targets: Reals) -> None:
+        learnt.append(targets)
+        learn(surrogate, known, targets)
+
+    monkeypatch.setattr(Surrogate, "learn", noted)
+    for start, end, asked, seen in ((0, 49, 1, normal_scores), (49, 50, 4, distances), (50, 54, 4, distances)):
+        searcher.tell(codes[start:end], scores[start:end])
+        found = searcher.ask()
+        assert len(np.unique(found, axis=0)) == len(found) == asked
+        np.testing.assert_array_equal(learnt[-1], seen(scores[:end]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from scipy.stats import median_abs_deviation, norm, rankdata
 
 from ncp.objective import Budget, Objective
@@ -20,10 +19,8 @@ LISTED = 50_000
 """A pool or a space of at most so many codes is scored whole; in a larger one codes are propagated."""
 ELITE, FRESH, STEPS = 16, 48, 30
 """Best codes and random ones that a propagation starts from, and its steps."""
-VIEWS = "rank", "distance"
-"""Two ways to see a score, each with a Gaussian process of its own: both have to promise something."""
 PATIENT = 50
-"""So many codes are asked for one at a time: while little is known, every answer changes what to ask next."""
+"""Until so many codes are known little is: they are asked for one at a time, and only ranks of their scores count."""
 
 
 class Propagating(Searcher):
@@ -45,7 +42,7 @@ class Propagating(Searcher):
         super().__init__(space, rng, pool)
         self.first, self.batch = first, batch
         self.codes, self.told = np.empty((0, len(space)), dtype=np.int64), np.empty(0)
-        self.surrogate = Surrogate(space, VIEWS)
+        self.surrogate = Surrogate(space)
         self.surrogate.features.fit(self.surrogate.relaxed(self.draw(TYPICAL)))
         if pool is None and space.size <= LISTED:
             self.pool = np.stack(np.meshgrid(*(d.values for d in space.dimensions), indexing="ij"), -1).reshape(
@@ -56,19 +53,17 @@ class Propagating(Searcher):
         """A batch of codes that were not told yet."""
         if len(self.codes) < self.first:
             return self.draw(self.first - len(self.codes))
-        self.surrogate.learn(self.codes, views(self.told))
+        patient = len(self.codes) < PATIENT
+        self.surrogate.learn(self.codes, normal_scores(self.told) if patient else distances(self.told))
+        best = float(self.surrogate.predict(self.codes).mean.max())
         problem = Improvement(
-            self.surrogate,
-            Objective(dict.fromkeys(VIEWS, 1.0)),
-            Budget(),
-            np.zeros(len(self.space), dtype=bool),
-            best=torch.as_tensor(self.surrogate.predict(self.codes).mean.max(axis=0)),
+            self.surrogate, Objective({"score": 1.0}), Budget(), np.zeros(len(self.space), dtype=bool), best
         )
         listed = self.pool if self.pool is not None and len(self.pool) <= LISTED else None
         fresh = self._untold(self._propagated(problem) if listed is None else listed)
         _, promises = problem.values_and_scores(fresh)
         order = np.argsort(-promises, kind="stable")
-        return fresh[order[: self.batch if len(self.codes) >= PATIENT else 1]]
+        return fresh[order[: 1 if patient else self.batch]]
 
     def tell(self, codes: Codes, scores: Reals) -> None:
         """What was paid for."""
@@ -103,12 +98,18 @@ class Propagating(Searcher):
         return new
 
 
-def views(values: Reals) -> Reals:
-    """Values as their ranks' normal scores, and as distances from the median, `(n,)` to `(n, 2)`.
+def normal_scores(values: Reals) -> Reals:
+    """Values by their ranks alone, as quantiles of a normal."""
+    scores: Reals = norm.ppf((rankdata(values) - 0.5) / len(values))
+    return scores
 
-    Distances are counted in robust deviations, below the median by logarithms: failures lie close to it.
+
+def distances(values: Reals) -> Reals:
+    """Values as distances from their median in robust deviations: above it as they are, below it by logarithms.
+
+    By how much a code is better matters among the best; how bad a failure is does not.
     """
-    ranks = norm.ppf((rankdata(values) - 0.5) / len(values))
     off = values - np.median(values)
     unit = median_abs_deviation(values, scale="normal") or np.abs(off).mean() or 1.0
-    return np.stack([ranks, np.where(off < 0, -np.log1p(np.maximum(-off, 0) / unit), off / unit)], axis=1)
+    targets: Reals = np.where(off < 0, -np.log1p(np.maximum(-off, 0) / unit), off / unit)
+    return targets

@@ -36,8 +36,8 @@ class Surrogate(Predictor):
     """Covariances are Matérn's, 5/2, of the squared distance `sum_j w_j (a_j - b_j)^2` of features.
 
     Weights and noise are the likeliest a posteriori. A priori the weights of a dimension are alike, and so are those of
-    a choice wherever it can be taken: few rows are enough to tell what matters. Targets are meant to be normal scores
-    of ranks: a searcher cares which code is better, not by how much.
+    a choice wherever it can be taken: few rows are enough to tell what matters. Targets are meant to have deviations
+    of about 1.
     """
 
     kind = "surrogate"
