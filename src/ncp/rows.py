@@ -164,7 +164,8 @@ def _read_csv(path: Path) -> _File:
             f"Expected comma-separated values in {path}. Got: {error} in row {len(read)}. Close every quote there."
         ) from error
     except (OSError, EOFError, zlib.error) as error:
-        how = "Pack it again" if path.is_file() else "Correct the path of the file"
+        damaged = isinstance(error, EOFError | zlib.error | gzip.BadGzipFile)
+        how = "Pack it again" if damaged else "Correct the path of the file, or let it be read"
         raise DataError(f"Expected comma-separated values in {path}. Got: {error}. {how}.") from error
     header, *lines = read or [[]]
     header = [name.strip() for name in header]
