@@ -111,6 +111,7 @@ def test_searcher_and_judge_share_no_row_and_no_family(table: Table) -> None:
     assert shares[-1] == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "other"), [("gp", "ensemble"), ("ensemble", "gp")])
 def test_a_judge_is_fitted_on_rows_that_the_predictor_has_not_seen(table: Table, kind: str, other: str) -> None:
     mine = np.flatnonzero(table.sampled)[:200]
@@ -124,6 +125,7 @@ def test_a_judge_is_fitted_on_rows_that_the_predictor_has_not_seen(table: Table,
     np.testing.assert_array_equal(judge.has_seen(table.codes), expected)
 
 
+@pytest.mark.slow
 def test_rows_with_holes_make_no_judge_but_do_not_stop_it(table: Table) -> None:
     mine = np.flatnonzero(table.sampled)[:200]
     predictor = fit_predictor(table.codes[mine], table.values[mine][:, :1], COLUMNS[:1], space=MIXED, kind="ensemble")

@@ -449,6 +449,7 @@ def test_the_lower_of_two_measurements_of_a_found_code_counts(monkeypatch: pytes
     np.testing.assert_allclose([each.median for each in found], milliseconds(SOME[:3]))
 
 
+@pytest.mark.slow
 def test_a_calibration_really_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = np.repeat(SMALLEST, LEAST, axis=0)
     small[:, 0] = 8 * (1 + np.arange(LEAST) % 16)

@@ -179,6 +179,7 @@ def test_a_mistake_in_the_command_line_is_exit_status_2(run: Run, arguments: lis
     assert "Usage: " in err
 
 
+@pytest.mark.slow
 def test_stopping_leaves_nothing_half_written(config: str, tmp_path: Path) -> None:
     program = (
         "import typer, ncp.cli; from ncp.cli import train; app = typer.Typer(); "

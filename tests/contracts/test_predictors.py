@@ -28,6 +28,7 @@ def interior(space: str, n: int, seed: int = 0) -> torch.Tensor:
     return torch.as_tensor(low + (high - low) * rng.uniform(0.2, 0.8, size=(n, len(low))))
 
 
+@pytest.mark.slow
 @every
 def test_values_come_in_raw_units(kind: str, space: str) -> None:
     codes, values = rows(space)
@@ -266,6 +267,7 @@ def test_an_unknown_kind_is_refused() -> None:
         fit_predictor(codes, values, COLUMNS, space=SPACES["mixed"], kind="forest")
 
 
+@pytest.mark.slow
 @every_kind
 def test_failed_runs_do_not_spoil_the_ranking(kind: str) -> None:
     codes, values = rows("mixed")

@@ -40,6 +40,7 @@ def test_it_runs_and_records_what_it_did(strategy: Any, kind: str, space: str) -
         assert run.scores[-1].mean() > run.scores[0].mean()
 
 
+@pytest.mark.slow
 @every_strategy
 @every
 def test_many_starts_go_as_each_would_alone(strategy: Any, kind: str, space: str) -> None:

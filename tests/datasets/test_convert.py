@@ -201,6 +201,7 @@ def converted(tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch) 
     return convert_items
 
 
+@pytest.mark.slow
 def test_the_pickle_of_3ddet_goes_before_its_csv(converted: Converted, published: Path) -> None:
     read = converted(detection(published))
     table = read.tables["nas-bench-mr"]
@@ -209,6 +210,7 @@ def test_the_pickle_of_3ddet_goes_before_its_csv(converted: Converted, published
     assert table.select("3ddet").values[5].tolist() == [5, 6, 7]
 
 
+@pytest.mark.slow
 def test_a_3ddet_in_another_order_is_put_in_order_and_noted(converted: Converted, published: Path) -> None:
     items = detection(published)
     other = {**items[0], "embedding": [8] * 2 + [1, 1, 16, 1, 1, 1, 8, 8] + [1] * 4 + [8] * 3 + [1] * 5 + [8] * 5}
@@ -220,6 +222,7 @@ def test_a_3ddet_in_another_order_is_put_in_order_and_noted(converted: Converted
     assert "3ddet: 2506 of the 2507 networks, in another order, and 1 that are left out" in " ".join(read.notes)
 
 
+@pytest.mark.slow
 def test_a_3ddet_that_is_not_as_expected_is_noted(converted: Converted, published: Path) -> None:
     items = detection(published)
     for item in items:
@@ -236,6 +239,7 @@ def test_a_3ddet_that_is_not_as_expected_is_noted(converted: Converted, publishe
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("items", "message"),
     [
@@ -258,6 +262,7 @@ def test_a_3ddet_that_cannot_be_read(converted: Converted, items: object, messag
         converted(items)
 
 
+@pytest.mark.slow
 def test_a_3ddet_of_texts(converted: Converted, published: Path) -> None:
     items = detection(published)
     items[4]["easy"] = "high"

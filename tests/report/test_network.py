@@ -144,6 +144,7 @@ def texts(figure: Figure) -> list[tuple[str, Bbox]]:
     return [(text.get_text(), text.get_window_extent(renderer)) for text in [*ax.texts, *legend.get_texts()]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", PICTURES)
 def test_nothing_overlaps_and_nothing_runs_out(data: Network | Comparison) -> None:
     figure = network_figure(data)
