@@ -9,7 +9,7 @@ demo: $(VENV)/.installed
 	$(BIN)/ncp search --tasks seg,cls-50-1000,video --max-gmacs 4 --out out
 
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow
