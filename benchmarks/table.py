@@ -14,7 +14,7 @@ BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
 HEADLINES = {
     "command/search": ("`ncp search`, three tasks within 4 GMACs: the whole command", ""),
     "search/4 GMACs": (
-        "what it finds, mean z by the judge; the best row that was trained has 1.31",
+        "what it finds, mean z by the judge; the best row that was trained has {best row, table:.2f}",
         "verdict",
     ),
     "predictors/default/tau": (
@@ -26,12 +26,15 @@ HEADLINES = {
     "compare/cells": ("nas-bench-201, accuracy after 100 of 15625 trainings [%]; the best is 47.333", "at 100"),
     "compare/tasks": ("three tasks of its cells, after 100: p that the best baseline is as good", "p at 100"),
     "pareto/seconds": ("`ncp pareto`, three tasks and cost", ""),
-    "pareto/hypervolume": ("its hypervolume; NSGA-II's with the same predictor and time is 351", "ncp pareto"),
+    "pareto/hypervolume": (
+        "its hypervolume; NSGA-II's with the same predictor and time is {NSGA-II:.0f}",
+        "ncp pareto",
+    ),
     "network/inference": ("a network made for inference, times as fast as the plain one on two cores, least", "least"),
     "latency/calibration": ("error of predicted latencies, of codes held out", "error"),
     "app/slider": ("the page: a slider moves, until all has followed", "median"),
 }
-"""The README's lines: of which entry, in which words, and which of its values."""
+"""The README's lines: of which entry, in which words (with others of its values), and which of its values."""
 
 
 def main() -> None:
@@ -45,7 +48,9 @@ def main() -> None:
     _replace(ROOT / "docs" / "measured.md", lines)
     lines = ["| | measured | |", "|---|---|---|"]
     for name, (words, key) in HEADLINES.items():
-        lines.append(f"| {words} | {_figure(results[name], key)} | {_met(results[name])} |")
+        entry = results[name]
+        told = words.format_map(entry["value"]) if key else words
+        lines.append(f"| {told} | {_figure(entry, key)} | {_met(entry)} |")
     missed = [f"`{name}`" for name, entry in results.items() if not entry["met"]]
     _replace(ROOT / "README.md", [*lines, "", f"Missed: {', '.join(missed) or 'none'}."])
 
