@@ -192,9 +192,9 @@ def _broken(header: list[str], line: list[str]) -> _Bad | None:
     """Why a line is no row."""
     if len(line) != len(header):
         return _Bad("too few or many cells", f"Expected {len(header)} cells. Got {len(line)}.")
-    for name, cell in zip(header, line, strict=True):
-        if _garbled(cell):
-            return _Bad("text is not in UTF-8", f"Expected UTF-8 in column {name}. Got {quoted(cell)}.")
+    if _garbled("".join(line)):
+        name, cell = next((name, cell) for name, cell in zip(header, line, strict=True) if _garbled(cell))
+        return _Bad("text is not in UTF-8", f"Expected UTF-8 in column {name}. Got {quoted(cell)}.")
     return None
 
 
