@@ -102,8 +102,11 @@ class Objective:
         return total - FLOOR * self.short(mean, columns, unit) if self.at_least else total
 
     def short(self, mean: Any, columns: Sequence[str], unit: Any) -> Any:
-        """How far values `(..., m)` are below all floors together, `(...)` in standard deviations."""
-        missing: Any = 0.0 * mean[..., 0]
+        """How far values `(..., m)` are below all floors together, `(...)` in standard deviations.
+
+        Values of columns without a floor are never looked at: they may be NaN.
+        """
+        missing: Any = mean[..., :0].sum(-1)
         for j, floor in self.floors(columns).items():
             missing = missing + ((floor - mean[..., j]) / unit[j]).clip(min=0)
         return missing

@@ -62,6 +62,14 @@ def test_no_code_is_dominated_or_above_the_budget(found: Front) -> None:
     assert front(points(found)).all()
 
 
+@pytest.mark.parametrize("objectives", [["video"], ["video", "seg/mAcc"], ["video/top1"], ["seg/mAcc"]])
+def test_a_front_need_not_hold_the_first_column(objectives: list[str]) -> None:
+    result = pareto_search(objectives, predictor=fitted("ensemble"), judge=fitted("gp"), budget=BUDGET, **QUICK)
+    assert len(result.rows) > 10
+    assert np.isfinite(result.hypervolume)
+    json.dumps(result.to_dict(), allow_nan=False)
+
+
 def test_nothing_that_was_passed_by_is_better_than_the_whole_front(found: Front) -> None:
     random = MULTIRES.sample(2000, np.random.default_rng(5))
     random = random[ncp.macs(random) <= 2e9]
