@@ -4,9 +4,10 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
 import ncp
-from ncp.errors import quoted
+from ncp.errors import Name, printable, quoted
 
 
 @pytest.mark.parametrize(
@@ -43,8 +44,42 @@ def test_an_error_without_a_message_prints_nothing() -> None:
         ("x" * 119, "'" + "x" * 116 + "..."),
         ("\ud800", r"'\ud800'"),
         (float("nan"), "nan"),
+        (np.float64(2.5), "2.5"),
+        pytest.param(10**5000, "an object of type int", id="digits"),
+        (["x"] * 10**6, "[" + "'x', " * 23 + "'..."),
+        ({"weights": torch.zeros(64, 64)}, "{'weights': an object of type Tensor and shape (64, 64)}"),
+        (torch.nn.Sequential(*[torch.nn.Linear(2, 2)] * 9), "an object of type Sequential"),
     ],
 )
 def test_what_came_is_quoted_on_one_line(value: object, text: str) -> None:
     assert quoted(value) == text
     assert len(quoted(value)) <= 120
+
+
+def test_every_surface_names_an_argument_in_its_own_words_and_unit() -> None:
+    error = ncp.InfeasibleError(
+        "No code costs {given} or less. Raise {field} to at least {least}, or give {latency}.",
+        field="max_macs",
+        given=1e6,
+        least=10840000,
+    )
+    assert str(error) == "No code costs 1000000 or less. Raise max_macs to at least 10840000, or give latency."
+    names = {"max_macs": Name("--max-gmacs", 1e9), "latency": Name("--latency")}.__getitem__
+    said = "No code costs 0.001 or less. Raise --max-gmacs to at least 0.01084, or give --latency."
+    assert error.said(names) == said
+    assert (error.field, error.given) == ("max_macs", 1e6)
+    there_and_back = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert there_and_back.said(names) == said
+    assert str(there_and_back) == str(error)
+
+
+def test_braces_of_what_was_given_mean_nothing() -> None:
+    assert str(ncp.ConfigError("Got {given} for {field}.", field="seed", given="{field} {0}")) == (
+        "Got '{field} {0}' for seed."
+    )
+    assert str(ncp.ConfigError("Got {given} here.")) == "Got {given} here."
+
+
+def test_nothing_reaches_a_terminal_that_it_would_obey() -> None:
+    assert str(ncp.DataError("seg\x1b]0;x\x07 and\nvideo")) == r"seg\x1b]0;x\x07 and video"
+    assert printable("Ünïcode ± 3") == "Ünïcode ± 3"

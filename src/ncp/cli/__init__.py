@@ -6,6 +6,7 @@ import typer
 
 from ncp.cli import app as page
 from ncp.cli import compare, cost, data, draw, export, pareto, profile, query, report, search, train
+from ncp.cli.names import flag
 from ncp.errors import NcpError
 
 app = typer.Typer(
@@ -37,7 +38,7 @@ def main() -> None:
     try:
         app()
     except NcpError as error:
-        print(f"ncp: {error}", file=sys.stderr)  # noqa: T201
+        print(f"ncp: {error.said(flag)}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     except KeyboardInterrupt:
         print("ncp: stopped", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,45 @@
+"""Optional packages: which extra brings which, asked before long work begins."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from ncp.errors import MissingExtraError
+
+EXTRAS = {
+    "app": ("nicegui",),
+    "export": ("onnx", "onnxruntime", "onnxscript"),
+    "report": ("jinja2", "plotly"),
+    "search": ("optuna",),
+}
+"""By name, the packages that an extra installs."""
+
+
+def has_extra(extra: str) -> bool:
+    """Whether every package of an extra is installed."""
+    return all(_installed(package) for package in EXTRAS[extra])
+
+
+def require_extra(extra: str, purpose: str) -> None:
+    """Refuse to begin what an optional package is needed for.
+
+    Args:
+        extra: one of `EXTRAS`.
+        purpose: what needs it, as a message names it: `a report`.
+
+    Raises:
+        MissingExtraError: the packages that are missing, and how to install them.
+    """
+    missing = [package for package in EXTRAS[extra] if not _installed(package)]
+    if missing:
+        raise MissingExtraError(
+            f"{purpose[:1].upper()}{purpose[1:]} needs {' and '.join(missing)}. "
+            f"Install the extra: pip install 'ncp-nas[{extra}]'."
+        )
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):  # a package that is half there, or blocked
+        return False

@@ -1,0 +1,19 @@
+"""Extras are asked for before long work begins, and a missing one says how it is installed."""
+
+import sys
+
+import pytest
+
+from ncp import MissingExtraError
+from ncp.extras import EXTRAS, has_extra, require_extra
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_a_missing_extra_is_named_with_its_command(extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert has_extra(extra)
+    require_extra(extra, "a report")
+    package = EXTRAS[extra][-1]
+    monkeypatch.setitem(sys.modules, package, None)
+    assert not has_extra(extra)
+    with pytest.raises(MissingExtraError, match=rf"A report needs {package}. Install the extra: pip install 'ncp-nas"):
+        require_extra(extra, "a report")
