@@ -194,7 +194,7 @@ def test_a_vector_of_another_length(count: int, hint: str) -> None:
 @pytest.mark.parametrize("number", [48.0, float("nan"), float("inf"), "48", None, True, np.float32(48), [48], 48j])
 def test_a_vector_of_other_than_integers(number: Any) -> None:
     vector = [*VECTOR[:4], number, *VECTOR[5:]]
-    message = f"Expected an integer at position 4 of the vector. Got {number!r}."
+    message = f"Expected an integer at position 4 of the vector. Got {quoted(number)}."
     for read in (Code, Code.from_vector):
         with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
             read(vector)
@@ -207,7 +207,7 @@ def test_a_vector_of_other_than_integers(number: Any) -> None:
         (b"12", "Expected a sequence of integers as the vector. Got b'12'."),
         (12, "Expected a sequence of integers as the vector. Got 12."),
         (None, "Expected a sequence of integers as the vector. Got None."),
-        (np.array(12), "Expected a sequence of integers as the vector. Got array(12)."),
+        (np.array(12), "Expected a sequence of integers as the vector. Got 12."),
         (np.array([[1, 2]]), "Expected a sequence of integers as the vector. Got array([[1, 2]])."),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ncp import MULTIRES, Categorical, Code, CodeError, Ordinal, Space
+from ncp import CELL201, MULTIRES, Categorical, Code, CodeError, Ordinal, Space
 from tests.strategies import codes_of, generators, spaces
 
 SPACE = Space([Ordinal("c1", range(8, 129, 8)), Categorical("edge", ["none", "skip", "conv"]), Ordinal("n", [1, 2, 5])])
@@ -135,6 +135,21 @@ def test_contains_of_whole_numbers_written_as_floats() -> None:
     assert SPACE.codes([16.0, 1.0, 5.0]).dtype == np.int64
 
 
+@pytest.mark.parametrize("space", [SPACE, MULTIRES, CELL201], ids=["own", "multires", "cell201"])
+def test_texts_are_codes_too(space: Space) -> None:
+    codes = space.sample(5, np.random.default_rng(0))
+    texts = [space.text(code) for code in codes]
+    assert len(set(texts)) == 5
+    np.testing.assert_array_equal(space.codes(texts), codes)
+    np.testing.assert_array_equal(space.codes(np.array(texts)), codes)
+    np.testing.assert_array_equal(space.codes([texts[0], codes[1]]), codes[:2])
+    np.testing.assert_array_equal(space.codes(json.dumps(codes[2].tolist())), codes[2:3])
+    np.testing.assert_array_equal(space.code(texts[3]), codes[3])
+    np.testing.assert_array_equal(space.relax(texts), space.relax(codes))
+    with pytest.raises(CodeError, match=r"^Expected one code\. Got 5\.$"):
+        space.code(texts)
+
+
 def test_codes_reads_one_or_many_arrays_lists_or_objects() -> None:
     rows = MULTIRES.sample(3, np.random.default_rng(0))
     objects = [Code.from_vector(row) for row in rows]
@@ -164,8 +179,14 @@ def test_codes_reads_one_or_many_arrays_lists_or_objects() -> None:
         ([[16, 1, 5], [16, 1, 4]], "Expected one of 1, 2, 5 for n. Got 4 in row 1."),
         ([16, True, 5], "Expected codes of integers. Got True."),
         (np.ones((2, 3), dtype=bool), "Expected codes of integers. Got True."),
-        ([16, "skip", 5], "Expected codes of integers. Got 'skip'. Texts are read by Code.parse."),
-        ("16_1_5", "Expected codes of integers. Got '16_1_5'. Texts are read by Code.parse."),
+        ([16, "skip", 5], "Expected codes as integers or as texts. Got both in [16, 'skip', 5]."),
+        ("16_1_4", "Expected one of 1, 2, 5 for n. Got 4."),
+        (["16,skip,5", "16,jump,5"], "Expected one of none, skip, conv for edge. Got 'jump'."),
+        (
+            "16,skip",
+            "Expected 3 values with commas between (c1, edge, n, ..), or as many integers joined by '_'. "
+            "Got 2 in '16,skip'.",
+        ),
         (None, "Expected codes of integers. Got None."),
         ([16, 1j, 5], "Expected codes of integers. Got 1j."),
         (16, "Expected one code, (d,), or many, (n, d). Got 16 of shape ()."),
@@ -197,7 +218,7 @@ def test_what_cannot_be_snapped_is_named(points: Any, message: str) -> None:
 
 @pytest.mark.parametrize("codes", [[], [[16, 1, 5]] * 2])
 def test_neighbours_of_other_than_one_code(codes: Any) -> None:
-    with pytest.raises(CodeError, match=rf"^Expected one code to move from\. Got {len(codes)}\.$"):
+    with pytest.raises(CodeError, match=rf"^Expected one code\. Got {len(codes)}\.$"):
         SPACE.neighbours(codes)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ncp.errors import CodeError, quoted
-from ncp.space import Categorical, Codes, Space
+from ncp.space import FORMS, Categorical, Codes, Form, Space
 
 OPERATIONS = ("avg_pool_3x3", "none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
 """In the order of the published one-hot codes."""
@@ -98,3 +99,10 @@ def _names(code: Any) -> list[str]:
     if len(rows) != 1:
         raise CodeError(f"Expected one code. Got {len(rows)}.")
     return [OPERATIONS[index] for index in rows[0].tolist()]
+
+
+def _read(text: str) -> Sequence[int]:
+    return CELL201.read_values(text) if text.startswith("[") else parse_cell(text)
+
+
+FORMS[CELL201.dimensions] = Form(_read, cell_text)

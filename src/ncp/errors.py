@@ -122,14 +122,14 @@ def quoted(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    r"""A text on one line whose control characters, which a terminal would obey, are escaped.
+    r"""A text whose control characters, which a terminal would obey, are escaped; ends of lines stay.
 
     >>> print(printable("seg\x1b[2J"))
     seg\x1b[2J
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else " " if c == "\n" else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def _in(unit: float, value: object) -> str:

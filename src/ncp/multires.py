@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import operator
 import re
 from collections.abc import Iterable, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, SupportsIndex
 
 from ncp.errors import CodeError, quoted
-from ncp.space import Ordinal, Space
+from ncp.space import FORMS, Form, Ordinal, Space
 
 STAGES = 4
 _COUNTS, _CHANNELS = range(1, 5), range(8, 129, 8)
@@ -238,3 +239,33 @@ def _module(number: int, module: Sequence[Any]) -> Stage:
 
 def _listed(stage: Stage) -> str:
     return f"[{len(stage.blocks)}, {list(stage.blocks)}, {list(stage.channels)}]"
+
+
+def read_network(text: str) -> Code:
+    """Any of the three written forms of a network's code: its text, or its vector or setting as JSON.
+
+    Raises:
+        CodeError: anything else.
+    """
+    if not isinstance(text, str) or not text.lstrip().startswith(("[", "{")):
+        return Code.parse(text.strip() if isinstance(text, str) else text)
+    try:
+        read = json.loads(text, object_pairs_hook=_setting)
+    except CodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise CodeError(f"Expected a code's vector or setting as JSON. Got {quoted(text)}: {error}.") from None
+    return Code.from_vector(read) if isinstance(read, list) else Code.from_setting(**read)
+
+
+def _setting(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A setting's three keys, each of them once."""
+    keys = [key for key, _ in pairs]
+    if sorted(keys) != ["input_channel", "last_channel", "network_setting"]:
+        raise CodeError(
+            f"Expected a setting with the keys input_channel, network_setting and last_channel. Got {quoted(keys)}."
+        )
+    return dict(pairs)
+
+
+FORMS[MULTIRES.dimensions] = Form(lambda text: read_network(text).vector, lambda numbers: str(Code(numbers)))

@@ -1,82 +1,35 @@
-"""A search space: which integer arrays are architecture codes, and how they relax to reals and snap back."""
+"""A search space: which integer arrays are architecture codes, how people write them, how they relax and snap back."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ncp.dimensions import Categorical, Dimension, Ordinal, described, read_value, value_text
 from ncp.errors import CodeError, quoted
+
+__all__ = ["FORMS", "Categorical", "Codes", "Dimension", "Form", "Ordinal", "Reals", "Space", "parts"]
 
 Codes = NDArray[np.int64]
 Reals = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Ordinal:
-    """A dimension of ordered integers; a code holds the value itself.
+class Form(NamedTuple):
+    """How the codes of one space are written: `read` takes a text and returns integers, `write` the other way."""
 
-    >>> Ordinal("channels", range(8, 33, 8)).values
-    (8, 16, 24, 32)
-    """
-
-    name: str
-    values: tuple[int, ...]
-
-    def __init__(self, name: str, values: Iterable[int]) -> None:
-        given = tuple(values)
-        whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in given)
-        if len(given) < 2 or not whole or list(given) != sorted(set(given)):
-            raise CodeError(
-                f"Expected at least two increasing integers for the ordinal dimension {name!r}. Got {quoted(given)}."
-            )
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "values", tuple(int(v) for v in given))
-
-    @property
-    def width(self) -> int:
-        """Number of real coordinates of the relaxed dimension: one."""
-        return 1
+    read: Callable[[str], Sequence[int]]
+    write: Callable[[Sequence[int]], str]
 
 
-@dataclass(frozen=True)
-class Categorical:
-    """A dimension of unordered choices; a code holds the index of the choice.
-
-    >>> Categorical("edge", ["none", "skip"]).values
-    (0, 1)
-    """
-
-    name: str
-    choices: tuple[str, ...]
-
-    def __init__(self, name: str, choices: Iterable[str]) -> None:
-        given = tuple(choices)
-        if len(given) < 2 or not all(isinstance(choice, str) for choice in given) or len(set(given)) < len(given):
-            raise CodeError(
-                f"Expected at least two different texts for the categorical dimension {name!r}. Got {quoted(given)}."
-            )
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "choices", given)
-
-    @property
-    def values(self) -> tuple[int, ...]:
-        """The integers that a code may hold here."""
-        return tuple(range(len(self.choices)))
-
-    @property
-    def width(self) -> int:
-        """Number of real coordinates of the relaxed dimension: one per choice, on a simplex."""
-        return len(self.choices)
-
-
-Dimension = Ordinal | Categorical
+FORMS: dict[tuple[Dimension, ...], Form] = {}
+"""Written forms by the dimensions of a space; a space without one writes its values in order (`Space.text`)."""
 
 
 @dataclass(frozen=True)
@@ -156,13 +109,15 @@ class Space:
         """Read one code or many as an integer array `(n, d)`, or say what is wrong with them.
 
         Args:
-            codes: an array or nested sequence of numbers, `(d,)` or `(n, d)`; or objects with a `vector`, one or many.
-                Whole floats are read as the integers they are: files of numbers often hold nothing else.
+            codes: an array or nested sequence of numbers, `(d,)` or `(n, d)`; texts, as `text` writes them, or objects
+                with a `vector`; one or many. Whole floats are read as the integers they are: files of numbers often
+                hold nothing else.
 
         Raises:
-            CodeError: what is no array of numbers, a wrong count of them, or a number outside the space.
+            CodeError: a text that cannot be read, what is no array of numbers, a wrong count of them, or a number
+                outside the space.
         """
-        array = _array(codes)
+        array = _array(self._without_texts(codes))
         if len(array) and array.shape[1] != len(self):
             raise CodeError(f"Expected {len(self)} integers per code. Got {array.shape[1]}.")
         inside = self.contains(array)
@@ -171,8 +126,40 @@ class Space:
             for dim, value in zip(self.dimensions, array[row].tolist(), strict=True):
                 if value not in dim.values:
                     where = "" if len(array) == 1 else f" in row {row}"
-                    raise CodeError(f"Expected {_allowed(dim)} for {dim.name}. Got {quoted(value)}{where}.")
+                    raise CodeError(f"Expected {described(dim)} for {dim.name}. Got {quoted(value)}{where}.")
         return array.astype(np.int64, copy=False).reshape(len(array), len(self))
+
+    def code(self, code: Any) -> Codes:
+        """Read exactly one code, in any form that `codes` takes, as integers `(d,)`.
+
+        Raises:
+            CodeError: none or several codes, and what `codes` refuses.
+        """
+        rows = self.codes(code)
+        if len(rows) != 1:
+            raise CodeError(f"Expected one code. Got {len(rows)}.")
+        one: Codes = rows[0]
+        return one
+
+    def text(self, code: Any) -> str:
+        """One code as people write it, which `codes` reads.
+
+        A space with a form of its own (`FORMS`) uses that. Any other writes its values in order with commas between,
+        choices by their names; where a name holds a comma, the integers joined by `_`.
+
+        >>> Space.from_dict({"width": [8, 16], "op": ["skip", "conv"]}).text([16, 1])
+        '16,conv'
+
+        Raises:
+            CodeError: anything but one code of the space.
+        """
+        numbers = self.code(code).tolist()
+        if self.dimensions in FORMS:
+            return FORMS[self.dimensions].write(numbers)
+        named = [value_text(dim, number) for dim, number in zip(self.dimensions, numbers, strict=True)]
+        if any("," in name or name != name.strip() or not name for name in named):
+            return "_".join(map(str, numbers))
+        return ",".join(named)
 
     def sample(self, n: int, rng: np.random.Generator) -> Codes:
         """Draw `n` codes uniformly, `(n, d)`."""
@@ -187,10 +174,7 @@ class Space:
         Raises:
             CodeError: anything but one code of the space.
         """
-        bases = self.codes(code)
-        if len(bases) != 1:
-            raise CodeError(f"Expected one code to move from. Got {len(bases)}.")
-        base, moved = bases[0], []
+        base, moved = self.code(code), []
         for position, dim in enumerate(self.dimensions):
             index = dim.values.index(int(base[position]))
             near = (index - 1, index + 1) if isinstance(dim, Ordinal) else range(len(dim.values))
@@ -230,6 +214,41 @@ class Space:
             for column, dim, where in zip(codes[part].T, self.dimensions, self.slices, strict=True):
                 column[:] = _nearest(dim, x[part, where])
         return codes
+
+    def _without_texts(self, codes: Any) -> Any:
+        """`codes` with every text in it read."""
+        if isinstance(codes, str):
+            return self._read(codes)
+        if isinstance(codes, np.ndarray) and codes.dtype.kind in "OU":
+            codes = codes.tolist()
+        if isinstance(codes, (list, tuple)) and any(isinstance(code, str) for code in codes):
+            for code in codes:
+                if isinstance(code, (int, float)):
+                    raise CodeError(f"Expected codes as integers or as texts. Got both in {quoted(codes)}.")
+            return [self._read(code) if isinstance(code, str) else code for code in codes]
+        return codes
+
+    def _read(self, text: str) -> Sequence[int]:
+        form = FORMS.get(self.dimensions)
+        return self.read_values(text.strip()) if form is None else form.read(text.strip())
+
+    def read_values(self, text: str) -> list[int]:
+        """The integers of values in order: with commas between, choices by their names; joined by `_`; or as JSON.
+
+        Raises:
+            CodeError: a wrong count of values, or one that is neither an integer nor a choice.
+        """
+        try:
+            values = json.loads(text) if text.startswith("[") else text.split("," if "," in text else "_")
+        except (ValueError, RecursionError) as error:
+            raise CodeError(f"Expected a code's values as JSON. Got {quoted(text)}: {error}.") from None
+        if len(values) != len(self):
+            raise CodeError(
+                f"Expected {len(self)} values with commas between ({', '.join(self.names[:3])}, ..), or as many "
+                f"integers joined by '_'. Got {len(values)} in {quoted(text)}."
+            )
+        values = [value.strip() if isinstance(value, str) else value for value in values]
+        return [read_value(dim, value) for dim, value in zip(self.dimensions, values, strict=True)]
 
     def to_dict(self) -> dict[str, Any]:
         """The space as plain data, `{name: [values] or [choices]}`: what json and YAML files hold."""
@@ -279,8 +298,7 @@ def _array(codes: Any) -> NDArray[Any]:
     if isinstance(codes, list) or np.asarray(codes).dtype.kind not in "iuf":
         for value in _flat(codes):
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                hint = " Texts are read by Code.parse." if isinstance(value, str) else ""
-                raise CodeError(f"Expected codes of integers. Got {quoted(value)}.{hint}")
+                raise CodeError(f"Expected codes of integers. Got {quoted(value)}.")
     try:
         array = np.asarray(codes)
     except ValueError:
@@ -298,17 +316,3 @@ def _flat(values: Any) -> Iterator[Any]:
             yield from _flat(value)
     else:
         yield plain
-
-
-def _allowed(dim: Dimension) -> str:
-    """How a message names the values of a dimension."""
-    if isinstance(dim, Categorical):
-        return f"an index from 0 to {len(dim.choices) - 1} ({', '.join(dim.choices)})"
-    steps = {b - a for a, b in pairwise(dim.values)}
-    if len(steps) > 1:
-        return f"one of {', '.join(map(str, dim.values))}"
-    (step,) = steps
-    multiple = (
-        "an integer" if step == 1 else f"a multiple of {step}" if dim.values[0] % step == 0 else f"steps of {step}"
-    )
-    return f"{multiple} from {dim.values[0]} to {dim.values[-1]}"

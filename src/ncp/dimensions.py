@@ -1,0 +1,108 @@
+"""The dimensions of a search space: ordered integers or unordered choices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ncp.errors import CodeError, quoted
+
+
+@dataclass(frozen=True)
+class Ordinal:
+    """A dimension of ordered integers; a code holds the value itself.
+
+    >>> Ordinal("channels", range(8, 33, 8)).values
+    (8, 16, 24, 32)
+    """
+
+    name: str
+    values: tuple[int, ...]
+
+    def __init__(self, name: str, values: Iterable[int]) -> None:
+        given = tuple(values)
+        whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in given)
+        if len(given) < 2 or not whole or list(given) != sorted(set(given)):
+            raise CodeError(
+                f"Expected at least two increasing integers for the ordinal dimension {name!r}. Got {quoted(given)}."
+            )
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "values", tuple(int(v) for v in given))
+
+    @property
+    def width(self) -> int:
+        """Number of real coordinates of the relaxed dimension: one."""
+        return 1
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """A dimension of unordered choices; a code holds the index of the choice.
+
+    >>> Categorical("edge", ["none", "skip"]).values
+    (0, 1)
+    """
+
+    name: str
+    choices: tuple[str, ...]
+
+    def __init__(self, name: str, choices: Iterable[str]) -> None:
+        given = tuple(choices)
+        if len(given) < 2 or not all(isinstance(choice, str) for choice in given) or len(set(given)) < len(given):
+            raise CodeError(
+                f"Expected at least two different texts for the categorical dimension {name!r}. Got {quoted(given)}."
+            )
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "choices", given)
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The integers that a code may hold here."""
+        return tuple(range(len(self.choices)))
+
+    @property
+    def width(self) -> int:
+        """Number of real coordinates of the relaxed dimension: one per choice, on a simplex."""
+        return len(self.choices)
+
+
+Dimension = Ordinal | Categorical
+
+
+def value_text(dim: Dimension, number: int) -> str:
+    """What a number stands for in a dimension: a choice's name, or itself."""
+    return dim.choices[number] if isinstance(dim, Categorical) else str(number)
+
+
+def read_value(dim: Dimension, value: Any) -> int:
+    """A value given by a choice's name, or as the integer that it is; whether it is in the dimension is not checked.
+
+    Raises:
+        CodeError: anything else.
+    """
+    if isinstance(dim, Categorical) and value in dim.choices:
+        return dim.choices.index(value)
+    text = str(value)
+    if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20):
+        allowed = dim.choices if isinstance(dim, Categorical) else dim.values
+        shown = ", ".join(map(str, allowed)) if len(allowed) <= 20 else f"{allowed[0]} to {allowed[-1]}"
+        raise CodeError(f"Expected one of {shown} for {dim.name}. Got {quoted(value)}.")
+    return int(text)
+
+
+def described(dim: Dimension) -> str:
+    """How a message names the values of a dimension."""
+    if isinstance(dim, Categorical):
+        return f"an index from 0 to {len(dim.choices) - 1} ({', '.join(dim.choices)})"
+    steps = {b - a for a, b in pairwise(dim.values)}
+    if len(steps) > 1:
+        return f"one of {', '.join(map(str, dim.values))}"
+    (step,) = steps
+    multiple = (
+        "an integer" if step == 1 else f"a multiple of {step}" if dim.values[0] % step == 0 else f"steps of {step}"
+    )
+    return f"{multiple} from {dim.values[0]} to {dim.values[-1]}"
