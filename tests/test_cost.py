@@ -269,7 +269,8 @@ def test_another_task_is_named(task: Any) -> None:
         ([9, *SMALLEST[1:]], "Expected a multiple of 8 from 8 to 128 for i1. Got 9."),
         (
             "96_128",
-            "Expected 31 integers in 6 groups joined by '-'. Got 2 in 1 group in '96_128'. The groups hold 2, 4, 6, 8, 10 and 1; these hold 2.",
+            "Expected 31 integers in 6 groups joined by '-'. Got 2 in 1 group in '96_128'. "
+            "The groups hold 2, 4, 6, 8, 10 and 1; these hold 2.",
         ),
         (torch.tensor([[9, *SMALLEST[1:]]] * 2), "Expected a multiple of 8 from 8 to 128 for i1. Got 9 in row 0."),
         (torch.ones(2, 27, dtype=torch.bool), "Expected codes of integers. Got True."),
