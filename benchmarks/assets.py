@@ -12,7 +12,8 @@ import numpy as np
 
 import ncp
 from measure import use_threads
-from ncp.evaluate import fit_searcher_and_judge, halves, quality
+from ncp.evaluate import quality
+from ncp.judge import digests_of, fit_searcher_and_judge, halves
 
 ASSETS = Path(ncp.__file__).with_name("assets")
 SEED = 0
@@ -31,6 +32,7 @@ def main() -> None:
         "rows": f"{len(mine)} for the predictor, {len(other)} for the judge: two random halves of the sampled rows; "
         "the 11 rows added by hand are in neither",
         "seed": SEED,
+        "values": digests_of(table, table.columns),
     }
     for role, predictor, unseen in (("search", searcher, other), ("judge", judge, mine)):
         path = ASSETS / f"nas-bench-mr.{role}.safetensors"

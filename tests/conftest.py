@@ -1,6 +1,7 @@
 """What the whole suite shares: the published data, and how many examples a law is tried on."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,15 @@ from hypothesis import settings
 
 settings.register_profile("ncp", deadline=None, max_examples=30)
 settings.load_profile("ncp")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty cache, so that no test sees what the user keeps, nor leaves anything there."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NCP_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -154,7 +154,7 @@ def test_query_reads_code_objects() -> None:
     assert table.query(code) == {"a": 1.0}
     other = Code.from_vector(MULTIRES.neighbours(code)[0])
     with pytest.raises(
-        NotTabulatedError, match=rf"^Expected one of the 1 codes of the table. Got {other}\. Predict it"
+        NotTabulatedError, match=rf"^The table has no row of {other}: none of its 1 networks is that one\."
     ):
         table.query(other)
 
@@ -169,8 +169,8 @@ def test_a_code_that_was_not_trained(table: Table) -> None:
         table.query([8, 1])
     assert isinstance(caught.value, NcpError)
     assert str(caught.value) == (
-        "Expected one of the 4 codes of the table. Got [8, 1]. "
-        'Predict it: ncp query CODE, or load_predictor("nas-bench-mr").predict(code).'
+        "The table has no row of 8,skip: none of its 4 networks is that one. "
+        "A predictor of the same space can tell what to expect of it."
     )
 
 

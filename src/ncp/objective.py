@@ -104,6 +104,10 @@ class Objective:
         """Where the columns that have a weight or a minimum lie among `columns`."""
         return list(dict.fromkeys([*self.resolve(columns), *self.floors(columns)]))
 
+    def plain(self) -> Objective:
+        """The weights alone: without an uncertainty penalty and minimum values."""
+        return Objective(self.weights)
+
     def require_direction(self, columns: Sequence[str], minimised: Sequence[str]) -> None:
         """Refuse a negative weight of a minimised column, which would ask for its largest values.
 

@@ -87,8 +87,7 @@ def propagate(
         CodeError: a start outside the space, or a name that is no dimension.
         InfeasibleError: a budget below the smallest cost.
     """
-    if strategy not in STRATEGIES:
-        raise ConfigError(f"Expected one of {', '.join(STRATEGIES)} as the strategy. Got {quoted(strategy)}.")
+    require_strategy(strategy)
     if steps < 1:
         raise ConfigError(f"Expected at least one step. Got {steps}.")
     space, codes = predictor.space, predictor.space.codes(start)
@@ -114,6 +113,21 @@ def propagate(
         values[inverse].reshape(steps_done, starts, -1),
         scores[inverse].reshape(steps_done, starts),
     )
+
+
+def require_strategy(strategy: Any) -> None:
+    """Refuse a strategy that there is not.
+
+    Raises:
+        ConfigError: with those that there are.
+    """
+    if not isinstance(strategy, str) or strategy not in STRATEGIES:
+        raise ConfigError(
+            "{field} must be one of {strategies}. Got {given}.",
+            field="strategy",
+            given=strategy,
+            strategies=", ".join(STRATEGIES),
+        )
 
 
 def require_finite(numbers: Reals) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ncp.errors import CodeError, ConfigError, DataError, NotTabulatedError, quoted
+from ncp.errors import ConfigError, DataError, NotTabulatedError, quoted
 from ncp.files import whole_file
 from ncp.rows import TEXTS, Read, read_rows
 from ncp.space import Categorical, Codes, Reals, Space
@@ -115,7 +115,7 @@ class Table:
         Raises:
             CodeError: what is no code of the space.
         """
-        return self._rows.get(self._one(code).tobytes())
+        return self._rows.get(self.space.code(code).tobytes())
 
     def query(self, code: Any) -> dict[str, float]:
         """The measured values of a code, NaN where one is missing.
@@ -130,10 +130,22 @@ class Table:
         row = self.row(code)
         if row is None:
             raise NotTabulatedError(
-                f"Expected one of the {len(self)} codes of the table. Got {_shown(code)}. "
-                'Predict it: ncp query CODE, or load_predictor("nas-bench-mr").predict(code).'
+                f"The table has no row of {self.space.text(code)}: none of its {len(self)} networks is that one. "
+                "A predictor of the same space can tell what to expect of it."
             )
         return dict(zip(self.columns, self.values[row].tolist(), strict=True))
+
+    def lookup(self, codes: Any, columns: Sequence[str] | None = None) -> Reals:
+        """The measured values of many codes, `(n, m)`; NaN for a code that is not in the table or has no value.
+
+        Args:
+            codes: `(n, d)`, in any form that `Space.codes` reads.
+            columns: full names; all when left out.
+        """
+        rows = np.array([self._rows.get(code.tobytes(), -1) for code in self.space.codes(codes)], dtype=np.int64)
+        places = [self.columns.index(name) for name in (self.columns if columns is None else columns)]
+        found: Reals = np.where(rows[:, None] >= 0, self.values[rows][:, places], np.nan)
+        return found
 
     def nearest(self, code: Any, k: int = 1) -> Rows:
         """The k rows nearest to a code, nearest first, `(k,)`.
@@ -151,7 +163,7 @@ class Table:
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= len(self):
             raise ConfigError(f"Expected from 1 to {len(self)} nearest rows. Got {quoted(k)}.")
         distance = np.zeros(len(self), dtype=np.int64)
-        for dim, column, value in zip(self.space.dimensions, self.codes.T, self._one(code).tolist(), strict=True):
+        for dim, column, value in zip(self.space.dimensions, self.codes.T, self.space.code(code).tolist(), strict=True):
             if isinstance(dim, Categorical):
                 distance += column != value
             else:
@@ -324,13 +336,6 @@ class Table:
         """The table of what `read_rows` has read."""
         return cls(space, read.codes, read.values, read.columns, *read.texts, minimised)
 
-    def _one(self, code: Any) -> Codes:
-        rows = self.space.codes(code)
-        if len(rows) != 1:
-            raise CodeError(f"Expected one code. Got {len(rows)}.")
-        one: Codes = rows[0]
-        return one
-
     @cached_property
     def _rows(self) -> dict[bytes, int]:
         return {code.tobytes(): row for row, code in enumerate(self.codes)}
@@ -362,10 +367,6 @@ class Table:
 
 def _task(column: str) -> str:
     return column.split("/", maxsplit=1)[0]
-
-
-def _shown(code: Any) -> str:
-    return str(code) if hasattr(code, "vector") else quoted(np.asarray(code).tolist())
 
 
 def _validate(fields: Mapping[str, NDArray[Any]], columns: tuple[str, ...], minimised: Sequence[str]) -> None:

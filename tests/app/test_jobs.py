@@ -58,7 +58,8 @@ def test_a_stop_leaves_the_best_of_what_was_met() -> None:
     asked = wish()
     result, _ = found(PLACE, asked, quiet)
     met = np.unique(result.trajectory.codes[:3].reshape(-1, 27), axis=0)
-    rows = best_rows(PLACE, asked, met)
+    rows, baseline = best_rows(PLACE, asked, met)
+    assert baseline is None
     assert {row.vector for row in rows} <= {tuple(code) for code in met.tolist()}
     assert max(row.score for row in rows) <= result.rows[0].score
     assert "until step 2" in results(result, rows, 2)

@@ -307,7 +307,7 @@ def test_a_warm_start_is_handed_on(here: list[Any]) -> None:
         ({"searchers": []}, "each once. Got []."),
         ({"seeds": 1}, "Expected at least two seeds and one query. Got 1 and 6."),
         ({"queries": 0}, "Expected at least two seeds and one query. Got 2 and 0."),
-        ({"objective": Objective({"sge": 1.0})}, "Expected a task or a column, task/metric. Got 'sge'."),
+        ({"objective": Objective({"sge": 1.0})}, "objective has no task or column 'sge'. Did you mean 'seg'?"),
         ({"workers": 0}, "Expected at least one"),
         ({"workers": -1}, "Expected at least one"),
     ],

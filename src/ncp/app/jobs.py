@@ -13,16 +13,16 @@ import numpy as np
 from ncp.app.frames import frames_of
 from ncp.app.subject import Place, Subject, benchmark, opened
 from ncp.errors import ConfigError, DataError
-from ncp.evaluate import fit_searcher_and_judge, halves
+from ncp.judge import fit_searcher_and_judge, halves
 from ncp.objective import Budget, Objective
 from ncp.problem import Problem
 from ncp.progress import Progress
 from ncp.propagation import Strategy, frozen_dimensions, propagate
 from ncp.searchers.asked import asked_of
-from ncp.searchers.floors import above_floors
-from ncp.searchers.result import Result, Row
-from ncp.searchers.rows import rows_of
-from ncp.searchers.run import apart
+from ncp.searchers.known import Known
+from ncp.searchers.result import Baseline, Result, Row
+from ncp.searchers.rows import baseline_of, rows_of
+from ncp.searchers.run import ranked
 from ncp.space import Codes
 from ncp.spaces import load_space
 from ncp.table import Table
@@ -98,7 +98,7 @@ def found(place: Place, wish: Wish, progress: Progress) -> tuple[Result, list[di
         freeze=wish.freeze,
         progress=progress,
     )
-    rows = best_rows(place, wish, run.best(POOL))
+    rows, baseline = best_rows(place, wish, run.best(POOL))
     asked = asked_of(
         _problem(subject, wish),
         subject.judge,
@@ -112,21 +112,30 @@ def found(place: Place, wish: Wish, progress: Progress) -> tuple[Result, list[di
         origin=code_text(subject.space, wish.origin),
         freeze=list(wish.freeze),
     )
-    result = Result(rows, asked, perf_counter() - began, run)
+    result = Result(rows, baseline, asked, perf_counter() - began, run)
     return result, frames_of(result)
 
 
-def best_rows(place: Place, wish: Wish, codes: Codes, progress: Progress | None = None) -> tuple[Row, ...]:  # noqa: ARG001
-    """The best of codes `(n, d)` apart from each other, best first, with verdicts.
+def best_rows(
+    place: Place,
+    wish: Wish,
+    codes: Codes,
+    progress: Progress | None = None,  # noqa: ARG001
+) -> tuple[tuple[Row, ...], Baseline | None]:
+    """The best of codes `(n, d)` and of measured rows apart from each other, best first; and the best measured row.
 
     Raises:
-        InfeasibleError: none of them keeps the floors.
+        InfeasibleError: none of them keeps the minimum values.
     """
     subject = opened(place)
     problem = _problem(subject, wish)
-    _, scores = problem.values_and_scores(codes)
-    kept = above_floors(problem, codes[np.argsort(-scores, kind="stable")])
-    return rows_of(problem, apart(kept, TOP), subject.judge, subject.table)
+    origin = np.array(wish.origin)
+    known = None if subject.table is None else Known.of(problem, subject.table, origin)
+    best, ranks = ranked(problem, codes, known, TOP)
+    rows = rows_of(problem, best, subject.judge, subject.table, ranks)
+    if known is None or subject.table is None:
+        return rows, None
+    return rows, baseline_of(problem, known, subject.judge, subject.table)
 
 
 def _problem(subject: Subject, wish: Wish) -> Problem:

@@ -194,7 +194,9 @@ class Propagation:
         codes = self.result.trajectory.codes[: step + 1]
         met = codes.reshape(-1, codes.shape[-1])
         try:
-            self.rows = await self.visitor.workers.run(best_rows, self.visitor.subject.place, self.wish, _distinct(met))
+            self.rows, _ = await self.visitor.workers.run(
+                best_rows, self.visitor.subject.place, self.wish, _distinct(met)
+            )
         except NcpError as error:
             self.problem.set_text(str(error))
             return

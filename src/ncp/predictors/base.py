@@ -43,6 +43,8 @@ class Predictor(nn.Module):
     """
 
     kind: ClassVar[str]
+    shipped = ""
+    """The name under which this predictor comes with the package, if it does."""
     noise: Tensor
     seen: Tensor
     centre: Tensor

@@ -49,7 +49,11 @@ def load_predictor(name: str | Path) -> Predictor:
     Raises:
         DataError: no such file, or one that is not a whole predictor.
     """
-    return _read(_shipped(str(name), "search") if str(name) in SHIPPED else Path(name))
+    if str(name) not in SHIPPED:
+        return _read(Path(name))
+    predictor = _read(_shipped(str(name), "search"))
+    predictor.shipped = str(name)
+    return predictor
 
 
 def load_judge(name: str = "nas-bench-mr") -> Predictor:

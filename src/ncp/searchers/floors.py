@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ncp.errors import InfeasibleError
 from ncp.problem import Problem
-from ncp.space import Codes, Reals
+from ncp.space import Reals
 
 
-def above_floors(problem: Problem, codes: Codes) -> Codes:
-    """Those of codes `(n, d)` that the predictor sees above all floors of the objective, in their order.
+def keeping_floors(problem: Problem, values: Reals, measured: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which codes keep the minimum values of the objective, `(n,)`: by prediction, or where they were measured to.
+
+    Args:
+        problem: its objective has the minimum values.
+        values: predicted values, `(n, m)`.
+        measured: codes that were measured to keep them, `(n,)`.
 
     Raises:
         InfeasibleError: there is none.
     """
     if not problem.objective.at_least:
-        return codes
-    values, _ = problem.values_and_scores(codes)
-    short = problem.objective.short(values, problem.predictor.columns, problem.predictor.unit.numpy())
-    if (short > 0).all():
+        return np.ones(len(values), dtype=bool)
+    short = problem.objective.short(values, problem.predictor.columns, problem.predictor.unit.cpu().numpy())
+    kept: NDArray[np.bool_] = (short <= 0) | measured
+    if not kept.any():
         raise unreachable(problem, values[short.argmin()])
-    kept: Codes = codes[short <= 0]
     return kept
 
 

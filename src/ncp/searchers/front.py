@@ -11,8 +11,25 @@ from typing import Any
 import numpy as np
 
 from ncp.files import whole_file
-from ncp.searchers.result import FORMAT, Row
+from ncp.searchers.result import FORMAT, Row, plain
 from ncp.space import Reals
+
+
+@dataclass(frozen=True)
+class FrontBaseline:
+    """The front of the measured rows within the budget: what a search has to beat.
+
+    Attributes:
+        rows: measured rows within the budget that keep the minimum values.
+        size: those of them that no other row beats in every objective and in cost.
+        hypervolume: what these dominate, by the table.
+        judged_hypervolume: the same rows by the judge, the ruler of unmeasured codes; None without one.
+    """
+
+    rows: int
+    size: int
+    hypervolume: float
+    judged_hypervolume: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +40,14 @@ class Front:
         rows: the codes, cheapest first; without cost, best first. A row's score, claim and verdict are means over the
             objectives.
         objectives: k names.
-        scores: `(n, k)`, the claims less the caution that was asked for: in these and cost, no code dominates another.
+        scores: `(n, k)`, the claims less the uncertainty penalty, or what measured rows are worth (see
+            `ncp.searchers.known`): in these and cost, no code dominates another.
         claims: `(n, k)`, the objectives by the predictor [standard deviations].
         verdicts: `(n, k)`, the objectives by table or judge; NaN without either.
         hypervolume: what `scores` and cost dominate above the reference: standard deviations of every objective, and
             powers of ten below the budget.
         verified_hypervolume: the same of the verdicts; None unless all rows have one.
+        baseline: the front of the measured rows; None without a table, or where no row is within the budget.
         asked: what was asked, and by what, as in `Result`.
         seconds: how long the search took.
     """
@@ -40,8 +59,12 @@ class Front:
     verdicts: Reals
     hypervolume: float
     verified_hypervolume: float | None
+    baseline: FrontBaseline | None
     asked: dict[str, Any]
     seconds: float
+
+    def __repr__(self) -> str:
+        return f"Front({len(self.rows)} codes of {', '.join(self.objectives)}, hypervolume {self.hypervolume:.4g})"
 
     @property
     def gap(self) -> dict[str, float] | None:
@@ -58,7 +81,7 @@ class Front:
                 name: {o: float(z) for o, z in zip(self.objectives, values, strict=True) if not math.isnan(z)}
                 for name, values in zip(("scores", "claims", "verdicts"), numbers, strict=True)
             }
-            rows.append(asdict(row) | {"vector": list(row.vector)} | named)
+            rows.append(plain(row) | named)
         return {
             "format": FORMAT,
             "asked": self.asked,
@@ -66,6 +89,7 @@ class Front:
             "gap": self.gap,
             "hypervolume": self.hypervolume,
             "verified_hypervolume": self.verified_hypervolume,
+            "baseline": None if self.baseline is None else asdict(self.baseline),
             "rows": rows,
         }
 

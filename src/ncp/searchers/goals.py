@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ncp.cost import has_cost, macs
-from ncp.errors import ConfigError, quoted
-from ncp.objective import Budget, Objective
+from ncp.errors import ConfigError
+from ncp.objective import Budget, Objective, as_objective
 from ncp.predictors import Predictor
 from ncp.problem import Problem
 from ncp.space import Codes, Reals, parts
@@ -46,7 +46,11 @@ class Goals:
         columns = predictor.columns
         space = predictor.space
         if any(objective.at_least for objective in objectives):
-            raise ConfigError("Expected floors of the whole front, as at_least. Got an objective with some.")
+            raise ConfigError(
+                "Minimum values hold for the whole front, so give them as {at_least}, not in one of the {field}.",
+                field="objectives",
+                given=list(objectives),
+            )
         places = [j for objective in objectives for j in objective.resolve(columns)]
         united = Objective({columns[j]: 1.0 for j in dict.fromkeys(places)}, at_least=at_least)
         cost = cost and has_cost(space)
@@ -57,9 +61,12 @@ class Goals:
             budget = replace(budget, max_macs=float(dearest[0]))
         problem = Problem(predictor, united, budget, np.zeros(len(space), dtype=bool))
         goals = cls(problem, tuple(objectives), cost)
-        twice = [name for name in goals.names if goals.names.count(name) > 1]
+        names = goals.names
+        twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise ConfigError(f"Expected different objectives. Got {twice[0]} twice.")
+            raise ConfigError(
+                "{field} must differ. Got {twice} twice.", field="objectives", given=names, twice=twice[0]
+            )
         return goals
 
     @property
@@ -134,13 +141,15 @@ class Goals:
 
 
 def read_objectives(objectives: Any) -> tuple[Objective, ...]:
-    """Objectives, each of which may be given by the name of a task or column."""
+    """Objectives, each of which may be given as `as_objective` takes it: by the name of a task or column, say."""
     given = [] if isinstance(objectives, (str, Mapping)) or not isinstance(objectives, Sequence) else objectives
-    if not given or not all(isinstance(one, (str, Objective)) for one in given):
+    if not given:
         raise ConfigError(
-            f"Expected a list of tasks, columns or objectives, such as ['seg', 'video']. Got {quoted(objectives)}."
+            "{field} must be a list of tasks, columns or objectives, such as ['seg', 'video']. Got {given}.",
+            field="objectives",
+            given=objectives,
         )
-    return tuple(Objective({one: 1.0}) if isinstance(one, str) else one for one in given)
+    return tuple(as_objective(one) for one in given)
 
 
 def _name(objective: Objective, columns: Sequence[str]) -> str:

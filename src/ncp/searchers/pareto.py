@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ncp.errors import ConfigError
-from ncp.evaluate import predictor_and_judge
-from ncp.objective import FLOOR, Budget, Objective
+from ncp.evaluate import verify
+from ncp.judge import predictor_and_judge
+from ncp.numbers import as_count, as_seed
+from ncp.objective import FLOOR, Budget, Objective, as_budget
 from ncp.pareto import front, hypervolume
 from ncp.predictors import Predictor
 from ncp.problem import Bound, moves, smallest, snap_within
-from ncp.progress import Progress, quiet
+from ncp.progress import Progress, quiet, share
 from ncp.propagation import ascend, require_finite
 from ncp.searchers.asked import asked_of
 from ncp.searchers.directions import REFERENCE, Directions
 from ncp.searchers.floors import unreachable
-from ncp.searchers.front import Front
+from ncp.searchers.front import Front, FrontBaseline
 from ncp.searchers.goals import Goals, read_objectives
+from ncp.searchers.known import Known, weighed_by
 from ncp.searchers.result import Value
 from ncp.searchers.rows import rows_of
 from ncp.space import Codes, Reals
@@ -34,16 +37,18 @@ DIRECTIONS = 1000
 """Ways into the objectives, along each of which the improvement keeps the best code: a larger front is thinned."""
 ROUNDS, TRIED, CROSSED = 15, 20_000, 10_000
 """Rounds of the improvement, codes that each looks at, and how many of these are crossed from two others."""
+FITTING = 0.6
+"""The share of the time that fitting a predictor and a judge takes, where they have to be fitted."""
 CLOSEST = 64
 """Codes from which a way to the floors is sought where no start has reached them."""
 
 
 def pareto_search(
-    objectives: Sequence[str | Objective],
+    objectives: Sequence[str | Objective | Mapping[str, float]],
     *,
     budget: Budget | None = None,
-    predictor: Predictor | None = None,
-    judge: Predictor | None = None,
+    predictor: Predictor | str | Path | None = None,
+    judge: Predictor | str | Path | None = None,
     table: Table | None = None,
     cost: bool = True,
     at_least: Mapping[str, float] | None = None,
@@ -78,32 +83,35 @@ def pareto_search(
         ConfigError: objectives, floors or a budget that do not fit the predictor.
     """
     began = perf_counter()
-    for name, number in (("starts", starts), ("steps", steps), ("size", size)):
-        if number < 1:
-            raise ConfigError(f"Expected at least one as {name}. Got {number}.")
+    starts, steps, size = as_count(starts, "starts"), as_count(steps, "steps"), as_count(size, "size")
+    seed, given = as_seed(seed), as_budget(budget)
     wanted = read_objectives(objectives)
-    predictor, judge = predictor_and_judge(predictor, judge, table, seed, progress)
-    goals = Goals.of(predictor, wanted, budget or Budget(), cost, at_least or {})
+    floors = Objective(wanted[0].weights, at_least={} if at_least is None else at_least)
+    pair = predictor_and_judge(predictor, judge, table, [*wanted, floors], seed, share(progress, 0.0, FITTING))
+    progress = share(progress, FITTING if pair.source == "fitted" else 0.0, 1.0)
+    goals = Goals.of(pair.predictor, wanted, given, cost, floors.at_least)
     rng = np.random.default_rng(seed)
-    codes = _climbed(goals.focused(), starts, steps, rng, lambda share: progress(0.3 * share))
+    codes = _climbed(goals.focused(), starts, steps, rng, share(progress, 0.0, 0.3))
     codes = _reached(goals.focused(), codes)
-    codes = _improved(goals.focused(), codes, size, rng, lambda share: progress(0.3 + 0.65 * share))
+    rays = np.abs(rng.normal(size=(max(DIRECTIONS, 2 * size), len(wanted) + goals.cost)))
+    codes = _improved(goals.focused(), codes, rays, rng, share(progress, 0.3, 0.95))
     asked = asked_of(
-        replace(goals.problem, budget=budget or Budget()),
-        judge,
+        replace(goals.problem, budget=given),
+        pair.judge,
         objectives={
             name: {"weights": dict(o.weights), "caution": o.caution}
             for name, o in zip(goals.names, wanted, strict=True)
         },
         cost=goals.cost,
-        at_least=dict(at_least or {}),
+        at_least=dict(floors.at_least),
         reference=REFERENCE,
         starts=starts,
         steps=steps,
         size=size,
         seed=seed,
+        predictor_source=pair.source,
     )
-    found = _front(goals, codes, judge, table, asked)
+    found = _front(goals, codes, pair.judge, table, _Thinned(rays, size), asked)
     progress(1.0)
     return replace(found, seconds=perf_counter() - began)
 
@@ -164,10 +172,9 @@ def _reached(goals: Goals, codes: Codes) -> Codes:
     return codes[kept]
 
 
-def _improved(goals: Goals, codes: Codes, size: int, rng: np.random.Generator, progress: Progress) -> Codes:
-    """At most `size` codes that dominate most, of all that moves and crossing reach from `codes`, again and again."""
+def _improved(goals: Goals, codes: Codes, rays: Reals, rng: np.random.Generator, progress: Progress) -> Codes:
+    """The front of all codes that moves and crossing reach from `codes`, again and again."""
     points, _ = goals.evaluated(codes)
-    rays = np.abs(rng.normal(size=(max(DIRECTIONS, 2 * size), points.shape[1])))
     expanded: set[bytes] = set()
     for done in range(ROUNDS):
         best = _kept(points, rays)
@@ -186,10 +193,7 @@ def _improved(goals: Goals, codes: Codes, size: int, rng: np.random.Generator, p
         kept = np.flatnonzero(short <= 0)
         codes, points = np.concatenate([codes, tried[kept]]), np.concatenate([points, found[kept]])
         progress((done + 1) / ROUNDS)
-    best = _kept(points, rays)
-    if len(best) > size:
-        best = best[Directions.towards(points[best], rays).chosen(points[best], size)]
-    return codes[best]
+    return codes[_kept(points, rays)]
 
 
 def _kept(points: Reals, rays: Reals) -> NDArray[np.int64]:
@@ -200,19 +204,44 @@ def _kept(points: Reals, rays: Reals) -> NDArray[np.int64]:
     return best
 
 
-def _front(goals: Goals, codes: Codes, judge: Predictor | None, table: Table | None, asked: dict[str, Any]) -> Front:
-    """The front of codes, with what table or judge say: by the very numbers that it shows."""
+class _Thinned(NamedTuple):
+    """Leaves of many points the `size` that dominate most."""
+
+    rays: Reals
+    size: int
+
+    def __call__(self, points: Reals) -> NDArray[np.int64]:
+        """Indices of points `(n, k)`, none of which dominates another."""
+        best = _kept(points, self.rays)
+        if len(best) > self.size:
+            best = best[Directions.towards(points[best], self.rays).chosen(points[best], self.size)]
+        return best
+
+
+def _front(
+    goals: Goals, codes: Codes, judge: Predictor | None, table: Table | None, thinned: _Thinned, asked: dict[str, Any]
+) -> Front:
+    """The front of codes and of measured rows, with what table or judge say."""
+    known = None if table is None else Known.of(goals.problem, table)
+    if known is not None and table is not None:
+        best = front(goals.with_cost(_weighed(goals, table, known.codes), known.codes))
+        codes = np.unique(np.concatenate([codes, known.codes[best]]), axis=0)
     unmeasured = replace(goals.problem, budget=replace(goals.budget, max_latency_ms=None))
     rows, columns, k = rows_of(unmeasured, codes, judge, table), goals.predictor.columns, len(goals.objectives)
     predicted = _values([row.predicted for row in rows], columns)
     claims, verdicts = goals.of_values(predicted), goals.of_values(_values([row.verified for row in rows], columns))
-    scores = goals.evaluated(codes)[0][:, :k] if goals.cautious else claims
+    scores = goals.evaluated(codes)[0][:, :k] if goals.cautious else claims.copy()
+    keeps = goals.keep_floors(predicted)
+    if known is not None and table is not None:
+        measured = known.holds(codes)
+        keeps = (keeps | measured) & np.isfinite(known.rank(codes, np.zeros(len(codes))))
+        scores[measured] = _weighed(goals, table, codes[measured])
     points = goals.with_cost(scores, codes)
-    kept = np.flatnonzero(goals.keep_floors(predicted))
-    kept = kept[front(points[kept])]
+    kept = np.flatnonzero(keeps)
+    kept = kept[thinned(points[kept])]
     kept = kept[np.argsort(-points[kept, k] if goals.cost else -scores[kept].mean(axis=1), kind="stable")]
     reference = [REFERENCE] * k + [0.0] * goals.cost
-    verified = None if np.isnan(verdicts).any() else hypervolume(goals.with_cost(verdicts, codes)[kept], reference)
+    verified = None if np.isnan(verdicts[kept]).any() else goals.with_cost(verdicts, codes)[kept]
     return Front(
         rows=tuple(
             replace(
@@ -228,10 +257,49 @@ def _front(goals: Goals, codes: Codes, judge: Predictor | None, table: Table | N
         claims=claims[kept],
         verdicts=verdicts[kept],
         hypervolume=hypervolume(points[kept], reference),
-        verified_hypervolume=verified,
+        verified_hypervolume=None if verified is None else hypervolume(verified, reference),
+        baseline=None if known is None or table is None else _baseline(goals, known, judge, table, reference),
         asked=asked,
         seconds=0.0,
     )
+
+
+def _measured(goals: Goals, table: Table, codes: Codes) -> Reals:
+    """The objectives of measured codes by the table, `(n, k)`."""
+    columns = goals.predictor.columns
+    places = [j for j in goals.columns if columns[j] in table.columns]
+    values = np.full((len(codes), len(columns)), np.nan)
+    values[:, places] = table.lookup(codes, [columns[j] for j in places])
+    return goals.of_values(values)
+
+
+def _weighed(goals: Goals, table: Table, codes: Codes) -> Reals:
+    """The objectives of measured codes by measurement and prediction together, `(n, k)`."""
+    measured = _measured(goals, table, codes)
+    return np.stack(
+        [
+            weighed_by(replace(goals.problem, objective=objective.plain()), codes, measured[:, j])
+            for j, objective in enumerate(goals.objectives)
+        ],
+        axis=1,
+    )
+
+
+def _baseline(
+    goals: Goals, known: Known, judge: Predictor | None, table: Table, reference: list[float]
+) -> FrontBaseline | None:
+    """The front of the measured rows, by the table and by the judge."""
+    if not len(known.codes):
+        return None
+    points = goals.with_cost(_measured(goals, table, known.codes), known.codes)
+    best = front(points)
+    judged = None
+    if judge is not None:
+        named = [goals.predictor.columns[j] for j in goals.columns]
+        values = np.full((int(best.sum()), len(goals.predictor.columns)), np.nan)
+        values[:, goals.columns] = verify(known.codes[best], named, judge).values
+        judged = hypervolume(goals.with_cost(goals.of_values(values), known.codes[best]), reference)
+    return FrontBaseline(len(known.codes), int(best.sum()), hypervolume(points[best], reference), judged)
 
 
 def _values(held: Sequence[Mapping[str, Value]], columns: Sequence[str]) -> Reals:

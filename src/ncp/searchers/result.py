@@ -29,7 +29,8 @@ class Row:
     Attributes:
         code: its written form.
         vector: its integers.
-        score: what rows are ranked by: the claim, less the caution that was asked for.
+        score: what rows are ranked by: the claim less the uncertainty penalty; for a measured row its weighed
+            objective, see `ncp.searchers.known`.
         claim: what the searcher's predictor promises, in standard deviations of the objective (z-score).
         verdict: the objective by the table or the judge; None without either.
         predicted: per column, what the searcher's predictor says.
@@ -50,11 +51,42 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """The best measured row within the budget: what a search has to beat.
+
+    Table and judge are two rulers: the table's best row was lucky, too, and its value by the judge, which is usually
+    lower, is what to compare the judge's values of other codes with.
+
+    Attributes:
+        code: its written form.
+        vector: its integers.
+        measured: per column, the table's value.
+        judged: per column, what the judge gives the same row; empty without a judge.
+        score: the objective by the table, in standard deviations (z-score).
+        judged_score: the objective by the judge; None without one.
+        macs: multiply-adds at the budget's image size; None where cost is not known.
+        params: parameters; None where cost is not known.
+        rows: measured rows within the budget, of which this is the best.
+    """
+
+    code: str
+    vector: tuple[int, ...]
+    measured: dict[str, Value]
+    judged: dict[str, Value]
+    score: float
+    judged_score: float | None
+    macs: int | None
+    params: int | None
+    rows: int
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
-    """The best codes, best first by the searcher's predictor, and the run that led to them.
+    """The best codes, best first by the best knowledge there is, and the run that led to them.
 
     Attributes:
         rows: the codes.
+        baseline: the best measured row within the budget; None without a table, or where no row is within the budget.
         asked: what was asked: weights, caution, budget, strategy, starts, steps, seed; and by what: columns, predictor,
             judge, version.
         seconds: how long the search took.
@@ -62,9 +94,18 @@ class Result:
     """
 
     rows: tuple[Row, ...]
+    baseline: Baseline | None
     asked: dict[str, Any]
     seconds: float
     trajectory: Trajectory
+
+    def __repr__(self) -> str:
+        return f"Result({len(self.rows)} codes, the best is {self.best.code!r} with {self.best.score:.2f})"
+
+    @property
+    def best(self) -> Row:
+        """The first row."""
+        return self.rows[0]
 
     @property
     def gap(self) -> float | None:
@@ -74,10 +115,21 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as in the json file."""
-        rows = [asdict(row) | {"vector": list(row.vector)} for row in self.rows]
-        return {"format": FORMAT, "asked": self.asked, "seconds": self.seconds, "gap": self.gap, "rows": rows}
+        return {
+            "format": FORMAT,
+            "asked": self.asked,
+            "seconds": self.seconds,
+            "gap": self.gap,
+            "baseline": None if self.baseline is None else plain(self.baseline),
+            "rows": [plain(row) for row in self.rows],
+        }
 
     def to_json(self, path: str | Path) -> None:
         """Write the result to a file, whole or not at all."""
         with whole_file(path) as temporary:
             temporary.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def plain(row: Row | Baseline) -> dict[str, Any]:
+    """A row as plain data."""
+    return asdict(row) | {"vector": list(row.vector)}

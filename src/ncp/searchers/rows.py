@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ncp.cost import has_cost, macs, params
-from ncp.evaluate import verify
+from ncp.evaluate import Evaluation, verify
 from ncp.latency import LatencyModel
-from ncp.objective import Budget, Objective
+from ncp.objective import Budget
 from ncp.predictors import Predictor
 from ncp.problem import Problem
-from ncp.searchers.result import Row, Value
-from ncp.space import Codes
+from ncp.searchers.known import Known
+from ncp.searchers.result import Baseline, Row, Value
+from ncp.space import Codes, Reals
 from ncp.table import Table
-from ncp.texts import code_text
 
 LATENCY = "latency [ms]"
 """The column in which predicted and measured latencies stand."""
@@ -21,27 +23,40 @@ UPPER_TENTH = 1.2816
 """Standard deviations between a normal's median and its 90th percentile."""
 
 
-def rows_of(problem: Problem, codes: Codes, judge: Predictor | None, table: Table | None) -> tuple[Row, ...]:
-    """What the searcher claims of every code, and what table or judge say."""
-    predictor, objective, budget = problem.predictor, problem.objective, problem.budget
-    _, scores = problem.values_and_scores(codes)
+def claims_of(problem: Problem, codes: Codes) -> Reals:
+    """The objective of codes by the predictor, `(n,)`, without an uncertainty penalty [standard deviations]."""
+    mean = problem.predictor.predict(codes).mean
+    return _objective(problem, mean)
+
+
+def rows_of(
+    problem: Problem, codes: Codes, judge: Predictor | None, table: Table | None, ranks: Reals | None = None
+) -> tuple[Row, ...]:
+    """What the searcher claims of every code, and what table or judge say.
+
+    Args:
+        problem: what is wanted, and by which predictor.
+        codes: `(n, d)`.
+        judge: whom to ask for what the table does not have.
+        table: measured values.
+        ranks: what the codes are ranked by, `(n,)`; the predictor's scores when left out.
+    """
+    predictor, objective = problem.predictor, problem.objective
+    scores = problem.values_and_scores(codes)[1] if ranks is None else ranks
     where = objective.named(predictor.columns)
     columns = tuple(predictor.columns[j] for j in where)
     predicted = predictor.predict(codes)
     stds = np.zeros_like(predicted.mean) if predicted.std is None else predicted.std
     verified = verify(codes, columns, judge, table)
-    location, unit = predictor.location.numpy()[where], predictor.unit.numpy()[where]
-    weighted = columns[: len(objective.weights)]
-    wanted = Objective(dict(zip(weighted, objective.weights.values(), strict=True)))
-    claims = wanted.score(predicted.mean[:, where], None, columns, location, unit)
-    verdicts = wanted.score(verified.values, None, columns, location, unit)
-    latencies = _latencies(budget, codes)
-    known = has_cost(predictor.space)
-    cost = macs(codes, budget.image_size, budget.classes, budget.task).tolist() if known else [None] * len(codes)
-    size = params(codes, budget.classes, budget.task).tolist() if known else [None] * len(codes)
+    claims, verdicts = (
+        _objective(problem, predicted.mean),
+        _objective(problem, _among(problem, columns, verified.values)),
+    )
+    latencies = _latencies(problem.budget, codes)
+    costs = _costs(problem, codes)
     return tuple(
         Row(
-            code=code_text(predictor.space, code),
+            code=predictor.space.text(code),
             vector=tuple(code.tolist()),
             score=float(scores[i]),
             claim=float(claims[i]),
@@ -51,17 +66,68 @@ def rows_of(problem: Problem, codes: Codes, judge: Predictor | None, table: Tabl
                 for c, j in zip(columns, where, strict=True)
             }
             | latencies[i][0],
-            verified={
-                c: Value(float(verified.values[i, j]), float(verified.std[i, j]), str(verified.source[i]))
-                for j, c in enumerate(columns)
-                if np.isfinite(verified.values[i, j])
-            }
-            | latencies[i][1],
-            macs=cost[i],
-            params=size[i],
+            verified=_values(verified, i) | latencies[i][1],
+            macs=costs[i][0],
+            params=costs[i][1],
         )
         for i, code in enumerate(codes)
     )
+
+
+def baseline_of(problem: Problem, known: Known, judge: Predictor | None, table: Table) -> Baseline | None:
+    """The best measured row that the search may return, with the judge's value of it."""
+    if not len(known.codes):
+        return None
+    best = known.codes[:1]
+    predictor = problem.predictor
+    columns = tuple(predictor.columns[j] for j in problem.objective.named(predictor.columns))
+    judged = verify(best, columns, judge, None)
+    score = float(_objective(problem, _among(problem, columns, judged.values))[0])
+    macs_and_params = _costs(problem, best)[0]
+    return Baseline(
+        code=predictor.space.text(best[0]),
+        vector=tuple(best[0].tolist()),
+        measured=_values(verify(best, columns, None, table), 0),
+        judged=_values(judged, 0),
+        score=float(known.measured[0]),
+        judged_score=score if np.isfinite(score) else None,
+        macs=macs_and_params[0],
+        params=macs_and_params[1],
+        rows=len(known.codes),
+    )
+
+
+def _objective(problem: Problem, values: Reals) -> Reals:
+    """The weighted mean of raw values `(n, m)` of the predictor's columns, `(n,)` in standard deviations."""
+    predictor = problem.predictor
+    location, unit = (x.double().cpu().numpy() for x in (predictor.location, predictor.unit))
+    score: Reals = problem.objective.plain().score(values, None, predictor.columns, location, unit)
+    return score
+
+
+def _among(problem: Problem, columns: Sequence[str], values: Reals) -> Reals:
+    """Values `(n, k)` of some columns at their places among the predictor's, `(n, m)`; NaN elsewhere."""
+    every = np.full((len(values), len(problem.predictor.columns)), np.nan)
+    every[:, [problem.predictor.columns.index(column) for column in columns]] = values
+    return every
+
+
+def _values(found: Evaluation, row: int) -> dict[str, Value]:
+    """The values of one row that there are, by column."""
+    return {
+        column: Value(float(found.values[row, j]), float(found.std[row, j]), str(found.source[row, j]))
+        for j, column in enumerate(found.columns)
+        if np.isfinite(found.values[row, j])
+    }
+
+
+def _costs(problem: Problem, codes: Codes) -> list[tuple[int | None, int | None]]:
+    """Multiply-adds and parameters of every code as the budget counts them, where they are known."""
+    if not has_cost(problem.predictor.space):
+        return [(None, None)] * len(codes)
+    budget = problem.budget
+    every = macs(codes, budget.image_size, budget.classes, budget.task), params(codes, budget.classes, budget.task)
+    return list(zip(*(cost.tolist() for cost in every), strict=True))
 
 
 def latency_model(budget: Budget) -> LatencyModel | None:

@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ncp.errors import ConfigError, quoted
-from ncp.evaluate import predictor_and_judge
-from ncp.objective import Budget, Objective
+from ncp.errors import ConfigError
+from ncp.judge import predictor_and_judge
+from ncp.numbers import as_count, as_seed
+from ncp.objective import Budget, Objective, as_budget, as_objective
 from ncp.predictors import Predictor
 from ncp.problem import Problem
-from ncp.progress import Progress, quiet
-from ncp.propagation import Strategy, frozen_dimensions, propagate
+from ncp.progress import Progress, quiet, share
+from ncp.propagation import Strategy, frozen_dimensions, propagate, require_strategy
 from ncp.searchers.asked import asked_of
 from ncp.searchers.edit import edited
-from ncp.searchers.floors import above_floors
+from ncp.searchers.floors import keeping_floors
+from ncp.searchers.known import Known
 from ncp.searchers.polish import polish
 from ncp.searchers.result import Result
-from ncp.searchers.rows import latency_model, rows_of
-from ncp.space import Codes, Space
+from ncp.searchers.rows import baseline_of, claims_of, latency_model, rows_of
+from ncp.space import Codes, Reals, Space
 from ncp.table import Table
-from ncp.texts import code_text
 
 POOL, APART = 500, 9
-"""Of so many codes those are returned that differ from every better one in one of so many dimensions, if there are
-enough."""
+"""How many candidates to consider. A returned code differs from every better one in at least d // APART dimensions, if
+there are enough of them."""
+FITTING = 0.6
+"""The share of the time that fitting a predictor and a judge takes, where they have to be fitted."""
 
 
 def search(
-    objective: Objective,
+    objective: Objective | str | Sequence[str] | Mapping[str, float],
     *,
     budget: Budget | None = None,
-    predictor: Predictor | None = None,
-    judge: Predictor | None = None,
+    predictor: Predictor | str | Path | None = None,
+    judge: Predictor | str | Path | None = None,
     table: Table | None = None,
     starts: int = 256,
     top: int = 10,
@@ -50,65 +53,69 @@ def search(
 ) -> Result:
     """Find the codes that serve an objective best within a budget.
 
+    With a table, its measured rows are candidates too, so that the first code is never one which the table says is
+    worse than its best row within the budget. How measured and predicted values are weighed: `ncp.searchers.known`.
+
     Args:
-        objective: what is wanted.
+        objective: what is wanted: an objective, a task or column, several of them, or weights by column.
         budget: what is allowed.
-        predictor: whose gradients are followed. Left out: the one that comes with the package, with its judge; with a
-            table other than theirs, one fitted on half of its sampled rows, and a judge on the other half.
-        judge: gives verdicts. Left out, it comes with the predictor, if that was left out too.
-        table: measured values; a code that stands in it has its row as verdict. With a predictor but no judge, rows
-            which the predictor has not seen make one.
+        predictor: whose gradients are followed: a predictor, its file, or `nas-bench-mr`. Left out, it is the one that
+            comes with the package; with a table, one fitted on half of its sampled rows.
+        judge: an independent check of what is found. Left out, it comes with the package's predictor, or is fitted on
+            rows of the table that the predictor has not seen.
+        table: measured values; the value of a code that is in it is the table's, not the judge's.
         starts: how many codes move at once, drawn from the space.
         top: how many codes are returned.
-        seed: of the starts.
+        seed: of the starts, and of a predictor and judge that are fitted on the table.
         strategy: as in `propagate`.
         steps: as in `propagate`.
         freeze: names of dimensions that keep the values of `origin`.
         origin: one code: the first start, whose frozen values all others take.
-        max_changes: of so many dimensions at most do the codes that are returned differ from `origin`.
+        max_changes: dimensions in which a code that is returned may differ from `origin`.
         progress: called with the share that is done.
 
     Raises:
-        InfeasibleError: a budget below the smallest cost, or one that so few changes do not reach; floors that no code
-            which was met keeps.
-        ConfigError: no origin for changes, an objective or budget that does not fit the predictor, a latency of another
-            machine, or a table that minimises other columns than the predictor.
+        InfeasibleError: a budget below the smallest cost, or one that so few changes do not reach; minimum values that
+            no code keeps.
+        ConfigError: changes without an origin, an objective or budget that does not fit the predictor, a latency of
+            another machine, or a table of other codes, columns or directions than the predictor.
+        CodeError: an origin or a name to freeze that is not of the space.
+        DataError: too few rows to fit on, or a file that cannot be read.
     """
     began = perf_counter()
-    if starts < 1 or top < 1:
-        raise ConfigError(f"Expected at least one start and one code to return. Got {starts} and {top}.")
-    if max_changes is not None and (max_changes < 1 or origin is None):
-        raise ConfigError(
-            f"Expected an origin and at least one change of it. Got {quoted(origin)} and {quoted(max_changes)}."
-        )
-    predictor, judge = predictor_and_judge(predictor, judge, table, seed, progress)
-    budget = budget or Budget()
+    objective, budget = as_objective(objective), as_budget(budget)
+    starts, top, steps = as_count(starts, "starts"), as_count(top, "top"), as_count(steps, "steps")
+    seed = as_seed(seed)
+    require_strategy(strategy)
+    if max_changes is not None:
+        max_changes = as_count(max_changes, "max_changes")
+        if origin is None:
+            raise ConfigError(
+                "{field} counts changes of {origin}: give a code there.", field="max_changes", given=max_changes
+            )
     latency = latency_model(budget)
     if latency is not None:
         latency.require_here()
-    frozen = frozen_dimensions(predictor.space, freeze)
-    names = tuple(name for name, kept in zip(predictor.space.names, frozen, strict=True) if kept)
-    codes = _starts(predictor.space, starts, seed, frozen, origin)
+    pair = predictor_and_judge(predictor, judge, table, [objective], seed, share(progress, 0.0, FITTING))
+    predictor, judge = pair.predictor, pair.judge
+    progress = share(progress, FITTING if pair.source == "fitted" else 0.0, 1.0)
+    problem = Problem(predictor, objective, budget, frozen_dimensions(predictor.space, freeze))
+    names = tuple(name for name, kept in zip(predictor.space.names, problem.frozen, strict=True) if kept)
+    base = None if origin is None else _origin(predictor.space, origin)
     run = propagate(
         predictor,
         objective,
-        codes,
+        _starts(problem, starts, seed, base),
         budget=budget,
         strategy=strategy,
         steps=steps,
         freeze=names,
-        progress=lambda share: progress(0.8 * share),
+        progress=share(progress, 0.0, 0.8),
     )
-    problem = Problem(predictor, objective, budget, frozen)
-    found = run.best(POOL)
-    if max_changes is None:
-        both = np.unique(np.concatenate([polish(problem.focused(), found), found]), axis=0)
-        _, scores = problem.values_and_scores(both)
-        best = apart(above_floors(problem, both[np.argsort(-scores, kind="stable")]), top)
-    else:
-        best = edited(problem.focused(), codes[0], max_changes, found, lambda share: progress(0.8 + 0.2 * share))
-        best = above_floors(problem, best)[:top]
-    rows = rows_of(problem, best, judge, table)
+    known = None if table is None else Known.of(problem, table, base, max_changes)
+    codes, ranks = _best(problem, run.best(POOL), known, base, max_changes, top, share(progress, 0.8, 1.0))
+    rows = rows_of(problem, codes, judge, table, ranks)
+    baseline = None if known is None or table is None else baseline_of(problem, known, judge, table)
     progress(1.0)
     asked = asked_of(
         problem,
@@ -120,33 +127,89 @@ def search(
         starts=starts,
         steps=steps,
         seed=seed,
-        origin=None if origin is None else code_text(predictor.space, predictor.space.codes(origin)[0]),
+        origin=None if base is None else predictor.space.text(base),
         freeze=list(names),
         max_changes=max_changes,
-        origin_claim=None if origin is None else rows_of(problem, codes[:1], None, None)[0].claim,
+        origin_claim=None if base is None else float(claims_of(problem, base[None])[0]),
+        predictor_source=pair.source,
     )
-    return Result(rows, asked, perf_counter() - began, run)
+    return Result(rows, baseline, asked, perf_counter() - began, run)
 
 
-def _starts(space: Space, starts: int, seed: int, frozen: NDArray[np.bool_], origin: Any) -> Codes:
+def _best(
+    problem: Problem,
+    found: Codes,
+    known: Known | None,
+    base: Codes | None,
+    max_changes: int | None,
+    top: int,
+    progress: Progress,
+) -> tuple[Codes, Reals]:
+    """The `top` best of what local search makes of `found` and what is measured, and what they are ranked by."""
+    if max_changes is None or base is None:
+        codes = np.concatenate([polish(problem.focused(), found), found])
+    else:
+        codes = edited(problem.focused(), base, max_changes, found, progress)
+    if known is not None:
+        codes = np.concatenate([known.codes[:POOL], codes])
+    return ranked(problem, codes, known, top, varied=max_changes is None)
+
+
+def ranked(problem: Problem, codes: Codes, known: Known | None, top: int, varied: bool = True) -> tuple[Codes, Reals]:
+    """The `top` best of codes `(n, d)` and measured rows, and what they are ranked by, best first.
+
+    Args:
+        problem: what is wanted; its predictor scores what was not measured.
+        codes: within the budget.
+        known: what was measured.
+        top: how many codes to return.
+        varied: whether small variations of a better code come last.
+
+    Raises:
+        InfeasibleError: no code keeps the minimum values.
+    """
+    if known is not None:
+        codes = np.concatenate([known.codes[:POOL], codes])
+    codes = codes[np.sort(np.unique(codes, axis=0, return_index=True)[1])]
+    values, scores = problem.values_and_scores(codes)
+    measured = np.zeros(len(codes), dtype=bool)
+    if known is not None:
+        scores, measured = known.rank(codes, scores), known.holds(codes)
+    kept = keeping_floors(problem, values, measured) & np.isfinite(scores)
+    codes, scores = codes[kept], scores[kept]
+    order = np.argsort(-scores, kind="stable")
+    order = order[apart(codes[order], top)] if varied else order[:top]
+    return codes[order], scores[order]
+
+
+def _origin(space: Space, origin: Any) -> Codes:
+    """The one code to begin from."""
+    rows = space.codes(origin)
+    if len(rows) != 1:
+        raise ConfigError(
+            "{field} must be one code. Got {count} codes.", field="origin", given=origin, count=str(len(rows))
+        )
+    base: Codes = rows[0]
+    return base
+
+
+def _starts(problem: Problem, starts: int, seed: int, base: Codes | None) -> Codes:
     """Codes drawn from the space, with the origin first and its frozen values everywhere."""
-    codes = space.sample(starts, np.random.default_rng(seed))
-    if origin is not None:
-        base = space.codes(origin)
-        if len(base) != 1:
-            raise ConfigError(f"Expected one code as the origin. Got {len(base)}.")
-        codes[0] = base[0]
-        codes[:, frozen] = base[:, frozen]
-    elif frozen.any():
-        raise ConfigError("Expected an origin whose values the frozen dimensions keep. Got none. Give a code.")
+    codes = problem.space.sample(starts, np.random.default_rng(seed))
+    if base is not None:
+        codes[0] = base
+        codes[:, problem.frozen] = base[problem.frozen]
+    elif problem.frozen.any():
+        names = [name for name, kept in zip(problem.space.names, problem.frozen, strict=True) if kept]
+        raise ConfigError("{field} keeps the values of {origin}: give a code there.", field="freeze", given=names)
     return codes
 
 
-def apart(codes: Codes, top: int) -> Codes:
-    """The first `top` codes that are no small variation of an earlier one, filled up with the best of the others."""
+def apart(codes: Codes, top: int) -> list[int]:
+    """Rows of the first `top` codes that are no small variation of an earlier one, then of the best of the others."""
     chosen: list[int] = []
     for row, code in enumerate(codes):
         if len(chosen) < top and ((codes[chosen] != code).sum(axis=1) >= max(1, codes.shape[1] // APART)).all():
             chosen.append(row)
     others = [row for row in range(len(codes)) if row not in chosen]
-    return codes[sorted(chosen + others[: top - len(chosen)])]
+    return sorted([*chosen, *others[: top - len(chosen)]])

@@ -1,0 +1,111 @@
+"""What a table knows: measured rows as candidates of a search, weighed against predictions, and the best of them.
+
+A measured value carries the noise of its training, a prediction the error of its predictor. A row is worth the mean of
+the two, weighed by their inverse variances: the *weighed* objective. Measured rows keep the order of their measured
+objectives among themselves, so a search never puts a row before one that the table says is better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ncp.problem import Problem
+from ncp.space import Codes, Reals, parts
+from ncp.table import Table
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Measured rows that a search may return, best first by what was measured.
+
+    Attributes:
+        codes: `(n, d)`: within the budget, no worse than the minimum values, frozen dimensions as they have to be.
+        measured: the objective by the table, without an uncertainty penalty, `(n,)`.
+        weighed: the objective by measurement and prediction together, `(n,)`, falling.
+        worse: codes that were measured to be worse than a minimum value.
+    """
+
+    codes: Codes
+    measured: Reals
+    weighed: Reals
+    worse: frozenset[bytes]
+
+    @classmethod
+    def of(cls, problem: Problem, table: Table, origin: Codes | None = None, most: int | None = None) -> Known:
+        """The rows of a table that have a value in every column of the objective.
+
+        Args:
+            problem: what is wanted and allowed.
+            table: measured values.
+            origin: a code `(d,)` whose frozen values rows must have.
+            most: dimensions in which rows may differ from the origin.
+        """
+        predictor, objective = problem.predictor, problem.objective
+        where = objective.named(predictor.columns)
+        named = [predictor.columns[j] for j in where]
+        values = np.full((len(table), len(predictor.columns)), np.nan)
+        if set(named) <= set(table.columns):
+            values[:, where] = table.values[:, [table.columns.index(name) for name in named]]
+        rows = np.flatnonzero(~np.isnan(values[:, where]).any(axis=1))
+        location, unit = (x.double().cpu().numpy() for x in (predictor.location, predictor.unit))
+        short = objective.short(values[rows], predictor.columns, unit)
+        worse = frozenset(code.tobytes() for code in table.codes[rows[short > 0]])
+        rows = rows[short <= 0]
+        if origin is not None:
+            changed = table.codes[rows] != origin
+            near = changed.sum(axis=1) <= (len(origin) if most is None else most)
+            rows = rows[near & ~changed[:, problem.frozen].any(axis=1)]
+        rows = rows[problem.budget.allows(table.codes[rows])]
+        measured = objective.plain().score(values[rows], None, predictor.columns, location, unit)
+        order = np.argsort(-measured, kind="stable")
+        codes, measured = table.codes[rows[order]], measured[order]
+        weighed = weighed_by(problem, codes, measured)
+        return cls(codes, measured, np.maximum.accumulate(weighed[::-1])[::-1], worse)
+
+    def holds(self, codes: Codes) -> NDArray[np.bool_]:
+        """Which codes `(n, d)` are among the rows, `(n,)`."""
+        every = {code.tobytes() for code in self.codes}
+        return np.array([code.tobytes() in every for code in codes], dtype=bool)
+
+    def rank(self, codes: Codes, scores: Reals) -> Reals:
+        """What codes `(n, d)` are ranked by: `scores` `(n,)` of the predictor, for measured rows what they are worth.
+
+        A code that was measured to be worse than a minimum value gets minus infinity.
+        """
+        places = {code.tobytes(): place for place, code in enumerate(self.codes)}
+        ranks = scores.copy()
+        for row, code in enumerate(codes):
+            place = places.get(code.tobytes())
+            if place is not None:
+                ranks[row] = self.weighed[place]
+            elif code.tobytes() in self.worse:
+                ranks[row] = -np.inf
+        return ranks
+
+
+@torch.no_grad()
+def weighed_by(problem: Problem, codes: Codes, measured: Reals) -> Reals:
+    """The mean of measured and predicted objectives of codes `(n, d)`, `(n,)`, by the inverse of their variances.
+
+    The predictor says both variances: of its own error at a code, and of the noise of a training. A predictor that
+    does not know its error leaves the measurement as it is.
+    """
+    predictor, objective = problem.predictor, problem.objective
+    places, weights = objective.resolve(predictor.columns), np.array(list(objective.weights.values()))
+    location, unit = (x.double().cpu().numpy()[places] for x in (predictor.location, predictor.unit))
+    shares = weights / np.abs(weights).sum() / unit
+    predicted, epistemic, noise = np.empty((3, len(codes)))
+    for part in parts(len(codes), 4096):
+        mean, std = (x[:, places].double().cpu().numpy() for x in predictor.moments(predictor.relaxed(codes[part])))
+        total = predictor.predict(codes[part]).std
+        predicted[part] = (mean - location) @ shares
+        epistemic[part] = std**2 @ shares**2
+        noise[part] = 0.0 if total is None else np.maximum(total[:, places] ** 2 - std**2, 0) @ shares**2
+    unknown = epistemic == 0
+    trust = np.where(unknown, 1.0, epistemic / np.where(unknown, 1.0, epistemic + noise))
+    weighed: Reals = predicted + trust * (measured - predicted)
+    return weighed
