@@ -159,7 +159,7 @@ def judge_for(
 
 def is_shipped(table: Table, columns: Sequence[str]) -> bool:
     """Whether the shipped predictors were fitted on these columns of this very table, by its codes and values."""
-    if table.space != MULTIRES or not columns or set(columns) & set(table.minimised):
+    if table.space != MULTIRES or not set(columns) <= set(table.columns) - set(table.minimised):
         return False
     card = json.loads(files("ncp").joinpath("assets", "card.json").read_text(encoding="utf-8"))
     return all(card["values"].get(column) == digest for column, digest in digests_of(table, columns).items())
