@@ -208,7 +208,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_settings_of_another_kind_are_refused() -> None:
     rows = [[8] * 27]
-    with pytest.raises(ConfigError, match=r"Expected GpSettings for the kind gp\. Got EnsembleSettings\("):
+    with pytest.raises(ConfigError, match=r"Expected GpSettings for the kind gp\. Got an object of type Ens"):
         fit_predictor(rows, [[1.0]], ["a/b"], kind="gp", settings=EnsembleSettings())
 
 

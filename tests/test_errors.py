@@ -81,5 +81,5 @@ def test_braces_of_what_was_given_mean_nothing() -> None:
 
 
 def test_nothing_reaches_a_terminal_that_it_would_obey() -> None:
-    assert str(ncp.DataError("seg\x1b]0;x\x07 and\nvideo")) == r"seg\x1b]0;x\x07 and video"
+    assert str(ncp.DataError("seg\x1b]0;x\x07 and\nvideo")) == "seg\\x1b]0;x\\x07 and\nvideo"
     assert printable("Ünïcode ± 3") == "Ünïcode ± 3"

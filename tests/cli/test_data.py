@@ -140,7 +140,7 @@ COMMAND = ("data", "import", "mine.csv", "--space", "space.yaml", "--values", "a
 def test_import_of_a_table_of_ones_own(run: Run, own: ncp.Table, tmp_path: Path) -> None:
     status, out, err = run(*COMMAND)
     assert (status, out) == (2, "")
-    assert "Expected good rows in mine.csv. Got 6 problems in 6 of 200." in err
+    assert "6 of 200 rows of mine.csv cannot be read (6 problems)." in err
     assert "row 4, column width: Expected one of 8, 16, " in err
     assert "--drop-bad" in err
     assert not (tmp_path / "mine.parquet").exists()
@@ -177,13 +177,13 @@ def test_import_of_a_table_of_ones_own(run: Run, own: ncp.Table, tmp_path: Path)
         (["mine.csv"], "Expected the space of your own table, --space FILE or --space cell201. Got none for mine.csv"),
         ([".", "--codes", "edge*"], "Expected a file of your own for --codes, "),
         (["mine.csv", "--space", "no.yaml"], "Expected multires or cell201, or the file of a space. Got no.yaml: No"),
-        (["none.csv", "--space", "space.yaml"], "Expected comma-separated values in none.csv. Got: "),
+        (["none.csv", "--space", "space.yaml"], "Cannot read none.csv: No such file"),
         (
             ["mine.csv", "--space", "space.yaml", "--codes", "edge*"],
             "Expected 12 columns of the code in mine.csv. Got 9",
         ),
-        (["mine.csv", "--space", "space.yaml", "--values", "acc,top1"], "Expected a column 'top1' in mine.csv."),
-        (["mine.csv", "--space", "space.yaml", "--values", "acc,acc:min"], "Expected every column of values once."),
+        (["mine.csv", "--space", "space.yaml", "--values", "acc,top1"], "mine.csv has no column 'top1'."),
+        (["mine.csv", "--space", "space.yaml", "--values", "acc,acc:min"], "Name every column of values once."),
         (
             ["mine.csv", "--space", "space.yaml", "--out", "mine.csv"],
             "Expected another file to write than the one that",
