@@ -199,7 +199,7 @@ def test_a_fast_network_is_refused(tmp_path: Path) -> None:
 
 def test_a_path_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"Expected to write .*net\.onnx\. Got: File exists\. Choose a path that can"):
+    with pytest.raises(DataError, match=r"Cannot write .*net\.onnx: File exists\. Choose another path"):
         export(MultiResolutionNet(TEXT), tmp_path / "file" / "net.onnx")
 
 

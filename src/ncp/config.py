@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ncp.documents import read_yaml
 from ncp.errors import ConfigError, quoted
+from ncp.files import as_path
 from ncp.predictors.blend import BlendSettings
 from ncp.predictors.ensemble import EnsembleSettings
 from ncp.predictors.gp import GpSettings
@@ -169,7 +170,7 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Configuratio
             whose value has the wrong type or lies out of range.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = as_path(path, "config").read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(

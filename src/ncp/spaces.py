@@ -9,6 +9,7 @@ from typing import Any
 from ncp.cells import CELL201
 from ncp.documents import read_yaml
 from ncp.errors import CodeError, ConfigError, quoted
+from ncp.files import as_path
 from ncp.multires import MULTIRES
 from ncp.space import Space
 
@@ -36,9 +37,9 @@ def load_space(name: str | Path) -> Space:
     Raises:
         ConfigError: no such name or file, or one that is no space, naming the dimension.
     """
-    if str(name) in SPACES:
-        return SPACES[str(name)]
-    path = Path(name)
+    path = as_path(name, "space")
+    if str(path) in SPACES:
+        return SPACES[str(path)]
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)

@@ -186,9 +186,9 @@ def test_import_of_a_table_of_ones_own(run: Run, own: ncp.Table, tmp_path: Path)
         (["mine.csv", "--space", "space.yaml", "--values", "acc,acc:min"], "Name every column of values once."),
         (
             ["mine.csv", "--space", "space.yaml", "--out", "mine.csv"],
-            "Expected another file to write than the one that",
+            "mine.csv is the file that is read.",
         ),
-        (["mine.csv", "--space", "space.yaml", "--out", "space.yaml"], "Expected to write over nothing but a table."),
+        (["mine.csv", "--space", "space.yaml", "--out", "space.yaml"], "space.yaml is no table"),
     ],
 )
 def test_imports_that_are_refused(run: Run, own: ncp.Table, tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -74,13 +74,13 @@ def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["nas-bench-mr", "nas-bench-201"])
 def test_a_table_that_is_not_there(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=rf"Expected the table {name} as .*ncp data import FOLDER.*ncp data fetch"):
+    with pytest.raises(DataError, match=rf"The table {name} is not there: .*ncp data import FOLDER.*ncp data fetch"):
         load_table(name, tmp_path)
     assert not stored(name, tmp_path).present
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(DataError, match=r"Expected nas-bench-mr or nas-bench-201, or the path .* Got 'nas-bench-rm'"):
+    with pytest.raises(DataError, match=r"no file 'nas-bench-rm'\. Give the path of a table, or nas-bench-mr or"):
         load_table("nas-bench-rm")
 
 
@@ -112,7 +112,7 @@ def test_hashes_that_are_damaged(copied: Path, content: str | None) -> None:
     if content is not None:
         file.write_text(content)
     (problem,) = stored("nas-bench-mr", copied).problems
-    assert problem.startswith("Expected the hashes of a table in ")
+    assert problem.startswith("Cannot read the hashes of a table in ")
 
 
 def test_a_table_that_was_made_of_something_else(copied: Path) -> None:

@@ -14,6 +14,7 @@ from ncp.cells import CELL201
 from ncp.cost import macs, params
 from ncp.datasets.sources import DETECTION_CSV, PICKLES, SEARCH_LIST, Source
 from ncp.errors import CodeError, DataError, quoted
+from ncp.files import as_path
 from ncp.multires import MULTIRES, Code
 from ncp.pickles import read_pickle
 from ncp.space import Codes
@@ -65,7 +66,7 @@ def convert(folder: str | Path) -> Imported:
     Raises:
         DataError: no folder, nothing in it, a file that is not the published one, or no search_list.txt.
     """
-    base = Path(folder)
+    base = as_path(folder, "folder")
     if not (base / SEARCH_LIST.path).exists() and (base / "data" / SEARCH_LIST.path).exists():
         base = base / "data"
     notes: list[str] = []
