@@ -121,5 +121,5 @@ def test_what_is_neither_numbers_nor_texts_is_refused_where_it_is_asked_for(tmp_
 
 def test_texts_that_are_not_utf_8_are_refused(tmp_path: Path) -> None:
     broken = pa.StringArray.from_buffers(1, pa.py_buffer(np.array([0, 1], np.int32)), pa.py_buffer(b"\xff"))
-    with pytest.raises(DataError, match=r"Cannot read .* as parquet"):
+    with pytest.raises(DataError, match=r"Cannot read .* as a parquet file"):
         read(parquet(tmp_path / "t.parquet", {"a": broken}), Limits()).cells("a")

@@ -210,8 +210,8 @@ def test_parquet_cells(tmp_path: Path) -> None:
         ),
         ({"values": ["acc", "top1"]}, "has no column 'top1'. Its "),
         ({"values": ["acc", "acc"]}, "Name every column of values once. You gave "),
-        ({"values": ["acc"], "minimised": ["lat"]}, "Expected minimised columns among acc. Got 'lat'"),
-        ({"minimised": "lat"}, "Expected minimised columns among acc, lat. Got 'lat'"),
+        ({"values": ["acc"], "minimised": ["lat"]}, "No column is called 'lat', so it cannot be minimised"),
+        ({"minimised": "lat"}, "minimised must be a list of columns. You gave 'lat'"),
     ],
 )
 def test_columns_that_are_not_there(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
@@ -236,7 +236,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ("mine.csv.gz", whole[:20] + b"0000" + whole[24:], "Cannot read .* Pack it again"),
         ("mine.xlsx", b"PK\x03\x04\xff\xff", "is not in UTF-8. .* or as parquet"),
         ("mine.csv", GOOD.encode("utf-16"), "is not in UTF-8. .* or as parquet"),
-        ("mine.parquet", GOOD.encode(), "Cannot read .*mine.parquet as parquet"),
+        ("mine.parquet", GOOD.encode(), "Cannot read .*mine.parquet as a parquet file"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=message):

@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from ncp.errors import DataError, quoted
+from ncp.files import is_file
+
+TEXTS = ("origin", "flags")
+"""Columns of these names are neither codes nor values."""
 
 LONGEST_ROW = 16 << 20
 """Characters of the longest row of a csv file."""
@@ -36,6 +40,12 @@ class Limits:
     rows: int = 5_000_000
     columns: int = 10_000
     bytes: int = 1 << 30
+
+    def require_parquet(self, path: Path, about: Any) -> None:
+        """Refuse a parquet file by what its metadata say, before it is unpacked."""
+        groups = (about.row_group(place).total_byte_size for place in range(about.num_row_groups))
+        size = max(sum(groups), 8 * about.num_rows * about.num_columns)
+        self.require(path, rows=about.num_rows, columns=about.num_columns, size=size)
 
     def require(self, path: Path, *, rows: int = 0, columns: int = 0, size: int = 0) -> None:
         """Refuse a file that has more rows, columns or bytes.
@@ -175,11 +185,9 @@ def _read_parquet(path: Path, limits: Limits) -> Columns:
     """The columns of a parquet file, each of which is read when it is asked for."""
     import pyarrow.parquet as pq
 
-    with _opened(path) as file:
+    with parquet_file(path, "a parquet file", "Save it as parquet again, or as csv") as file:
         schema, about = pq.read_schema(file), pq.read_metadata(file)
-        groups = (about.row_group(place).total_byte_size for place in range(about.num_row_groups))
-        size = max(sum(groups), 8 * about.num_rows * about.num_columns)
-        limits.require(path, rows=about.num_rows, columns=about.num_columns, size=size)
+        limits.require_parquet(path, about)
         names = [name for name in schema.names if not _INDEX.fullmatch(name)]
         _require_names(path, names)
         if not about.num_rows:
@@ -202,7 +210,7 @@ def _cells(path: Path, kind: Any, name: str, rows: int) -> list[Any]:
             "Leave it out, or save it as one of them."
         )
     cells: list[Any] = []
-    with _opened(path) as file:
+    with parquet_file(path, "a parquet file", "Save it as parquet again, or as csv") as file:
         column = pq.ParquetFile(file, read_dictionary=[name] if is_text else None).read(columns=[name]).column(name)
         for chunk in column.chunks:
             if not is_text:
@@ -219,18 +227,19 @@ def _cells(path: Path, kind: Any, name: str, rows: int) -> list[Any]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """An open parquet file; whatever goes wrong in reading it is a DataError."""
+def parquet_file(path: Path, kind: str, advice: str) -> Iterator[IO[bytes]]:
+    """Open a parquet file, and turn whatever goes wrong while it is read into a DataError with some advice."""
     import pyarrow as pa
 
+    damage = (pa.ArrowException, LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
     try:
         with path.open("rb") as file:
             yield file
     except DataError:
         raise
-    except (pa.ArrowException, OSError, LookupError, TypeError, ValueError, OverflowError) as error:
-        how = "Save it as parquet again, or as csv" if path.is_file() else "Correct the path of the file"
-        raise DataError(f"Cannot read {path} as parquet: {_reason(error)}. {how}.") from error
+    except (OSError, *damage) as error:
+        how = advice if is_file(path) else "Correct the path of the file"
+        raise DataError(f"Cannot read {path} as {kind}: {_reason(error)}. {how}.") from error
 
 
 def _reason(error: Exception) -> str:

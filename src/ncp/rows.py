@@ -13,15 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.columns import Bad, Columns, Limits, read_columns
+from ncp.columns import TEXTS, Bad, Columns, Limits, read_columns
 from ncp.errors import CodeError, ConfigError, DataError, quoted
 from ncp.space import Categorical, Codes, Ordinal, Reals, Space
 from ncp.texts import read_code
 
-__all__ = ["TEXTS", "Limits", "Read", "read_rows"]
-
-TEXTS = ("origin", "flags")
-"""Columns of these names are neither codes nor values."""
+__all__ = ["Limits", "Read", "read_rows"]
 
 SHOWN = 5
 """So many problems stand in a message."""

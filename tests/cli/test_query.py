@@ -170,7 +170,7 @@ def test_published_rows(run: Run, shared: Path, tmp_path: Path) -> None:
         ([TEXT, "--table", "nas-bench-mr"], "The table nas-bench-mr is not there: no file "),
         ([TEXT, "--predictor", "none"], "There is no predictor's file none, and the name is not nas-bench-mr."),
         ([TEXT, "--predictor", "{junk}"], "{junk} is no whole predictor: "),
-        ([TEXT, "--table", "{junk}"], "Expected a table written by Table.to_parquet in {junk}."),
+        ([TEXT, "--table", "{junk}"], "Cannot read {junk} as a table of ncp: "),
         (
             [TEXT, "--table", "{cells}"],
             "Expected a cell such as |none~0|",

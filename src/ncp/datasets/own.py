@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ncp.errors import DataError
 from ncp.files import as_path, is_file
+from ncp.parquet import is_table
 from ncp.rows import read_rows
 from ncp.space import Space
 from ncp.table import Table
@@ -61,20 +62,9 @@ def import_file(
     target = Path(name).with_suffix(".parquet") if out is None else as_path(out, "out")
     if is_file(target) and is_file(source) and target.samefile(source):
         raise DataError(f"{target} is the file that is read. Name another to write: --out (in Python out=..).")
-    if is_file(target) and not _is_table(target):
+    if is_file(target) and not is_table(target):
         raise DataError(f"{target} is no table, and is not overwritten. Name another file: --out (in Python out=..).")
     read = read_rows(source, space, space.names if codes is None else codes, values, drop_bad=drop_bad)
     table = Table.of(space, read, minimised)
     table.to_parquet(target)
     return Brought(table, target, read.rows, read.left_out, read.code_columns)
-
-
-def _is_table(path: Path) -> bool:
-    """Whether a file is one that `Table.to_parquet` wrote."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return b"ncp" in (pq.read_schema(path).metadata or {})
-    except (pa.ArrowException, OSError):
-        return False
