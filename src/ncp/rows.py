@@ -25,8 +25,6 @@ SHOWN = 5
 
 DEFAULT = Limits()
 
-_NAME = "Rename the file's columns, or name others: --codes and --values (in Python codes=.. and values=..)"
-
 
 @dataclass(frozen=True, eq=False)
 class Read:
@@ -110,9 +108,9 @@ def read_rows(
     _find_twice(codes, findings)
     good = findings.reason == ""
     if findings.count and not drop_bad:
-        raise DataError(_told(path, findings))
+        raise _bad_rows(path, findings, "")
     if not good.any():
-        raise DataError(f"{_told(path, findings)}\nNo row is left.")
+        raise _bad_rows(path, findings, "\nNo row is left.")
     kept = np.flatnonzero(good)
     texts = [_texts(file.cells(name), kept) if name in file.names else None for name in TEXTS]
     return Read(
@@ -138,12 +136,22 @@ def _value_columns(
     known = set(header)
     absent = [name for name in [*codes, *renamed] if name not in known]
     if absent:
-        raise DataError(f"{path} has no column {quoted(absent[0])}. Its columns are {quoted(header)}. {_NAME}.")
+        raise _no_column(path, absent[0], header, "codes" if absent[0] in codes else "values")
     if not renamed:
         raise DataError(f"{path} has no column of values, only {quoted(header)}. Add what was measured.")
     if len(renamed) < len(wanted):
-        raise DataError(f"Name every column of values once. You gave {quoted(list(wanted))}.")
+        raise DataError("{field} must name every column once. You gave {given}.", field="values", given=list(wanted))
     return dict(renamed)
+
+
+def _no_column(path: Path, name: Any, header: list[str], field: str) -> DataError:
+    return DataError(
+        "{path} has no column {given}. Its columns are {columns}. Rename them, or name others: {codes}, {values}.",
+        field=field,
+        given=name,
+        path=str(path),
+        columns=quoted(header),
+    )
 
 
 def _texts_in(field: str, given: Any) -> list[str]:
@@ -161,8 +169,12 @@ def _require_a_number(path: Path, file: Columns, name: str) -> None:
     if cells:
         text = next((quoted(cell) for cell in cells if not _empty(cell)), "empty")
         raise DataError(
-            f"Column {quoted(name)} of {path} holds no number: its first cell is {text}. Write numbers as 5.0. If it "
-            "holds no values, name the columns that do: --values (in Python values=[..])."
+            "Column {column} of {path} holds no number: its first cell is {text}. Write numbers as 5.0. If it holds no "
+            "values, name the columns that do with {field}.",
+            field="values",
+            column=quoted(name),
+            path=str(path),
+            text=text,
         )
 
 
@@ -175,7 +187,7 @@ def _code_columns(path: Path, header: list[str], space: Space, given: str | Sequ
     if len(names) == len(space) and set(names) == set(space.names):
         return list(space.names) if isinstance(given, str) else names
     if not names:
-        raise DataError(f"{path} has no column {quoted(given)}. Its columns are {quoted(header)}. {_NAME}.")
+        raise _no_column(path, given, header, "codes")
     whole = len(names) == 1 and (names[0] == given or not isinstance(given, str))
     if (len(names) != len(space) and not whole) or len(set(names)) < len(names):
         raise DataError(f"Expected {len(space)} columns of the code in {path}. Got {len(names)}: {quoted(names)}.")
@@ -290,18 +302,21 @@ def _find_twice(codes: Codes, findings: _Findings) -> None:
     findings.add(1 << 30, "", found)
 
 
-def _told(path: Path, findings: _Findings) -> str:
+def _bad_rows(path: Path, findings: _Findings, end: str) -> DataError:
     """What is wrong with a file's rows."""
     bad = int((findings.reason != "").sum())
     problems = "1 problem" if findings.count == 1 else f"{findings.count} problems"
-    lines = [
-        f"{bad} of {len(findings.reason)} rows of {path} cannot be read ({problems}). Correct them, or "
-        "leave them out: --drop-bad (in Python drop_bad=True).",
-        *(text for _, _, text in sorted(findings.first)[:SHOWN]),
-    ]
+    lines = [text for _, _, text in sorted(findings.first)[:SHOWN]]
     if findings.count > SHOWN:
         lines.append(f"and {findings.count - SHOWN} more.")
-    return "\n  ".join(lines)
+    return DataError(
+        "{rows} of {path} cannot be read ({problems}). Correct them, or leave them out with {field}.{lines}",
+        field="drop_bad",
+        rows=f"{bad} of {len(findings.reason)} rows",
+        path=str(path),
+        problems=problems,
+        lines="".join(f"\n  {line}" for line in lines) + end,
+    )
 
 
 def _texts(cells: Sequence[Any], rows: NDArray[np.int64]) -> list[str]:

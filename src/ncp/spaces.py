@@ -79,23 +79,23 @@ def _values(name: str, given: Any) -> Sequence[Any]:
         if odd or len(kinds) > 1:
             got = odd[0] if odd else given
             raise ConfigError(
-                f"Expected integers alone or texts alone for the dimension {name!r}. Got {quoted(got)}. "
+                f"Expected integers alone or texts alone for the dimension {quoted(name)}. Got {quoted(got)}. "
                 "Put choices in quotes: without them, some words and numbers are no texts to YAML. For "
                 "fractions with an order, write integers in a smaller unit, here and in the table."
             )
         return given
-    raise ConfigError(f"Expected a list, or from, to and step, for the dimension {name!r}. Got {quoted(given)}.")
+    raise ConfigError(f"Expected a list, or from, to and step, for the dimension {quoted(name)}. Got {quoted(given)}.")
 
 
 def _range(name: str, given: dict[Any, Any]) -> list[int]:
-    numbers = {"step": 1, **given}
+    numbers, called = {"step": 1, **given}, quoted(name)
     if numbers.keys() != {"from", "to", "step"} or {type(number) for number in numbers.values()} != {int}:
-        raise ConfigError(f"Expected integers from, to and step for the dimension {name!r}. Got {quoted(given)}.")
+        raise ConfigError(f"Expected integers from, to and step for the dimension {called}. Got {quoted(given)}.")
     first, last, step = numbers["from"], numbers["to"], numbers["step"]
     if step < 1 or last <= first or (last - first) % step:
         raise ConfigError(
-            f"Expected whole steps upwards from one end to the other for the dimension {name!r}. Got {quoted(given)}."
+            f"Expected whole steps upwards from one end to the other for the dimension {called}. Got {quoted(given)}."
         )
     if (last - first) // step >= LONGEST_RANGE:
-        raise ConfigError(f"Expected at most {LONGEST_RANGE} values for the dimension {name!r}. Got {quoted(given)}.")
+        raise ConfigError(f"Expected at most {LONGEST_RANGE} values for the dimension {called}. Got {quoted(given)}.")
     return list(range(first, last + 1, step))

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import ncp
 from ncp.space import Categorical
@@ -171,6 +173,32 @@ def test_import_of_a_table_of_ones_own(run: Run, own: ncp.Table, tmp_path: Path)
     assert document["code_columns"] == list(own.space.names)
 
 
+def test_the_commands_that_are_proposed_can_be_typed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text("c: [8, 16]\nedge: [none, skip]\n")
+    header = ["c", "edge", "top 1 [%]", "[red]lat[/red]", "a,b", "c:d", "esc\x1b]0;x\x07"]
+    with (tmp_path / "mine.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, [8, "none", *range(5)], [16, "skip", *range(5)]])
+    out = "a folder/it's.parquet"
+    status, shown, err = run("data", "import", "mine.csv", "--space", "space.yaml", "--out", out)
+    assert (status, err) == (0, "")
+    assert "top 1 [%], [red]lat[/red], a,b, c:d, esc\\x1b]0;x\\x07" in shown
+    assert shown.isprintable() or set(shown) - set("\n") == {c for c in shown if c.isprintable()}
+    train, search, compare = (shlex.split(line[6:]) for line in shown.splitlines()[-3:])
+    assert yaml.safe_load(train[-1].removeprefix("data.table=")) == out
+    assert search[:3] == ["ncp", "search", "--tasks"]
+    assert search[3].split(",")[:2] == ["top 1 [%]", "[red]lat[/red]"]
+    assert (search[4:], compare[1], compare[4:]) == (["--table", out], "compare", ["--table", out])
+
+
+@pytest.mark.parametrize("command", [["list"], ["check"], ["fetch"]])
+def test_a_cache_that_is_a_file(run: Run, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "cache").write_text("mine")
+    status, out, err = run("data", *command)
+    said = "cache is a file, so it cannot hold tables. Set the variable NCP_CACHE to a folder."
+    assert (status, said in out + err) == (0 if command == ["list"] else 2, True)
+    assert (tmp_path / "cache").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -183,7 +211,7 @@ def test_import_of_a_table_of_ones_own(run: Run, own: ncp.Table, tmp_path: Path)
             "Expected 12 columns of the code in mine.csv. Got 9",
         ),
         (["mine.csv", "--space", "space.yaml", "--values", "acc,top1"], "mine.csv has no column 'top1'."),
-        (["mine.csv", "--space", "space.yaml", "--values", "acc,acc:min"], "Name every column of values once."),
+        (["mine.csv", "--space", "space.yaml", "--values", "acc,acc:min"], "--values must name every column once."),
         (
             ["mine.csv", "--space", "space.yaml", "--out", "mine.csv"],
             "mine.csv is the file that is read.",

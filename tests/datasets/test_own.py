@@ -37,7 +37,7 @@ def test_the_input_is_never_written_over(folder: Path) -> None:
     before = (folder / "mine.parquet").read_bytes()
     (folder / "link").symlink_to("mine.parquet")
     for out in (None, "mine.parquet", folder / "mine.parquet", "link"):
-        with pytest.raises(DataError, match=r"is the file that is read\. Name another to write: --out"):
+        with pytest.raises(DataError, match=r"is the file that is read\. Name another with out"):
             import_file("mine.parquet", space=SPACE, out=out)
     (folder / "mine.csv").write_text(TEXT)
     with pytest.raises(DataError, match=r"mine\.parquet is no table, and is not overwritten"):

@@ -72,6 +72,29 @@ def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ncp.datasets.sources.cache_dir().name == "ncp-nas"
 
 
+def test_a_user_without_a_home_has_no_tables_and_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(*_: str, **__: bool) -> str:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("NCP_CACHE", raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_dir", no_home)
+    advice = "There is no home folder, so there is no cache for tables. Set the variable NCP_CACHE to a folder."
+    for ask in (lambda: load_table("nas-bench-mr"), fetch_tables, ncp.datasets.sources.cache_dir):
+        with pytest.raises(DataError, match=advice):
+            ask()
+    assert not stored("nas-bench-mr").present
+    assert stored("nas-bench-mr").notes == (advice,)
+
+
+def test_a_root_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "root").touch()
+    message = "root is a file, so it cannot hold tables. Name a folder with root."
+    with pytest.raises(DataError, match=message):
+        load_table("nas-bench-mr", tmp_path / "root")
+    (problem,) = stored("nas-bench-mr", tmp_path / "root").problems
+    assert message in problem
+
+
 @pytest.mark.parametrize("name", ["nas-bench-mr", "nas-bench-201"])
 def test_a_table_that_is_not_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=rf"The table {name} is not there: .*ncp data import FOLDER.*ncp data fetch"):

@@ -61,9 +61,11 @@ def import_file(
     name = source.name.removesuffix(".gz") or "table"
     target = Path(name).with_suffix(".parquet") if out is None else as_path(out, "out")
     if is_file(target) and is_file(source) and target.samefile(source):
-        raise DataError(f"{target} is the file that is read. Name another to write: --out (in Python out=..).")
+        message = "{target} is the file that is read. Name another with {field}."
+        raise DataError(message, field="out", target=str(target))
     if is_file(target) and not is_table(target):
-        raise DataError(f"{target} is no table, and is not overwritten. Name another file: --out (in Python out=..).")
+        message = "{target} is no table, and is not overwritten. Name another with {field}."
+        raise DataError(message, field="out", target=str(target))
     read = read_rows(source, space, space.names if codes is None else codes, values, drop_bad=drop_bad)
     table = Table.of(space, read, minimised)
     table.to_parquet(target)

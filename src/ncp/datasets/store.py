@@ -160,8 +160,8 @@ def _folder(root: str | Path | None) -> Path:
     """Where the tables are kept, which is not a file."""
     folder = _place(root)
     if is_file(folder):
-        said = "the variable NCP_CACHE" if root is None else "--root (in Python root=..)"
-        raise DataError(f"{folder} is a file, so tables cannot be kept in it. Name a folder with {said}.")
+        advice = "Set the variable NCP_CACHE to a folder" if root is None else "Name a folder with {field}"
+        raise DataError(f"{{folder}} is a file, so it cannot hold tables. {advice}.", field="root", folder=str(folder))
     return folder
 
 
