@@ -111,6 +111,7 @@ REFUSED = [
     ("split.sede=3", "Expected a known key. Got 'split.sede'. Did you mean split.seed?"),
     ("predictor.sed=3", "Expected a known key. Got 'predictor.sed'. Did you mean predictor.seed?"),
     ("epoch=3", "Expected a known key. Got 'epoch'. Did you mean optimization.epochs?"),
+    ("predictor={kind: ensemble, a.b: 3}", "Expected a known key. Got 'predictor.a.b'. Did you mean predictor.seed?"),
     ("optimization.lr=3", "Expected a known key. Got 'optimization.lr'. Did you mean optimization.learning_rate?"),
     ("optimization.epochs=0", "Expected optimization.epochs to be greater than or equal to 1. Got 0."),
     ("optimization.epochs=many", "Expected optimization.epochs to be a valid integer. Got 'many'."),
