@@ -13,6 +13,7 @@ import typer
 from ncp.cli.options import AsJson
 from ncp.cli.output import print_json
 from ncp.errors import ConfigError, DataError, printable
+from ncp.files import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +69,7 @@ def import_(
     if space is not None:
         _import_file(source, space, codes, values, drop_bad, out, as_json)
         return
-    if source.is_file():
+    if is_file(source):
         raise ConfigError(
             f"Expected the space of your own table, --space FILE or --space cell201. Got none for {source}. "
             "Write a line per dimension, such as 'op: [skip, conv]' or 'width: {from: 8, to: 128, step: 8}'."
