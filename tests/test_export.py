@@ -199,7 +199,7 @@ def test_a_fast_network_is_refused(tmp_path: Path) -> None:
 
 def test_a_path_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"Expected to write .*net\.onnx\. Got: File exists\. Choose a path that can"):
+    with pytest.raises(DataError, match=r"Cannot write .*net\.onnx: File exists\. Choose another path"):
         export(MultiResolutionNet(TEXT), tmp_path / "file" / "net.onnx")
 
 
@@ -217,14 +217,10 @@ def test_what_computes_something_else_is_not_kept(tmp_path: Path, monkeypatch: p
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("net.pt2", "before")]
 
 
-@pytest.mark.parametrize(
-    "package",
-    ["onnxruntime", *(pytest.param(name, marks=pytest.mark.slow) for name in ("onnx.shape_inference", "onnxscript"))],
-)
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript"])
 def test_a_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtraError) as caught:
+    monkeypatch.setattr(torch.export, "export", None)  # it takes seconds, and is not begun
+    with pytest.raises(MissingExtraError, match=rf"A network in ONNX needs {package}\. .*'ncp-nas\[export\]'"):
         export(MultiResolutionNet(TEXT), tmp_path / "net.onnx", image_size=32)
-    assert str(caught.value).startswith("Expected what ONNX needs. Got: import of ")
-    assert str(caught.value).endswith(". Run pip install 'ncp-nas[export]'.")
     assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from ncp.cells import CELL201, cell_text
-from ncp.errors import DataError
+from ncp.errors import ConfigError, DataError
 from ncp.multires import MULTIRES, Code
 from ncp.rows import read_rows
 from ncp.space import Categorical, Ordinal, Space
@@ -146,9 +146,8 @@ def test_every_bad_row_is_counted_and_the_first_are_named(tmp_path: Path) -> Non
     with pytest.raises(DataError) as caught:
         Table.from_file(path, space=SPACE)
     assert str(caught.value).splitlines() == [
-        f"Expected good rows in {path}. Got 9 problems in 7 of 9. Correct them, or leave such rows out: --drop-bad "
-        "(in Python drop_bad=True).",
-        "  row 2: Expected 4 cells. Got 3.",
+        f"7 of 9 rows of {path} cannot be read (9 problems). Correct them, or leave them out with drop_bad.",
+        "  row 2: 4 cells expected, 3 found.",
         "  row 3, column c: Expected one of 8, 16, 32, 40. Got '9'.",
         "  row 3, column acc: Expected a finite number. Got 'x'.",
         "  row 4, column acc: Expected a number. Got none.",
@@ -173,7 +172,7 @@ def test_bad_rows_can_be_left_out(tmp_path: Path) -> None:
         "a code stands there twice": 1,
         "a value is no number": 2,
     }
-    with pytest.raises(DataError, match=r"(?s)Got 1 problem in 1 of 1.*None of its rows is good"):
+    with pytest.raises(DataError, match=r"(?s)^1 of 1 rows of .* \(1 problem\).*No row is left"):
         Table.from_file(written(tmp_path, "c,edge,a\n9,0,1\n"), space=SPACE, drop_bad=True)
 
 
@@ -192,26 +191,26 @@ def test_parquet_cells(tmp_path: Path) -> None:
     assert (len(table), table.origin.tolist(), table.columns) == (1, ["drawn"], ("acc",))
     with pytest.raises(DataError, match=r"column acc: Expected a finite number\. Got 'True'"):
         Table.from_file(parquet(tmp_path, {"c": [8], "edge": ["none"], "acc": [True]}), space=SPACE, values=["acc"])
-    with pytest.raises(DataError, match=r"column acc: Expected a finite number\. Got '\[1\]'"):
+    with pytest.raises(DataError, match=r"Column 'acc' of .* has the type 'list<element: int64>': neither"):
         Table.from_file(parquet(tmp_path, {"c": [8], "edge": ["none"], "acc": [[1]]}), space=SPACE, values=["acc"])
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"codes": "x*"}, r"Expected a column 'x\*' in .* Got \['c', 'edge', 'acc', 'lat'\]"),
+        ({"codes": "x*"}, r"has no column 'x\*'\. Its columns are \['c', 'edge', 'acc', 'lat'\]"),
         ({"codes": "[acl]*"}, r"Expected 2 columns of the code in .* Got 3: \['c', 'acc', 'lat'\]"),
         ({"codes": "e*"}, r"Expected 2 columns of the code in .* Got 1: \['edge'\]"),
         ({"codes": ["c", "c"]}, "Expected 2 columns of the code in "),
-        ({"codes": ["c", "x"]}, "Expected a column 'x' in "),
+        ({"codes": ["c", "x"]}, "has no column 'x'. Its "),
         (
             {"codes": ["c", "edge"], "values": None, "text": "c,edge,id,acc\n8,none,a,1\n16,none,b,1\n"},
-            "Got none. Name the",
+            "Column 'id' of .* holds no number: its first cell is 'a'.*name the columns that do with values",
         ),
-        ({"values": ["acc", "top1"]}, "Expected a column 'top1' in "),
-        ({"values": ["acc", "acc"]}, "Expected every column of values once. Got "),
-        ({"values": ["acc"], "minimised": ["lat"]}, "Expected minimised columns among acc. Got 'lat'"),
-        ({"minimised": "lat"}, "Expected minimised columns among acc, lat. Got 'lat'"),
+        ({"values": ["acc", "top1"]}, "has no column 'top1'. Its "),
+        ({"values": ["acc", "acc"]}, "values must name every column once. You gave "),
+        ({"values": ["acc"], "minimised": ["lat"]}, "No column is called 'lat', so it cannot be minimised"),
+        ({"minimised": "lat"}, "minimised must be a list of columns. You gave 'lat'"),
     ],
 )
 def test_columns_that_are_not_there(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
@@ -223,20 +222,20 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     whole = gzip.compress(GOOD.encode() * 50)
     (tmp_path / "folder.csv").mkdir()
     for name, content, message in (
-        ("mine.csv", b"", r"Expected a header of different names .* Got \[\]\. Give every column a name"),
-        ("mine.csv", b"c,edge,acc,acc\n8,none,1,2\n", "Expected a header of different names .* a name of its own"),
-        ("mine.csv", b"c,\xe9dge,acc\n8,none,1\n", r"in UTF-8 in .* Got the header .*\. Save it as csv in UTF-8"),
-        ("mine.csv", b'c,edge,acc\n8,none,1\n\n16,"none,2\n', r"Got: .* in row 2\. Close every quote there"),
-        ("mine.csv", b"c,edge,acc,\n8,none,1,\n", "Expected numbers in column '' of .* --values"),
-        ("mine.csv", b"c,edge,origin\n8,none,x\n", "Expected a column of values in .* Add what was measured"),
-        ("mine.csv", b"C,edge,acc\n8,none,1\n", r"Expected a column 'c' in .* Got \['C', .*--codes and --values"),
-        ("mine.csv", b"c;edge;acc\n8;none;1\n", "Expected names separated by commas in .* Got 'c;edge;acc'"),
-        ("mine.csv.gz", GOOD.encode(), r"Got: Not a gzipped file .*\. Pack it again\."),
-        ("mine.csv.gz", whole[:-12], r"Expected comma-separated values in .* Pack it again\."),
-        ("mine.csv.gz", whole[:20] + b"0000" + whole[24:], "Expected comma-separated values in "),
-        ("mine.xlsx", b"PK\x03\x04\xff\xff", "Expected comma-separated values in UTF-8 in .* or as parquet"),
-        ("mine.csv", GOOD.encode("utf-16"), "Expected comma-separated values in UTF-8 in .* or as parquet"),
-        ("mine.parquet", GOOD.encode(), "Expected a parquet file in "),
+        ("mine.csv", b"", "mine.csv has no header"),
+        ("mine.csv", b"c,edge,acc,acc\n8,none,1,2\n", "has two columns called 'acc'"),
+        ("mine.csv", b"c,\xe9dge,acc\n8,none,1\n", r"The header .* is not in UTF-8\. Save the file as csv in UTF-8"),
+        ("mine.csv", b'c,edge,acc\n8,none,1\n\n16,"none,2\n', "separated values: .* in row 2. Close every quote"),
+        ("mine.csv", b"c,edge,acc,\n8,none,1,2\n", "Column 4 of .* has no name"),
+        ("mine.csv", b"c,edge,origin\n8,none,x\n", "has no column of values, only .* Add what was measured"),
+        ("mine.csv", b"C,edge,acc\n8,none,1\n", r"has no column 'c'\. Its columns are \['C', .*codes, values"),
+        ("mine.csv", b"c;edge;acc\n8;none;1\n", "The header 'c;edge;acc' of .* has no commas"),
+        ("mine.csv.gz", GOOD.encode(), r"Cannot read .*: Not a gzipped file .*\. Pack it again\."),
+        ("mine.csv.gz", whole[:-12], r"Cannot read .* Pack it again\."),
+        ("mine.csv.gz", whole[:20] + b"0000" + whole[24:], "Cannot read .* Pack it again"),
+        ("mine.xlsx", b"PK\x03\x04\xff\xff", "is not in UTF-8. .* or as parquet"),
+        ("mine.csv", GOOD.encode("utf-16"), "is not in UTF-8. .* or as parquet"),
+        ("mine.parquet", GOOD.encode(), "Cannot read .*mine.parquet as a parquet file"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=message):
@@ -244,8 +243,51 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     for name in ("none.csv", "none.csv.gz", "none.parquet", "folder.csv"):
         with pytest.raises(DataError, match=r"(No such file|Is a directory).* Correct the path"):
             Table.from_file(tmp_path / name, space=SPACE)
-    with pytest.raises(DataError, match="Expected columns of different names and rows"):
+    with pytest.raises(DataError, match="has no rows"):
         Table.from_file(parquet(tmp_path, {"c": []}), space=SPACE)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("c,edge,acc\n8,none,1,\n16,skip,2,\n", "row 1: 3 cells expected, 4 found"),  # commas at the ends of rows
+        ("c,edge,acc\n8,none,5,0\n16,skip,6,0\n", "row 1: 3 cells expected, 4 found"),
+        ('c,edge,acc\n8,none,"5,0"\n16,skip,"6,0"\n', "Column 'acc' of .* holds no number: its first cell is '5,0'"),
+        ("c,edge,acc\n8,none,5%\n16,skip,6%\n", "holds no number: its first cell is '5%'"),
+        ("c,edge,acc,note\n8,none,5,\n16,skip,6,\n", "Column 'note' of .* holds no number: its first cell is empty"),
+        ('c,edge,acc\n8,none,1\n16,skip,"6,0"\n', "row 2, column acc: Expected a finite number. Got '6,0'"),
+    ],
+)
+def test_what_is_wrong_with_the_cells_of_a_whole_column(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Table.from_file(written(tmp_path, text), space=SPACE)
+
+
+def test_an_index_and_columns_of_nothing_are_no_values(tmp_path: Path) -> None:
+    for text in (
+        ",c,edge,acc\n0,8,none,1\n1,16,skip,2\n",  # as pandas writes it
+        '"","c","edge","acc"\n"a",8,"none",1\n"b",16,"skip",2\n',  # as R does
+        "c,edge,acc,\n8,none,1,\n16,skip,2,\n",
+        ",c,edge,,acc,\n5,8,none,,1,\n7,16,skip, ,2,\n",
+    ):
+        table = Table.from_file(written(tmp_path, text), space=SPACE)
+        assert (table.codes.tolist(), table.columns) == ([[8, 0], [16, 1]], ("acc",))
+        assert table.values[:, 0].tolist() == [1, 2]
+    index = {"__index_level_0__": [4, 9], "c": [8, 16], "edge": ["none", "skip"], "acc": [1, 2]}
+    assert Table.from_file(parquet(tmp_path, index), space=SPACE).columns == ("acc",)
+
+
+def test_blanks_around_choices(tmp_path: Path) -> None:
+    space = Space([Categorical("edge", [" none", "skip ", "a", " a"]), Ordinal("c", (8, 16))])
+    path = written(tmp_path, "edge,c,acc\nnone,8,1\n skip ,8,2\n skip ,16,3\na,8,4\n a,8,5\n")
+    assert Table.from_file(path, space=space).codes[:, 0].tolist() == [0, 1, 1, 2, 3]
+
+
+@pytest.mark.parametrize("arguments", [{"codes": 3}, {"codes": ["c", 3]}, {"values": 3}, {"values": {"acc": 3}}])
+def test_names_that_are_no_texts(tmp_path: Path, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=rf"^{next(iter(arguments))} must be names of columns"):
+        Table.from_file(written(tmp_path, GOOD), space=SPACE, **arguments)
+    assert Table.from_file(written(tmp_path, GOOD), space=SPACE, values="acc").columns == ("acc",)
 
 
 def test_rows_that_are_not_utf_8_are_named_and_may_be_left_out(tmp_path: Path) -> None:

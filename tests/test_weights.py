@@ -84,8 +84,16 @@ optimizer.step()
         {"model": "small", "state_dict": state},
         {f"module.{key}": value for key, value in state.items()},
         {"state_dict": OrderedDict((f"module.{key}", value) for key, value in state.items())},
+        {f"_orig_mod.{key}": value for key, value in state.items()},
+        {f"module._orig_mod.{key}": value for key, value in state.items()},
+        {f"_orig_mod.module.{key}": value for key, value in state.items()},
+        {f"module.module.{key}": value for key, value in state.items()},
+        {key.replace("0.", "0._orig_mod.", 1): value for key, value in state.items()},
     ],
-    ids=["state", "dict", "parameters", "wrapped", "model", "twice", "inside", "named", "module", "wrapped-module"],
+    ids=[
+        *("state", "dict", "parameters", "wrapped", "model", "twice", "inside", "named", "module", "wrapped-module"),
+        *("compiled", "module-compiled", "compiled-module", "module-module", "compiled-part"),
+    ],
 )
 def test_what_torch_saves_comes_back(read: Read, content: Any, modern: bool, protocol: int) -> None:
     same(read(saved(content, modern, pickle_protocol=protocol)), state)
@@ -119,6 +127,11 @@ def test_safetensors_come_back(read: Read) -> None:
     got = read(save_safetensors(content))
     same({key: got[key] for key in content}, content)
     same(read(save_safetensors({"module.a": torch.ones(2)})), {"a": torch.ones(2)})
+
+
+def test_weights_that_a_compiled_network_holds_twice_are_refused(read: Read) -> None:
+    with pytest.raises(DataError, match=r"holds weights twice: with '_orig_mod\.' in their names and without"):
+        read(save_safetensors({"a": torch.ones(2), "_orig_mod.a": torch.ones(2)}))
 
 
 def test_a_file_by_its_name(tmp_path: Path) -> None:

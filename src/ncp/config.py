@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ncp.documents import read_yaml
 from ncp.errors import ConfigError, quoted
+from ncp.files import as_path
 from ncp.predictors.blend import BlendSettings
 from ncp.predictors.ensemble import EnsembleSettings
 from ncp.predictors.gp import GpSettings
@@ -168,14 +169,15 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Configuratio
         ConfigError: no such file, no YAML, a key that is not known (with the closest one that is), given twice, or
             whose value has the wrong type or lies out of range.
     """
+    file = as_path(path, "config")
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(
-            f"Expected a configuration file. Got {path}: {reason}. See the examples in configs."
+            f"Expected a configuration file. Got {file}: {reason}. See the examples in configs."
         ) from None
-    document = _sections(read_yaml(text, f"in {path}"))
+    document = _sections(read_yaml(text, f"in {file}"))
     for override in overrides:
         _override(document, override)
     return _validated(document)
@@ -232,11 +234,12 @@ _EXPECTED = {
 
 def _problem(problem: dict[str, Any], known: Sequence[str]) -> str:
     """One of pydantic's errors in this package's words."""
-    key = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+    *sections, last = (str(part) for part in problem["loc"] if part != "[key]")
+    section = "".join(f"{name}." for name in sections)
+    key = section + last
     if problem["type"] in ("extra_forbidden", "invalid_key"):
-        section, dot, last = key.rpartition(".")
         same = [name for name in known if name.rpartition(".")[2] == last]
-        beside = {name.rpartition(".")[2]: name for name in reversed(known) if name.startswith(section + dot)}
+        beside = {name.rpartition(".")[2]: name for name in reversed(known) if name.startswith(section)}
         closest = same[0] if same else beside[get_close_matches(last, beside, n=1, cutoff=0)[0]]
         return f"Expected a known key. Got {quoted(key)}. Did you mean {closest}?"
     expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Input should be ")

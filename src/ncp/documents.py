@@ -1,4 +1,4 @@
-"""Read YAML, and with it JSON, as plain data: no key twice, no aliases, nothing but texts, numbers, lists, mappings."""
+"""Read YAML, and with it JSON, as plain data: without aliases and tags, and without a key that comes twice."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Refuse aliases: ten lines of them can stand for more than fits in memory."""
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise ConfigError(
-                f"Expected plain values. Got the alias *{event.anchor} at line {event.start_mark.line + 1}. "
-                "Write the value itself."
-            )
+        """Refuse aliases, ten lines of which can stand for more than fits in memory; and tags, which name a type."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent):
+            alias = quoted(f"*{event.anchor}")
+            raise ConfigError(f"The alias {alias} at line {line} is not read. Write the value itself.")
+        if event.tag is not None:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            raise ConfigError(f"The tag {quoted(tag)} at line {line} is not read. Write the value without it.")
         return super().compose_node(parent, index)
 
 
@@ -47,7 +49,7 @@ def read_yaml(text: str, where: str) -> Any:
         where: how messages name its place: `in config.yaml`.
 
     Raises:
-        ConfigError: no YAML, a key that comes twice, or an alias.
+        ConfigError: no YAML, a key that comes twice, an alias or a tag.
     """
     try:
         loader = _Loader(text)

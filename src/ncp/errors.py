@@ -40,12 +40,13 @@ class NcpError(Exception):
 
     def said(self, name: Callable[[str], Name] = Name) -> str:
         """The message, with every argument as `name` calls it and amounts in its unit; control characters escaped."""
-        if self.field is None:
-            return printable(self.message)
-        called = name(self.field)
-        amounts = {key: x if isinstance(x, str) else _in(called.unit, x) for key, x in self.amounts.items()}
-        amounts["given"] = _in(called.unit, self.given)
-        return printable(self.message.format_map(_Words({"field": called.text, **amounts}, name)))
+        message = self.message
+        if self.field is not None:
+            called = name(self.field)
+            amounts = {key: x if isinstance(x, str) else _in(called.unit, x) for key, x in self.amounts.items()}
+            amounts["given"] = _in(called.unit, self.given)
+            message = message.format_map(_Words({"field": called.text, **amounts}, name))
+        return "\n".join(map(printable, message.split("\n")))  # a message may list several problems
 
     def __str__(self) -> str:
         return self.said()

@@ -20,8 +20,9 @@ from torch.export import Dim, ExportedProgram
 from torch.utils.flop_counter import FlopCounterMode
 
 from ncp.cost import LARGEST_IMAGE, ImageSize, macs
-from ncp.errors import ConfigError, DataError, MissingExtraError, quoted
-from ncp.files import whole_file
+from ncp.errors import ConfigError, DataError, quoted
+from ncp.extras import require_extra
+from ncp.files import as_path, whole_file
 from ncp.network import MultiResolutionNet
 
 if TYPE_CHECKING:
@@ -96,8 +97,10 @@ def export(
         DataError: a path that cannot be written, or a file, not kept, that computes something else than the network.
         MissingExtraError: for `onnx`, the extra `export` is not installed.
     """
-    target = Path(path)
+    target = as_path(path)
     _require_format(target, format)
+    if format == "onnx":
+        require_extra("export", "a network in ONNX")
     if not isinstance(net, MultiResolutionNet):  # but what its for_inference returns
         raise ConfigError(f"Expected a MultiResolutionNet. Got {type(net).__name__}. Export what it was made of.")
     size = _read_size(image_size, net.feature_info.strides[-1], dynamic_size)
@@ -182,12 +185,9 @@ def _write_onnx(
     program: ExportedProgram, path: Path, shape: _Sizes, inputs: dict[str, Shape], outputs: dict[str, Shape]
 ) -> tuple[_Run, int]:
     """Write the graph; return what runs the file, and its multiply-adds on one image."""
-    try:
-        import onnxruntime
-        import onnxscript  # noqa: F401 (torch's exporter needs it)
-        from onnx.shape_inference import infer_shapes
-    except ImportError as error:
-        raise MissingExtraError(f"Expected what ONNX needs. Got: {error}. Run pip install 'ncp-nas[export]'.") from None
+    import onnxruntime
+    from onnx.shape_inference import infer_shapes
+
     with _quiet():
         exported = torch.onnx.export(
             program, dynamo=True, verbose=False, opset_version=OPSET, input_names=[*inputs], output_names=[*outputs]

@@ -2,19 +2,56 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import stat
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
+from socket import gethostname
+from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import uuid4
 
-from ncp.errors import DataError
+from ncp.errors import ConfigError, DataError
+
+LONGEST = 4096
+"""Bytes of the longest path that a system takes."""
+
+STALE = 24 * 60 * 60
+"""After how long [seconds] without a write a temporary file of another machine counts as left behind."""
+
+
+def as_path(path: Any, field: str = "path") -> Path:
+    """The path that a user gave.
+
+    Raises:
+        ConfigError: anything else; `field` is the name of the argument.
+    """
+    try:
+        read = Path(path)
+        name = os.fsencode(read)
+        if b"\0" not in name and len(name) <= LONGEST:
+            return read
+    except (TypeError, UnicodeEncodeError):
+        pass
+    raise ConfigError("{field} must be the path of a file. You gave {given}.", field=field, given=path)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; none that may not be looked at."""
+    return os.path.isfile(path)  # noqa: PTH113 (Path.is_file raises where it may not look)
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Lend a temporary path in the folder of `path`, which becomes `path` when the block ends without an error.
+    """Lend a temporary path with the suffix of `path`, whose content `path` gets when the block ends without an error.
 
-    Until then a file that was there stays as it was; folders that are missing are made.
+    Until then a file that was there stays as it was. It keeps its mode, and a link stays a link. Folders that are
+    missing are made. If `path` is a device, a pipe or the standard output, the content is copied into it.
 
     >>> with whole_file("out/result.json") as temporary:  # doctest: +SKIP
     ...     temporary.write_text(text)
@@ -22,18 +59,95 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     Raises:
         DataError: the folder cannot be written to, the disk is full, or `path` is a folder.
     """
-    target = Path(path)
-    temporary = target.with_name(f".{uuid4().hex[:8]}-{target.name}")  # the suffix stays: some writers go by it
+    target = as_path(path)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        yield temporary
-        temporary.chmod(mode)  # some writers make a file of their own, for its owner alone
-        temporary.replace(target)
+        there = target.stat() if target.exists() else None
+        if there is not None and stat.S_ISDIR(there.st_mode):
+            raise DataError(f"Cannot write {target}: it is a folder. Name a file in it.")
+        stream = None if there is None else _standard_stream(there)
+        replaces = there is None or (stat.S_ISREG(there.st_mode) and stream is None)
+        with _replaced(target, there) if replaces else _copied(target, stream) as temporary:
+            yield temporary
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"Expected to write {target}. Got: {reason}. Choose a path that can be written to.") from error
+        raise DataError(f"Cannot write {target}: {error.strerror or error}. Choose another path.") from error
+
+
+@contextmanager
+def _replaced(target: Path, there: os.stat_result | None) -> Iterator[Path]:
+    """A file beside the target, which takes its place in one step once it is on the disk."""
+    real = Path(os.path.realpath(target))  # where a link leads
+    beginning = f".ncp-{_mark(real.name)}-{_mark(gethostname())}-"
+    temporary = real.with_name(f"{beginning}{os.getpid()}-{uuid4().hex[:8]}{target.suffix}")
+    try:
+        real.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(real.parent, f".ncp-{_mark(real.name)}-", beginning)
+        temporary.touch()
+        mode = stat.S_IMODE((there or temporary.stat()).st_mode)
+        temporary.chmod(mode | stat.S_IWUSR)
+        yield temporary
+        _sync(temporary)
+        temporary.chmod(mode)  # some writers make a file of their own, for its owner alone
+        temporary.replace(real)
+        with suppress(OSError):  # not every system can open a folder
+            _sync(real.parent)
     finally:
-        with suppress(NotADirectoryError):  # a file stands where the folder should: nothing was written
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _copied(target: Path, stream: int | None) -> Iterator[Path]:
+    """A file elsewhere, whose content is copied into a device, a pipe or an open stream."""
+    with TemporaryDirectory() as folder:
+        temporary = Path(folder) / f"file{target.suffix}"
+        temporary.touch()
+        yield temporary
+        sys.stdout.flush()
+        into = target if stream is None else os.dup(stream)
+        with temporary.open("rb") as read, open(into, "wb") as written:  # noqa: PTH123 (a path has no descriptor)
+            shutil.copyfileobj(read, written)
+
+
+def _standard_stream(there: os.stat_result) -> int | None:
+    """The standard output or error, if one of them goes into this file."""
+    for stream in (1, 2):
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(stream), there):
+                return stream
+    return None
+
+
+def _remove_stale(folder: Path, beginning: str, here: str) -> None:
+    """Remove what killed runs left of a file: of dead processes on this machine (`here`), or nobody's for a day."""
+    for left in folder.glob(f"{beginning}*"):
+        process = left.name.removeprefix(here).partition("-")[0]
+        with suppress(OSError):
+            dead = process.isdecimal() and _is_dead(int(process))
+            if dead or time.time() - left.stat().st_mtime > STALE:
+                left.unlink()
+
+
+def _is_dead(process: int) -> bool:
+    if os.name != "posix":
+        return False  # there, asking would end it
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:  # another user's
+        return False
+    return False
+
+
+def _mark(name: str) -> str:
+    """A few characters that stand for a name of any length."""
+    return sha256(os.fsencode(name)).hexdigest()[:8]
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content, or the names in a folder, are on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ncp.errors import DataError, quoted
+from ncp.files import as_path
 
 LARGEST = 16 << 20
 """Bytes of the largest pickle that is read; the published ones hold up to 5 million."""
@@ -88,6 +89,7 @@ def contents(path: str | Path, largest: int) -> bytes:
 @contextmanager
 def explained(path: str | Path, kind: str, expected: str, *damage: type[Exception]) -> Iterator[None]:
     """Turn whatever goes wrong in reading a file into a DataError; `damage` is what other readers raise."""
+    path = as_path(path)
     try:
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of escapes in damaged texts
             yield

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import math
-import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.errors import CodeError, DataError, quoted
+from ncp.columns import TEXTS, Bad, Columns, Limits, read_columns
+from ncp.errors import CodeError, ConfigError, DataError, quoted
 from ncp.space import Categorical, Codes, Ordinal, Reals, Space
 from ncp.texts import read_code
 
-TEXTS = ("origin", "flags")
-"""Columns of these names are neither codes nor values."""
+__all__ = ["Limits", "Read", "read_rows"]
 
 SHOWN = 5
 """So many problems stand in a message."""
 
-_NAME = "Rename the file's columns, or name others: --codes and --values (in Python codes=.. and values=..)"
+DEFAULT = Limits()
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,23 +49,6 @@ class Read:
     left_out: dict[str, int]
 
 
-class _Bad(NamedTuple):
-    """Why a cell cannot be read: its kind, and a message."""
-
-    reason: str
-    message: str
-
-
-@dataclass
-class _File:
-    """Names of columns, what gives a column's cells, and rows that are no rows (and why), whose cells are empty."""
-
-    names: list[str]
-    cells: Callable[[str], list[Any]]
-    rows: int
-    broken: dict[int, _Bad] = field(default_factory=dict)
-
-
 class _Findings:
     """Problems of `n` rows: why each row is bad (its first reason, or an empty text), and the first few to show."""
 
@@ -77,7 +57,7 @@ class _Findings:
         self.count = 0
         self.first: list[tuple[int, int, str]] = []
 
-    def add(self, place: int, column: str, found: Sequence[tuple[int, _Bad]]) -> None:
+    def add(self, place: int, column: str, found: Sequence[tuple[int, Bad]]) -> None:
         """Note what is wrong in the `place`-th column that is read, in rows of rising number."""
         where = f", column {column}" if column else ""
         self.first += [(row, place, f"row {row + 1}{where}: {bad.message}") for row, bad in found[:SHOWN]]
@@ -90,10 +70,11 @@ def read_rows(
     path: Path,
     space: Space,
     code_columns: str | Sequence[str],
-    values: Sequence[str] | Mapping[str, str] | None,
+    values: str | Sequence[str] | Mapping[str, str] | None,
     *,
     missing: bool = False,
     drop_bad: bool = False,
+    limits: Limits = DEFAULT,
 ) -> Read:
     """Read a file of comma-separated values (`.gz`: packed), or of parquet.
 
@@ -106,22 +87,15 @@ def read_rows(
             are left.
         missing: whether a value may be missing.
         drop_bad: leave rows out that are not good.
+        limits: what the file may hold at most. A larger one is refused before it fills memory.
 
     Raises:
-        DataError: a file that cannot be read, a column that is missing, or rows that are not good.
+        DataError: a file that cannot be read or exceeds the limits, a column that is missing, or rows that are not
+            good.
     """
-    file = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+    file = read_columns(path, limits)
     names = _code_columns(path, file.names, space, code_columns)
-    left = [name for name in file.names if name not in names and name not in TEXTS]
-    wanted = left if values is None else values
-    renamed = dict(wanted) if isinstance(wanted, Mapping) else {name: name for name in wanted}
-    absent = [name for name in [*names, *renamed] if name not in file.names]
-    if absent:
-        raise DataError(f"Expected a column {quoted(absent[0])} in {path}. Got {quoted(file.names)}. {_NAME}.")
-    if not renamed:
-        raise DataError(f"Expected a column of values in {path}. Got only {quoted(file.names)}. Add what was measured.")
-    if len(renamed) < len(wanted):
-        raise DataError(f"Expected every column of values once. Got {quoted(list(wanted))}.")
+    renamed = _value_columns(path, file.names, names, values)
     findings = _Findings(file.rows)
     findings.add(0, "", list(file.broken.items()))
     codes = _codes(file, space, names, findings)
@@ -130,16 +104,13 @@ def read_rows(
         read = _value_or_nan if missing else _value
         numbers[:, place] = _converted(file, name, len(names) + place + 1, read, math.nan, findings)
         if values is None and not missing and np.isnan(numbers[:, place]).all():
-            raise DataError(
-                f"Expected numbers in column {quoted(name)} of {path}. Got none. Name the columns of values alone: "
-                "--values (in Python values=[..])."
-            )
+            _require_a_number(path, file, name)
     _find_twice(codes, findings)
     good = findings.reason == ""
     if findings.count and not drop_bad:
-        raise DataError(_told(path, findings))
+        raise _bad_rows(path, findings, "")
     if not good.any():
-        raise DataError(f"{_told(path, findings)} None of its rows is good.")
+        raise _bad_rows(path, findings, "\nNo row is left.")
     kept = np.flatnonzero(good)
     texts = [_texts(file.cells(name), kept) if name in file.names else None for name in TEXTS]
     return Read(
@@ -153,99 +124,77 @@ def read_rows(
     )
 
 
-def _read_csv(path: Path) -> _File:
-    opened: Any = gzip.open if path.suffix == ".gz" else open
-    read: list[list[str]] = []
-    try:
-        with opened(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            read.extend(line for line in csv.reader(file, strict=True) if line)
-    except csv.Error as error:
+def _value_columns(
+    path: Path, header: list[str], codes: list[str], given: str | Sequence[str] | Mapping[str, str] | None
+) -> dict[str, str]:
+    """The columns of values by their names in the file, and what they are called in the table."""
+    taken = {*codes, *TEXTS}
+    wanted: Any = [name for name in header if name not in taken] if given is None else given
+    wanted = [wanted] if isinstance(wanted, str) else wanted
+    renamed = wanted if isinstance(wanted, Mapping) else {name: name for name in _texts_in("values", wanted)}
+    _texts_in("values", [*renamed, *renamed.values()])
+    known = set(header)
+    absent = [name for name in [*codes, *renamed] if name not in known]
+    if absent:
+        raise _no_column(path, absent[0], header, "codes" if absent[0] in codes else "values")
+    if not renamed:
+        raise DataError(f"{path} has no column of values, only {quoted(header)}. Add what was measured.")
+    if len(renamed) < len(wanted):
+        raise DataError("{field} must name every column once. You gave {given}.", field="values", given=list(wanted))
+    return dict(renamed)
+
+
+def _no_column(path: Path, name: Any, header: list[str], field: str) -> DataError:
+    return DataError(
+        "{path} has no column {given}. Its columns are {columns}. Rename them, or name others: {codes}, {values}.",
+        field=field,
+        given=name,
+        path=str(path),
+        columns=quoted(header),
+    )
+
+
+def _texts_in(field: str, given: Any) -> list[str]:
+    """A list of names."""
+    if isinstance(given, Iterable):
+        names = list(given)
+        if all(isinstance(name, str) for name in names):
+            return names
+    raise ConfigError("{field} must be names of columns. You gave {given}.", field=field, given=given)
+
+
+def _require_a_number(path: Path, file: Columns, name: str) -> None:
+    """Refuse a column of which nobody said that it holds values, and which holds none."""
+    cells = [cell for row, cell in enumerate(file.cells(name)) if row not in file.broken]
+    if cells:
+        text = next((quoted(cell) for cell in cells if not _empty(cell)), "empty")
         raise DataError(
-            f"Expected comma-separated values in {path}. Got: {error} in row {len(read)}. Close every quote there."
-        ) from error
-    except (OSError, EOFError, zlib.error) as error:
-        damaged = isinstance(error, EOFError | zlib.error | gzip.BadGzipFile)
-        how = "Pack it again" if damaged else "Correct the path of the file, or let it be read"
-        raise DataError(f"Expected comma-separated values in {path}. Got: {error}. {how}.") from error
-    header, *lines = read or [[]]
-    header = [name.strip() for name in header]
-    if any(map(_garbled, header)):
-        raise DataError(
-            f"Expected comma-separated values in UTF-8 in {path}. Got the header {quoted(header)}. Save it as csv in "
-            "UTF-8, or as parquet."
+            "Column {column} of {path} holds no number: its first cell is {text}. Write numbers as 5.0. If it holds no "
+            "values, name the columns that do with {field}.",
+            field="values",
+            column=quoted(name),
+            path=str(path),
+            text=text,
         )
-    if not lines or len(set(header)) < len(header):
-        raise DataError(
-            f"Expected a header of different names and rows below it in {path}. Got {quoted(header)}. "
-            "Give every column a name of its own, and save it as csv with commas."
-        )
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
-        raise DataError(f"Expected names separated by commas in {path}. Got {quoted(header[0])}. Save it with commas.")
-    broken = {row: bad for row, line in enumerate(lines) if (bad := _broken(header, line))}
-    for row in broken:
-        lines[row] = [""] * len(header)
-    columns = dict(zip(header, map(list, zip(*lines, strict=True)), strict=True))
-    return _File(header, columns.__getitem__, len(lines), broken)
-
-
-def _broken(header: list[str], line: list[str]) -> _Bad | None:
-    """Why a line is no row."""
-    if len(line) != len(header):
-        return _Bad("too few or many cells", f"Expected {len(header)} cells. Got {len(line)}.")
-    if _garbled("".join(line)):
-        name, cell = next((name, cell) for name, cell in zip(header, line, strict=True) if _garbled(cell))
-        return _Bad("text is not in UTF-8", f"Expected UTF-8 in column {name}. Got {quoted(cell)}.")
-    return None
-
-
-def _garbled(text: str) -> bool:
-    """Whether bytes that are not UTF-8 stand in it, each as a surrogate."""
-    return not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text)
-
-
-def _read_parquet(path: Path) -> _File:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with path.open("rb") as file:
-            read = pq.ParquetFile(file).read()
-        names = read.column_names
-        if not len(read) or len(set(names)) < len(names):
-            raise DataError(f"Expected columns of different names and rows in {path}. Got {quoted(names)}.")
-        return _File(names, lambda name: _plain(read[name]), len(read))
-    except DataError:
-        raise
-    except (pa.ArrowException, OSError, ValueError) as error:
-        how = "Save it as parquet again, or as csv" if path.is_file() else "Correct the path of the file"
-        raise DataError(f"Expected a parquet file in {path}. Got: {error}. {how}.") from error
-
-
-def _plain(column: Any) -> list[Any]:
-    """An arrow column's cells: texts, numbers, or None; anything else by its text."""
-    import pyarrow.types as kinds
-
-    cells: list[Any] = column.to_pylist()
-    if kinds.is_integer(column.type) or kinds.is_floating(column.type):
-        return cells
-    return [None if cell is None else str(cell) for cell in cells]
 
 
 def _code_columns(path: Path, header: list[str], space: Space, given: str | Sequence[str]) -> list[str]:
-    names = [name for name in header if fnmatchcase(name, given)] if isinstance(given, str) else list(given)
+    names = (
+        [name for name in header if fnmatchcase(name, given)] if isinstance(given, str) else _texts_in("codes", given)
+    )
     if isinstance(given, str) and given in header:
         names = [given]
     if len(names) == len(space) and set(names) == set(space.names):
         return list(space.names) if isinstance(given, str) else names
     if not names:
-        raise DataError(f"Expected a column {quoted(given)} in {path}. Got {quoted(header)}. {_NAME}.")
+        raise _no_column(path, given, header, "codes")
     whole = len(names) == 1 and (names[0] == given or not isinstance(given, str))
     if (len(names) != len(space) and not whole) or len(set(names)) < len(names):
         raise DataError(f"Expected {len(space)} columns of the code in {path}. Got {len(names)}: {quoted(names)}.")
     return names
 
 
-def _codes(file: _File, space: Space, names: Sequence[str], findings: _Findings) -> Codes:
+def _codes(file: Columns, space: Space, names: Sequence[str], findings: _Findings) -> Codes:
     """The codes `(rows, d)`; anything where a row is bad."""
     codes = np.empty((file.rows, len(space)), dtype=np.int64)
     if len(names) == len(space):
@@ -258,12 +207,12 @@ def _codes(file: _File, space: Space, names: Sequence[str], findings: _Findings)
 
 
 def _converted(
-    file: _File, name: str, place: int, read: Callable[[Any], Any], blank: Any, findings: _Findings
+    file: Columns, name: str, place: int, read: Callable[[Any], Any], blank: Any, findings: _Findings
 ) -> list[Any]:
     """A column's cells as `read` reads them, each different one once, and `blank` where it cannot."""
     cells = file.cells(name)
     known = {cell: read(cell) for cell in set(cells)}
-    bad = {cell: found for cell, found in known.items() if isinstance(found, _Bad)}
+    bad = {cell: found for cell, found in known.items() if isinstance(found, Bad)}
     if bad:
         found = [(row, bad[cell]) for row, cell in enumerate(cells) if cell in bad and row not in file.broken]
         findings.add(place, name, found)
@@ -271,24 +220,24 @@ def _converted(
     return [known[cell] for cell in cells]
 
 
-def _value(cell: Any) -> float | _Bad:
+def _value(cell: Any) -> float | Bad:
     number = _value_or_nan(cell)
     if isinstance(number, float) and math.isnan(number):
-        return _Bad("a value is missing", "Expected a number. Got none.")
+        return Bad("a value is missing", "Expected a number. Got none.")
     return number
 
 
-def _value_or_nan(cell: Any) -> float | _Bad:
+def _value_or_nan(cell: Any) -> float | Bad:
     try:
         number = math.nan if _empty(cell) else float(cell)
     except (ValueError, OverflowError):
         number = math.inf
     if math.isinf(number) or (isinstance(cell, str) and "_" in cell):
-        return _Bad("a value is no number", f"Expected a finite number. Got {quoted(cell)}.")
+        return Bad("a value is no number", f"Expected a finite number. Got {quoted(cell)}.")
     return number
 
 
-def _level_of(dim: Ordinal | Categorical) -> Callable[[Any], int | _Bad]:
+def _level_of(dim: Ordinal | Categorical) -> Callable[[Any], int | Bad]:
     """What reads a cell as a value of a dimension: a choice by its name, or the number that its name is.
 
     A choice's index is read only where no choice looks like a number.
@@ -296,14 +245,16 @@ def _level_of(dim: Ordinal | Categorical) -> Callable[[Any], int | _Bad]:
     names: dict[Any, int] = {}
     if isinstance(dim, Categorical):
         names = {name: place for place, name in enumerate(dim.choices)}
+        bare = Counter(map(str.strip, dim.choices))
+        names |= {text: names[name] for name in dim.choices if bare[text := name.strip()] == 1}
     read = [(_value(name), place) for name, place in names.items()]
     numbers = [(number, place) for number, place in read if isinstance(number, float)]
     by_number = dict(numbers or ((float(v), v) for v in dim.values))
     if len(by_number) < len(numbers):
         by_number = {}
-    allowed = names or dim.values
+    allowed = dim.choices if isinstance(dim, Categorical) else dim.values
 
-    def level(cell: Any) -> int | _Bad:
+    def level(cell: Any) -> int | Bad:
         text = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
         for key in (text, text.strip()):
             if key in names:
@@ -311,24 +262,24 @@ def _level_of(dim: Ordinal | Categorical) -> Callable[[Any], int | _Bad]:
         number = _value_or_nan(cell)
         if isinstance(number, float) and number in by_number:
             return by_number[number]
-        shown = ", ".join(map(str, allowed)) if len(allowed) <= 20 else f"{dim.values[0]} to {dim.values[-1]}"
+        shown = ", ".join(map(str, allowed)) if len(allowed) <= 20 else f"{allowed[0]} to {allowed[-1]}"
         if _empty(cell):
-            return _Bad("a code is missing", f"Expected one of {shown}. Got none.")
-        return _Bad("a code is outside the space", f"Expected one of {shown}. Got {quoted(cell)}.")
+            return Bad("a code is missing", f"Expected one of {shown}. Got none.")
+        return Bad("a code is outside the space", f"Expected one of {shown}. Got {quoted(cell)}.")
 
     return level
 
 
-def _whole_of(space: Space) -> Callable[[Any], tuple[int, ...] | _Bad]:
+def _whole_of(space: Space) -> Callable[[Any], tuple[int, ...] | Bad]:
     """What reads a cell that holds the whole code."""
 
-    def whole(cell: Any) -> tuple[int, ...] | _Bad:
+    def whole(cell: Any) -> tuple[int, ...] | Bad:
         if _empty(cell):
-            return _Bad("a code is missing", "Expected a code. Got none.")
+            return Bad("a code is missing", "Expected a code. Got none.")
         try:
             return read_code(space, cell)
         except CodeError as error:
-            return _Bad("a code is outside the space", str(error))
+            return Bad("a code is outside the space", str(error))
 
     return whole
 
@@ -346,24 +297,25 @@ def _find_twice(codes: Codes, findings: _Findings) -> None:
         first = seen.setdefault(codes[row].tobytes(), row)
         if first != row:
             found.append(
-                (row, _Bad("a code stands there twice", f"Expected each code once. Got that of row {first + 1}."))
+                (row, Bad("a code stands there twice", f"Expected each code once. Got that of row {first + 1}."))
             )
     findings.add(1 << 30, "", found)
 
 
-def _told(path: Path, findings: _Findings) -> str:
+def _bad_rows(path: Path, findings: _Findings, end: str) -> DataError:
     """What is wrong with a file's rows."""
     bad = int((findings.reason != "").sum())
-    count = f"{findings.count} problem{'s' * (findings.count > 1)} in {bad} of {len(findings.reason)}"
+    problems = "1 problem" if findings.count == 1 else f"{findings.count} problems"
     lines = [text for _, _, text in sorted(findings.first)[:SHOWN]]
-    more = findings.count - len(lines)
-    lines += [f"and {more} more."] if more else []
-    return "\n  ".join(
-        [
-            f"Expected good rows in {path}. Got {count}. Correct them, or leave such rows out: --drop-bad "
-            "(in Python drop_bad=True).",
-            *lines,
-        ]
+    if findings.count > SHOWN:
+        lines.append(f"and {findings.count - SHOWN} more.")
+    return DataError(
+        "{rows} of {path} cannot be read ({problems}). Correct them, or leave them out with {field}.{lines}",
+        field="drop_bad",
+        rows=f"{bad} of {len(findings.reason)} rows",
+        path=str(path),
+        problems=problems,
+        lines="".join(f"\n  {line}" for line in lines) + end,
     )
 
 

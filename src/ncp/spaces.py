@@ -9,6 +9,7 @@ from typing import Any
 from ncp.cells import CELL201
 from ncp.documents import read_yaml
 from ncp.errors import CodeError, ConfigError, quoted
+from ncp.files import as_path
 from ncp.multires import MULTIRES
 from ncp.space import Space
 
@@ -36,9 +37,9 @@ def load_space(name: str | Path) -> Space:
     Raises:
         ConfigError: no such name or file, or one that is no space, naming the dimension.
     """
-    if str(name) in SPACES:
-        return SPACES[str(name)]
-    path = Path(name)
+    path = as_path(name, "space")
+    if str(path) in SPACES:
+        return SPACES[str(path)]
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)
@@ -78,23 +79,23 @@ def _values(name: str, given: Any) -> Sequence[Any]:
         if odd or len(kinds) > 1:
             got = odd[0] if odd else given
             raise ConfigError(
-                f"Expected integers alone or texts alone for the dimension {name!r}. Got {quoted(got)}. "
+                f"Expected integers alone or texts alone for the dimension {quoted(name)}. Got {quoted(got)}. "
                 "Put choices in quotes: without them, some words and numbers are no texts to YAML. For "
                 "fractions with an order, write integers in a smaller unit, here and in the table."
             )
         return given
-    raise ConfigError(f"Expected a list, or from, to and step, for the dimension {name!r}. Got {quoted(given)}.")
+    raise ConfigError(f"Expected a list, or from, to and step, for the dimension {quoted(name)}. Got {quoted(given)}.")
 
 
 def _range(name: str, given: dict[Any, Any]) -> list[int]:
-    numbers = {"step": 1, **given}
+    numbers, called = {"step": 1, **given}, quoted(name)
     if numbers.keys() != {"from", "to", "step"} or {type(number) for number in numbers.values()} != {int}:
-        raise ConfigError(f"Expected integers from, to and step for the dimension {name!r}. Got {quoted(given)}.")
+        raise ConfigError(f"Expected integers from, to and step for the dimension {called}. Got {quoted(given)}.")
     first, last, step = numbers["from"], numbers["to"], numbers["step"]
     if step < 1 or last <= first or (last - first) % step:
         raise ConfigError(
-            f"Expected whole steps upwards from one end to the other for the dimension {name!r}. Got {quoted(given)}."
+            f"Expected whole steps upwards from one end to the other for the dimension {called}. Got {quoted(given)}."
         )
     if (last - first) // step >= LONGEST_RANGE:
-        raise ConfigError(f"Expected at most {LONGEST_RANGE} values for the dimension {name!r}. Got {quoted(given)}.")
+        raise ConfigError(f"Expected at most {LONGEST_RANGE} values for the dimension {called}. Got {quoted(given)}.")
     return list(range(first, last + 1, step))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -16,8 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ncp.errors import ConfigError, DataError, NotTabulatedError, quoted
-from ncp.files import whole_file
-from ncp.rows import TEXTS, Read, read_rows
+from ncp.files import as_path
+from ncp.parquet import read_table, write_table
+from ncp.rows import Read, read_rows
 from ncp.space import Categorical, Codes, Reals, Space
 
 Rows = NDArray[np.int64]
@@ -25,8 +25,6 @@ Texts = NDArray[np.str_]
 
 NOT_SAMPLED = ("anchor", "searched")
 """Origins of rows that were chosen by hand or found by a search: no fair predictor trains on them."""
-
-FORMAT = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +83,8 @@ class Table:
         _validate(fields, names, minimised)
         for array in fields.values():
             array.setflags(write=False)
-        least = tuple(name for name in names if name in minimised)
+        small = set(minimised)
+        least = tuple(name for name in names if name in small)
         for name, value in {"space": space, "columns": names, "minimised": least, **fields}.items():
             object.__setattr__(self, name, value)
 
@@ -213,29 +212,8 @@ class Table:
         Raises:
             DataError: a path that cannot be written to.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        names = [*self.space.names, *self.columns, *TEXTS]
-        arrays = [
-            *(pa.array(column) for column in self.codes.T),
-            *(pa.array(column, from_pandas=True) for column in self.values.T),  # NaN becomes null
-            *(pa.array(texts.tolist(), pa.string()) for texts in (self.origin, self.flags)),
-        ]
-        about = {
-            "format": FORMAT,
-            "space": self.space.to_dict(),
-            "columns": self.columns,
-            "minimised": self.minimised,
-        }
-        schema = pa.schema(
-            [(name, array.type) for name, array in zip(names, arrays, strict=True)],
-            metadata={"ncp": json.dumps(about)},
-        )
-        with whole_file(path) as temporary:
-            pq.write_table(
-                pa.Table.from_arrays(arrays, schema=schema), temporary, compression="zstd", write_page_checksum=True
-            )
+        texts = (self.origin, self.flags)
+        write_table(path, self.space, self.codes, self.values, texts, self.columns, self.minimised)
 
     @classmethod
     def from_parquet(cls, path: str | Path) -> Table:
@@ -244,35 +222,7 @@ class Table:
         Raises:
             DataError: a file that is not there, is damaged, or was written by something else.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        expected = f"Expected a table written by Table.to_parquet in {path}."
-        try:
-            with Path(path).open("rb") as file:
-                read = pq.ParquetFile(file, page_checksum_verification=True).read()
-            about = json.loads((read.schema.metadata or {})[b"ncp"])
-            if about["format"] != FORMAT:
-                raise DataError(f"{expected} Got format {quoted(about['format'])}. Update ncp, or import again.")
-            space, columns = Space.from_dict(about["space"]), tuple(about["columns"])
-            if read.column_names != [*space.names, *columns, *TEXTS]:
-                raise DataError(f"{expected} Got the columns {quoted(read.column_names)}. Import it again.")
-            arrays = [column.to_numpy() for column in read.columns]
-            width = len(space)
-            return cls(
-                space,
-                np.stack(arrays[:width], axis=1),
-                np.stack(arrays[width:-2], axis=1) if columns else np.empty((len(read), 0)),
-                columns,
-                origin=arrays[-2],
-                flags=arrays[-1],
-                minimised=tuple(about.get("minimised", ())),  # files of earlier versions say nothing of it
-            )
-        except DataError:
-            raise
-        except (pa.ArrowException, OSError, AttributeError, LookupError, TypeError, ValueError) as error:
-            reason = "a file without ncp's metadata" if isinstance(error, KeyError) else str(error)
-            raise DataError(f"{expected} Got: {reason}. Import or fetch it again.") from error
+        return cls(**read_table(as_path(path)))
 
     @classmethod
     def from_csv(
@@ -297,7 +247,7 @@ class Table:
             DataError: a file that cannot be read; a column that is missing; rows and columns that hold no number, a
                 code outside the space, or one that was there before.
         """
-        return cls.of(space, read_rows(Path(path), space, code_columns, values, missing=True))
+        return cls.of(space, read_rows(as_path(path), space, code_columns, values, missing=True))
 
     @classmethod
     def from_file(
@@ -329,7 +279,7 @@ class Table:
                 what is no number, a code outside the space or twice, too few or many cells), the first few named.
         """
         chosen = space.names if codes is None else codes
-        return cls.of(space, read_rows(Path(path), space, chosen, values, drop_bad=drop_bad), minimised)
+        return cls.of(space, read_rows(as_path(path), space, chosen, values, drop_bad=drop_bad), minimised)
 
     @classmethod
     def of(cls, space: Space, read: Read, minimised: Sequence[str] = ()) -> Table:
@@ -380,9 +330,13 @@ def _validate(fields: Mapping[str, NDArray[Any]], columns: tuple[str, ...], mini
     twice = [column for column, count in Counter(columns).items() if count > 1]
     if twice:
         raise DataError(f"Expected different column names. Got {quoted(twice[0])} twice.")
-    unknown = [minimised] if isinstance(minimised, str) else [name for name in minimised if name not in columns]
-    if unknown:
-        raise DataError(f"Expected minimised columns among {', '.join(columns)}. Got {quoted(unknown[0])}.")
+    listed = isinstance(minimised, Iterable) and not isinstance(minimised, str)
+    if not listed or not all(isinstance(name, str) for name in minimised):
+        raise DataError(f"minimised must be a list of columns. You gave {quoted(minimised)}.")
+    known = set(columns)
+    for name in minimised:
+        if name not in known:
+            raise DataError(f"No column is called {quoted(name)}, so it cannot be minimised: {quoted(list(columns))}.")
     if np.isinf(fields["values"]).any():
         row, place = np.argwhere(np.isinf(fields["values"]))[0].tolist()
         raise DataError(f"Expected finite values, or NaN where one is missing. Got inf in row {row}, {columns[place]}.")

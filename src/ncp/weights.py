@@ -60,8 +60,9 @@ class _StorageType(Global):
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Read the weights that a file of safetensors holds, or one of `torch.save`, in its format of today or before 1.6.
 
-    Where they stand among other things, as `state_dict` or `model`, those are left out; so is the prefix `module.`,
-    which training on several devices puts before every name. Pickles are read as in `ncp.pickles`.
+    Where they stand among other things, as `state_dict` or `model`, those are left out; so are the prefix `module.`,
+    which training on several devices puts before every name, and `_orig_mod.`, which `torch.compile` puts into names.
+    Pickles are read as in `ncp.pickles`.
 
     >>> read_weights("weights.pth")["classifier.bias"].shape  # doctest: +SKIP
     torch.Size([50])
@@ -80,9 +81,17 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             weights = _tensors(path, *_legacy(data))
         else:
             raise ValueError("it starts like no file of torch or safetensors")
-    if all(key.startswith("module.") for key in weights):
-        return {key.removeprefix("module."): weight for key, weight in weights.items()}
-    return weights
+    return _unwrapped(path, weights)
+
+
+def _unwrapped(path: str | Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights by the names of the network itself, not of what it was wrapped in."""
+    names = {key: key.replace("_orig_mod.", "") for key in weights}
+    while weights and all(name.startswith("module.") for name in names.values()):
+        names = {key: name.removeprefix("module.") for key, name in names.items()}
+    if len(set(names.values())) < len(weights):
+        raise DataError(f"{path} holds weights twice: with '_orig_mod.' in their names and without.")
+    return {name: weights[key] for key, name in names.items()}
 
 
 def load_weights(net: nn.Module, path: str | Path) -> None:

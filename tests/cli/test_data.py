@@ -2,12 +2,14 @@
 
 import csv
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import ncp
 from ncp.space import Categorical
@@ -89,7 +91,7 @@ def test_check_finds_a_damaged_table(run: Run, folder: Path, tmp_path: Path, opt
     assert run("data", "list")[0] == 0
     status, out, err = run("data", "check", *options)
     assert status == 2
-    assert err.startswith("ncp: Expected a table written by Table.to_parquet")
+    assert err.startswith("ncp: Cannot read ")
     assert json.loads(out)["tables"][0]["problems"] if options else "damaged" in out
 
 
@@ -140,7 +142,7 @@ COMMAND = ("data", "import", "mine.csv", "--space", "space.yaml", "--values", "a
 def test_import_of_a_table_of_ones_own(run: Run, own: ncp.Table, tmp_path: Path) -> None:
     status, out, err = run(*COMMAND)
     assert (status, out) == (2, "")
-    assert "Expected good rows in mine.csv. Got 6 problems in 6 of 200." in err
+    assert "6 of 200 rows of mine.csv cannot be read (6 problems)." in err
     assert "row 4, column width: Expected one of 8, 16, " in err
     assert "--drop-bad" in err
     assert not (tmp_path / "mine.parquet").exists()
@@ -171,24 +173,50 @@ def test_import_of_a_table_of_ones_own(run: Run, own: ncp.Table, tmp_path: Path)
     assert document["code_columns"] == list(own.space.names)
 
 
+def test_the_commands_that_are_proposed_can_be_typed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text("c: [8, 16]\nedge: [none, skip]\n")
+    header = ["c", "edge", "top 1 [%]", "[red]lat[/red]", "a,b", "c:d", "esc\x1b]0;x\x07"]
+    with (tmp_path / "mine.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, [8, "none", *range(5)], [16, "skip", *range(5)]])
+    out = "a folder/it's.parquet"
+    status, shown, err = run("data", "import", "mine.csv", "--space", "space.yaml", "--out", out)
+    assert (status, err) == (0, "")
+    assert "top 1 [%], [red]lat[/red], a,b, c:d, esc\\x1b]0;x\\x07" in shown
+    assert shown.isprintable() or set(shown) - set("\n") == {c for c in shown if c.isprintable()}
+    train, search, compare = (shlex.split(line[6:]) for line in shown.splitlines()[-3:])
+    assert yaml.safe_load(train[-1].removeprefix("data.table=")) == out
+    assert search[:3] == ["ncp", "search", "--tasks"]
+    assert search[3].split(",")[:2] == ["top 1 [%]", "[red]lat[/red]"]
+    assert (search[4:], compare[1], compare[4:]) == (["--table", out], "compare", ["--table", out])
+
+
+@pytest.mark.parametrize("command", [["list"], ["check"], ["fetch"]])
+def test_a_cache_that_is_a_file(run: Run, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "cache").write_text("mine")
+    status, out, err = run("data", *command)
+    said = "cache is a file, so it cannot hold tables. Set the variable NCP_CACHE to a folder."
+    assert (status, said in out + err) == (0 if command == ["list"] else 2, True)
+    assert (tmp_path / "cache").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["mine.csv"], "Expected the space of your own table, --space FILE or --space cell201. Got none for mine.csv"),
         ([".", "--codes", "edge*"], "Expected a file of your own for --codes, "),
         (["mine.csv", "--space", "no.yaml"], "Expected multires or cell201, or the file of a space. Got no.yaml: No"),
-        (["none.csv", "--space", "space.yaml"], "Expected comma-separated values in none.csv. Got: "),
+        (["none.csv", "--space", "space.yaml"], "Cannot read none.csv: No such file"),
         (
             ["mine.csv", "--space", "space.yaml", "--codes", "edge*"],
             "Expected 12 columns of the code in mine.csv. Got 9",
         ),
-        (["mine.csv", "--space", "space.yaml", "--values", "acc,top1"], "Expected a column 'top1' in mine.csv."),
-        (["mine.csv", "--space", "space.yaml", "--values", "acc,acc:min"], "Expected every column of values once."),
+        (["mine.csv", "--space", "space.yaml", "--values", "acc,top1"], "mine.csv has no column 'top1'."),
+        (["mine.csv", "--space", "space.yaml", "--values", "acc,acc:min"], "--values must name every column once."),
         (
             ["mine.csv", "--space", "space.yaml", "--out", "mine.csv"],
-            "Expected another file to write than the one that",
+            "mine.csv is the file that is read.",
         ),
-        (["mine.csv", "--space", "space.yaml", "--out", "space.yaml"], "Expected to write over nothing but a table."),
+        (["mine.csv", "--space", "space.yaml", "--out", "space.yaml"], "space.yaml is no table"),
     ],
 )
 def test_imports_that_are_refused(run: Run, own: ncp.Table, tmp_path: Path, arguments: list[str], message: str) -> None:

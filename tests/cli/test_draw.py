@@ -65,11 +65,11 @@ def test_json_of_two(run: Run) -> None:
         ([TEXT, "-o", "net"], "Expected a file that ends in .svg, .png or .pdf. Got 'net'."),
         (
             [TEXT, "-o", "file/net.svg"],
-            "Expected to write file/net.svg. Got: File exists. Choose a path that can be written to.",
+            "Cannot write file/net.svg: File exists. Choose another path.",
         ),
         (
             [TEXT, "-o", "folder.svg"],
-            "Expected to write folder.svg. Got: Is a directory. Choose a path that can be written to.",
+            "Cannot write folder.svg: it is a folder. Name a file in it.",
         ),
     ],
 )

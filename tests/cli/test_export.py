@@ -100,7 +100,7 @@ def test_a_size_that_is_not_counted(run: Run) -> None:
         ),
         (
             [TEXT, "-o", "file/net.onnx"],
-            "Expected to write file/net.onnx. Got: File exists. Choose a path that can be written to.",
+            "Cannot write file/net.onnx: File exists. Choose another path.",
         ),
     ],
 )

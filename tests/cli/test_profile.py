@@ -126,7 +126,7 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
         (("--calibrate", "here.json", "--task", "x"), "Expected one of classification, segmentation, features"),
         (("--calibrate", "here.json", "--batch", "0"), "Expected a positive integer as batch. Got 0."),
         (("--calibrate", "here.json", "--codes", "39"), "Expected at least 40 codes to calibrate with. Got 39."),
-        (("--calibrate", "taken/here.json"), "Expected to write taken/here.json. Got: "),
+        (("--calibrate", "taken/here.json"), "Cannot write taken/here.json: "),
         (("--calibrate", "taken"), "Expected latencies in taken. Got a damaged file ("),
     ],
 )

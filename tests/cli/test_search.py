@@ -129,7 +129,7 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
         ),
         (
             ("--tasks", "seg", "--predictor", "none.safetensors"),
-            "Expected a predictor's file, or the name nas-bench-mr. Got none.safetensors. "
+            "There is no predictor's file none.safetensors, and the name is not nas-bench-mr. "
             "Train one: ncp train --config FILE.",
         ),
         (
@@ -173,7 +173,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(run: Run) -> None:
     Path("taken").touch()
     status, _, error = run("search", "--tasks", "seg", *QUICK, "--out", "taken")
     assert status == 2
-    assert "Expected to write taken/result.json." in error
+    assert "Cannot write taken/result.json:" in error
 
 
 def test_edits_a_code_with_few_changes(run: Run) -> None:

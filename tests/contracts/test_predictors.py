@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from scipy.stats import kendalltau
 
 from ncp import CodeError, ConfigError, DataError, Predictor, fit_predictor, load_predictor
+from ncp.predictors.store import write_tensors
 from tests.predictors.fitted import COLUMNS, COMPLETE, PAIRS, SPACES, fitted, rows
 
 every = pytest.mark.parametrize(("kind", "space"), PAIRS)
@@ -337,6 +338,7 @@ def test_foreign_tensors_are_refused(tmp_path: Path) -> None:
         ("columns", ["seg/mIoU"]),
         ("columns", None),
         ("columns", 3),
+        ("columns", {"a": 1, "b": 2, "c": 3}),
         ("space", {"a": [1, 2]}),
         ("space", [1, 2]),
         ("space", {"a": 3}),
@@ -352,10 +354,33 @@ def test_foreign_tensors_are_refused(tmp_path: Path) -> None:
 def test_a_tampered_description_is_refused(kind: str, key: str, value: Any, tmp_path: Path) -> None:
     about, tensors = written(kind, tmp_path)
     path = tmp_path / "p.safetensors"
-    save_file(tensors, path, metadata={"ncp": json.dumps(about)})
+    write_tensors(tensors, about, path)
     load_predictor(path)
     save_file(tensors, path, metadata={"ncp": json.dumps(about | {key: value})})
     Damaged.refused(path)
+    if key not in ("format", "sha256"):  # which are written anew
+        write_tensors(tensors, about | {key: value}, path)
+        Damaged.refused(path)
+
+
+@every_kind
+def test_every_letter_of_the_description_counts(kind: str, tmp_path: Path) -> None:
+    about, tensors = written(kind, tmp_path)
+    first, second, *others = about["columns"]
+    path = tmp_path / "p.safetensors"
+    for change in (
+        {"columns": [second, first, *others]},
+        {"columns": [first[:-1], second, *others]},
+        {"space": dict(reversed(about["space"].items()))},
+        {"shape": about["shape"] | {"more": 1}},
+    ):
+        save_file(tensors, path, metadata={"ncp": json.dumps(about | change)})
+        with pytest.raises(DataError, match="it does not hold what was written"):
+            load_predictor(path)
+    for columns in ([first, first, *others], [first, "", *others], "abc"):
+        write_tensors(tensors, about | {"columns": columns}, path)
+        with pytest.raises(DataError, match="and not different texts"):
+            load_predictor(path)
 
 
 @every_kind

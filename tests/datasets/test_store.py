@@ -72,15 +72,38 @@ def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ncp.datasets.sources.cache_dir().name == "ncp-nas"
 
 
+def test_a_user_without_a_home_has_no_tables_and_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(*_: str, **__: bool) -> str:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("NCP_CACHE", raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_dir", no_home)
+    advice = "There is no home folder, so there is no cache for tables. Set the variable NCP_CACHE to a folder."
+    for ask in (lambda: load_table("nas-bench-mr"), fetch_tables, ncp.datasets.sources.cache_dir):
+        with pytest.raises(DataError, match=advice):
+            ask()
+    assert not stored("nas-bench-mr").present
+    assert stored("nas-bench-mr").notes == (advice,)
+
+
+def test_a_root_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "root").touch()
+    message = "root is a file, so it cannot hold tables. Name a folder with root."
+    with pytest.raises(DataError, match=message):
+        load_table("nas-bench-mr", tmp_path / "root")
+    (problem,) = stored("nas-bench-mr", tmp_path / "root").problems
+    assert message in problem
+
+
 @pytest.mark.parametrize("name", ["nas-bench-mr", "nas-bench-201"])
 def test_a_table_that_is_not_there(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=rf"Expected the table {name} as .*ncp data import FOLDER.*ncp data fetch"):
+    with pytest.raises(DataError, match=rf"The table {name} is not there: .*ncp data import FOLDER.*ncp data fetch"):
         load_table(name, tmp_path)
     assert not stored(name, tmp_path).present
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(DataError, match=r"Expected nas-bench-mr or nas-bench-201, or the path .* Got 'nas-bench-rm'"):
+    with pytest.raises(DataError, match=r"no file 'nas-bench-rm'\. Give the path of a table, or nas-bench-mr or"):
         load_table("nas-bench-rm")
 
 
@@ -102,7 +125,7 @@ def test_a_table_that_was_replaced(copied: Path) -> None:
 def test_a_table_that_is_damaged(copied: Path) -> None:
     (copied / "nas-bench-mr.parquet").write_bytes(b"PAR1")
     (problem,) = stored("nas-bench-mr", copied).problems
-    assert problem.startswith("Expected a table written by Table.to_parquet")
+    assert " as a table of ncp: " in problem
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"sha256": 1, "sources": {}, "absent": [], "notes": []}'])
@@ -112,7 +135,7 @@ def test_hashes_that_are_damaged(copied: Path, content: str | None) -> None:
     if content is not None:
         file.write_text(content)
     (problem,) = stored("nas-bench-mr", copied).problems
-    assert problem.startswith("Expected the hashes of a table in ")
+    assert problem.startswith("Cannot read the hashes of a table in ")
 
 
 def test_a_table_that_was_made_of_something_else(copied: Path) -> None:

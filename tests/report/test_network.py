@@ -206,5 +206,5 @@ def test_another_ending(tmp_path: Path, name: str) -> None:
 
 def test_a_path_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="Expected to write"):
+    with pytest.raises(DataError, match="Cannot write "):
         draw_network(network_data(SMALLEST), tmp_path / "file" / "net.svg")

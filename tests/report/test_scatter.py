@@ -61,5 +61,5 @@ def test_it_is_drawn(values: Reals, tmp_path: Path, count: int, ending: str, mag
 def test_a_path_that_cannot_be_written_to(values: Reals, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     panels = scatter_data(Prediction(values, None), values, COLUMNS)
-    with pytest.raises(DataError, match="Expected to write"):
+    with pytest.raises(DataError, match="Cannot write "):
         draw_scatter(panels, tmp_path / "file" / "scatter.svg")

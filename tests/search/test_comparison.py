@@ -321,5 +321,5 @@ def test_wrong_input(here: list[Any], tmp_path: Path, wrong: dict[str, Any], mes
 
 def test_a_folder_that_cannot_be_written_to(here: list[Any], tmp_path: Path) -> None:  # noqa: ARG001
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="Expected to write"):
+    with pytest.raises(DataError, match="Cannot write "):
         compare(TABLE, ["random"], **ASKED, folder=tmp_path / "file")

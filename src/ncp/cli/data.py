@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,9 +12,12 @@ import typer
 
 from ncp.cli.options import AsJson
 from ncp.cli.output import print_json
-from ncp.errors import ConfigError, DataError
+from ncp.errors import ConfigError, DataError, printable
+from ncp.files import is_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ncp.datasets import Stored
 
 app = typer.Typer(help="Get, list and check the benchmarks' tables.", no_args_is_help=True)
@@ -63,7 +69,7 @@ def import_(
     if space is not None:
         _import_file(source, space, codes, values, drop_bad, out, as_json)
         return
-    if source.is_file():
+    if is_file(source):
         raise ConfigError(
             f"Expected the space of your own table, --space FILE or --space cell201. Got none for {source}. "
             "Write a line per dimension, such as 'op: [skip, conv]' or 'width: {from: 8, to: 128, step: 8}'."
@@ -155,16 +161,26 @@ def _import_file(
         )
         return
     left_out = [f"{count} ({reason})" for reason, count in brought.left_out.items()]
-    shown = [name + " (small is better)" * (name in table.minimised) for name in table.columns]
+    shown = [f"{name} (small is better)" if name in table.minimised else name for name in table.columns]
     lines = [
         f"{brought.path}: {len(table)} rows, {len(table.space)} dimensions, {len(shown)} columns: {', '.join(shown)}",
         f"codes from {', '.join(brought.code_columns)}",
         f"left out of {brought.rows} rows: {', '.join(left_out) or 'none'}",
-        f"next: ncp train --config FILE --set data.table={brought.path}",
-        f"      ncp search --tasks {','.join(table.columns)} --table {brought.path}",
-        f"      ncp compare --objective {','.join(table.columns)} --table {brought.path}",
+        *_next(table.columns, str(brought.path)),
     ]
-    typer.echo("\n".join(lines))
+    typer.echo("\n".join(map(printable, lines)))
+
+
+def _next(columns: Sequence[str], path: str) -> list[str]:
+    """What to do with a new table, as commands for a shell."""
+    value = path if re.fullmatch(r"[\w./-]+\.parquet", path) else json.dumps(path)  # --set reads YAML
+    wanted = ",".join(column for column in columns if not set(column) & {",", ":"})
+    commands = [
+        ["ncp", "train", "--config", "FILE", "--set", f"data.table={value}"],
+        ["ncp", "search", "--tasks", wanted, "--table", path],
+        ["ncp", "compare", "--objective", wanted, "--table", path],
+    ]
+    return [f"{'next:' if number == 0 else '     '} {shlex.join(words)}" for number, words in enumerate(commands)]
 
 
 def _wanted(values: str | None) -> tuple[list[str] | None, list[str]]:
@@ -198,10 +214,11 @@ def _show(tables: tuple[Stored, ...], as_json: bool) -> None:
     for table in tables:
         tasks = dict.fromkeys(column.split("/")[0] for column in table.columns)
         lines = [f"{table.name}: {table.path}", *(f"note: {note}" for note in table.notes)]
+        lines += [f"problem: {problem}" for problem in table.problems]
         lines += [f"tasks: {', '.join(tasks)}"] if tasks else []
         lines += [f"not there: {', '.join(table.absent)}"] if table.absent else []
         for line in lines:
-            console.print(line, soft_wrap=True, markup=False, highlight=False)
+            console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
 
 
 def _plain(table: Stored) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ncp.cells import CELL201
 from ncp.cost import macs, params
 from ncp.datasets.sources import DETECTION_CSV, PICKLES, SEARCH_LIST, Source
 from ncp.errors import CodeError, DataError, quoted
+from ncp.files import as_path, is_file
 from ncp.multires import MULTIRES, Code
 from ncp.pickles import read_pickle
 from ncp.space import Codes
@@ -65,8 +66,8 @@ def convert(folder: str | Path) -> Imported:
     Raises:
         DataError: no folder, nothing in it, a file that is not the published one, or no search_list.txt.
     """
-    base = Path(folder)
-    if not (base / SEARCH_LIST.path).exists() and (base / "data" / SEARCH_LIST.path).exists():
+    base = as_path(folder, "folder")
+    if not is_file(base / SEARCH_LIST.path) and is_file(base / "data" / SEARCH_LIST.path):
         base = base / "data"
     notes: list[str] = []
     settings = {name: found for name in METRICS if (found := _multires(base, name, notes))}
@@ -75,7 +76,7 @@ def convert(folder: str | Path) -> Imported:
     if settings:
         tables["nas-bench-mr"] = _merge(settings, _search_list(base), notes)
         sources["nas-bench-mr"] = (SEARCH_LIST, *(setting.source for setting in settings.values()))
-    if cells.exists():
+    if is_file(cells):
         tables["nas-bench-201"] = _cells(cells)
         sources["nas-bench-201"] = (PICKLES["nas-bench-201"],)
     if not tables:
@@ -84,7 +85,7 @@ def convert(folder: str | Path) -> Imported:
             "Point to the published data folder, or download it: ncp data fetch."
         )
     absent = [name for name in METRICS if name not in settings]
-    absent += [] if cells.exists() else ["nas-bench-201"]
+    absent += [] if is_file(cells) else ["nas-bench-201"]
     return Imported(tables, sources, tuple(absent), tuple(notes))
 
 
@@ -92,11 +93,11 @@ def _multires(base: Path, name: str, notes: list[str]) -> _Setting | None:
     """One setting, None where its file is absent."""
     source = PICKLES[name]
     file = base / source.path
-    if file.exists():
+    if is_file(file):
         source.check(file)
         return _from_items(file, name, source, notes)
     csv = base / DETECTION_CSV.path
-    if name != "3ddet" or not csv.exists():
+    if name != "3ddet" or not is_file(csv):
         return None
     DETECTION_CSV.check(csv)
     table = Table.from_csv(csv, space=MULTIRES, code_columns="c*")
@@ -178,7 +179,7 @@ def _merge(settings: Mapping[str, _Setting], listed: Codes, notes: list[str]) ->
 def _search_list(base: Path) -> Codes:
     """All networks in the order in which they were listed, `(2511, 27)`."""
     file = base / SEARCH_LIST.path
-    if not file.exists():
+    if not is_file(file):
         raise DataError(
             f"Expected {SEARCH_LIST.path} beside the settings in {base}: it says where each network comes from. "
             "Got none. Copy it there from the published data folder."

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ncp.errors import DataError
+from ncp.files import as_path, is_file
+from ncp.parquet import is_table
 from ncp.rows import read_rows
 from ncp.space import Space
 from ncp.table import Table
@@ -55,26 +57,16 @@ def import_file(
     Raises:
         DataError: what `Table.from_file` refuses, or a file to write that is the input, or is no table.
     """
-    source = Path(path)
-    target = Path(source.name.removesuffix(".gz")).with_suffix(".parquet") if out is None else Path(out)
-    if target.exists() and source.exists() and target.samefile(source):
-        raise DataError(f"Expected another file to write than the one that is read. Got {target}. Name one: --out.")
-    if target.exists() and not _is_table(target):
-        raise DataError(
-            f"Expected to write over nothing but a table. Got {target}, which is none. Name another: --out."
-        )
+    source = as_path(path)
+    name = source.name.removesuffix(".gz") or "table"
+    target = Path(name).with_suffix(".parquet") if out is None else as_path(out, "out")
+    if is_file(target) and is_file(source) and target.samefile(source):
+        message = "{target} is the file that is read. Name another with {field}."
+        raise DataError(message, field="out", target=str(target))
+    if is_file(target) and not is_table(target):
+        message = "{target} is no table, and is not overwritten. Name another with {field}."
+        raise DataError(message, field="out", target=str(target))
     read = read_rows(source, space, space.names if codes is None else codes, values, drop_bad=drop_bad)
     table = Table.of(space, read, minimised)
     table.to_parquet(target)
     return Brought(table, target, read.rows, read.left_out, read.code_columns)
-
-
-def _is_table(path: Path) -> bool:
-    """Whether a file is one that `Table.to_parquet` wrote."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return b"ncp" in (pq.read_schema(path).metadata or {})
-    except (pa.ArrowException, OSError):
-        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ncp.errors import DataError
+from ncp.files import is_file, whole_file
 
 COMMIT = "5259acdf9876c3adf4b8b1133afc3ac0d1077d65"
 UPSTREAM = f"https://raw.githubusercontent.com/dingmyu/NCP/{COMMIT}/data/"
@@ -78,12 +80,21 @@ PUBLISHED = (SEARCH_LIST, *PICKLES.values())
 
 
 def cache_dir() -> Path:
-    """Where tables and downloads are kept: the user's cache folder, or what the variable NCP_CACHE says."""
+    """Where tables and downloads are kept: the user's cache folder, or what the variable NCP_CACHE says.
+
+    Raises:
+        DataError: a user without a home folder.
+    """
     if given := os.environ.get("NCP_CACHE"):
         return Path(given)
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("ncp-nas", appauthor=False))
+    try:
+        return Path(platformdirs.user_cache_dir("ncp-nas", appauthor=False))
+    except RuntimeError:
+        raise DataError(
+            "There is no home folder, so there is no cache for tables. Set the variable NCP_CACHE to a folder."
+        ) from None
 
 
 def fetch(
@@ -123,11 +134,13 @@ def fetch(
     for source in sources:
         file = folder / source.path
         try:
-            if not file.is_file() or source.hash(file) != source.digest:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                with TemporaryDirectory(dir=file.parent, prefix=".") as temporary:
+            if not is_file(file) or source.hash(file) != source.digest:
+                file.parent.mkdir(parents=True, exist_ok=True)  # fails before anything is downloaded
+                with TemporaryDirectory() as temporary:
                     keeper = pooch.create(temporary, base, registry={source.path: None}, retry_if_failed=retries)
-                    Path(keeper.fetch(source.path, downloader=checked)).replace(file)
+                    got = keeper.fetch(source.path, downloader=checked)
+                    with whole_file(file) as written:
+                        shutil.copyfile(got, written)
         except (OSError, RequestException) as error:
             raise DataError(
                 f"Expected to download {base}{source.path} to {folder}. Got: {error}. Try again with a connection, "

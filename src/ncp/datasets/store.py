@@ -11,7 +11,7 @@ from typing import Any
 
 from ncp.datasets.sources import DETECTION_CSV, PUBLISHED, UPSTREAM, Source, cache_dir, fetch
 from ncp.errors import DataError, quoted
-from ncp.files import whole_file
+from ncp.files import as_path, is_file, whole_file
 from ncp.table import Table
 
 NAMES = ("nas-bench-mr", "nas-bench-201")
@@ -48,12 +48,15 @@ def load_table(name: str | Path, root: str | Path | None = None) -> Table:
     Raises:
         DataError: a table that is not there, with the commands that make it, or a file that is none.
     """
-    path = _path(str(name), root) if name in NAMES else Path(name)
-    if path.is_file():
+    given = as_path(name, "table")
+    if str(given) in NAMES:
+        path = _folder(root) / f"{given}.parquet"
+        if not is_file(path):
+            raise DataError(f"The table {given} is not there: no file {path}. {_WAY}")
         return Table.from_parquet(path)
-    if name in NAMES:
-        raise DataError(f"Expected the table {name} as {path}. Got no such file. {_WAY}")
-    raise DataError(f"Expected {' or '.join(NAMES)}, or the path of a table. Got {quoted(str(name))}: no such file.")
+    if not is_file(given):
+        raise DataError(f"There is no file {quoted(str(given))}. Give the path of a table, or {' or '.join(NAMES)}.")
+    return Table.from_parquet(given)
 
 
 def import_folder(folder: str | Path, root: str | Path | None = None) -> tuple[Stored, ...]:
@@ -73,7 +76,7 @@ def import_folder(folder: str | Path, root: str | Path | None = None) -> tuple[S
 
     read = convert(folder)
     for name, table in read.tables.items():
-        path = _path(name, root)
+        path = _folder(root) / f"{name}.parquet"
         table.to_parquet(path)
         about = {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -82,7 +85,7 @@ def import_folder(folder: str | Path, root: str | Path | None = None) -> tuple[S
             "notes": list(read.notes) if name == "nas-bench-mr" else [],
         }
         with whole_file(path.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(about, indent=2) + "\n")
+            temporary.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     return tuple(stored(name, root) for name in read.tables)
 
 
@@ -104,18 +107,24 @@ def fetch_tables(
     Raises:
         DataError: no connection, a file that is not the published one, or a root that cannot be written to.
     """
-    folder = Path(root or cache_dir()) / "upstream"
+    folder = _folder(root) / "upstream"
     fetch(folder, base=base, sources=sources, done=done)
     return import_folder(folder, root)
 
 
 def stored(name: str, root: str | Path | None = None) -> Stored:
-    """What is kept of a table, with every hash checked again."""
-    path = _path(name, root)
-    if not path.is_file():
-        return Stored(name, path)
+    """What is kept of a table, with every hash checked again.
+
+    A user without a home folder has no tables; the notes say how to get a place for them.
+    """
+    try:
+        path = _place(root) / f"{name}.parquet"
+    except DataError as error:
+        return Stored(name, Path(f"{name}.parquet"), notes=(str(error),))
     sha256 = ""
     try:
+        if not is_file(_folder(root) / path.name):
+            return Stored(name, path)
         table = Table.from_parquet(path)
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         about = _about(path.with_suffix(".json"))
@@ -143,8 +152,17 @@ def stored(name: str, root: str | Path | None = None) -> Stored:
     )
 
 
-def _path(name: str, root: str | Path | None) -> Path:
-    return Path(root or cache_dir()) / f"{name}.parquet"
+def _place(root: str | Path | None) -> Path:
+    return cache_dir() if root is None else as_path(root, "root")
+
+
+def _folder(root: str | Path | None) -> Path:
+    """Where the tables are kept, which is not a file."""
+    folder = _place(root)
+    if is_file(folder):
+        advice = "Set the variable NCP_CACHE to a folder" if root is None else "Name a folder with {field}"
+        raise DataError(f"{{folder}} is a file, so it cannot hold tables. {advice}.", field="root", folder=str(folder))
+    return folder
 
 
 def _about(path: Path) -> dict[str, Any]:
@@ -152,9 +170,10 @@ def _about(path: Path) -> dict[str, Any]:
     try:
         about = json.loads(path.read_bytes())
         kinds = {"sha256": str, "sources": dict, "absent": list, "notes": list}
-        if all(isinstance(about[key], kind) for key, kind in kinds.items()):
+        texts = [*about["absent"], *about["notes"], *about["sources"].values()]
+        if all(isinstance(about[key], kind) for key, kind in kinds.items()) and all(isinstance(t, str) for t in texts):
             return dict(about)
-        reason = "other content"
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        reason = str(error)
-    raise DataError(f"Expected the hashes of a table in {path}. Got: {reason}. Import or fetch the table again.")
+        reason = "it holds something else"
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        reason = quoted(str(error))
+    raise DataError(f"Cannot read the hashes of a table in {path}: {reason}. Import or fetch the table again.")

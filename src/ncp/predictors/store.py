@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -12,13 +13,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, contiguous_format
 
-from ncp.errors import DataError
-from ncp.files import whole_file
+from ncp.errors import DataError, quoted
+from ncp.files import as_path, is_file, whole_file
 from ncp.predictors.base import Predictor
 from ncp.predictors.kinds import KINDS
 from ncp.space import Space
 
-FORMAT = 2
+FORMAT = 3
 """Rises with every change of what a file holds or of what a predictor makes of it, such as its features."""
 SHIPPED = ("nas-bench-mr",)
 """Names of the predictors that come with the package, each with its judge."""
@@ -30,17 +31,23 @@ def save(predictor: Predictor, path: str | Path) -> None:
     Raises:
         DataError: a path that cannot be written to.
     """
+    tensors = {name: tensor.cpu() for name, tensor in predictor.state_dict().items()}
     description = {
-        "format": FORMAT,
         "kind": predictor.kind,
         "columns": predictor.columns,
         "space": predictor.space.to_dict(),
         "shape": predictor.shape,
     }
-    tensors = {name: tensor.clone(memory_format=contiguous_format) for name, tensor in predictor.state_dict().items()}
-    description["sha256"] = _digest(tensors)
+    write_tensors(tensors, description, path)
+
+
+def write_tensors(tensors: Mapping[str, Tensor], description: Mapping[str, Any], path: str | Path) -> None:
+    """Write a predictor's tensors and its description in the present format."""
+    copies = {name: tensor.clone(memory_format=contiguous_format) for name, tensor in tensors.items()}
+    about = {**description, "format": FORMAT}
+    about["sha256"] = _digest(about, copies)
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata={"ncp": json.dumps(description)})
+        save_file(copies, temporary, metadata={"ncp": json.dumps(about)})
 
 
 def load_predictor(name: str | Path) -> Predictor:
@@ -49,23 +56,30 @@ def load_predictor(name: str | Path) -> Predictor:
     Raises:
         DataError: no such file, or one that is not a whole predictor.
     """
-    if str(name) not in SHIPPED:
-        return _read(Path(name))
-    predictor = _read(_shipped(str(name), "search"))
-    predictor.shipped = str(name)
+    path = as_path(name, "predictor")
+    if str(path) not in SHIPPED:
+        return _read(path)
+    predictor = _read(_shipped(str(path), "search"))
+    predictor.shipped = str(path)
     return predictor
 
 
 def load_judge(name: str = "nas-bench-mr") -> Predictor:
-    """Read the judge that comes with a shipped predictor: of another family, fitted on rows which that has not seen."""
+    """Read the judge that comes with a shipped predictor: of another family, fitted on rows which that has not seen.
+
+    Raises:
+        DataError: a name of no shipped predictor.
+    """
+    if name not in SHIPPED:
+        raise DataError(f"No judge is called {quoted(name)}. There is one for {' and '.join(SHIPPED)}.")
     return _read(_shipped(name, "judge"))
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    """Of all numbers and their names: a file may be whole and yet not what was written."""
-    digest = sha256()
+def _digest(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """Of the description and of all numbers: a file may be whole and yet not what was written."""
+    digest = sha256(json.dumps({key: value for key, value in about.items() if key != "sha256"}).encode())
     for name, tensor in sorted(tensors.items()):
-        digest.update(name.encode())
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)} ".encode())
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
 
@@ -76,25 +90,36 @@ def _shipped(name: str, role: str) -> Path:
 
 def _read(path: Path) -> Predictor:
     hint = "Train one: ncp train --config FILE."
-    if not path.is_file():
-        raise DataError(f"Expected a predictor's file, or the name {' or '.join(SHIPPED)}. Got {path}. {hint}")
+    if not is_file(path):
+        raise DataError(f"There is no predictor's file {path}, and the name is not {' or '.join(SHIPPED)}. {hint}")
     try:
         with safe_open(path, framework="pt") as file:
-            description: dict[str, Any] = json.loads((file.metadata() or {})["ncp"])
+            about: dict[str, Any] = json.loads((file.metadata() or {})["ncp"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        if description["format"] != FORMAT:
-            raise DataError(f"Expected a predictor of format {FORMAT}. Got {description['format']} in {path}. {hint}")
-        if description["sha256"] != _digest(tensors):
-            raise ValueError("numbers that are not those that were written")
-        space = Space.from_dict(description["space"])
-        predictor = KINDS[description["kind"]].build(space, description["columns"], **description["shape"])
+        if about["format"] != FORMAT:
+            raise DataError(
+                f"{path} has the format {quoted(about['format'])}. This version reads format {FORMAT}. {hint}"
+            )
+        if about["sha256"] != _digest(about, tensors):
+            raise ValueError("it does not hold what was written")
+        columns = about["columns"]
+        named = isinstance(columns, list) and all(isinstance(name, str) and name for name in columns)
+        if not named or len(set(columns)) < len(columns):
+            raise ValueError(f"its columns are {quoted(columns)}, and not different texts")
+        predictor = KINDS[about["kind"]].build(Space.from_dict(about["space"]), columns, **about["shape"])
         predictor.seen = tensors["seen"]
         for prefix, module in predictor.named_modules():
             if isinstance(module, Predictor) and prefix:
                 module.seen = tensors[f"{prefix}.seen"]
         predictor.load_state_dict(tensors)
-    except (SafetensorError, AttributeError, LookupError, TypeError, ValueError, RuntimeError, OSError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"Expected a whole predictor in {path}. Got: {error}. {hint}") from error
+    except DataError:
+        raise
+    except _DAMAGE as error:
+        raise DataError(f"{path} is no whole predictor: {quoted(str(error))[1:-1]}. {hint}") from error
     return predictor.requires_grad_(False).eval()
+
+
+_DAMAGE = (
+    *(SafetensorError, OSError, RuntimeError, RecursionError),
+    *(AttributeError, LookupError, TypeError, ValueError, OverflowError, MemoryError),
+)
