@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ncp import CodeError, ConfigError, Objective, Table, fit_predictor, search
+from ncp import CodeError, ConfigError, DataError, Objective, Table, fit_predictor, search
 from ncp.evaluate import LEAST, fit_searcher_and_judge, halves, judge_for, quality, verify
 from ncp.predictors import Prediction
 from ncp.predictors.gp import GpSettings
@@ -212,7 +212,7 @@ def test_searcher_and_judge_minimise_what_their_table_minimises(table: Table) ->
 
 @pytest.mark.parametrize("minimised", ["seg/mIoU", ["seg"]])
 def test_minimised_columns_are_columns(table: Table, minimised: Any) -> None:
-    with pytest.raises(ConfigError, match=r"Expected minimised columns among seg/mIoU, .*\. Got 'seg"):
+    with pytest.raises(DataError, match=r"Expected minimised columns among seg/mIoU, .*\. Got 'seg"):
         fit_predictor(table.codes, table.values, COLUMNS, space=MIXED, minimised=minimised)
 
 

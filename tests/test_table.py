@@ -125,6 +125,7 @@ def test_a_table_without_rows_or_columns() -> None:
         ({"origin": ["a"]}, r"Expected origin of shape \(4,\). Got \(1,\)"),
         ({"flags": "a"}, r"Expected flags of shape \(4,\). Got \(\)"),
         ({"columns": ["a", "b", "a"]}, "Expected different column names. Got 'a' twice"),
+        ({"columns": "abc"}, "Expected a list of column names. Got the text 'abc'"),
         ({"columns": ["a", "b", ""]}, "Expected columns named by texts"),
         ({"columns": ["a", "b", 3]}, "Expected columns named by texts"),
         ({"minimised": ["seg/mIoU", "seg"]}, "Expected minimised columns among seg/mIoU, .* Got 'seg'"),
@@ -310,13 +311,13 @@ def test_split_parts_the_rows(table: Table, seed: int, test_size: float) -> None
 
 @pytest.mark.parametrize("test_size", [0, 1, 1.5, -0.2, math.nan, "a", None, 0.9])
 def test_test_sizes(table: Table, test_size: object) -> None:
-    with pytest.raises(ConfigError, match=r"Expected (a test size|rows on both sides)"):
+    with pytest.raises(ConfigError, match=r"test_size must be a .* above 0 and below 1|Expected rows on both sides"):
         table.split(0, test_size)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("seed", [-1, 2**32, "a", 0.5])
+@pytest.mark.parametrize("seed", [-1, 2**32, "a", 0.5, 1.0, None, True, [1]])
 def test_seeds(table: Table, seed: object) -> None:
-    with pytest.raises(ConfigError, match=r"Expected a seed from 0 to 4294967295\. Got"):
+    with pytest.raises(ConfigError, match=r"seed must be an integer, from 0 to 4294967295\. Got"):
         table.split(seed)  # type: ignore[arg-type]
 
 
