@@ -100,6 +100,6 @@ def _require_single_precision(name: str, values: Reals) -> None:
         )
     if spread <= CLOSEST * size:
         raise DataError(
-            f"{name} has values that differ by at most {spread:.3g} and are as large as {size:.10g}: predictors compute "
-            "in single precision. Subtract a constant from them."
+            f"{name} has values that differ by at most {spread:.3g} and are as large as {size:.10g}: predictors "
+            "compute in single precision. Subtract a constant from them."
         )
