@@ -17,7 +17,7 @@ from ncp.predictors.base import Predictor
 from ncp.predictors.blend import families
 from ncp.predictors.gp import DEFAULTS, GaussianProcess, GpSettings, Kernel, Prior
 from ncp.predictors.scale import Scale
-from ncp.progress import Progress, quiet
+from ncp.progress import Progress, quiet, share
 from ncp.space import Codes, Reals, Space
 
 AMPLITUDES = 0.4, 0.2, 0.2, 0.1, 0.18
@@ -159,7 +159,7 @@ class Transfer(Predictor):
         _require(columns, new, held, int(rest.sum()))
         names = [columns[j] for j in places]
         known = GaussianProcess.fit(
-            space, codes[rest], values[rest][:, places], names, seed, lambda share: progress(0.5 * share), settings
+            space, codes[rest], values[rest][:, places], names, seed, share(progress, 0.0, 0.5), settings
         )
         known.measure_by(values[rest][:, places])
         scales = {j: Scale.normal_scores(values[held[:, j], j : j + 1]) for j in new}
@@ -182,7 +182,7 @@ class Transfer(Predictor):
         left = _left(self._told(z).double(), targets.double(), families(names))
         rng = np.random.default_rng(seed)
         vague = Prior.vague(z.shape[1], len(names))
-        taught = vague.learned(z.double(), left, range(len(names)), rng, settings, lambda s: progress(0.5 + 0.5 * s))
+        taught = vague.learned(z.double(), left, range(len(names)), rng, settings, share(progress, 0.5, 1.0))
         self.alone.load_state_dict(taught.kernel.state_dict())
         with torch.no_grad():
             for group, labelled, own in zip(groups, rows, self._labels, strict=True):
