@@ -370,6 +370,8 @@ def test_errors_are_those_of_codes_held_out() -> None:
     predicted, truth = LatencyModel(CONDITIONS, MACHINE, rest, milliseconds(rest))(held_out), milliseconds(held_out)
     assert error.codes == 12
     assert error.mape == pytest.approx(np.abs(predicted / truth - 1).mean())
+    assert error.rms == pytest.approx(np.sqrt(((predicted / truth - 1) ** 2).mean()))
+    assert error.rms > error.mape
     assert error.tau == pytest.approx(kendalltau(predicted, truth).statistic)
 
 
