@@ -103,8 +103,8 @@ class Predictor(nn.Module):
         mean, std = np.empty((2, len(rows), len(self.columns)))
         for part in parts(len(rows), 4096):
             scores, spread = self.scores_and_spread(self.relaxed(rows[part]))
-            mean[part] = self.scale(scores).numpy()
-            std[part] = self.scale.deviation(scores, (spread**2 + self.noise).sqrt()).numpy()
+            mean[part] = self.scale(scores).cpu().numpy()
+            std[part] = self.scale.deviation(scores, (spread**2 + self.noise).sqrt()).cpu().numpy()
         return Prediction(mean, std)
 
     def focused(self, wanted: Sequence[int]) -> Predictor:  # noqa: ARG002
@@ -112,8 +112,8 @@ class Predictor(nn.Module):
         return self
 
     def relaxed(self, codes: Any) -> Tensor:
-        """Codes as points of the relaxed space, `(n, width)`, in the predictor's precision."""
-        return torch.as_tensor(self.space.relax(codes), dtype=self.noise.dtype)
+        """Codes as points of the relaxed space, `(n, width)`, in the predictor's precision and on its device."""
+        return torch.as_tensor(self.space.relax(codes), dtype=self.noise.dtype, device=self.noise.device)
 
     def save(self, path: str | Path) -> None:
         """Write this predictor to a file, which `ncp.load_predictor` reads; see `ncp.predictors.save`."""
@@ -127,7 +127,7 @@ class Predictor(nn.Module):
         std = x.std(dim=0, correction=0)
         self.centre.copy_(x.mean(dim=0))
         self.deviation.copy_(torch.where(std > 0, std, 1.0))
-        self.seen = torch.as_tensor(np.unique(digests(self.space, codes)))
+        self.seen = torch.as_tensor(np.unique(digests(self.space, codes)), device=self.noise.device)
         return x
 
     def measure_by(self, values: Reals, minimised: Sequence[str] = ()) -> None:
@@ -145,7 +145,7 @@ class Predictor(nn.Module):
 
     def has_seen(self, codes: Any) -> NDArray[np.bool_]:
         """Which codes were among the rows that this predictor was fitted on, `(n,)`."""
-        return np.isin(digests(self.space, codes), self.seen.numpy())
+        return np.isin(digests(self.space, codes), self.seen.cpu().numpy())
 
 
 def digests(space: Space, codes: Any) -> NDArray[np.int64]:

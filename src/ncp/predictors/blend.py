@@ -135,7 +135,7 @@ class Blend(Predictor):
         scores = self.ensemble.scores_of(features)
         for gp, group in self._processes:
             mean = (1 - SHARE) * scores[:, group] + SHARE * gp.scores_of(features)[:, group]
-            scores = scores.index_copy(1, torch.tensor(group), mean)
+            scores = scores.index_copy(1, torch.tensor(group, device=x.device), mean)
         return scores
 
     def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,7 +143,7 @@ class Blend(Predictor):
         features = self.ensemble.features(x)
         scores, spread = self.ensemble.scores_and_spread_of(features)
         for gp, group in self._processes:
-            columns = torch.tensor(group)
+            columns = torch.tensor(group, device=x.device)
             a, spread_a = scores[:, group], spread[:, group]
             b, spread_b = (part[:, group] for part in gp.scores_and_spread_of(features))
             apart = SHARE * (1 - SHARE) * (a - b).square()

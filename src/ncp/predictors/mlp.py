@@ -67,6 +67,7 @@ class Mlp(Predictor):
     """
 
     kind = "mlp"
+    head_of: Tensor
 
     def __init__(self, space: Space, columns: Sequence[str], scale: Scale, *, groups: Sequence[int]) -> None:
         super().__init__(space, columns, scale)
@@ -78,7 +79,8 @@ class Mlp(Predictor):
             self.shared = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, SHARED), nn.BatchNorm1d(SHARED))
             self.heads = nn.Sequential(nn.Linear(SHARED, heads), nn.BatchNorm1d(heads))
             self.out = nn.Linear(HEAD, outputs)
-        self._head_of = torch.repeat_interleave(torch.arange(len(groups)), torch.tensor(groups))
+        head_of = torch.repeat_interleave(torch.arange(len(groups)), torch.tensor(groups))
+        self.register_buffer("head_of", head_of, persistent=False)
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -143,7 +145,7 @@ class Mlp(Predictor):
         if self.training:
             dropped = nn.functional.dropout(heads, self.dropout)
             heads = torch.cat([dropped[:, :-1], heads[:, -1:]], dim=1) if self.auxiliary else dropped
-        outputs: Tensor = (heads[:, self._head_of] * self.out.weight).sum(dim=2) + self.out.bias
+        outputs: Tensor = (heads[:, self.head_of] * self.out.weight).sum(dim=2) + self.out.bias
         return outputs
 
     def _train(

@@ -197,19 +197,21 @@ class Transfer(Predictor):
     def scores(self, x: Tensor) -> Tensor:
         """The posterior means `(n, m)`."""
         z = self.known.features(x)
-        scores = torch.empty(len(x), len(self.columns)).to(x).index_copy(1, _at(self.places), self.known.scores_of(z))
+        scores = x.new_empty(len(x), len(self.columns)).index_copy(
+            1, _at(self.places, x.device), self.known.scores_of(z)
+        )
         told = self._told(z)
         for group, own in zip(self.groups, self._labels, strict=True):
             mean = own.covariances(self._parts(z, told, own)) @ own.dual
-            scores = scores.index_copy(1, _at(group), mean.T + own.levels)
+            scores = scores.index_copy(1, _at(group, x.device), mean.T + own.levels)
         return scores
 
     def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior means and standard deviations."""
         z = self.known.features(x)
         mean, spread = self.known.scores_and_spread_of(z)
-        empty = torch.empty(len(x), len(self.columns)).to(x)
-        scores, spreads = (empty.index_copy(1, _at(self.places), held) for held in (mean, spread))
+        empty = x.new_empty(len(x), len(self.columns))
+        scores, spreads = (empty.index_copy(1, _at(self.places, x.device), held) for held in (mean, spread))
         kernels = [kernel.variance(z) for kernel in (self.alone, self.known.kernel, self.vague)]
         told = self._told(z)
         size = torch.stack([told.square().mean(dim=1), *kernels])
@@ -217,8 +219,8 @@ class Transfer(Predictor):
             covariances = own.covariances(self._parts(z, told, own))
             explained = ((covariances @ own.inverse) * covariances).sum(dim=2)
             variance = (own.amplitudes[:, :-1] @ size - explained).clamp_min(1e-9)
-            scores = scores.index_copy(1, _at(group), (covariances @ own.dual).T + own.levels)
-            spreads = spreads.index_copy(1, _at(group), variance.sqrt().T)
+            scores = scores.index_copy(1, _at(group, x.device), (covariances @ own.dual).T + own.levels)
+            spreads = spreads.index_copy(1, _at(group, x.device), variance.sqrt().T)
         return scores, spreads
 
     @property
@@ -262,8 +264,8 @@ def _left(told: Tensor, targets: Tensor, known: Sequence[Sequence[Sequence[int]]
     return left / left.std(dim=0).clamp_min(1e-6)
 
 
-def _at(places: Sequence[int]) -> Tensor:
-    return torch.tensor(places, dtype=torch.int64)
+def _at(places: Sequence[int], device: torch.device) -> Tensor:
+    return torch.tensor(places, dtype=torch.int64, device=device)
 
 
 def _require(columns: Sequence[str], new: Sequence[int], held: NDArray[np.bool_], rest: int) -> None:
