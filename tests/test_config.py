@@ -87,6 +87,8 @@ def test_an_override_of_a_deeper_section(file: Path) -> None:
     config = read_config(file, ["predictor.kind=default", "optimization.gp.steps=9"])
     settings = config.optimization.settings()
     assert (settings.gp.steps, settings.epochs) == (9, 7)
+    with pytest.raises(ConfigError, match=r"^optimization\.gp\.subset must be an integer, 2 or more\. Got 1\.$"):
+        read_config(file, ["predictor.kind=default", "optimization.gp.subset=1"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -113,18 +115,19 @@ REFUSED = [
     ("epoch=3", "Expected a known key. Got 'epoch'. Did you mean optimization.epochs?"),
     ("predictor={kind: ensemble, a.b: 3}", "Expected a known key. Got 'predictor.a.b'. Did you mean predictor.seed?"),
     ("optimization.lr=3", "Expected a known key. Got 'optimization.lr'. Did you mean optimization.learning_rate?"),
-    ("optimization.epochs=0", "Expected optimization.epochs to be greater than or equal to 1. Got 0."),
+    ("optimization.epochs=0", "optimization.epochs must be an integer, 1 or more. Got 0."),
     ("optimization.epochs=many", "Expected optimization.epochs to be a valid integer. Got 'many'."),
     ("optimization.epochs=2.5", "Expected optimization.epochs to be a valid integer. Got 2.5."),
     ("optimization.epochs=true", "Expected optimization.epochs to be a valid integer. Got True."),
     ("optimization.epochs=", "Expected optimization.epochs to be a valid integer. Got None."),
-    ("optimization.members=1", "Expected optimization.members to be greater than or equal to 2. Got 1."),
+    ("optimization.members=1", "optimization.members must be an integer, 2 or more. Got 1."),
     ("optimization.hidden=[8, x]", "Expected optimization.hidden.1 to be a valid integer. Got 'x'."),
     ("optimization.hidden=8", "Expected optimization.hidden to be a list. Got 8."),
-    ("optimization.dropout=1", "Expected optimization.dropout to be less than 1. Got 1."),
+    ("optimization.dropout=1", "optimization.dropout must be a finite number at least 0 and below 1. Got 1."),
     ("optimization.learning_rate=.nan", "Expected optimization.learning_rate to be a finite number. Got nan."),
     ("optimization.weight_decay=.inf", "Expected optimization.weight_decay to be a finite number. Got inf."),
     ("optimization.held_out='1'", "Expected optimization.held_out to be a valid number. Got '1'."),
+    ("optimization.hidden=[]", "optimization.hidden must be a list of at least one integer. Got ()."),
     ("optimization=3", "Expected optimization to be a section of keys. Got 3."),
     ("data=[]", "Expected data to be a section of keys. Got []."),
     ("data.table=''", "Expected data.table to be a text that is not empty. Got ''."),

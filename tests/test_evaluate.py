@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ncp import ConfigError, Objective, Table, fit_predictor, search
+from ncp import ConfigError, DataError, Objective, Table, fit_predictor, search
 from ncp.evaluate import quality, verify
 from ncp.judge import LEAST, fit_searcher_and_judge, halves, judge_for
 from ncp.predictors import Prediction
@@ -214,5 +214,7 @@ def test_searcher_and_judge_minimise_what_their_table_minimises(table: Table) ->
 
 @pytest.mark.parametrize("minimised", ["seg/mIoU", ["seg"]])
 def test_minimised_columns_are_columns(table: Table, minimised: Any) -> None:
-    with pytest.raises(ConfigError, match=r"Expected minimised columns among seg/mIoU, .*\. Got 'seg"):
+    with pytest.raises(
+        DataError, match=r"^Expected (a list of minimised columns|minimised columns among seg/mIoU, .*)\. Got \[?'seg"
+    ):
         fit_predictor(table.codes, table.values, COLUMNS, space=MIXED, minimised=minimised)

@@ -1,8 +1,12 @@
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
+import torch
 
 from ncp.errors import ConfigError, Name
-from ncp.numbers import as_count, as_seed
+from ncp.numbers import as_count, as_number, as_seed
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**32 - 1, np.int64(7), np.uint8(7), np.array(7)])
@@ -27,3 +31,17 @@ def test_a_count_is_refused_in_the_words_of_whoever_shows_it():
     with pytest.raises(ConfigError, match="from 2 to 4"):
         as_count(5, "threads", least=2, most=4)
     assert as_count(np.int32(4), "threads", least=2, most=4) == 4
+
+
+@pytest.mark.parametrize("value", [0.5, np.float32(0.5), np.array(0.5), torch.tensor(0.5), Fraction(1, 2)])
+def test_numbers_of_every_type_are_numbers(value):
+    assert as_number(value, "share", above=0, below=1) == 0.5
+    assert type(as_number(value, "share")) is float
+
+
+@pytest.mark.parametrize("value", [0, 1, -1, math.nan, math.inf, None, "0.5", True, np.True_, [0.5], 1j])
+def test_other_numbers_are_refused_with_their_bounds(value):
+    with pytest.raises(ConfigError, match=r"share must be a finite number above 0 and below 1\. Got") as caught:
+        as_number(value, "share", above=0, below=1)
+    assert caught.value.field == "share"
+    assert as_number(1, "share", least=1, most=1) == 1

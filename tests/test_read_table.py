@@ -209,8 +209,8 @@ def test_parquet_cells(tmp_path: Path) -> None:
         ),
         ({"values": ["acc", "top1"]}, "has no column 'top1'. Its "),
         ({"values": ["acc", "acc"]}, "values must name every column once. You gave "),
-        ({"values": ["acc"], "minimised": ["lat"]}, "No column is called 'lat', so it cannot be minimised"),
-        ({"minimised": "lat"}, "minimised must be a list of columns. You gave 'lat'"),
+        ({"values": ["acc"], "minimised": ["lat"]}, "Expected minimised columns among acc. Got 'lat'."),
+        ({"minimised": "lat"}, "Expected a list of minimised columns. Got 'lat'."),
     ],
 )
 def test_columns_that_are_not_there(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:

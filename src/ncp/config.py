@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ncp.documents import read_yaml
-from ncp.errors import ConfigError, quoted
+from ncp.errors import ConfigError, Name, quoted
 from ncp.files import as_path
 from ncp.predictors.blend import BlendSettings
 from ncp.predictors.ensemble import EnsembleSettings
@@ -20,15 +20,10 @@ from ncp.predictors.kinds import Settings
 from ncp.predictors.mlp import MlpSettings
 
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Several = Annotated[int, Field(strict=True, ge=2)]
+Whole = Annotated[int, Field(strict=True)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Rate = Annotated[Real, Field(gt=0, le=1)]
 Share = Annotated[Real, Field(gt=0, lt=1)]
-Half = Annotated[Real, Field(gt=0, le=0.5)]
-Dropout = Annotated[Real, Field(ge=0, lt=1)]
-Decay = Annotated[Real, Field(ge=0)]
-Name = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -40,8 +35,8 @@ class Section(BaseModel):
 class Data(Section):
     """What is learned: a table by name or path, and its columns or tasks (all of them if null)."""
 
-    table: Name = "nas-bench-mr"
-    columns: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    table: Text = "nas-bench-mr"
+    columns: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
     only_sampled: Annotated[bool, Field(strict=True)] = True
     """Test on rows drawn at random only. Rows that were added by hand are never trained on, whatever stands here."""
 
@@ -67,24 +62,29 @@ class Output(Section):
 
 
 class Optimization(Section):
-    """How a kind of predictor is trained."""
+    """How a kind of predictor is trained; the settings know their bounds."""
 
     def settings(self) -> Settings:
         """The same for `fit_predictor`."""
         raise NotImplementedError
 
+    @model_validator(mode="after")
+    def _within_bounds(self) -> Self:
+        self.settings()
+        return self
+
 
 class EnsembleOptimization(Optimization):
     """See `EnsembleSettings`."""
 
-    hidden: Annotated[tuple[Count, ...], Field(min_length=1)] = EnsembleSettings.hidden
-    members: Several = EnsembleSettings.members
-    epochs: Count = EnsembleSettings.epochs
-    batch: Count = EnsembleSettings.batch
-    dropout: Dropout = EnsembleSettings.dropout
-    learning_rate: Rate = EnsembleSettings.learning_rate
-    weight_decay: Decay = EnsembleSettings.weight_decay
-    held_out: Half = EnsembleSettings.held_out
+    hidden: tuple[Whole, ...] = EnsembleSettings.hidden
+    members: Whole = EnsembleSettings.members
+    epochs: Whole = EnsembleSettings.epochs
+    batch: Whole = EnsembleSettings.batch
+    dropout: Real = EnsembleSettings.dropout
+    learning_rate: Real = EnsembleSettings.learning_rate
+    weight_decay: Real = EnsembleSettings.weight_decay
+    held_out: Real = EnsembleSettings.held_out
 
     def settings(self) -> EnsembleSettings:
         """The same for `fit_predictor`."""
@@ -94,10 +94,10 @@ class EnsembleOptimization(Optimization):
 class GpOptimization(Optimization):
     """See `GpSettings`."""
 
-    inducing: Count = GpSettings.inducing
-    subset: Several = GpSettings.subset
-    steps: Count = GpSettings.steps
-    learning_rate: Rate = GpSettings.learning_rate
+    inducing: Whole = GpSettings.inducing
+    subset: Whole = GpSettings.subset
+    steps: Whole = GpSettings.steps
+    learning_rate: Real = GpSettings.learning_rate
 
     def settings(self) -> GpSettings:
         """The same for `fit_predictor`."""
@@ -107,12 +107,12 @@ class GpOptimization(Optimization):
 class MlpOptimization(Optimization):
     """See `MlpSettings`."""
 
-    epochs: Count = MlpSettings.epochs
-    batch: Several = MlpSettings.batch
-    dropout: Dropout = MlpSettings.dropout
-    learning_rate: Rate = MlpSettings.learning_rate
-    weight_decay: Decay = MlpSettings.weight_decay
-    held_out: Half = MlpSettings.held_out
+    epochs: Whole = MlpSettings.epochs
+    batch: Whole = MlpSettings.batch
+    dropout: Real = MlpSettings.dropout
+    learning_rate: Real = MlpSettings.learning_rate
+    weight_decay: Real = MlpSettings.weight_decay
+    held_out: Real = MlpSettings.held_out
 
     def settings(self) -> MlpSettings:
         """The same for `fit_predictor`."""
@@ -242,5 +242,8 @@ def _problem(problem: dict[str, Any], known: Sequence[str]) -> str:
         beside = {name.rpartition(".")[2]: name for name in reversed(known) if name.startswith(section)}
         closest = same[0] if same else beside[get_close_matches(last, beside, n=1, cutoff=0)[0]]
         return f"Expected a known key. Got {quoted(key)}. Did you mean {closest}?"
+    refused = problem.get("ctx", {}).get("error")
+    if isinstance(refused, ConfigError):
+        return refused.said(lambda field: Name(f"{key}.{field}"))
     expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Input should be ")
     return f"Expected {key} to be {expected}. Got {quoted(problem['input'])}."

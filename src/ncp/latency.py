@@ -19,6 +19,7 @@ from ncp.cost import macs_by_part
 from ncp.errors import ConfigError, DataError, quoted
 from ncp.files import whole_file
 from ncp.multires import MULTIRES, STAGES, Code
+from ncp.numbers import as_seed
 from ncp.profile import Conditions, Latency, measure, processor
 from ncp.progress import Progress, quiet
 from ncp.space import Codes, Reals
@@ -39,11 +40,13 @@ class Error:
 
     Attributes:
         mape: mean absolute error, as a share of what was measured.
+        rms: root of the mean square error, as a share of what was measured: the standard deviation of a prediction.
         tau: Kendall's tau of their ranks.
         codes: how many were held out.
     """
 
     mape: float
+    rms: float
     tau: float
     codes: int
 
@@ -79,10 +82,12 @@ class LatencyModel:
         rest, held_out = _parted(len(codes))
         predicted = quantities[held_out] @ _fitted(quantities[rest], milliseconds[rest])
         truth = milliseconds[held_out]
+        off = predicted / truth - 1
         self.error = Error(
-            float((np.abs(predicted - truth) / truth).mean()),
-            float(kendalltau(predicted, truth).statistic),
-            len(truth),
+            mape=float(np.abs(off).mean()),
+            rms=float(np.sqrt(np.square(off).mean())),
+            tau=float(kendalltau(predicted, truth).statistic),
+            codes=len(truth),
         )
         self.costs = _fitted(quantities, milliseconds)
 
@@ -142,7 +147,7 @@ def calibrate(
         progress: called with the share that is done.
 
     Raises:
-        ConfigError: fewer codes than make a predictor.
+        ConfigError: fewer codes than make a predictor, or a seed that is none.
         DataError: a file of other conditions or another machine, or one that cannot be read or written.
     """
     if count < LEAST:
@@ -156,7 +161,7 @@ def calibrate(
                 f"Expected {target} to hold latencies for {_told(conditions)} on {machine}. "
                 f"Got {_told(there)} on {their_machine}. Choose another file."
             )
-    drawn_texts = [str(Code(code.tolist())) for code in drawn(count, np.random.default_rng(seed))]
+    drawn_texts = [str(Code(code.tolist())) for code in drawn(count, np.random.default_rng(as_seed(seed)))]
     texts = [*known, *(text for text in drawn_texts if text not in known)][: max(count, len(known))]
     waiting = [text for past in range(ROUNDS) for text in texts if len(known.get(text, ())) <= past]
     keep = partial(_write, target, conditions, machine, known)

@@ -1,9 +1,12 @@
-"""Counts and seeds that a caller passes: integers of Python or numpy within bounds, or an error that names them."""
+"""Numbers that a caller passes, of Python or numpy: within bounds, or an error that names the argument."""
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
+
+import numpy as np
 
 from ncp.errors import ConfigError
 
@@ -48,8 +51,58 @@ def as_count(value: Any, field: str, least: int = 1, most: int | None = None) ->
     return number
 
 
+def as_number(
+    value: Any,
+    field: str,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+) -> float:
+    """A real number as a Python float.
+
+    >>> as_number(1, "test_size", above=0, most=1)
+    1.0
+
+    Args:
+        value: what the caller passed, a number of Python, numpy or torch.
+        field: the argument that it was passed as.
+        above: what the number must be greater than.
+        least: the smallest number that makes sense.
+        below: what the number must be less than.
+        most: the largest number that makes sense.
+
+    Raises:
+        ConfigError: anything but a finite number within the bounds; booleans and texts are refused too.
+    """
+    number = None if isinstance(value, (bool, np.bool_)) else _real(value)
+    bounds = {"above": above, "at least": least, "below": below, "at most": most}
+    asked = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+    fits = number is not None and (
+        (above is None or number > above)
+        and (least is None or number >= least)
+        and (below is None or number < below)
+        and (most is None or number <= most)
+    )
+    if number is None or not fits:
+        wanted = f"a finite number {asked}".strip()
+        raise ConfigError(f"{{field}} must be {wanted}. Got {{given}}.", field=field, given=value)
+    return number
+
+
 def _integer(value: Any) -> int | None:
     try:
         return operator.index(value)
     except TypeError:
         return None
+
+
+def _real(value: Any) -> float | None:
+    if isinstance(value, (str, bytes)):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

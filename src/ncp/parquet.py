@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.columns import TEXTS, Limits, parquet_file
 from ncp.errors import DataError, quoted
 from ncp.files import whole_file
+from ncp.reading import TEXTS, Limits, parquet_file
 from ncp.space import Codes, Reals, Space
 
 FORMAT = 1

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.columns import TEXTS, Bad, Columns, Limits, read_columns
 from ncp.errors import CodeError, ConfigError, DataError, quoted
+from ncp.reading import TEXTS, Bad, Columns, Limits, read_columns
 from ncp.space import Categorical, Codes, Ordinal, Reals, Space
 from ncp.texts import read_code
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -14,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ncp.columns import column_names, minimised_names
 from ncp.errors import ConfigError, DataError, NotTabulatedError, quoted
 from ncp.files import as_path
+from ncp.numbers import as_number, as_seed
 from ncp.parquet import read_table, write_table
 from ncp.rows import Read, read_rows
 from ncp.space import Categorical, Codes, Reals, Space
@@ -79,12 +80,11 @@ class Table:
                 f"Expected a number, or NaN, in every row and column of the values. Got: {error}."
             ) from None
         fields = {"codes": rows, "values": numbers, "origin": texts[0], "flags": texts[1]}
-        names = tuple(columns)
-        _validate(fields, names, minimised)
+        names = column_names(columns)
+        least = minimised_names(minimised, names)
+        _validate(fields, names)
         for array in fields.values():
             array.setflags(write=False)
-        small = set(minimised)
-        least = tuple(name for name in names if name in small)
         for name, value in {"space": space, "columns": names, "minimised": least, **fields}.items():
             object.__setattr__(self, name, value)
 
@@ -195,15 +195,11 @@ class Table:
         Raises:
             ConfigError: a test size that is no share between 0 and 1, or leaves one side empty; a seed that is none.
         """
-        if not isinstance(test_size, (int, float)) or not 0 < test_size < 1:
-            raise ConfigError(f"Expected a test size between 0 and 1. Got {quoted(test_size)}.")
-        held_out = math.ceil(test_size * len(self))
+        share = as_number(test_size, "test_size", above=0, below=1)
+        held_out = math.ceil(share * len(self))
         if not 0 < held_out < len(self):
             raise ConfigError(f"Expected rows on both sides. Got {held_out} to test on, of {len(self)}.")
-        try:
-            order = np.random.RandomState(seed).permutation(len(self))
-        except (TypeError, ValueError):
-            raise ConfigError(f"Expected a seed from 0 to {2**32 - 1}. Got {quoted(seed)}.") from None
+        order = np.random.RandomState(as_seed(seed)).permutation(len(self))
         return order[held_out:], order[:held_out]
 
     def to_parquet(self, path: str | Path) -> None:
@@ -319,24 +315,12 @@ def _task(column: str) -> str:
     return column.split("/", maxsplit=1)[0]
 
 
-def _validate(fields: Mapping[str, NDArray[Any]], columns: tuple[str, ...], minimised: Sequence[str]) -> None:
+def _validate(fields: Mapping[str, NDArray[Any]], columns: tuple[str, ...]) -> None:
     """What every table holds to."""
     n, codes = len(fields["codes"]), fields["codes"]
     for name, shape in {"values": (n, len(columns)), "origin": (n,), "flags": (n,)}.items():
         if fields[name].shape != shape:
             raise DataError(f"Expected {name} of shape {shape}. Got {fields[name].shape}.")
-    if not all(isinstance(column, str) and column for column in columns):
-        raise DataError(f"Expected columns named by texts, such as 'seg/mIoU'. Got {quoted(columns)}.")
-    twice = [column for column, count in Counter(columns).items() if count > 1]
-    if twice:
-        raise DataError(f"Expected different column names. Got {quoted(twice[0])} twice.")
-    listed = isinstance(minimised, Iterable) and not isinstance(minimised, str)
-    if not listed or not all(isinstance(name, str) for name in minimised):
-        raise DataError(f"minimised must be a list of columns. You gave {quoted(minimised)}.")
-    known = set(columns)
-    for name in minimised:
-        if name not in known:
-            raise DataError(f"No column is called {quoted(name)}, so it cannot be minimised: {quoted(list(columns))}.")
     if np.isinf(fields["values"]).any():
         row, place = np.argwhere(np.isinf(fields["values"]))[0].tolist()
         raise DataError(f"Expected finite values, or NaN where one is missing. Got inf in row {row}, {columns[place]}.")

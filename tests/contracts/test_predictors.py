@@ -2,6 +2,7 @@
 
 import json
 import re
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,24 @@ def test_single_precision_is_close_to_double(kind: str, space: str, double: Any)
     unit = values.std(axis=0)
     assert (np.abs(single.mean - precise.mean) / unit).max() < 5e-3
     assert (np.abs(single.std - precise.std) / unit).max() < 2e-2
+
+
+@every
+def test_it_computes_where_its_tensors_are(kind: str, space: str) -> None:
+    """On the device `meta`, which knows shapes only, an operation that mixes devices fails as on a GPU."""
+    predictor = deepcopy(fitted(kind, space))
+    for module in predictor.modules():
+        assert not any(isinstance(held, torch.Tensor) for held in vars(module).values())
+    predictor = predictor.to("meta")
+    x = predictor.relaxed(rows(space)[0][:5])
+    assert x.device.type == "meta"
+    for model in (predictor, predictor.focused([2])):
+        for found in (model(x), *model.moments(x)):
+            assert (found.device.type, found.shape) == ("meta", (5, 3))
+    predictor.requires_grad_()
+    predictor(x.requires_grad_()).sum().backward()
+    assert x.grad is not None
+    assert x.grad.device.type == "meta"
 
 
 @every

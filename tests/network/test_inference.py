@@ -239,3 +239,22 @@ def test_it_compiles_to_one_graph(task: Head) -> None:
     compiled = torch.compile(fast, backend="eager", fullgraph=True)
     assert error(compiled(image), fast(image)) < 1e-5
     assert both(net, compiled, image) < 1e-3
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("task", ["segmentation", "features"])
+def test_what_hooks_hold_stays_as_it_was(fast: bool, task: Head) -> None:
+    """Features are often extracted by forward hooks: nothing is added to or rectified in what a layer has returned."""
+    net = lived(MIDDLE, task)
+    held: list[tuple[Tensor, Tensor]] = []
+
+    def hold(module: nn.Module, given: Any, output: Any) -> None:  # noqa: ARG001
+        held.extend((x, x.clone()) for x in maps_of(output))
+
+    model = net.for_inference() if fast else net
+    for module in model.modules():
+        module.register_forward_hook(hold)
+    with torch.no_grad():
+        model(torch.randn(1, 3, 32, 64))
+    assert len(held) > 100
+    assert all(torch.equal(now, then) for now, then in held)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ncp.predictors.scale import LIMIT, Scale, deviations
+from ncp.predictors.scale import LIMIT, Scale, centres_and_deviations, deviations, ordinary
 from tests.strategies import generators
 
 scales = st.sampled_from([Scale.standard, Scale.normal_scores])
@@ -111,3 +111,40 @@ def test_a_constant_column_has_a_unit_to_divide_by(constant: float) -> None:
     assert (unit >= 1).all()
     assert np.float32(constant) + np.float32(unit[0]) != np.float32(constant)
     np.testing.assert_array_equal(deviations(np.array([[1.0], [3.0]])), [1.0])
+
+
+@pytest.mark.parametrize("failed", [1e3, -1e6, 1e30, -1.79e308])
+@pytest.mark.parametrize(("rows", "count"), [(10, 1), (30, 1), (324, 10), (324, 1)])
+def test_failed_runs_leave_what_values_are_counted_in(failed: float, rows: int, count: int) -> None:
+    values = np.random.default_rng(0).normal(size=(rows, 1)) + 5
+    spoilt = values.copy()
+    spoilt[:count] = failed
+    cut = ordinary(spoilt)
+    np.testing.assert_array_equal(cut[count:], values[count:])
+    assert set(cut[:count, 0]) == {values[count:].max() if failed > 0 else values[count:].min()}
+    centre, deviation = centres_and_deviations(spoilt)
+    assert centre[0] == pytest.approx(5, abs=0.8)
+    assert deviation[0] == pytest.approx(1, rel=0.4)
+
+
+@given(columns())
+def test_cutting_failed_runs_keeps_order_and_cuts_nothing_more_the_second_time(values: np.ndarray) -> None:
+    cut = ordinary(values)
+    for column, before in zip(cut.T, values.T, strict=True):
+        assert (np.diff(column[np.argsort(before)]) >= 0).all()
+        assert (column != before).sum() <= max(1, len(column) // 20)
+    np.testing.assert_array_equal(ordinary(cut), cut)
+
+
+@pytest.mark.parametrize(
+    "column", [[0.0] * 97 + [1.0] * 3, [5.0] * 100, np.arange(100.0), np.exp(np.linspace(-6, 6, 100)), [np.nan] * 10]
+)
+def test_without_a_failed_run_nothing_is_cut(column: list[float]) -> None:
+    values = np.array(column)[:, None]
+    np.testing.assert_array_equal(ordinary(values), values)
+
+
+def test_ranks_survive_many_failed_runs_in_a_small_table() -> None:
+    values = np.append(np.arange(1.0, 9.0), [1e6, 1e6])[:, None]  # too many to be called failed
+    scores = Scale.normal_scores(values).to_scores(values).numpy()
+    assert (np.diff(scores[:8, 0]) > 0.1).all()

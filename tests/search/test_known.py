@@ -80,10 +80,13 @@ def test_a_measurement_counts_by_its_noise_and_keeps_its_order() -> None:
     assert known.codes[0].tolist() == codes[7].tolist()
     claimed = problem.values_and_scores(known.codes[:1])[1][0]
     assert claimed < known.weighed[0] < known.measured[0]  # an outlier is partly believed
-    ranks = known.rank(known.codes, np.full(40, 99.0))
-    np.testing.assert_array_equal(ranks, known.weighed)
-    fresh = MIXED.sample(3, np.random.default_rng(9))
-    assert known.rank(fresh[~known.holds(fresh)], np.array([1.0, 2.0, 3.0])[: (~known.holds(fresh)).sum()])[0] == 1.0
+    np.testing.assert_array_equal(known.rank(known.codes, np.full(40, 99.0)), known.weighed)
+    fresh = MIXED.sample(9, np.random.default_rng(9))
+    fresh = fresh[~known.holds(fresh)]
+    scores = problem.values_and_scores(fresh)[1]
+    error = fitted("gp", "mixed").moments(fitted("gp", "mixed").relaxed(fresh))[1][:, 0].numpy()
+    unit = float(fitted("gp", "mixed").unit[0])
+    np.testing.assert_allclose(known.rank(fresh, scores), scores - error / unit, rtol=1e-4)
 
 
 def test_rows_measured_to_be_worse_than_a_minimum_are_not_returned() -> None:
@@ -92,7 +95,8 @@ def test_rows_measured_to_be_worse_than_a_minimum_are_not_returned() -> None:
     known, _ = known_of(Objective({"video": 1.0}, at_least={"seg": least}), values)
     assert len(known.codes) == (values[:, 0] >= least).sum()
     worse = rows("mixed")[0][:40][values[:, 0] < least]
-    assert (known.rank(worse, np.zeros(len(worse))) == -np.inf).all()
+    assert known.worse_than_minimum(worse).all()
+    assert not known.worse_than_minimum(known.codes).any()
 
 
 def test_rows_keep_budget_changes_and_what_is_frozen() -> None:

@@ -150,7 +150,7 @@ def test_a_bound_on_latency_gives_predicted_and_measured_latencies(
         claim, found = row.predicted[LATENCY], row.verified[LATENCY]
         assert (claim.source, found.source) == ("predictor", "measured")
         assert (claim.mean, found.mean) == (pytest.approx(promised), pytest.approx(measured))
-        assert claim.std == pytest.approx(promised * model.error.mape)
+        assert claim.std == pytest.approx(promised * model.error.rms)
         assert found.std == pytest.approx(0.05 * measured / 1.2816)
         assert {row.verified[column].source for column in columns[:3]} == {"judge"}
     result.to_json(tmp_path / "result.json")

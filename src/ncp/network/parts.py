@@ -16,7 +16,7 @@ class Unit(nn.Sequential):
     """Convolution without bias, batch norm, ReLU."""
 
     def __init__(self, kernel: int, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__(_convolution(kernel, inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+        super().__init__(_convolution(kernel, inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU())
 
 
 class Block(nn.Module):
@@ -26,7 +26,7 @@ class Block(nn.Module):
         super().__init__()
         self.conv1, self.bn1 = _convolution(3, channels, channels), nn.BatchNorm2d(channels)
         self.conv2, self.bn2 = _convolution(3, channels, channels), nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """From `(n, c, h, w)` to the same."""
@@ -58,14 +58,14 @@ class Fusion(nn.Module):
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """From `before` maps to `after` maps."""
         fused: list[Tensor] = []
-        add = torch.add if torch.is_grad_enabled() else Tensor.add_  # a term is a map of its own: nobody else holds it
         for i, layers in enumerate(self.fuse_layers):
             parts = cast("nn.ModuleDict", layers).items()
             if i >= len(maps):
                 fused += [layer(fused[-1]) for _, layer in parts]
                 continue
             first, *others = (layer(maps[int(j)]) for j, layer in parts)
-            for term in others:
+            for count, term in enumerate(others):  # the first sum is a new map: a hook may hold what a layer returned
+                add = Tensor.add_ if count else torch.add
                 first = add(first, resized(term, first))
             fused.append(first)  # the published ReLU of the sum changes nothing: no term is negative
         return fused

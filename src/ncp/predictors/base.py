@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ncp.errors import DataError
-from ncp.predictors.scale import Scale, deviations
+from ncp.predictors.scale import Scale, centres_and_deviations
 from ncp.space import Codes, Reals, Space, parts
 
 
@@ -106,8 +105,8 @@ class Predictor(nn.Module):
         mean, std = np.empty((2, len(rows), len(self.columns)))
         for part in parts(len(rows), 4096):
             scores, spread = self.scores_and_spread(self.relaxed(rows[part]))
-            mean[part] = self.scale(scores).numpy()
-            std[part] = self.scale.deviation(scores, (spread**2 + self.noise).sqrt()).numpy()
+            mean[part] = self.scale(scores).cpu().numpy()
+            std[part] = self.scale.deviation(scores, (spread**2 + self.noise).sqrt()).cpu().numpy()
         return Prediction(mean, std)
 
     def focused(self, wanted: Sequence[int]) -> Predictor:  # noqa: ARG002
@@ -115,8 +114,8 @@ class Predictor(nn.Module):
         return self
 
     def relaxed(self, codes: Any) -> Tensor:
-        """Codes as points of the relaxed space, `(n, width)`, in the predictor's precision."""
-        return torch.as_tensor(self.space.relax(codes), dtype=self.noise.dtype)
+        """Codes as points of the relaxed space, `(n, width)`, in the predictor's precision and on its device."""
+        return torch.as_tensor(self.space.relax(codes), dtype=self.noise.dtype, device=self.noise.device)
 
     def save(self, path: str | Path) -> None:
         """Write this predictor to a file, which `ncp.load_predictor` reads; see `ncp.predictors.save`."""
@@ -130,24 +129,25 @@ class Predictor(nn.Module):
         std = x.std(dim=0, correction=0)
         self.centre.copy_(x.mean(dim=0))
         self.deviation.copy_(torch.where(std > 0, std, 1.0))
-        self.seen = torch.as_tensor(np.unique(digests(self.space, codes)))
+        self.seen = torch.as_tensor(np.unique(digests(self.space, codes)), device=self.noise.device)
         return x
 
     def measure_by(self, values: Reals, minimised: Sequence[str] = ()) -> None:
         """Let the mean and deviation of `values` `(n, m)`, NaN left out, be what an objective counts its z-scores in.
 
+        Failed runs (see `ordinary`) count as the farthest of the others.
+
         In `minimised` columns small values are better: their unit is the negative deviation, so that all that goes by
         z-scores (objectives, claims, verdicts) wants them small without a word.
         """
         sign = np.where(np.isin(self.columns, list(minimised)), -1.0, 1.0)
-        for j, column in enumerate(values.T):
-            known = column[~np.isnan(column)]
-            self.location[j] = known.mean()
-            self.unit[j] = sign[j] * deviations(known[:, None])[0]
+        location, deviation = centres_and_deviations(values)
+        self.location.copy_(torch.as_tensor(location))
+        self.unit.copy_(torch.as_tensor(sign * deviation))
 
     def has_seen(self, codes: Any) -> NDArray[np.bool_]:
         """Which codes were among the rows that this predictor was fitted on, `(n,)`."""
-        return np.isin(digests(self.space, codes), self.seen.numpy())
+        return np.isin(digests(self.space, codes), self.seen.cpu().numpy())
 
 
 def digests(space: Space, codes: Any) -> NDArray[np.int64]:
@@ -159,26 +159,3 @@ def digests(space: Space, codes: Any) -> NDArray[np.int64]:
             total = (total ^ column) * np.uint64(0x9E3779B97F4A7C15)
             total ^= total >> np.uint64(29)
     return total.astype(np.int64)
-
-
-def training_rows(
-    space: Space, codes: Any, values: Any, columns: Sequence[str], *, missing: bool = False
-) -> tuple[NDArray[np.int64], Reals]:
-    """Check what a predictor is fitted on: codes `(n, d)`, finite values `(n, m)`; NaN only where `missing`."""
-    rows, numbers = space.codes(codes), np.asarray(values, dtype=np.float64)
-    if numbers.shape != (len(rows), len(columns)):
-        raise DataError(
-            f"Expected values of shape ({len(rows)}, {len(columns)}): a row per code, a column per name. "
-            f"Got {numbers.shape}."
-        )
-    bad = np.isinf(numbers) if missing else ~np.isfinite(numbers)
-    if bad.any():
-        row, column = np.argwhere(bad)[0].tolist()
-        got = "none" if np.isnan(numbers[row, column]) else "infinity"
-        hint = " Leave such rows out, or, if few rows have one, choose the kind transfer." if got == "none" else ""
-        raise DataError(
-            f"Expected a value in every row and column to fit. Got {got} in row {row} of {columns[column]}.{hint}"
-        )
-    if len(rows) < 10:
-        raise DataError(f"Expected at least 10 rows to fit a predictor on. Got {len(rows)}.")
-    return rows, numbers

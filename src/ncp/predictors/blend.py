@@ -11,19 +11,29 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ncp.errors import ConfigError
 from ncp.predictors.base import Predictor
 from ncp.predictors.ensemble import Ensemble, EnsembleSettings
 from ncp.predictors.gp import DEFAULTS as GP_DEFAULTS
 from ncp.predictors.gp import GaussianProcess, GpSettings, Prior
-from ncp.progress import Progress, quiet
+from ncp.progress import Progress, quiet, shares
 from ncp.space import Codes, Reals, Space
 
 
 @dataclass(frozen=True)
 class BlendSettings(EnsembleSettings):
-    """How the ensemble is trained, and under `gp` how the Gaussian process is fitted."""
+    """How the ensemble is trained, and under `gp` how the Gaussian processes are fitted.
+
+    Raises:
+        ConfigError: a setting out of its bounds.
+    """
 
     gp: GpSettings = GP_DEFAULTS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.gp, GpSettings):
+            raise ConfigError("{field} must be of the class GpSettings. Got {given}.", field="gp", given=self.gp)
 
 
 DEFAULTS = BlendSettings()
@@ -83,23 +93,25 @@ class Blend(Predictor):
     ) -> Blend:
         """Fit all on the same rows."""
         rows = (space, codes, values, columns, seed)
-        told = _Parts(progress, 2 + len(families(columns)) + sum(map(len, families(columns))))
-        ensemble = Ensemble.fit(*rows, told, settings)
+        steps = iter(shares(progress, 2 + sum(1 + len(tasks) for tasks in families(columns))))
+        ensemble = Ensemble.fit(*rows, next(steps), settings)
         rng, relaxed = np.random.default_rng(seed), ensemble.relaxed(codes)
         x, targets = ensemble.features(relaxed).double(), ensemble.scale.to_scores(values).double()
 
-        def learned(prior: Prior, focus: Sequence[int], share: float) -> Prior:
-            some = replace(settings.gp, steps=round(share * settings.gp.steps))
-            return prior.learned(x, targets, focus, rng, some, told)
+        def learned(prior: Prior, focus: Sequence[int], share: float, step: Progress) -> Prior:
+            some = replace(settings.gp, steps=max(1, round(share * settings.gp.steps)))
+            return prior.learned(x, targets, focus, rng, some, step)
 
-        general = learned(Prior.vague(x.shape[1], len(columns)), range(len(columns)), GENERAL)
+        general = learned(Prior.vague(x.shape[1], len(columns)), range(len(columns)), GENERAL, next(steps))
         gps, groups = [], []
         for tasks in families(columns):
-            of_family = learned(general, [j for task in tasks for j in task], FAMILY)
+            of_family = learned(general, [j for task in tasks for j in task], FAMILY, next(steps))
             for task in tasks:
-                own = learned(of_family, task, TASK) if len(tasks) > 1 else of_family
-                gps.append(GaussianProcess.fit(*rows, told, settings.gp, own))
+                step = next(steps)
+                own = learned(of_family, task, TASK, step) if len(tasks) > 1 else of_family
+                gps.append(GaussianProcess.fit(*rows, quiet, settings.gp, own))
                 groups.append(task)
+                step(1.0)
         self = cls(space, columns, ensemble, gps, groups)
         self.remember(codes)
         noise = (1 - SHARE) * ensemble.noise
@@ -123,7 +135,7 @@ class Blend(Predictor):
         scores = self.ensemble.scores_of(features)
         for gp, group in self._processes:
             mean = (1 - SHARE) * scores[:, group] + SHARE * gp.scores_of(features)[:, group]
-            scores = scores.index_copy(1, torch.tensor(group), mean)
+            scores = scores.index_copy(1, torch.tensor(group, device=x.device), mean)
         return scores
 
     def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,7 +143,7 @@ class Blend(Predictor):
         features = self.ensemble.features(x)
         scores, spread = self.ensemble.scores_and_spread_of(features)
         for gp, group in self._processes:
-            columns = torch.tensor(group)
+            columns = torch.tensor(group, device=x.device)
             a, spread_a = scores[:, group], spread[:, group]
             b, spread_b = (part[:, group] for part in gp.scores_and_spread_of(features))
             apart = SHARE * (1 - SHARE) * (a - b).square()
@@ -143,17 +155,6 @@ class Blend(Predictor):
     @property
     def _processes(self) -> list[tuple[GaussianProcess, Sequence[int]]]:
         return list(zip(cast("list[GaussianProcess]", list(self.gps)), self.groups, strict=True))
-
-
-class _Parts:
-    """Tells the progress of a fit in equal parts, each of which reports from 0 to 1."""
-
-    def __init__(self, progress: Progress, parts: int) -> None:
-        self.progress, self.parts, self.done = progress, parts, 0
-
-    def __call__(self, share: float) -> None:
-        self.progress(min(1.0, (self.done + share) / self.parts))
-        self.done += share >= 1
 
 
 def families(columns: Sequence[str]) -> list[list[list[int]]]:

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu, smooth_l1_loss
 
+from ncp.numbers import as_count
 from ncp.predictors.base import Predictor
 from ncp.predictors.features import Features
 from ncp.predictors.scale import Scale
+from ncp.predictors.settings import as_sizes, as_training, keep
 from ncp.progress import Progress, quiet
 from ncp.space import Codes, Reals, Space
 
@@ -30,7 +32,11 @@ class EnsembleSettings:
         dropout: share of hidden values that a step leaves out.
         learning_rate: the highest of the one-cycle schedule.
         weight_decay: of the weights, not of the biases.
-        held_out: the share of the rows that each member leaves out; there the ensemble learns how wrong it is.
+        held_out: the share of the rows that each member leaves out; there the ensemble learns how wrong it is. At most
+            half.
+
+    Raises:
+        ConfigError: a setting out of its bounds.
     """
 
     hidden: tuple[int, ...] = (128, 128)
@@ -41,6 +47,10 @@ class EnsembleSettings:
     learning_rate: float = 5e-3
     weight_decay: float = 1.0
     held_out: float = 0.1
+
+    def __post_init__(self) -> None:
+        hidden, members = as_sizes(self.hidden, "hidden"), as_count(self.members, "members", least=2)
+        keep(self, hidden=hidden, members=members, **as_training(self, smallest_batch=1))
 
 
 DEFAULTS = EnsembleSettings()

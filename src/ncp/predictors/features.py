@@ -41,13 +41,15 @@ class Features(nn.Module):
 
     mean: Tensor
     std: Tensor
+    logarithmic: Tensor
+    counted: Tensor
 
     def __init__(self, space: Space) -> None:
         super().__init__()
         positive = np.zeros(space.width, dtype=bool)
         for dim, where in zip(space.dimensions, space.slices, strict=True):
             positive[where] = not isinstance(dim, Categorical) and dim.values[0] > 0
-        self._logarithmic = torch.as_tensor(positive)
+        self.register_buffer("logarithmic", torch.as_tensor(positive), persistent=False)
         self._of_networks = has_cost(space)
         self.meanings: list[Meaning] = []
         groups: dict[tuple[str, ...], list[int]] = {}
@@ -57,11 +59,12 @@ class Features(nn.Module):
             if isinstance(dim, Categorical):
                 groups.setdefault(dim.choices, []).append(where.start)
         shared = {choices: starts for choices, starts in groups.items() if len(starts) > 1}
-        self._counted = torch.zeros(space.width, sum(map(len, shared)))
+        counted = torch.zeros(space.width, sum(map(len, shared)))
         for choices, starts in shared.items():
             for k, choice in enumerate(choices):
-                self._counted[[start + k for start in starts], len(self.meanings) - space.width] = 1.0
+                counted[[start + k for start in starts], len(self.meanings) - space.width] = 1.0
                 self.meanings.append(Meaning("count", choice=choice))
+        self.register_buffer("counted", counted, persistent=False)
         width = self._raw(torch.as_tensor(space.bounds, dtype=torch.float32)).shape[1]
         self.meanings += [Meaning("network", f"cost {k}") for k in range(width - len(self.meanings))]
         self.register_buffer("mean", torch.zeros(width))
@@ -83,8 +86,8 @@ class Features(nn.Module):
         return (self._raw(x) - self.mean) / self.std
 
     def _raw(self, x: Tensor) -> Tensor:
-        ordinal = torch.where(self._logarithmic, torch.where(self._logarithmic, x, 1.0).log(), x)
-        parts = [ordinal, x @ self._counted.to(x)]
+        ordinal = torch.where(self.logarithmic, torch.where(self.logarithmic, x, 1.0).log(), x)
+        parts = [ordinal, x @ self.counted.to(x.dtype)]
         return torch.cat([*parts, _of_network(x)] if self._of_networks else parts, dim=1)
 
 

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ncp.numbers import as_count, as_number
 from ncp.predictors.base import Predictor
 from ncp.predictors.features import Features
 from ncp.predictors.scale import Scale
+from ncp.predictors.settings import keep
 from ncp.progress import Progress, quiet
 from ncp.space import Codes, Reals, Space
 
@@ -28,15 +30,27 @@ class GpSettings:
 
     Attributes:
         inducing: codes that hold the posterior, at most as many as there are rows.
-        subset: rows of each step that learns the kernel.
+        subset: rows of each step that learns the kernel, at least two.
         steps: how many of these.
         learning_rate: of the kernel.
+
+    Raises:
+        ConfigError: a setting out of its bounds.
     """
 
     inducing: int = 1000
     subset: int = 600
     steps: int = 60
     learning_rate: float = 0.04
+
+    def __post_init__(self) -> None:
+        keep(
+            self,
+            inducing=as_count(self.inducing, "inducing"),
+            subset=as_count(self.subset, "subset", least=2),
+            steps=as_count(self.steps, "steps"),
+            learning_rate=as_number(self.learning_rate, "learning_rate", above=0, most=1),
+        )
 
 
 DEFAULTS = GpSettings()

@@ -16,6 +16,7 @@ from torch.nn.functional import silu, smooth_l1_loss
 from ncp.cost import has_cost, macs, params
 from ncp.predictors.base import Predictor
 from ncp.predictors.scale import Scale
+from ncp.predictors.settings import as_training, keep
 from ncp.progress import Progress, quiet
 from ncp.space import Codes, Reals, Space
 
@@ -28,11 +29,14 @@ class MlpSettings:
 
     Attributes:
         epochs: passes over the rows.
-        batch: rows per step.
+        batch: rows per step, at least two.
         dropout: share of hidden values that a step leaves out.
         learning_rate: the highest of the one-cycle schedule.
         weight_decay: of everything.
-        held_out: the share of the rows that decides which epoch is kept.
+        held_out: the share of the rows that decides which epoch is kept, at most half.
+
+    Raises:
+        ConfigError: a setting out of its bounds.
     """
 
     epochs: int = 200
@@ -41,6 +45,9 @@ class MlpSettings:
     learning_rate: float = 1e-2
     weight_decay: float = 1e-7
     held_out: float = 0.2
+
+    def __post_init__(self) -> None:
+        keep(self, **as_training(self, smallest_batch=2))
 
 
 DEFAULTS = MlpSettings()
@@ -60,6 +67,7 @@ class Mlp(Predictor):
     """
 
     kind = "mlp"
+    head_of: Tensor
 
     def __init__(self, space: Space, columns: Sequence[str], scale: Scale, *, groups: Sequence[int]) -> None:
         super().__init__(space, columns, scale)
@@ -71,7 +79,8 @@ class Mlp(Predictor):
             self.shared = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, SHARED), nn.BatchNorm1d(SHARED))
             self.heads = nn.Sequential(nn.Linear(SHARED, heads), nn.BatchNorm1d(heads))
             self.out = nn.Linear(HEAD, outputs)
-        self._head_of = torch.repeat_interleave(torch.arange(len(groups)), torch.tensor(groups))
+        head_of = torch.repeat_interleave(torch.arange(len(groups)), torch.tensor(groups))
+        self.register_buffer("head_of", head_of, persistent=False)
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -136,7 +145,7 @@ class Mlp(Predictor):
         if self.training:
             dropped = nn.functional.dropout(heads, self.dropout)
             heads = torch.cat([dropped[:, :-1], heads[:, -1:]], dim=1) if self.auxiliary else dropped
-        outputs: Tensor = (heads[:, self._head_of] * self.out.weight).sum(dim=2) + self.out.bias
+        outputs: Tensor = (heads[:, self.head_of] * self.out.weight).sum(dim=2) + self.out.bias
         return outputs
 
     def _train(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from scipy.stats import norm
@@ -11,6 +13,13 @@ from ncp.space import Reals
 
 LIMIT = 4.0
 """Scores beyond are cut: a failed run is bad, but not without bound."""
+FEW = 20
+"""One row in so many may be a failed run, and one of a smaller table."""
+FAR = 20
+"""A run has failed if its value is so many times farther from the median than the values of all runs but a few."""
+
+ROUNDING = 1e-13
+"""A column whose deviation is a smaller share of its values is constant but for rounding."""
 
 
 class Scale(nn.Module):
@@ -31,19 +40,19 @@ class Scale(nn.Module):
 
     @classmethod
     def standard(cls, values: Reals) -> Scale:
-        """One line per column: mean and (population) standard deviation of `values` `(n, m)`."""
-        mean, std = values.mean(axis=0), deviations(values)
+        """One line per column: mean and (population) standard deviation of `values` `(n, m)`, failed runs cut."""
+        mean, std = centres_and_deviations(values)
         return cls(torch.as_tensor(np.stack([mean - std, mean + std], axis=1), dtype=torch.float32), 1.0)
 
     @classmethod
     def normal_scores(cls, values: Reals, knots: int = 10, reach: float = 2.25) -> Scale:
         """Bent so that the scores of `values` `(n, m)` are about normal: ranks decide, failed runs do little."""
         levels = norm.cdf(np.linspace(-reach, reach, knots))
-        quantiles = np.quantile(values, levels, axis=0).T
-        apart = np.maximum(1e-3 * deviations(values), 1e-6 * np.abs(values).max(axis=0))  # more than float32 rounds off
-        least = apart[:, None] * np.arange(knots)
-        rising = np.maximum.accumulate(quantiles - least, axis=1) + least  # ties would leave no slope
-        return cls(torch.as_tensor(rising, dtype=torch.float32), reach)
+        quantiles = np.quantile(ordinary(values), levels, axis=0)
+        apart = 2e-3 * _typical_gaps(quantiles)  # ties would leave no slope
+        for low, high in pairwise(quantiles):
+            np.maximum(high, low + np.maximum(apart, 1e-6 * np.abs(low)), out=high)  # float32 rounds off less than 1e-6
+        return cls(torch.as_tensor(quantiles.T, dtype=torch.float32), reach)
 
     @classmethod
     def empty(cls, columns: int, knots: int) -> Scale:
@@ -70,7 +79,7 @@ class Scale(nn.Module):
 
     def to_scores(self, values: Reals, limit: float = LIMIT) -> Tensor:
         """Raw values `(n, m)` as scores, cut at -limit and +limit."""
-        knots = self.knots.double().numpy()
+        knots = self.knots.double().cpu().numpy()
         slopes = np.diff(knots, axis=1)
         below = np.stack(
             [np.searchsorted(row[1:-1], column, side="right") for row, column in zip(knots, values.T, strict=True)]
@@ -89,8 +98,45 @@ class Scale(nn.Module):
         return self.knots[columns, index.long()]
 
 
+def ordinary(values: Reals) -> Reals:
+    """Values `(n, m)` in which those of failed runs are as far out as the farthest of the others; NaN stays.
+
+    A failed run, such as a loss of 1e6 where others are below 10, would otherwise decide what a deviation is.
+    """
+    cut = values.copy()
+    for column in cut.T:
+        known = column[~np.isnan(column)]
+        if not len(known):
+            continue
+        few = min(len(known) - 1, max(1, len(known) // FEW))
+        with np.errstate(over="ignore"):
+            distance = np.abs(known - np.median(known))
+        reach = np.sort(distance)[-1 - few]
+        if reach > 0:
+            kept = known[distance / FAR <= reach]
+            np.clip(column, kept.min(), kept.max(), out=column)
+    return cut
+
+
+def centres_and_deviations(values: Reals) -> tuple[Reals, Reals]:
+    """Mean and standard deviation of columns `(n, m)`, failed runs cut, NaN left out: `(m,)` each."""
+    known = [column[~np.isnan(column), None] for column in ordinary(values).T]
+    means = np.array([column.mean() for column in known])
+    return means, np.array([deviations(column)[0] for column in known])
+
+
 def deviations(values: Reals) -> Reals:
     """Standard deviations `(m,)` of columns `(n, m)`; a unit to divide by where one is constant but for rounding."""
     std, size = values.std(axis=0), np.abs(values).max(axis=0)
-    positive: Reals = np.where(std > 1e-6 * size, std, np.maximum(1.0, 1e-3 * size))
+    positive: Reals = np.where(std > ROUNDING * size, std, np.maximum(1.0, 1e-3 * size))
     return positive
+
+
+def _typical_gaps(quantiles: Reals) -> Reals:
+    """The median gap `(m,)` between quantiles `(k, m)` that differ: one gap with an outlier in it does not move it."""
+    gaps, typical = np.diff(quantiles, axis=0), deviations(quantiles)
+    for j, column in enumerate(gaps.T):
+        positive = np.sort(column[column > 0])
+        if len(positive):
+            typical[j] = positive[(len(positive) - 1) // 2]
+    return typical

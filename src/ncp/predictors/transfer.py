@@ -17,7 +17,7 @@ from ncp.predictors.base import Predictor
 from ncp.predictors.blend import families
 from ncp.predictors.gp import DEFAULTS, GaussianProcess, GpSettings, Kernel, Prior
 from ncp.predictors.scale import Scale
-from ncp.progress import Progress, quiet
+from ncp.progress import Progress, quiet, share
 from ncp.space import Codes, Reals, Space
 
 AMPLITUDES = 0.4, 0.2, 0.2, 0.1, 0.18
@@ -159,7 +159,7 @@ class Transfer(Predictor):
         _require(columns, new, held, int(rest.sum()))
         names = [columns[j] for j in places]
         known = GaussianProcess.fit(
-            space, codes[rest], values[rest][:, places], names, seed, lambda share: progress(0.5 * share), settings
+            space, codes[rest], values[rest][:, places], names, seed, share(progress, 0.0, 0.5), settings
         )
         known.measure_by(values[rest][:, places])
         scales = {j: Scale.normal_scores(values[held[:, j], j : j + 1]) for j in new}
@@ -182,7 +182,7 @@ class Transfer(Predictor):
         left = _left(self._told(z).double(), targets.double(), families(names))
         rng = np.random.default_rng(seed)
         vague = Prior.vague(z.shape[1], len(names))
-        taught = vague.learned(z.double(), left, range(len(names)), rng, settings, lambda s: progress(0.5 + 0.5 * s))
+        taught = vague.learned(z.double(), left, range(len(names)), rng, settings, share(progress, 0.5, 1.0))
         self.alone.load_state_dict(taught.kernel.state_dict())
         with torch.no_grad():
             for group, labelled, own in zip(groups, rows, self._labels, strict=True):
@@ -197,19 +197,21 @@ class Transfer(Predictor):
     def scores(self, x: Tensor) -> Tensor:
         """The posterior means `(n, m)`."""
         z = self.known.features(x)
-        scores = torch.empty(len(x), len(self.columns)).to(x).index_copy(1, _at(self.places), self.known.scores_of(z))
+        scores = x.new_empty(len(x), len(self.columns)).index_copy(
+            1, _at(self.places, x.device), self.known.scores_of(z)
+        )
         told = self._told(z)
         for group, own in zip(self.groups, self._labels, strict=True):
             mean = own.covariances(self._parts(z, told, own)) @ own.dual
-            scores = scores.index_copy(1, _at(group), mean.T + own.levels)
+            scores = scores.index_copy(1, _at(group, x.device), mean.T + own.levels)
         return scores
 
     def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior means and standard deviations."""
         z = self.known.features(x)
         mean, spread = self.known.scores_and_spread_of(z)
-        empty = torch.empty(len(x), len(self.columns)).to(x)
-        scores, spreads = (empty.index_copy(1, _at(self.places), held) for held in (mean, spread))
+        empty = x.new_empty(len(x), len(self.columns))
+        scores, spreads = (empty.index_copy(1, _at(self.places, x.device), held) for held in (mean, spread))
         kernels = [kernel.variance(z) for kernel in (self.alone, self.known.kernel, self.vague)]
         told = self._told(z)
         size = torch.stack([told.square().mean(dim=1), *kernels])
@@ -217,8 +219,8 @@ class Transfer(Predictor):
             covariances = own.covariances(self._parts(z, told, own))
             explained = ((covariances @ own.inverse) * covariances).sum(dim=2)
             variance = (own.amplitudes[:, :-1] @ size - explained).clamp_min(1e-9)
-            scores = scores.index_copy(1, _at(group), (covariances @ own.dual).T + own.levels)
-            spreads = spreads.index_copy(1, _at(group), variance.sqrt().T)
+            scores = scores.index_copy(1, _at(group, x.device), (covariances @ own.dual).T + own.levels)
+            spreads = spreads.index_copy(1, _at(group, x.device), variance.sqrt().T)
         return scores, spreads
 
     @property
@@ -262,8 +264,8 @@ def _left(told: Tensor, targets: Tensor, known: Sequence[Sequence[Sequence[int]]
     return left / left.std(dim=0).clamp_min(1e-6)
 
 
-def _at(places: Sequence[int]) -> Tensor:
-    return torch.tensor(places, dtype=torch.int64)
+def _at(places: Sequence[int], device: torch.device) -> Tensor:
+    return torch.tensor(places, dtype=torch.int64, device=device)
 
 
 def _require(columns: Sequence[str], new: Sequence[int], held: NDArray[np.bool_], rest: int) -> None:

@@ -1,13 +1,16 @@
 """What a table knows: measured rows as candidates of a search, weighed against predictions, and the best of them.
 
-A measured value carries the noise of its training, a prediction the error of its predictor. A row is worth the mean of
-the two, weighed by their inverse variances: the *weighed* objective. Measured rows keep the order of their measured
-objectives among themselves, so a search never puts a row before one that the table says is better.
+A measured value carries the noise of its training, a prediction the error of its predictor; the predictor says how
+large both are. So a measured row is worth the mean of its measured and its predicted objective, weighed by their
+inverse variances, and any other code its predicted objective less one standard deviation of the predictor's error.
+Measured rows keep the order of their measured objectives among themselves: a search never puts a row before one that
+the table says is better.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,12 +26,14 @@ class Known:
     """Measured rows that a search may return, best first by what was measured.
 
     Attributes:
+        problem: what is wanted, and whose predictions are weighed.
         codes: `(n, d)`: within the budget, no worse than the minimum values, frozen dimensions as they have to be.
         measured: the objective by the table, without an uncertainty penalty, `(n,)`.
         weighed: the objective by measurement and prediction together, `(n,)`, falling.
         worse: codes that were measured to be worse than a minimum value.
     """
 
+    problem: Problem
     codes: Codes
     measured: Reals
     weighed: Reals
@@ -64,48 +69,68 @@ class Known:
         order = np.argsort(-measured, kind="stable")
         codes, measured = table.codes[rows[order]], measured[order]
         weighed = weighed_by(problem, codes, measured)
-        return cls(codes, measured, np.maximum.accumulate(weighed[::-1])[::-1], worse)
+        return cls(problem, codes, measured, np.maximum.accumulate(weighed[::-1])[::-1], worse)
 
     def holds(self, codes: Codes) -> NDArray[np.bool_]:
         """Which codes `(n, d)` are among the rows, `(n,)`."""
         every = {code.tobytes() for code in self.codes}
         return np.array([code.tobytes() in every for code in codes], dtype=bool)
 
-    def rank(self, codes: Codes, scores: Reals) -> Reals:
-        """What codes `(n, d)` are ranked by: `scores` `(n,)` of the predictor, for measured rows what they are worth.
+    def worse_than_minimum(self, codes: Codes) -> NDArray[np.bool_]:
+        """Which codes `(n, d)` were measured to be worse than a minimum value, `(n,)`."""
+        return np.array([code.tobytes() in self.worse for code in codes], dtype=bool)
 
-        A code that was measured to be worse than a minimum value gets minus infinity.
+    def rank(self, codes: Codes, scores: Reals) -> Reals:
+        """What codes `(n, d)` are worth, `(n,)`: by measurement and prediction, else by prediction less its error.
+
+        Args:
+            codes: what to rank.
+            scores: their objectives by the predictor, `(n,)`.
         """
         places = {code.tobytes(): place for place, code in enumerate(self.codes)}
-        ranks = scores.copy()
-        for row, code in enumerate(codes):
-            place = places.get(code.tobytes())
-            if place is not None:
-                ranks[row] = self.weighed[place]
-            elif code.tobytes() in self.worse:
-                ranks[row] = -np.inf
+        where = np.array([places.get(code.tobytes(), -1) for code in codes], dtype=np.int64)
+        careful = scores - _moments(self.problem, codes).error
+        if not len(self.codes):
+            return careful
+        ranks: Reals = np.where(where >= 0, self.weighed[where], careful)
         return ranks
 
 
-@torch.no_grad()
+class _Moments(NamedTuple):
+    """Of objectives `(n,)`: the predicted mean, the deviations of the predictor's error and of a training's noise."""
+
+    mean: Reals
+    error: Reals
+    noise: Reals
+
+
 def weighed_by(problem: Problem, codes: Codes, measured: Reals) -> Reals:
     """The mean of measured and predicted objectives of codes `(n, d)`, `(n,)`, by the inverse of their variances.
 
-    The predictor says both variances: of its own error at a code, and of the noise of a training. A predictor that
-    does not know its error leaves the measurement as it is.
+    A predictor that does not know its error leaves the measurement as it is.
     """
+    mean, error, noise = _moments(problem, codes)
+    unknown = error == 0
+    trust = np.where(unknown, 1.0, error**2 / np.where(unknown, 1.0, error**2 + noise**2))
+    weighed: Reals = mean + trust * (measured - mean)
+    return weighed
+
+
+@torch.no_grad()
+def _moments(problem: Problem, codes: Codes) -> _Moments:
+    """What the predictor says of the objective, whose columns it takes to err independently."""
     predictor, objective = problem.predictor, problem.objective
     places, weights = objective.resolve(predictor.columns), np.array(list(objective.weights.values()))
     location, unit = (x.double().cpu().numpy()[places] for x in (predictor.location, predictor.unit))
     shares = weights / np.abs(weights).sum() / unit
-    predicted, epistemic, noise = np.empty((3, len(codes)))
+    found = _Moments(*np.empty((3, len(codes))))
     for part in parts(len(codes), 4096):
         mean, std = (x[:, places].double().cpu().numpy() for x in predictor.moments(predictor.relaxed(codes[part])))
         total = predictor.predict(codes[part]).std
-        predicted[part] = (mean - location) @ shares
-        epistemic[part] = std**2 @ shares**2
-        noise[part] = 0.0 if total is None else np.maximum(total[:, places] ** 2 - std**2, 0) @ shares**2
-    unknown = epistemic == 0
-    trust = np.where(unknown, 1.0, epistemic / np.where(unknown, 1.0, epistemic + noise))
-    weighed: Reals = predicted + trust * (measured - predicted)
-    return weighed
+        found.mean[part] = (mean - location) @ shares
+        found.error[part] = np.sqrt(std**2 @ shares**2)
+        if total is not None:
+            found.noise[part] = np.sqrt(np.maximum(total[:, places] ** 2 - std**2, 0) @ shares**2)
+        else:
+            found.noise[part] = 0.0
+    return found

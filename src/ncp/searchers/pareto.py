@@ -234,7 +234,7 @@ def _front(
     keeps = goals.keep_floors(predicted)
     if known is not None and table is not None:
         measured = known.holds(codes)
-        keeps = (keeps | measured) & np.isfinite(known.rank(codes, np.zeros(len(codes))))
+        keeps = (keeps | measured) & ~known.worse_than_minimum(codes)
         scores[measured] = _weighed(goals, table, codes[measured])
     points = goals.with_cost(scores, codes)
     kept = np.flatnonzero(keeps)

@@ -29,8 +29,8 @@ class Row:
     Attributes:
         code: its written form.
         vector: its integers.
-        score: what rows are ranked by: the claim less the uncertainty penalty; for a measured row its weighed
-            objective, see `ncp.searchers.known`.
+        score: what rows are ranked by: the claim less the uncertainty penalty; with a table, what
+            `ncp.searchers.known` says that the code is worth.
         claim: what the searcher's predictor promises, in standard deviations of the objective (z-score).
         verdict: the objective by the table or the judge; None without either.
         predicted: per column, what the searcher's predictor says.

@@ -141,7 +141,7 @@ def _latencies(budget: Budget, codes: Codes) -> list[tuple[dict[str, Value], dic
     model = latency_model(budget)
     if model is None:
         return [({}, {})] * len(codes)
-    predicted, std = model(codes), model.error.mape
+    predicted, std = model(codes), model.error.rms
     return [
         (
             {LATENCY: Value(float(promised), float(promised * std), "predictor")},

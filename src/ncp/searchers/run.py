@@ -172,10 +172,11 @@ def ranked(problem: Problem, codes: Codes, known: Known | None, top: int, varied
         codes = np.concatenate([known.codes[:POOL], codes])
     codes = codes[np.sort(np.unique(codes, axis=0, return_index=True)[1])]
     values, scores = problem.values_and_scores(codes)
-    measured = np.zeros(len(codes), dtype=bool)
-    if known is not None:
-        scores, measured = known.rank(codes, scores), known.holds(codes)
-    kept = keeping_floors(problem, values, measured) & np.isfinite(scores)
+    if known is None:
+        kept = keeping_floors(problem, values, np.zeros(len(codes), dtype=bool))
+    else:
+        scores = known.rank(codes, scores)
+        kept = keeping_floors(problem, values, known.holds(codes)) & ~known.worse_than_minimum(codes)
     codes, scores = codes[kept], scores[kept]
     order = np.argsort(-scores, kind="stable")
     order = order[apart(codes[order], top)] if varied else order[:top]

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ncp.columns import LONGEST_ROW, Columns, Limits, read_columns
 from ncp.errors import DataError
+from ncp.reading import LONGEST_ROW, Columns, Limits, read_columns
 
 SMALL = Limits(rows=3, columns=4, bytes=100)
 

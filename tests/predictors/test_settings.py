@@ -1,0 +1,62 @@
+"""Settings know their bounds, wherever they are made."""
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ncp import ConfigError
+from ncp.predictors.blend import BlendSettings
+from ncp.predictors.ensemble import EnsembleSettings
+from ncp.predictors.gp import GpSettings
+from ncp.predictors.kinds import SETTINGS
+from ncp.predictors.mlp import MlpSettings
+
+BAD: dict[str, list[Any]] = {
+    "hidden": [(), (8, 0), (8, 1.5), "88", 8, None, (True,)],
+    "members": [1, 0, -3, 2.0, True, "3", None],
+    "epochs": [0, 1.5, None],
+    "batch": [0, -1, 2.5],
+    "dropout": [-0.1, 1, np.nan, None, "0"],
+    "learning_rate": [0, -1, 1.1, np.inf, np.nan],
+    "weight_decay": [-1e-9, np.inf, "1"],
+    "held_out": [0, 0.6, np.nan],
+    "inducing": [0, 1.0],
+    "subset": [1, None],
+    "steps": [0, 2.5],
+    "gp": [None, MlpSettings(), {"steps": 3}],
+}
+GOOD: dict[str, tuple[Any, Any]] = {
+    "hidden": (np.array([8, 4]), (8, 4)),
+    "members": (np.int64(2), 2),
+    "epochs": (np.uint8(1), 1),
+    "batch": (np.int32(2), 2),
+    "dropout": (np.float32(0.5), 0.5),
+    "learning_rate": (1, 1.0),
+    "weight_decay": (np.float64(0), 0.0),
+    "held_out": (np.float16(0.5), 0.5),
+    "inducing": (np.int64(1), 1),
+    "subset": (np.array(2), 2),
+    "steps": (np.int8(1), 1),
+    "gp": (GpSettings(steps=1), GpSettings(steps=1)),
+}
+EVERY = [(kind, field.name) for kind in set(SETTINGS.values()) for field in fields(kind)]
+
+
+@pytest.mark.parametrize(("kind", "name"), sorted(EVERY, key=str))
+def test_every_field_has_bounds_and_takes_numbers_of_numpy(kind: type, name: str) -> None:
+    for value in BAD[name]:
+        with pytest.raises(ConfigError, match=f"^{name} must be") as caught:
+            kind(**{name: value})
+        assert caught.value.field == name
+    given, kept = GOOD[name]
+    held = getattr(kind(**{name: given}), name)
+    assert held == kept
+    assert type(held) is type(kept)
+
+
+def test_a_batch_of_the_papers_network_is_two_rows_at_least() -> None:
+    assert EnsembleSettings(batch=1).batch == BlendSettings(batch=1).batch == 1
+    with pytest.raises(ConfigError, match=r"batch must be an integer, 2 or more\. Got 1\."):
+        MlpSettings(batch=1)
