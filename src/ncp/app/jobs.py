@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -31,6 +33,8 @@ from ncp.texts import code_text
 POOL, TOP = 300, 10
 LARGEST_TABLE = (50_000, 400)
 """Rows and columns of a table of one's own, at most."""
+UNPACKED = 200 << 20
+"""Of a parquet file that was packed, at most [bytes]."""
 LEAST, MOST = 40, 3000
 """Rows that a predictor is trained on, at least, and at most: a random choice of more."""
 
@@ -136,7 +140,7 @@ def _problem(subject: Subject, wish: Wish) -> Problem:
 
 def _predictor(subject: Subject) -> Any:
     if subject.predictor is None:
-        raise ConfigError("Expected a predictor to propagate through. Got none. Train one on the table.")
+        raise ConfigError("There is no predictor to propagate through. Train one on the table first.")
     return subject.predictor
 
 
@@ -148,32 +152,45 @@ def brought(
     Raises:
         NcpError: what is wrong with the files.
     """
-    if table.suffix == ".parquet":
-        _require_small(table)
+    _require_small(table)
     names = [name.strip() for name in codes.split(",")] if "," in codes else codes.strip() or None
     read = Table.from_file(table, space=load_space(space), codes=names, minimised=minimised, drop_bad=drop_bad)
-    rows, columns = LARGEST_TABLE
-    if len(read) > rows or len(read.columns) > columns:
-        raise DataError(f"Expected at most {rows} rows and {columns} columns. Got {len(read)} and {len(read.columns)}.")
     path = folder / "table.parquet"
     read.to_parquet(path)
     return Place(table.name, None, None, str(path))
 
 
 def _require_small(path: Path) -> None:
-    """Refuse a parquet file by what it says of itself, before it is unpacked."""
-    import pyarrow as pa
+    """Refuse a file with too many rows or columns before it is read; whether it is a table its reader says."""
+    try:
+        rows, columns, size = _extent_of_parquet(path) if path.suffix == ".parquet" else _extent_of_csv(path)
+    except (csv.Error, OSError, ValueError):
+        return
+    most_rows, most_columns = LARGEST_TABLE
+    if columns > most_columns:
+        raise DataError(f"A table may have at most {most_columns} columns. This one has {columns}.")
+    if rows > most_rows:
+        raise DataError(f"A table may have at most {most_rows} rows. This one has more.")
+    if size > UNPACKED:
+        raise DataError(f"A table may have at most {UNPACKED >> 20} MB when unpacked. This one has {size >> 20} MB.")
+
+
+def _extent_of_parquet(path: Path) -> tuple[int, int, int]:
+    """Rows, columns and unpacked bytes of a parquet file, as it says itself."""
     import pyarrow.parquet as pq
 
-    try:
-        about = pq.ParquetFile(path).metadata
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"Expected a parquet file in {path.name}. Got: {error}.") from None
-    rows, columns = LARGEST_TABLE
-    if about.num_rows > rows or about.num_columns > columns:
-        raise DataError(
-            f"Expected at most {rows} rows and {columns} columns. Got {about.num_rows} and {about.num_columns}."
-        )
+    about = pq.ParquetFile(path).metadata
+    size = sum(about.row_group(k).total_byte_size for k in range(about.num_row_groups))
+    return about.num_rows, about.num_columns, size
+
+
+def _extent_of_csv(path: Path) -> tuple[int, int, int]:
+    """Rows, columns and bytes of comma-separated values; rows are counted up to one more than are allowed."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        lines = csv.reader(file)
+        columns = len(next(lines, []))
+        rows = sum(1 for _ in islice((line for line in lines if line), LARGEST_TABLE[0] + 1))
+    return rows, columns, path.stat().st_size
 
 
 def trained(place: Place, folder: Path, progress: Progress) -> Place:
@@ -184,10 +201,12 @@ def trained(place: Place, folder: Path, progress: Progress) -> Place:
     """
     table = opened(place).table
     if table is None:
-        raise DataError("Expected a table to train on. Got none.")
+        raise DataError("There is no table to train on.")
     rows = np.concatenate(halves(table, 0))
     if len(rows) < LEAST:
-        raise DataError(f"Expected at least {LEAST} complete rows to train on. Got {len(rows)} of {len(table)}.")
+        raise DataError(
+            f"Training needs at least {LEAST} rows without missing values. This table has {len(rows)} of {len(table)}."
+        )
     predictor, judge = fit_searcher_and_judge(table.select(rows=rows[:MOST]), 0, progress)
     paths = [folder / "predictor.safetensors", folder / "judge.safetensors"]
     for fitted, path in zip((predictor, judge), paths, strict=True):

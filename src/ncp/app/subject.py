@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from ncp.cost import has_cost
-from ncp.datasets import load_table
 from ncp.errors import DataError
 from ncp.predictors import Predictor, load_judge, load_predictor
 from ncp.space import Reals, Space
@@ -98,15 +97,6 @@ def stored_path() -> Path:
     from ncp.datasets.sources import cache_dir
 
     return Path(cache_dir()) / f"{BENCHMARK}.parquet"
-
-
-def how_to_get() -> str:
-    """The library's own words about a table that is not there; nothing where it is."""
-    try:
-        load_table(BENCHMARK)
-    except DataError as error:
-        return str(error)
-    return ""
 
 
 @lru_cache(maxsize=KEPT)

@@ -139,7 +139,9 @@ class _Worker:
             return await self._within(seconds, _ask, connection, function, arguments, heard)
         except TimeoutError:
             self.end()
-            raise NcpError(f"This took longer than {seconds:.0f} seconds and was stopped. Try something smaller.") from None
+            raise NcpError(
+                f"This took longer than {seconds:.0f} seconds and was stopped. Try something smaller."
+            ) from None
         except asyncio.CancelledError:
             self.end()
             raise
