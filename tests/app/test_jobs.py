@@ -1,8 +1,12 @@
 """What workers compute: propagations within budget and floors, frames, tables and predictors of visitors."""
 
+import re
 from pathlib import Path
+from time import process_time
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import ncp
@@ -10,6 +14,7 @@ from ncp.app.downloads import python_of, report_of
 from ncp.app.found import results
 from ncp.app.jobs import Wish, best_rows, brought, found, trained
 from ncp.app.layout import groups, places
+from ncp.app.limits import LARGEST
 from ncp.app.subject import BENCHMARK, Place, opened
 from ncp.app.visitor import START
 from ncp.errors import DataError, InfeasibleError
@@ -105,8 +110,48 @@ def test_too_few_rows_are_not_trained_on(tmp_path: Path) -> None:
     (tmp_path / "few.yaml").write_text("width: [8, 16, 24]\ndepth: [1, 2]\n")
     (tmp_path / "few.csv").write_text("width,depth,acc\n8,1,2\n16,1,3\n24,2,4\n")
     place = brought(tmp_path / "few.csv", tmp_path / "few.yaml", (), "", False, tmp_path, quiet)
-    with pytest.raises(DataError, match=r"at least 40 complete rows to train on\. Got 3 of 3"):
+    with pytest.raises(DataError, match=r"at least 40 rows without missing values\. This table has 3 of 3"):
         trained(place, tmp_path, quiet)
+
+
+SMALL_SPACE = "width: [8, 16, 24]\ndepth: [1, 2]\n"
+
+
+def harmful(kind: str, folder: Path) -> Path:
+    """A small file that stands for more than a page can read."""
+    path = folder / ("table.parquet" if "parquet" in kind else "table.csv")
+    if kind == "columns of csv":
+        path.write_text("width,depth," + ",".join(f"c{k}" for k in range(100_000)) + "\n8,1" + ",1" * 100_000 + "\n")
+    elif kind == "rows of csv":
+        path.write_text("width,depth,acc\n" + "8,1,1\n" * 60_000)
+    elif kind == "rows of parquet":
+        pq.write_table(pa.table({"width": np.full(60_000, 8), "depth": np.ones(60_000), "acc": np.ones(60_000)}), path)
+    elif kind == "columns of parquet":
+        pq.write_table(pa.table({f"c{k}": [1.0] for k in range(500)}), path)
+    else:
+        texts = pa.repeat("x" * (30 << 20), 7)
+        pq.write_table(pa.table({"width": texts}), path, use_dictionary=False, write_statistics=False)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("columns of csv", "at most 400 columns. This one has 100002"),
+        ("rows of csv", "at most 50000 rows. This one has more"),
+        ("rows of parquet", "at most 50000 rows. This one has more"),
+        ("columns of parquet", "at most 400 columns. This one has 500"),
+        ("bytes of parquet", "at most 200 MB when unpacked. This one has 210 MB"),
+    ],
+)
+def test_a_table_that_is_too_large_is_refused_before_it_is_read(kind: str, message: str, tmp_path: Path) -> None:
+    path = harmful(kind, tmp_path)
+    assert path.stat().st_size < LARGEST
+    (tmp_path / "small.yaml").write_text(SMALL_SPACE)
+    began = process_time()
+    with pytest.raises(DataError, match=re.escape(message)):
+        brought(path, tmp_path / "small.yaml", (), "", False, tmp_path, quiet)
+    assert process_time() - began < 2
 
 
 def test_every_dimension_stands_in_one_group() -> None:

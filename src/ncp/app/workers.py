@@ -7,13 +7,14 @@ import contextlib
 import gc
 import logging
 import os
+import pickle
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -200,6 +201,7 @@ def _without_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # it starts with the first process, and would let interrupts through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -208,19 +210,21 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def _serve(connection: Connection, first: Callable[[], None] | None) -> None:
-    """Do jobs until nobody asks any more."""
-    _begin(first)
-    connection.send(("result", None))
-    while True:
-        try:
+    """Do jobs until nobody asks any more, or until the page ends this process."""
+    try:
+        _begin(first)
+        connection.send(("result", None))
+        while True:
             function, arguments = connection.recv()
-        except EOFError:
-            return
-        answer = _done(function, arguments, lambda share: connection.send(("share", share)))
-        try:
-            connection.send(answer)
-        except Exception:  # what cannot be sent is a fault like others
-            connection.send(("fault", traceback.format_exc()))
+            answer = _done(function, arguments, lambda share: connection.send(("share", share)))
+            try:
+                connection.send(answer)
+            except (pickle.PicklingError, TypeError, AttributeError):  # what cannot be sent is a fault like others
+                connection.send(("fault", traceback.format_exc()))
+    except (EOFError, OSError):  # the page asks no more
+        return
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end goes on in order
 
 
 def _done(function: Job, arguments: tuple[Any, ...], progress: Progress) -> tuple[str, Any]:
