@@ -1,6 +1,8 @@
 """What workers compute: propagations within budget and floors, frames, tables and predictors of visitors."""
 
 import re
+import sys
+from collections import Counter
 from pathlib import Path
 from time import process_time
 
@@ -73,6 +75,17 @@ def test_a_program_that_is_taken_away_runs(capsys: pytest.CaptureFixture[str]) -
     result, _ = found(PLACE, wish(steps=3), quiet)
     exec(compile(python_of(MULTIRES, result.rows[0], result.asked), "network.py", "exec"), {})  # noqa: S102
     assert capsys.readouterr().out.split("]")[0].strip("[ ") == str(result.rows[0].macs)
+
+
+def test_buttons_whose_extra_is_missing_are_off_and_say_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _ = found(PLACE, wish(steps=2, starts=2), quiet)
+    assert "disabled" not in results(result, result.rows)
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    page = results(result, result.rows)
+    off = re.findall(r'disabled (?:aria-label="[^"]*" )?data-act="(\w+)"', page)
+    assert Counter(off) == {"report": 1, "onnx": len(result.rows)}
+    assert "pip install &#x27;ncp-nas[export,report]&#x27;" in page
 
 
 def test_a_report_that_is_taken_away_tells_what_was_found(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from html import escape
@@ -15,6 +16,7 @@ from ncp.app.components import File, Problem, markup
 from ncp.app.jobs import brought, trained
 from ncp.app.limits import LARGEST
 from ncp.app.problems import Place, complain, said
+from ncp.app.subject import prepare
 from ncp.app.visitor import Visitor
 from ncp.errors import NcpError, quoted
 from ncp.spaces import LARGEST_FILE, SPACES
@@ -92,9 +94,12 @@ class Bringing:
         folder.mkdir()
         path = folder / f"{name}{ending}"
         await file.save(path)
+        if self.visitor.gone:
+            self.visitor.leave()  # saving made the folder again
+            return
         old = self.files.pop(name, None)
         if old is not None:
-            old.unlink(missing_ok=True)
+            shutil.rmtree(old.parent, ignore_errors=True)
         self.files[name] = path
         self.names[name] = file.name
 
@@ -123,6 +128,7 @@ class Bringing:
             place = await self.visitor.trainers.run(
                 brought, self.files["table"], space, least, self.codes.value or "", self.drop.value, folder
             )
+            await asyncio.to_thread(prepare, place)
         except NcpError as error:
             complain(error, self.fields, self.problem, self._named)
             return
@@ -130,6 +136,8 @@ class Bringing:
             self.busy = False
             if not self.visitor.gone:
                 self.read.props(remove="loading")
+        if self.visitor.gone:
+            return
         self._forget_table()
         self.visitor.name = self.names["table"]
         self.visitor.turn_to(place)
