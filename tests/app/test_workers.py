@@ -14,12 +14,11 @@ from threadpoolctl import threadpool_info
 
 from ncp.app.workers import Seat, Workers
 from ncp.errors import ConfigError, NcpError
-from ncp.predictors.base import Progress
 
 pytestmark = pytest.mark.slow
 
 
-def work(begun: Path, name: str, seconds: float, _: Progress) -> int:
+def work(begun: Path, name: str, seconds: float, _: Any) -> int:
     """Note that this has begun, and compute for some time without listening to anybody."""
     with begun.open("a") as file:
         file.write(f"{name}\n")
@@ -29,25 +28,25 @@ def work(begun: Path, name: str, seconds: float, _: Progress) -> int:
     return os.getpid()
 
 
-def told(progress: Progress) -> tuple[int, set[int]]:
+def told(progress: Any) -> tuple[int, set[int]]:
     """Tell of progress; the threads of torch and of every other library."""
     progress(0.5)
     return torch.get_num_threads(), {info["num_threads"] for info in threadpool_info()}
 
 
-def refused(_: Progress) -> None:
+def refused(_: Any) -> None:
     raise ConfigError("{field} is wrong, got {given}.", field="max_macs", given=2e9)
 
 
-def failed(_: Progress) -> None:
+def failed(_: Any) -> None:
     raise ZeroDivisionError
 
 
-def died(_: Progress) -> None:
+def died(_: Any) -> None:
     os._exit(1)
 
 
-def crowded(_: Progress) -> int:
+def crowded(_: Any) -> int:
     return len(bytearray(20 << 30))
 
 
