@@ -19,7 +19,9 @@ _LABELS = {
     "max_macs": Name("GMACs", 1e9),
     "max_params": Name("M parameters", 1e6),
     "minimised": Name("less is better in"),
+    "objective": Name("Wanted"),
     "steps": Name("steps"),
+    "strategy": Name("strategy"),
     "weights": Name("Wanted"),
 }
 

@@ -88,9 +88,11 @@ class Propagation:
         self.fields: dict[str, Place] = {
             "max_macs": self.macs,
             "max_params": self.params,
+            "strategy": self.strategy,
             "steps": self.steps,
             "caution": self.caution,
             "freeze": self.single,
+            "objective": self.wishes,
             "weights": self.wishes,
             "at_least": self.wishes,
         }
@@ -126,7 +128,7 @@ class Propagation:
         """What is asked, or None where a field says what is wrong with it."""
         read, counting = self._read_wishes(), self.visitor.counting
         numbers = (self.macs, self.params, self.steps, self.caution)
-        self.problem.error = self.single.error = None
+        self.problem.error = self.single.error = self.strategy.error = None
         macs, params, steps, caution = map(_filled, numbers)
         if not self.steps.error and (steps is None or steps % 1 or not 2 <= steps <= MOST_STEPS):
             self.steps.error = f"This must be a whole number from 2 to {MOST_STEPS}."
