@@ -147,7 +147,8 @@ def test_what_cannot_be_is_said_beside_its_field(site: str, visit: Open, picture
     turn_to(page, "Propagate")
     for label, value, message in (
         ("GMACs", "nothing", "This must be a number."),
-        ("GMACs", "0.001", "the smallest costs"),
+        ("GMACs", "0.001", "Raise GMACs to at least 0.01"),
+        ("GMACs", "-1", "GMACs must be a positive number"),
         ("weight of seg/mIoU", "0", "The weight must be a number other than zero, such as 1."),
         ("weight of seg/mIoU", "abc", "The weight must be a number other than zero, such as 1."),
         ("floor of seg/mIoU", "high", "The minimum value must be a number, such as 76.5."),
@@ -159,6 +160,8 @@ def test_what_cannot_be_is_said_beside_its_field(site: str, visit: Open, picture
         page.get_by_role("button", name="Propagate").click()
         page.get_by_text(message).first.wait_for()
         assert field.input_value() == value
+        if label == "GMACs":
+            assert message in page.locator(".q-field", has=field).locator(".q-field__messages").inner_text()
         if value == "0":
             picture(page, "propagate-problem")
         field.fill(before)
