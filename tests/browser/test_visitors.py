@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from tests.browser.conftest import Open
 from tests.browser.test_walks import turn_to
@@ -147,15 +147,15 @@ def test_harmful_files_are_told_apart_and_nothing_in_them_runs(site: str, visit:
     page = visit(site)
     trap = tmp_path / "trap"
     bring(page, pickle.dumps(Harmful(trap)), "table.csv")
-    page.get_by_text("Expected").first.wait_for()
+    problem(page, "table.csv").wait_for()
     bring(page, pickle.dumps(Harmful(trap)), "table.parquet")
-    page.get_by_text("Expected a parquet file in table.parquet").wait_for()
+    problem(page, "table.parquet").wait_for()
     bring(page, table(), "table.pkl")
-    page.get_by_text("The file must end in .csv or .parquet").wait_for()
+    problem(page, "The file must end in .csv or .parquet").wait_for()
     assert not trap.exists()
     tag = f"width: !!python/object/apply:os.mkdir ['{trap}']\n".encode()
     bring(page, table(), space=tag)
-    page.get_by_text("Expected YAML in space.yaml").wait_for()
+    problem(page, "space.yaml").wait_for()
     assert not trap.exists()
     many = pa.table({"width": pa.array(np.full(2_000_000, 8)), "depth": pa.array(np.ones(2_000_000, dtype=int))})
     written = io.BytesIO()
@@ -203,6 +203,11 @@ def test_a_file_that_is_too_large_is_refused_by_page_and_server(site: str, visit
     asked = Request(address, data=b"some", headers={"Content-Length": str(100 << 20)}, method="POST")  # noqa: S310
     with pytest.raises(HTTPError, match="413"):
         urlopen(asked, timeout=10)  # noqa: S310
+
+
+def problem(page: Page, text: str) -> Locator:
+    """Where the page says what is wrong with a file."""
+    return page.locator(".own .problem", has_text=text).first
 
 
 def table() -> bytes:
