@@ -154,7 +154,7 @@ def harmful(kind: str, folder: Path) -> Path:
         ("rows of csv", "at most 50000 rows. This one has more"),
         ("rows of parquet", "at most 50000 rows. This one has more"),
         ("columns of parquet", "at most 400 columns. This one has 500"),
-        ("bytes of parquet", "at most 200 MB when unpacked. This one has 210 MB"),
+        pytest.param("bytes of parquet", "at most 200 MB when unpacked. This one has 210 MB", marks=pytest.mark.slow),
     ],
 )
 def test_a_table_that_is_too_large_is_refused_before_it_is_read(kind: str, message: str, tmp_path: Path) -> None:
