@@ -114,7 +114,10 @@ def test_a_visitors_files_are_gone_with_the_visitor(
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_server_that_ends_leaves_no_process(tmp_path: Path, ending: signal.Signals) -> None:
     command = [str(Path(sys.executable).with_name("ncp")), "app"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:  # noqa: S603
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(  # noqa: S603
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+    ) as running:
         assert running.stdout is not None
         assert running.stdout.readline().startswith("ncp: http://")
         time.sleep(4)
