@@ -214,7 +214,6 @@ def test_searcher_and_judge_minimise_what_their_table_minimises(table: Table) ->
 
 @pytest.mark.parametrize("minimised", ["seg/mIoU", ["seg"]])
 def test_minimised_columns_are_columns(table: Table, minimised: Any) -> None:
-    with pytest.raises(
-        DataError, match=r"^Expected (a list of minimised columns|minimised columns among seg/mIoU, .*)\. Got \[?'seg"
-    ):
+    message = r"^Expected (a list of minimised columns|minimised columns among seg/mIoU, .*)\. Got \[?'seg"
+    with pytest.raises(DataError, match=message):
         fit_predictor(table.codes, table.values, COLUMNS, space=MIXED, minimised=minimised)

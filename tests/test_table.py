@@ -105,7 +105,7 @@ def test_files_of_earlier_versions_minimise_nothing(table: Table, tmp_path: Path
     for minimised, message in (
         (None, None),
         (3, "Import or fetch it again"),
-        (["no"], "Expected minimised columns among .*. Got .no."),
+        (["no"], "Expected minimised columns"),
     ):
         about["minimised"] = minimised
         if minimised is None:
@@ -136,7 +136,7 @@ def test_a_table_without_rows_or_columns() -> None:
         ({"columns": ["a", "b", 3]}, "Expected columns named by texts"),
         (
             {"minimised": ["seg/mIoU", "seg"]},
-            "Expected minimised columns among seg/mIoU, seg/mAcc, video/top1. Got 'seg'.",
+            "Expected minimised columns among .*video/top1. Got 'seg'.",
         ),
         ({"minimised": "seg/mIoU"}, "Expected a list of minimised columns. Got 'seg/mIoU'."),
         ({"codes": [*CODES[:3], CODES[1]]}, r"Expected each code once. Got \[16, 1\] in rows 1 and 3"),

@@ -1,8 +1,14 @@
 """What workers compute: propagations within budget and floors, frames, tables and predictors of visitors."""
 
+import re
+import sys
+from collections import Counter
 from pathlib import Path
+from time import process_time
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import ncp
@@ -10,6 +16,7 @@ from ncp.app.downloads import python_of, report_of
 from ncp.app.found import results
 from ncp.app.jobs import Wish, best_rows, brought, found, trained
 from ncp.app.layout import groups, places
+from ncp.app.limits import LARGEST
 from ncp.app.subject import BENCHMARK, Place, opened
 from ncp.app.visitor import START
 from ncp.errors import DataError, InfeasibleError
@@ -71,6 +78,17 @@ def test_a_program_that_is_taken_away_runs(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out.split("]")[0].strip("[ ") == str(result.rows[0].macs)
 
 
+def test_buttons_whose_extra_is_missing_are_off_and_say_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _ = found(PLACE, wish(steps=2, starts=2), quiet)
+    assert "disabled" not in results(result, result.rows)
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    page = results(result, result.rows)
+    off = re.findall(r'disabled (?:aria-label="[^"]*" )?data-act="(\w+)"', page)
+    assert Counter(off) == {"report": 1, "onnx": len(result.rows)}
+    assert "pip install &#x27;ncp-nas[export,report]&#x27;" in page
+
+
 def test_a_report_that_is_taken_away_tells_what_was_found(tmp_path: Path) -> None:
     result, _ = found(PLACE, wish(steps=3), quiet)
     page = report_of(result, PLACE, tmp_path, quiet).decode()
@@ -81,7 +99,7 @@ def test_a_report_that_is_taken_away_tells_what_was_found(tmp_path: Path) -> Non
 
 def test_a_table_of_ones_own_is_kept_trained_and_propagated(tmp_path: Path) -> None:
     written(tmp_path)
-    with pytest.raises(DataError, match="18 problems in 18 of 600"):
+    with pytest.raises(DataError, match="18 of 600"):
         brought(tmp_path / "mine.csv", tmp_path / "mine.yaml", ("latency",), "", False, tmp_path, quiet)
     place = brought(tmp_path / "mine.csv", tmp_path / "mine.yaml", ("latency",), "", True, tmp_path, quiet)
     own = opened(place)
@@ -106,8 +124,48 @@ def test_too_few_rows_are_not_trained_on(tmp_path: Path) -> None:
     (tmp_path / "few.yaml").write_text("width: [8, 16, 24]\ndepth: [1, 2]\n")
     (tmp_path / "few.csv").write_text("width,depth,acc\n8,1,2\n16,1,3\n24,2,4\n")
     place = brought(tmp_path / "few.csv", tmp_path / "few.yaml", (), "", False, tmp_path, quiet)
-    with pytest.raises(DataError, match=r"at least 40 complete rows to train on\. Got 3 of 3"):
+    with pytest.raises(DataError, match=r"at least 40 rows without missing values\. This table has 3 of 3"):
         trained(place, tmp_path, quiet)
+
+
+SMALL_SPACE = "width: [8, 16, 24]\ndepth: [1, 2]\n"
+
+
+def harmful(kind: str, folder: Path) -> Path:
+    """A small file that stands for more than a page can read."""
+    path = folder / ("table.parquet" if "parquet" in kind else "table.csv")
+    if kind == "columns of csv":
+        path.write_text("width,depth," + ",".join(f"c{k}" for k in range(100_000)) + "\n8,1" + ",1" * 100_000 + "\n")
+    elif kind == "rows of csv":
+        path.write_text("width,depth,acc\n" + "8,1,1\n" * 60_000)
+    elif kind == "rows of parquet":
+        pq.write_table(pa.table({"width": np.full(60_000, 8), "depth": np.ones(60_000), "acc": np.ones(60_000)}), path)
+    elif kind == "columns of parquet":
+        pq.write_table(pa.table({f"c{k}": [1.0] for k in range(500)}), path)
+    else:
+        texts = pa.repeat("x" * (30 << 20), 7)
+        pq.write_table(pa.table({"width": texts}), path, use_dictionary=False, write_statistics=False)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("columns of csv", "has more than 400 columns."),
+        ("rows of csv", "has more than 50000 rows."),
+        ("rows of parquet", "has more than 50000 rows."),
+        ("columns of parquet", "has more than 400 columns."),
+        pytest.param("bytes of parquet", f"has more than {200 << 20} bytes.", marks=pytest.mark.slow),
+    ],
+)
+def test_a_table_that_is_too_large_is_refused_before_it_is_read(kind: str, message: str, tmp_path: Path) -> None:
+    path = harmful(kind, tmp_path)
+    assert path.stat().st_size < LARGEST
+    (tmp_path / "small.yaml").write_text(SMALL_SPACE)
+    began = process_time()
+    with pytest.raises(DataError, match=re.escape(message)):
+        brought(path, tmp_path / "small.yaml", (), "", False, tmp_path, quiet)
+    assert process_time() - began < 2
 
 
 def test_every_dimension_stands_in_one_group() -> None:

@@ -1,8 +1,8 @@
-"""The server's edges: what it takes, where it listens, what it says where packages are missing."""
+"""The server's edges: what and whom it takes, where it listens, what it says where packages are missing."""
 
 import asyncio
-import builtins
 import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -33,7 +33,7 @@ def ask(headers: dict[bytes, bytes], chunks: list[bytes]) -> tuple[list[Any], li
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "headers": list(headers.items())}
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": list(headers.items())}
     with ThreadPoolExecutor(1) as thread:  # a browser's driver may hold this thread's loop
         thread.submit(asyncio.run, Limits(application)(scope, receive, send)).result()
     return received, sent
@@ -63,25 +63,49 @@ def test_a_port_that_is_taken_is_named(run: Run) -> None:
         port = taken.getsockname()[1]
         ran = run("app", "--port", str(port))
     assert ran.status == 2
-    assert f"Got 127.0.0.1 and {port}" in ran.err
+    assert f"cannot listen on 127.0.0.1, port {port}: [Errno 98] Address already in use" in ran.err
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "99999999999", "http"])
+def test_a_port_that_is_none_is_a_mistake_of_the_user(run: Run, port: str) -> None:
+    ran = run("app", "--port", port)
+    assert ran.status == 2
+    assert "Invalid value for '--port'" in ran.err
+    assert "Traceback" not in ran.err
 
 
 def test_an_address_of_others_is_warned_of_and_one_of_nobody_refused(run: Run) -> None:
     ran = run("app", "--host", "192.0.2.1")
     assert ran.status == 2
-    assert "192.0.2.1 is not loopback" in ran.err
-    assert "Expected an address and a port that can be listened on" in ran.err
+    assert "anybody who can reach 192.0.2.1 can use the app: it has no password" in ran.err
+    assert "cannot listen on 192.0.2.1" in ran.err
 
 
 def test_a_missing_package_names_the_extra(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any, **more: Any) -> Any:
-        if name.startswith("ncp.app"):
-            raise ModuleNotFoundError("No module named 'nicegui'", name="nicegui")
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "nicegui", None)
     ran = run("app")
     assert ran.status == 2
-    assert "Got no nicegui. Install them: pip install 'ncp-nas[app]'." in ran.err
+    assert ran.err == "ncp: The web app needs nicegui. Install the extra: pip install 'ncp-nas[app]'.\n"
+
+
+def test_without_room_visitors_are_told_so_and_everything_else_goes_on() -> None:
+    assert answer("/", full=True)[0]["status"] == 503
+    assert b"Too many people are using this page right now" in answer("/", full=True)[1]["body"]
+    assert answer("/", full=False)[0]["status"] == 200
+    assert answer("/_nicegui_ws/socket.io/", full=True)[0]["status"] == 200
+
+
+def answer(path: str, full: bool) -> list[Any]:
+    """What a visitor gets of a server that has room, or has none."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def application(*_: Any) -> None:
+        sent.append({"status": 200})
+
+    scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, Limits(application, lambda: full)(scope, None, send)).result()
+    return sent

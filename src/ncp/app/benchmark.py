@@ -11,12 +11,16 @@ from ncp.app.compare import Comparing
 from ncp.app.components import Plot, markup, pressable
 from ncp.app.facts import shown
 from ncp.app.points import GMACS, MPARAMS, Filter, axes_of, draw_points, place_of, points_data
-from ncp.app.subject import BENCHMARK, how_to_get
+from ncp.app.subject import BENCHMARK
 from ncp.app.visitor import Visitor
 from ncp.report.figures import named
 from ncp.texts import code_text
 
 TAB = "Benchmark"
+_ABSENT = (
+    "Whoever runs this app can get the table with <code>ncp data fetch</code> on the server. Then load this page "
+    "again. Everything else works without it."
+)
 LISTED = 6
 """So many rows stand in each list."""
 _ACTS = (("look", "Open", "Open under Code"), ("a", "A", "Compare as A"), ("b", "B", "Compare as B"))
@@ -30,8 +34,7 @@ class Walk:
         if self.subject.table is None:
             with ui.element("div").classes("absent"):
                 ui.label(f"The table {BENCHMARK} is not here").classes("heading").props("role=heading aria-level=2")
-                markup(f'<p class="note">{escape(how_to_get())}</p>')
-                markup('<p class="note">Then load this page again. Everything else works without it.</p>')
+                markup(f'<p class="note">{_ABSENT}</p>')
             self.comparing = Comparing(visitor)
             return
         self.table = self.subject.table
@@ -84,7 +87,7 @@ class Walk:
                 bounds.append(float(text) if text else None)
                 field.error = None
             except ValueError:
-                field.error = f"Expected a number. Got {text!r}."
+                field.error = "This must be a number."
         if len(bounds) < 2:
             return
         kept = (

@@ -9,6 +9,7 @@ from nicegui import ui
 from ncp.app.components import markup
 from ncp.app.drawing import network_svg
 from ncp.app.facts import Facts, facts_of, shown
+from ncp.app.problems import said
 from ncp.app.subject import Subject
 from ncp.app.visitor import Visitor
 from ncp.errors import NcpError
@@ -51,7 +52,7 @@ class Comparing:
         try:
             code = read_code(self.visitor.subject.space, field.value or "")
         except NcpError as error:
-            field.error = str(error) if field.value else None
+            field.error = said(error) if field.value else None
             return
         field.error = None
         if self.codes.get(name) != code:

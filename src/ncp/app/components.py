@@ -57,8 +57,18 @@ class Wishes(Element, component="wishes.js"):
 
     def __init__(self, rows: Sequence[dict[str, Any]], told: Callable[[list[dict[str, Any]]], Any]) -> None:
         super().__init__()
-        self._props.update(rows=list(rows), problems={}, floors="at least")
+        self._props.update(rows=list(rows), problems={}, whole="", floors="at least")
         self.on("wish", lambda event: told(event.args))
+
+    @property
+    def error(self) -> str | None:
+        """What is wrong with the table as a whole, which stands below it."""
+        return self._props["whole"] or None
+
+    @error.setter
+    def error(self, error: str | None) -> None:
+        self._props["whole"] = error or ""
+        self.update()
 
     def complain(self, problems: dict[str, dict[str, str]]) -> None:
         """Show a message beside a field, by column and field."""
@@ -87,6 +97,23 @@ class File(ui.upload, component="file.js"):
         super().__init__(on_upload=lambda event: came(event.file))
         self._props.update(accept=",".join(kinds), label=label, most=most, field=f"file-{self.id}")
         self.on("rejected", lambda event: refused(str(event.args["name"]), int(event.args["size"])))
+
+
+class Problem(ui.label):
+    """A line that says what is wrong, if anything is."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.classes("problem").props("role=alert")
+
+    @property
+    def error(self) -> str | None:
+        """What the line says."""
+        return self.text or None
+
+    @error.setter
+    def error(self, error: str | None) -> None:
+        self.set_text(error or "")
 
 
 def pressable(shown: ui.html, pressed: Callable[[str, int], Any]) -> None:

@@ -9,6 +9,7 @@ from nicegui import ui
 from ncp.app.components import Dials, markup
 from ncp.app.drawing import network_svg
 from ncp.app.facts import Counting, Facts, Line, facts_of, shown
+from ncp.app.problems import Place, complain, said
 from ncp.app.subject import Subject
 from ncp.app.visitor import Visitor
 from ncp.cost import HEADS, require_countable
@@ -30,7 +31,7 @@ def explore(visitor: Visitor) -> None:
                 .without_auto_validation()
                 .props("outlined autogrow hide-bottom-space debounce=350 spellcheck=false")
             )
-            text.classes("code-text").props('input-aria-label="the code in any written form"')
+            text.classes("code-text")
             dials = Dials(space, visitor.code, lambda place, index: _moved(visitor, place, index))
             if visitor.subject.priced:
                 _counting(visitor)
@@ -51,7 +52,7 @@ def explore(visitor: Visitor) -> None:
         try:
             code = read_code(space, text.value or "")
         except NcpError as error:
-            text.error = str(error)
+            text.error = said(error)
             return
         text.error = None
         if code != visitor.code:
@@ -87,19 +88,21 @@ def _counting(visitor: Visitor) -> None:
             classes = _checked("classes", "50")
             task = ui.select(list(HEADS), label="task", value=HEADS[0]).props("outlined dense")
 
+    fields: dict[str, Place] = {"image_size": size, "classes": classes, "task": task}
+
     def changed() -> None:
-        size.error = classes.error = None
+        size.error = classes.error = task.error = None
         try:
             read = read_size(size.value or "")
             require_countable(read, 1, task.value)
         except NcpError as error:
-            size.error = str(error)
+            complain(error, fields, size)
             return
         try:
             count = int(classes.value) if (classes.value or "").isdecimal() else classes.value
             require_countable(read, count, task.value)
         except NcpError as error:
-            classes.error = str(error)
+            complain(error, fields, classes)
             return
         told.set_text(f"{read[0]} × {read[1]}, {count}")  # noqa: RUF001 (times, not x)
         visitor.count_as(Counting(read, count, task.value))

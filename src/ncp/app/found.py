@@ -6,10 +6,13 @@ from dataclasses import replace
 from html import escape
 
 from ncp.app.facts import shown
+from ncp.extras import has_extra
 from ncp.multires import MULTIRES
-from ncp.searchers.result import Result, Row, Value
+from ncp.searchers.result import Result, Row, Value, compared
 
 ACTS = {"look": "Open", "onnx": "ONNX", "python": "Python"}
+NEEDS = {"onnx": "export", "report": "report"}
+"""The extra that a button's work needs."""
 
 
 def results(result: Result, rows: tuple[Row, ...], step: int | None = None) -> str:
@@ -24,10 +27,10 @@ def results(result: Result, rows: tuple[Row, ...], step: int | None = None) -> s
     return (
         f'<div class="found-head"><h2>The best {len(rows)}{until}</h2>'
         '<span class="buttons">'
-        '<button type="button" class="button" data-act="json" data-row="0">Save result.json</button>'
-        '<button type="button" class="button" data-act="report" data-row="0">Save report</button></span></div>'
+        f"{_button('json', 'Save result.json')}{_button('report', 'Save report')}</span></div>"
         f'<p class="note">Predicted by {escape(result.asked["predictor"])}; below in grey the verdict with its source. '
         f"{result.seconds:.1f} s.{against}</p>"
+        f'<p class="note">{escape(compared(rows, result.baseline))}</p>{_missing()}'
         '<div class="scroll" tabindex="0" role="group" aria-label="the best codes"><table class="best">'
         f"<thead><tr>{head}</tr></thead>{body}</table></div>"
     )
@@ -42,14 +45,27 @@ def _row(number: int, row: Row, columns: list[str], result: Result) -> str:
     if row.macs is not None and row.params is not None:
         cells += [_cell(f"{row.macs / 1e9:.3f}", "exact"), _cell(f"{row.params / 1e6:.2f}", "exact")]
     acts = [act for act in ACTS if act != "onnx" or result.trajectory.space == MULTIRES]
-    buttons = "".join(
-        f'<button type="button" class="button" data-act="{act}" data-row="{number}" '
-        f'aria-label="{ACTS[act]}, code {number + 1}">{ACTS[act]}</button>'
-        for act in acts
-    )
+    buttons = "".join(_button(act, ACTS[act], number, f"{ACTS[act]}, code {number + 1}") for act in acts)
     line = f'<div class="code-line"><code>{escape(row.code)}</code><span class="buttons">{buttons}</span></div>'
     under = f'<tr class="under"><td></td><td colspan="{len(cells) - 1}">{line}</td></tr>'
     return f"<tbody><tr>{''.join(cells)}</tr>{under}</tbody>"
+
+
+def _button(act: str, text: str, number: int = 0, label: str = "") -> str:
+    """A button; one whose extra is not installed cannot be pressed."""
+    off = "disabled " if act in NEEDS and not has_extra(NEEDS[act]) else ""
+    named = f'aria-label="{label}" ' if label else ""
+    return f'<button type="button" class="button" {off}{named}data-act="{act}" data-row="{number}">{text}</button>'
+
+
+def _missing() -> str:
+    """What to install for the buttons that are off."""
+    missing = [extra for extra in NEEDS.values() if not has_extra(extra)]
+    if not missing:
+        return ""
+    off = " and ".join({"export": "ONNX", "report": "Save report"}[extra] for extra in missing)
+    command = f"pip install 'ncp-nas[{','.join(missing)}]'"
+    return f'<p class="note">{off}: not installed. Whoever runs this app can add it: <code>{escape(command)}</code></p>'
 
 
 def _cell(claim: str, verdict: str) -> str:

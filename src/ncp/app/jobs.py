@@ -18,6 +18,8 @@ from ncp.objective import Budget, Objective
 from ncp.problem import Problem
 from ncp.progress import Progress
 from ncp.propagation import Strategy, frozen_dimensions, propagate
+from ncp.reading import Limits
+from ncp.rows import read_rows
 from ncp.searchers.asked import asked_of
 from ncp.searchers.known import Known
 from ncp.searchers.result import Baseline, Result, Row
@@ -29,8 +31,8 @@ from ncp.table import Table
 from ncp.texts import code_text
 
 POOL, TOP = 300, 10
-LARGEST_TABLE = (50_000, 400)
-"""Rows and columns of a table of one's own, at most."""
+LARGEST_TABLE = Limits(rows=50_000, columns=400, bytes=200 << 20)
+"""What a table of one's own may hold."""
 LEAST, MOST = 40, 3000
 """Rows that a predictor is trained on, at least, and at most: a random choice of more."""
 
@@ -145,7 +147,7 @@ def _problem(subject: Subject, wish: Wish) -> Problem:
 
 def _predictor(subject: Subject) -> Any:
     if subject.predictor is None:
-        raise ConfigError("Expected a predictor to propagate through. Got none. Train one on the table.")
+        raise ConfigError("There is no predictor to propagate through. Train one on the table first.")
     return subject.predictor
 
 
@@ -157,32 +159,12 @@ def brought(
     Raises:
         NcpError: what is wrong with the files.
     """
-    if table.suffix == ".parquet":
-        _require_small(table)
+    over = load_space(space)
     names = [name.strip() for name in codes.split(",")] if "," in codes else codes.strip() or None
-    read = Table.from_file(table, space=load_space(space), codes=names, minimised=minimised, drop_bad=drop_bad)
-    rows, columns = LARGEST_TABLE
-    if len(read) > rows or len(read.columns) > columns:
-        raise DataError(f"Expected at most {rows} rows and {columns} columns. Got {len(read)} and {len(read.columns)}.")
+    read = read_rows(table, over, over.names if names is None else names, None, drop_bad=drop_bad, limits=LARGEST_TABLE)
     path = folder / "table.parquet"
-    read.to_parquet(path)
+    Table.of(over, read, minimised).to_parquet(path)
     return Place(table.name, None, None, str(path))
-
-
-def _require_small(path: Path) -> None:
-    """Refuse a parquet file by what it says of itself, before it is unpacked."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        about = pq.ParquetFile(path).metadata
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"Expected a parquet file in {path.name}. Got: {error}.") from None
-    rows, columns = LARGEST_TABLE
-    if about.num_rows > rows or about.num_columns > columns:
-        raise DataError(
-            f"Expected at most {rows} rows and {columns} columns. Got {about.num_rows} and {about.num_columns}."
-        )
 
 
 def trained(place: Place, folder: Path, progress: Progress) -> Place:
@@ -193,10 +175,12 @@ def trained(place: Place, folder: Path, progress: Progress) -> Place:
     """
     table = opened(place).table
     if table is None:
-        raise DataError("Expected a table to train on. Got none.")
+        raise DataError("There is no table to train on.")
     rows = np.concatenate(halves(table, 0))
     if len(rows) < LEAST:
-        raise DataError(f"Expected at least {LEAST} complete rows to train on. Got {len(rows)} of {len(table)}.")
+        raise DataError(
+            f"Training needs at least {LEAST} rows without missing values. This table has {len(rows)} of {len(table)}."
+        )
     predictor, judge = fit_searcher_and_judge(table.select(rows=rows[:MOST]), 0, progress)
     paths = [folder / "predictor.safetensors", folder / "judge.safetensors"]
     for fitted, path in zip((predictor, judge), paths, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 
 from nicegui import ui
 from nicegui.context import context
@@ -18,9 +19,9 @@ TITLE = "ncp: one network for several tasks"
 WALKS = {"Code": explore, "Propagate": Propagation, "Benchmark": Walk, "Your table": Bringing}
 
 
-def lay_out(workers: Workers, trainers: Workers) -> None:
+def lay_out(workers: Workers, trainers: Workers, root: Path) -> None:
     """The page of one new visitor."""
-    visitor = Visitor(workers, trainers)
+    visitor = Visitor(workers, trainers, root)
     context.client.on_delete(visitor.leave)
     ui.add_css((files("ncp.app") / "theme.css").read_text(encoding="utf-8"))
     ui.colors(primary="#0072b2", negative="#b3261e")

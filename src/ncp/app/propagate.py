@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from nicegui import ui
 
-from ncp.app.components import Film, Wishes, markup, pressable
+from ncp.app.components import Film, Problem, Wishes, markup, pressable
 from ncp.app.downloads import onnx_of, python_of, report_of
 from ncp.app.found import results
 from ncp.app.jobs import Wish, best_rows, found
 from ncp.app.layout import groups
+from ncp.app.problems import Place, complain, label, said
 from ncp.app.visitor import Visitor
-from ncp.errors import ConfigError, InfeasibleError, NcpError
+from ncp.errors import NcpError
+from ncp.extras import require_extra
 from ncp.objective import Budget, Objective
 from ncp.propagation import STRATEGIES
 from ncp.searchers.result import Result, Row
 
 FIRST = ("seg", "cls-50-1000", "video")
 """Tasks that are wanted to begin with; of a table of one's own the first column."""
+MOST_STEPS = 200
 
 
 class Propagation:
@@ -79,7 +84,18 @@ class Propagation:
         self.press = (
             ui.button("Propagate", on_click=self.start, color=None).props("unelevated no-caps").classes("primary")
         )
-        self.problem = ui.label("").classes("problem").props("role=alert")
+        self.problem = Problem()
+        self.fields: dict[str, Place] = {
+            "max_macs": self.macs,
+            "max_params": self.params,
+            "strategy": self.strategy,
+            "steps": self.steps,
+            "caution": self.caution,
+            "freeze": self.single,
+            "objective": self.wishes,
+            "weights": self.wishes,
+            "at_least": self.wishes,
+        }
         if subject.predictor is None:
             self.press.disable()
 
@@ -93,57 +109,45 @@ class Propagation:
         problems: dict[str, dict[str, str]] = {}
         weights, floors = {}, {}
         for row in self.wanted:
-            column, given = row["column"], str(row["weight"]).strip()
+            column, wrong = row["column"], problems.setdefault(row["column"], {})
             if row["on"]:
-                weight = _number(given)
-                try:
-                    Objective({column: weight})
-                    weights[column] = weight
-                except ConfigError as error:
-                    problems.setdefault(column, {})["weight"] = str(error)
+                weights[column] = _number(str(row["weight"])) or 0.0
+                if not weights[column]:
+                    wrong["weight"] = "The weight must be a number other than zero, such as 1."
             if str(row["floor"] or "").strip():
                 floor = _number(str(row["floor"]))
-                if isinstance(floor, float) and abs(floor) < float("inf"):
-                    floors[column] = floor
+                if floor is None:
+                    wrong["floor"] = "The minimum value must be a number, such as 76.5."
                 else:
-                    problems.setdefault(column, {})["floor"] = f"Expected a number as a floor. Got {floor!r}."
+                    floors[column] = floor
         self.wishes.complain(problems)
-        return None if problems else (weights, floors)
+        self.wishes.error = None if weights else "Choose at least one column."
+        return None if any(problems.values()) or not weights else (weights, floors)
 
     def _read(self) -> Wish | None:
         """What is asked, or None where a field says what is wrong with it."""
         read, counting = self._read_wishes(), self.visitor.counting
-        for field in (self.macs, self.params, self.steps, self.caution):
-            field.error = None
-        self.problem.set_text("")
-        bounds: dict[str, Any] = {}
-        for name, field, unit in (("max_macs", self.macs, 1e9), ("max_params", self.params, 1e6)):
-            text = (field.value or "").strip()
-            bound = _number(text) if text else None
-            bounds[name] = bound * unit if isinstance(bound, float) else bound
-            field.error = _complaint(lambda name=name: Budget(**{name: bounds[name]}))
-        steps, caution = (self.steps.value or "").strip(), _number((self.caution.value or "0").strip())
-        if not (steps.isdecimal() and 2 <= int(steps) <= 200):
-            self.steps.error = f"Expected from 2 to 200 steps. Got {steps!r}."
-        self.caution.error = _complaint(lambda: Objective({"x": 1.0}, caution))
-        if read is None or any(f.error for f in (self.macs, self.params, self.steps, self.caution)):
+        numbers = (self.macs, self.params, self.steps, self.caution)
+        self.problem.error = self.single.error = self.strategy.error = None
+        macs, params, steps, caution = map(_filled, numbers)
+        if not self.steps.error and (steps is None or steps % 1 or not 2 <= steps <= MOST_STEPS):
+            self.steps.error = f"This must be a whole number from 2 to {MOST_STEPS}."
+        if read is None or steps is None or any(field.error for field in numbers):
             return None
         weights, floors = read
+        bounds: dict[str, Any] = {
+            "max_macs": None if macs is None else macs * label("max_macs").unit,
+            "max_params": None if params is None else params * label("max_params").unit,
+        }
         try:
-            Objective(weights)
-        except ConfigError as error:
-            self.problem.set_text(str(error))
+            Objective(weights, caution or 0.0, floors)
+            budget = Budget(**bounds, image_size=counting.image_size, classes=counting.classes, task=counting.task)
+        except NcpError as error:
+            complain(error, self.fields, self.problem)
             return None
-        return Wish(
-            weights,
-            floors,
-            Budget(**bounds, image_size=counting.image_size, classes=counting.classes, task=counting.task),
-            self._frozen(),
-            self.visitor.code,
-            self.strategy.value,
-            steps=int(steps),
-            caution=caution,
-        )
+        frozen, strategy = self._frozen(), self.strategy.value
+        code = self.visitor.code
+        return Wish(weights, floors, budget, frozen, code, strategy, steps=int(steps), caution=caution or 0.0)
 
     def _frozen(self) -> tuple[str, ...]:
         space = self.visitor.subject.space
@@ -166,7 +170,7 @@ class Propagation:
             result, frames = await self.visitor.workers.run(found, self.visitor.subject.place, wish)
         except NcpError as error:
             if not self.visitor.gone:
-                self._complain(error)
+                complain(error, self.fields, self.problem)
             return
         finally:
             self.busy = False
@@ -178,15 +182,6 @@ class Propagation:
         self.found.set_content(results(result, result.rows))
         self.film.play(frames)
 
-    def _complain(self, error: NcpError) -> None:
-        """Beside the budget's field what is about the budget; below the button what is not."""
-        if isinstance(error, InfeasibleError) and "--max-gmacs" in str(error):
-            self.macs.error = str(error)
-        elif isinstance(error, InfeasibleError) and "--max-mparams" in str(error):
-            self.params.error = str(error)
-        else:
-            self.problem.set_text(str(error))
-
     async def _ended(self, step: int, stopped: bool) -> None:
         """After a stop only what was met until then counts."""
         if not stopped or self.result is None or self.wish is None:
@@ -195,10 +190,10 @@ class Propagation:
         met = codes.reshape(-1, codes.shape[-1])
         try:
             self.rows, _ = await self.visitor.workers.run(
-                best_rows, self.visitor.subject.place, self.wish, _distinct(met)
+                best_rows, self.visitor.subject.place, self.wish, np.unique(met, axis=0)
             )
         except NcpError as error:
-            self.problem.set_text(str(error))
+            self.problem.error = said(error)
             return
         if not self.visitor.gone:
             self.found.set_content(results(self.result, self.rows, step))
@@ -215,20 +210,21 @@ class Propagation:
             ui.download.content(json.dumps(result.to_dict(), indent=2), "result.json", "application/json")
         elif act == "report":
             ui.notify("Writing the report …")
-            await self._save("report.html", "text/html", report_of, result, self.visitor.subject.place)
+            await self._save("report", "report.html", "text/html", report_of, result, self.visitor.subject.place)
         elif act == "python":
             ui.download.content(python_of(self.visitor.subject.space, row, self.result.asked), "network.py")
         elif act == "onnx":
             ui.notify("Writing ONNX, and checking it against the network …")
             counting = self.visitor.counting
-            await self._save("network.onnx", "application/octet-stream", onnx_of, row.vector, counting)
+            await self._save("export", "network.onnx", "application/octet-stream", onnx_of, row.vector, counting)
 
-    async def _save(self, name: str, kind: str, job: Callable[..., bytes], *arguments: Any) -> None:
-        """Let a worker make a file, and send it."""
+    async def _save(self, extra: str, name: str, kind: str, job: Callable[..., bytes], *arguments: Any) -> None:
+        """Let a worker make a file that an extra is needed for, and send it."""
         try:
+            require_extra(extra, name)
             data = await self.visitor.trainers.run(job, *arguments, self.visitor.folder)
-        except (NcpError, ImportError) as error:
-            self.problem.set_text(str(error))
+        except NcpError as error:
+            self.problem.error = said(error)
             return
         ui.download.content(data, name, kind)
 
@@ -254,23 +250,18 @@ def _field(label: str, value: str) -> ui.input:
     )
 
 
-def _number(text: str) -> Any:
-    """A number, or the text for the library to refuse."""
+def _number(text: str) -> float | None:
+    """A number that a text says, if it is one and finite."""
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        return text
+        return None
+    return number if math.isfinite(number) else None
 
 
-def _complaint(make: Any) -> str | None:
-    try:
-        make()
-    except ConfigError as error:
-        return str(error)
-    return None
-
-
-def _distinct(codes: Any) -> Any:
-    import numpy as np
-
-    return np.unique(codes, axis=0)
+def _filled(field: ui.input) -> float | None:
+    """The number in a field, which says so if there is something else; None if it is empty."""
+    text = (field.value or "").strip()
+    number = _number(text) if text else None
+    field.error = "This must be a number." if text and number is None else None
+    return number

@@ -6,22 +6,30 @@ import signal
 import socket
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import torch
 import uvicorn
-from fastapi import FastAPI
-from nicegui import ui
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse
+from nicegui import Client, core, ui
 
+from ncp.app.access import Access
+from ncp.app.folders import server_folder
 from ncp.app.jobs import make_ready
-from ncp.app.limits import Limits
+from ncp.app.limits import CONNECTIONS, PATIENCE, VISITORS, Limits
 from ncp.app.page import TITLE, lay_out
 from ncp.app.workers import Workers
 from ncp.errors import ConfigError
 
-LOOPBACK = "127.0.0.1"
+TRAINERS = 2
+"""Processes that read files and train; the second one starts when the first one is busy."""
 
 
-def serve(host: str, port: int, listening: Callable[[str], None], processes: int = 2) -> None:
+def serve(
+    host: str, port: int, listening: Callable[[str], None], processes: int = 2, allowed_hosts: Sequence[str] = ()
+) -> None:
     """Serve the page until the process is interrupted.
 
     Args:
@@ -29,17 +37,46 @@ def serve(host: str, port: int, listening: Callable[[str], None], processes: int
         port: 0 for one that is free.
         listening: called with the page's address once it can be opened.
         processes: how many propagations are computed at once.
+        allowed_hosts: names that the page answers to besides its own.
 
     Raises:
         ConfigError: an address or a port that cannot be listened on.
     """
     door = _door(host, port)
-    workers, trainers = Workers(processes, make_ready), Workers(1)
+    workers, trainers = Workers(processes, make_ready), Workers(TRAINERS)
+    warnings.filterwarnings("ignore", message="`torch.distributed.reduce_op`")  # NiceGUI looks at every object once
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn ends by the signal that it got: close before that
+    torch.set_num_threads(1)  # one code at a time is predicted here
+    shown = host if ":" not in host else f"[{host}]"
+    with server_folder() as folder:
+        try:
+            workers.warm()
+            web = _web(workers, trainers, folder)
+            web.add_middleware(Access, host=host, more=allowed_hosts)
+            listening(f"http://{shown}:{door.getsockname()[1]}/")
+            config = uvicorn.Config(
+                web, log_level="warning", timeout_graceful_shutdown=1, limit_concurrency=CONNECTIONS
+            )
+            uvicorn.Server(config).run(sockets=[door])
+        finally:
+            workers.close()
+            trainers.close()
+            door.close()
+
+
+def _web(workers: Workers, trainers: Workers, folder: Path) -> FastAPI:
+    """The page at its one path, and what it is made of; a 404 elsewhere, which costs nothing."""
     web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    web.add_middleware(Limits)
+    web.add_middleware(Limits, full=_full)
+
+    @ui.page("/")
+    def page() -> None:
+        lay_out(workers, trainers, folder)
+
+    core.sio.eio.cors_allowed_origins = []  # no word to other sites: NiceGUI would let all of them connect
+    core.app.add_exception_handler(404, _not_found)
     ui.run_with(
         web,
-        root=lambda: lay_out(workers, trainers),
         title=TITLE,
         dark=None,
         language="en-US",
@@ -48,17 +85,17 @@ def serve(host: str, port: int, listening: Callable[[str], None], processes: int
         reconnect_timeout=10.0,
         favicon=_ICON,
     )
-    warnings.filterwarnings("ignore", message="`torch.distributed.reduce_op`")  # NiceGUI looks at every object once
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn ends by the signal that it got: close before that
-    workers.warm()
-    shown = host if ":" not in host else f"[{host}]"
-    listening(f"http://{shown}:{door.getsockname()[1]}/")
-    try:
-        uvicorn.Server(uvicorn.Config(web, log_level="warning", timeout_graceful_shutdown=1)).run(sockets=[door])
-    finally:
-        workers.close()
-        trainers.close()
-        door.close()
+    return web
+
+
+def _full() -> bool:
+    """Whether there is no room for another visitor, once those are gone whose browser never connected."""
+    Client.prune_instances(client_age_threshold=PATIENCE)
+    return len(Client.instances) >= VISITORS
+
+
+def _not_found(_: Request, __: Exception) -> PlainTextResponse:
+    return PlainTextResponse("There is nothing at this address. The page is at /.", 404)
 
 
 def _door(host: str, port: int) -> socket.socket:
@@ -71,8 +108,7 @@ def _door(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         door.close()
         raise ConfigError(
-            f"Expected an address and a port that can be listened on. Got {host} and {port}: {error}. "
-            "Leave --port out for one that is free."
+            f"The app cannot listen on {host}, port {port}: {error}. Leave out the port to use a free one."
         ) from None
     return door
 

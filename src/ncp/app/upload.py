@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import shutil
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,11 @@ from uuid import uuid4
 
 from nicegui import ui
 
-from ncp.app.components import File, markup
+from ncp.app.components import File, Problem, markup
 from ncp.app.jobs import brought, trained
 from ncp.app.limits import LARGEST
+from ncp.app.problems import Place, complain, said
+from ncp.app.subject import prepare
 from ncp.app.visitor import Visitor
 from ncp.errors import NcpError, quoted
 from ncp.spaces import LARGEST_FILE, SPACES
@@ -19,6 +24,8 @@ from ncp.spaces import LARGEST_FILE, SPACES
 KINDS = {"table": (".csv", ".parquet"), "space": (".yaml", ".yml", ".json")}
 SIZES = {"table": LARGEST, "space": LARGEST_FILE}
 WRITTEN = "by its own file"
+TRAINING = 300.0
+"""How long a training may take; of the most rows and columns it takes a tenth of that [seconds]."""
 
 
 class Bringing:
@@ -46,12 +53,12 @@ class Bringing:
                 .classes("primary short")
             )
             self.bar = ui.linear_progress(0, show_value=False).props('aria-label="training" rounded')
-            self.trouble = ui.label("").classes("problem").props("role=alert")
+            self.trouble = Problem()
         self.bar.set_visibility(False)
         self._show()
 
     def _fields(self) -> None:
-        self.problems: dict[str, ui.label] = {}
+        self.problems: dict[str, Problem] = {}
         for name, label in (("table", "Table (.csv or .parquet)"), ("space", "Space (.yaml)")):
             ui.label(label).classes("heading").props("role=heading aria-level=2")
             File(
@@ -61,7 +68,7 @@ class Bringing:
                 lambda file, name=name: self._came(name, file),
                 lambda file, size, name=name: self._rejected(name, file, size),
             )
-            self.problems[name] = ui.label("").classes("problem").props("role=alert")
+            self.problems[name] = Problem()
             if name == "table":
                 self.codes = ui.input("columns of the code", placeholder="as the space names them").props(
                     "outlined dense"
@@ -73,12 +80,13 @@ class Bringing:
                 )
         self.drop = ui.checkbox("leave bad rows out").props("dense")
         self.read = ui.button("Read", on_click=self._read, color=None).props("unelevated no-caps").classes("primary")
-        self.problem = ui.label("").classes("problem").props("role=alert")
+        self.problem = Problem()
+        self.fields: dict[str, Place] = {"codes": self.codes, "minimised": self.least, "space": self.problems["space"]}
 
     async def _came(self, name: str, file: Any) -> None:
         """A file has come: keep it under a name of ours, if its kind and size are right."""
         ending = Path(file.name).suffix.lower()
-        self.problems[name].set_text("")
+        self.problems[name].error = None
         if ending not in KINDS[name] or file.size() > SIZES[name]:
             self._rejected(name, file.name, file.size())
             return
@@ -86,25 +94,28 @@ class Bringing:
         folder.mkdir()
         path = folder / f"{name}{ending}"
         await file.save(path)
+        if self.visitor.gone:
+            self.visitor.leave()  # saving made the folder again
+            return
         old = self.files.pop(name, None)
         if old is not None:
-            old.unlink(missing_ok=True)
+            shutil.rmtree(old.parent, ignore_errors=True)
         self.files[name] = path
         self.names[name] = file.name
 
     def _rejected(self, name: str, file: str, size: int) -> None:
         kinds = " or ".join(KINDS[name])
-        self.problems[name].set_text(
-            f"Expected a file that ends in {kinds}, of at most {SIZES[name] >> 20} MB. "
-            f"Got {quoted(file)} of {size / 2**20:.1f} MB."
+        self.problems[name].error = (
+            f"The file must end in {kinds} and have at most {SIZES[name] >> 20} MB. {quoted(file)} has "
+            f"{size / 2**20:.1f} MB."
         )
 
     async def _read(self) -> None:
         """Make a table of the files."""
-        self.problem.set_text("")
+        self.problem.error = self.codes.error = self.least.error = None
         missing = [n for n in ("table", "space") if n not in self.files and not (n == "space" and self._by_name())]
         for name in missing:
-            self.problems[name].set_text(f"Expected a {name}. Got none. Choose a file.")
+            self.problems[name].error = f"Choose a file for the {name} first."
         if missing or self.busy:
             return
         self.busy = True
@@ -117,23 +128,32 @@ class Bringing:
             place = await self.visitor.trainers.run(
                 brought, self.files["table"], space, least, self.codes.value or "", self.drop.value, folder
             )
+            await asyncio.to_thread(prepare, place)
         except NcpError as error:
-            if not self.visitor.gone:
-                self.problem.set_text(self._named(str(error)))
+            complain(error, self.fields, self.problem, self._named)
             return
         finally:
             self.busy = False
             if not self.visitor.gone:
                 self.read.props(remove="loading")
-        if not self.visitor.gone:
-            self.visitor.name = self.names["table"]
-            self.visitor.turn_to(place)
-            self._show()
+        if self.visitor.gone:
+            return
+        self._forget_table()
+        self.visitor.name = self.names["table"]
+        self.visitor.turn_to(place)
+        self._show()
+
+    def _forget_table(self) -> None:
+        """Remove what was made of files before: a disk is not without end."""
+        old = self.visitor.own
+        if old is not None and old.table is not None:
+            shutil.rmtree(Path(old.table).parent, ignore_errors=True)
 
     def _named(self, message: str) -> str:
-        """The library's message with the visitor's names of the files, not ours."""
+        """The library's message with the visitor's names of the files, without where they lie on the server."""
+        message = re.sub(re.escape(str(self.visitor.folder)) + r"(/[0-9a-f]+)*/?", "", message)
         for name, path in self.files.items():
-            message = message.replace(str(path), self.names[name]).replace(path.name, self.names[name])
+            message = message.replace(path.name, self.names[name])
         return message
 
     def _by_name(self) -> bool:
@@ -145,26 +165,24 @@ class Bringing:
         if place is None or place.table is None or self.busy:
             return
         self.busy = True
-        self.trouble.set_text("")
+        self.trouble.error = None
         self.bar.set_visibility(True)
         self.bar.set_value(0.02)
         self.train.disable()
         try:
             place = await self.visitor.trainers.run(
-                trained, place, Path(place.table).parent, progress=lambda share: self._on(share)
+                trained, place, Path(place.table).parent, seconds=TRAINING, progress=self._on
             )
         except NcpError as error:
-            if not self.visitor.gone:
-                self.trouble.set_text(str(error))
+            self.trouble.error = self._named(said(error))
             return
         finally:
             self.busy = False
             if not self.visitor.gone:
                 self.bar.set_visibility(False)
                 self.train.enable()
-        if not self.visitor.gone:
-            self.visitor.turn_to(place)
-            self._show()
+        self.visitor.turn_to(place)
+        self._show()
 
     def _on(self, share: float) -> None:
         if not self.visitor.gone and share - self.bar.value > 0.01:

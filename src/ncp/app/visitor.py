@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 from ncp.app.facts import Counting
 from ncp.app.subject import Place, Subject, benchmark, opened
-from ncp.app.workers import Workers
+from ncp.app.workers import Seat, Workers
 from ncp.multires import Code
 
 START = "32_64-1_1_2_64-2_2_2_2_32_64-2_3_2_2_2_32_64_128-2_4_2_2_2_2_32_64_128_128-96"
@@ -22,10 +23,11 @@ class Visitor:
     Args:
         workers: what computes for all visitors.
         trainers: what trains and reads files for all visitors.
+        root: where visitors' folders lie.
     """
 
-    def __init__(self, workers: Workers, trainers: Workers) -> None:
-        self.workers, self.trainers = workers, trainers
+    def __init__(self, workers: Workers, trainers: Workers, root: Path) -> None:
+        self.workers, self.trainers = Seat(workers), Seat(trainers)
         self.benchmark = benchmark()
         self.own: Place | None = None
         self.name = ""
@@ -36,14 +38,15 @@ class Visitor:
         self.tab = ""
         self._of_code: list[Callable[[], Any]] = []
         self._of_subject: list[Callable[[], Any]] = []
-        self._folder: TemporaryDirectory[str] | None = None
+        self._root = root
+        self._folder: Path | None = None
 
     @property
     def folder(self) -> Path:
         """Where this visitor's files lie."""
         if self._folder is None:
-            self._folder = TemporaryDirectory(prefix="ncp-app-", ignore_cleanup_errors=True)
-        return Path(self._folder.name)
+            self._folder = Path(mkdtemp(dir=self._root))
+        return self._folder
 
     def on_code(self, told: Callable[[], Any]) -> None:
         """Have `told` called whenever the code or the counting changes; until the subject does."""
@@ -80,12 +83,14 @@ class Visitor:
             told()
 
     def leave(self) -> None:
-        """Forget everything, files first."""
+        """End what is computed, and forget everything, files first."""
         self.gone = True
+        self.workers.leave()
+        self.trainers.leave()
         self._of_code.clear()
         self._of_subject.clear()
         if self._folder is not None:
-            self._folder.cleanup()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _tell(self) -> None:
         for told in list(self._of_code):

@@ -15,12 +15,13 @@ export default {
           {{ problem(row, 'weight') || problem(row, 'floor') }}
         </div>
       </template>
+      <div class="problem" role="alert" v-if="whole">{{ whole }}</div>
       <button type="button" class="button plain" v-if="rows.length > short" @click="all = !all" :aria-expanded="all">
         {{ all ? "Fewer columns" : "All " + rows.length + " columns" }}
       </button>
     </div>
   `,
-  props: { rows: Array, problems: Object, floors: String },
+  props: { rows: Array, problems: Object, whole: String, floors: String },
   data() {
     return { mine: this.rows.map((row) => ({ ...row })), all: false };
   },

@@ -32,6 +32,9 @@ for command in (
     app.command()(command)
 app.add_typer(data.app, name="data")
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as of a shell."""
+
 
 def main() -> None:
     """Run the command line; a mistake of the user's is one message and exit status 2, never a traceback."""
@@ -40,6 +43,8 @@ def main() -> None:
     except NcpError as error:
         print(f"ncp: {error.said(flag)}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:
+        if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:  # typer makes this status of an interrupt
+            raise
         print("ncp: stopped", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
+        sys.exit(INTERRUPTED)

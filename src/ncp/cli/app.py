@@ -7,32 +7,32 @@ from typing import Annotated
 
 import typer
 
-from ncp.errors import MissingExtraError
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+from ncp.extras import require_extra
 
 
 def app(
-    port: Annotated[int, typer.Option(help="0 for one that is free.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port [default: a free one].", show_default=False)] = 0,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Whose address to listen on; others than loopback let others in.")
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on. The app has no password.")
     ] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Answer to this host name too, such as that of a proxy (repeatable)."),
+    ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     processes: Annotated[int, typer.Option(min=1, help="How many propagations are computed at once.")] = 2,
 ) -> None:
-    """Serve a page to look at codes, propagate them, walk the benchmark and bring a table of one's own."""
-    try:
-        from ncp.app.serve import serve
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"Expected the packages of the page. Got no {error.name}. Install them: pip install 'ncp-nas[app]'."
-        ) from None
-    if host not in LOOPBACK:
-        typer.echo(f"ncp: {host} is not loopback: whoever reaches this machine can use the page.", err=True)
+    """Start the web app: explore codes, propagate them, browse the benchmark, use your own table."""
+    require_extra("app", "the web app")
+    from ncp.app.access import is_loopback
+    from ncp.app.serve import serve
+
+    if not is_loopback(host):
+        typer.echo(f"ncp: anybody who can reach {host} can use the app: it has no password.", err=True)
 
     def listening(address: str) -> None:
         typer.echo(f"ncp: {address} (stop it with Ctrl+C)")
         if open_browser:
             webbrowser.open(address)
 
-    serve(host, port, listening, processes)
+    serve(host, port, listening, processes, allow_host or ())

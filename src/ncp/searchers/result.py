@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,15 @@ class Result:
 def plain(row: Row | Baseline) -> dict[str, Any]:
     """A row as plain data."""
     return asdict(row) | {"vector": list(row.vector)}
+
+
+def compared(rows: Sequence[Row], baseline: Baseline | None) -> str:
+    """One or two sentences: what the best measured row has, and whether the first row is that one."""
+    if baseline is None:
+        return "No baseline: no table was given, or it has no row within the budget."
+    by_judge = "" if baseline.judged_score is None else f", and {baseline.judged_score:.2f} by the judge"
+    first = " It is the first code." if rows and rows[0].vector == baseline.vector else ""
+    return (
+        f"Baseline: the best of {baseline.rows} measured rows within the budget has an objective of "
+        f"{baseline.score:.2f} by the table{by_judge}.{first}"
+    )

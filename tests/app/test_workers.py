@@ -1,0 +1,154 @@
+"""Processes that compute for visitors: nobody takes all of them, nothing runs for ever or for somebody who has left."""
+
+import asyncio
+import os
+import time
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from threadpoolctl import threadpool_info
+
+from ncp.app.workers import Seat, Workers
+from ncp.errors import ConfigError, NcpError
+
+pytestmark = pytest.mark.slow
+
+
+def work(begun: Path, name: str, seconds: float, _: Any) -> int:
+    """Note that this has begun, and compute for some time without listening to anybody."""
+    with begun.open("a") as file:
+        file.write(f"{name}\n")
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        torch.ones(1)
+    return os.getpid()
+
+
+def told(progress: Any) -> tuple[int, set[int]]:
+    """Tell of progress; the threads of torch and of every other library."""
+    progress(0.5)
+    return torch.get_num_threads(), {info["num_threads"] for info in threadpool_info()}
+
+
+def refused(_: Any) -> None:
+    raise ConfigError("{field} is wrong, got {given}.", field="max_macs", given=2e9)
+
+
+def failed(_: Any) -> None:
+    raise ZeroDivisionError
+
+
+def died(_: Any) -> None:
+    os._exit(1)
+
+
+def crowded(_: Any) -> int:
+    return len(bytearray(20 << 30))
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    both = Workers(2)
+    both.warm()
+    yield both
+    both.close()
+
+
+def run(job: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine; a browser's driver may hold this thread's loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, job).result()
+
+
+def test_a_visitor_takes_one_process_and_the_others_are_served_meanwhile(workers: Workers, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+
+    async def crowd() -> tuple[float, list[str]]:
+        greedy, modest = Seat(workers), Seat(workers)
+        many = [asyncio.create_task(greedy.run(work, begun, f"greedy {k}", 1.5)) for k in range(4)]
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        await modest.run(work, begun, "modest", 0.0)
+        waited = time.monotonic() - began
+        greedy.leave()
+        await asyncio.gather(*many, return_exceptions=True)
+        return waited, begun.read_text().splitlines()
+
+    run(Seat(workers).run(work, begun, "ready", 0.0))
+    waited, names = run(crowd())
+    assert waited < 1
+    assert names == ["ready", "greedy 0", "modest"]
+
+
+def test_a_job_ends_with_its_visitor_and_another_takes_its_place(workers: Workers, tmp_path: Path) -> None:
+    async def leaving() -> tuple[bool, float]:
+        seat, began = Seat(workers), time.monotonic()
+        job = asyncio.create_task(seat.run(work, tmp_path / "begun", "long", 600.0))
+        while not (tmp_path / "begun").exists():
+            await asyncio.sleep(0.05)
+        seat.leave()
+        await asyncio.wait([job])
+        others = [Seat(workers).run(work, tmp_path / "begun", "other", 0.5) for _ in range(4)]
+        assert len(set(await asyncio.gather(*others))) == 2
+        return job.cancelled(), time.monotonic() - began
+
+    cancelled, seconds = run(leaving())
+    assert cancelled
+    assert seconds < 60
+
+
+def test_a_job_that_takes_too_long_is_stopped_and_the_visitor_told(workers: Workers, tmp_path: Path) -> None:
+    seat = Seat(workers)
+    with pytest.raises(NcpError, match="This took longer than 1 seconds and was stopped"):
+        run(seat.run(work, tmp_path / "begun", "long", 600.0, seconds=1.0))
+    assert run(seat.run(work, tmp_path / "begun", "next", 0.0)) > 0
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        (died, "The computation ended early"),
+        (crowded, "more memory than a computation may take"),
+        (failed, "The server failed to compute this"),
+    ],
+)
+def test_a_process_that_fails_is_told_of_and_replaced(
+    workers: Workers, job: Any, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    seat = Seat(workers)
+    with pytest.raises(NcpError, match=message):
+        run(seat.run(job))
+    assert ("ZeroDivisionError" in caplog.text) == (job is failed)
+    assert run(seat.run(told))[0] == 1
+
+
+def test_errors_keep_the_field_they_name(workers: Workers) -> None:
+    with pytest.raises(ConfigError) as caught:
+        run(Seat(workers).run(refused))
+    assert (caught.value.field, caught.value.given) == ("max_macs", 2e9)
+
+
+def test_progress_is_heard_and_every_library_computes_on_one_thread(workers: Workers) -> None:
+    shares: list[float] = []
+    torch_threads, others = run(Seat(workers).run(told, progress=shares.append))
+    assert (torch_threads, others) == (1, {1})
+    assert shares == [0.5]
+
+
+def test_closing_ends_what_runs(tmp_path: Path) -> None:
+    workers = Workers(1)
+
+    async def closing() -> int:
+        job = asyncio.create_task(Seat(workers).run(work, tmp_path / "begun", "long", 600.0))
+        while not (tmp_path / "begun").exists():
+            await asyncio.sleep(0.05)
+        workers.close()
+        with pytest.raises(NcpError, match="ended early"):
+            await job
+        return 1
+
+    assert run(closing()) == 1
