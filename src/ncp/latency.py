@@ -146,7 +146,7 @@ def calibrate(
         DataError: a file of other conditions or another machine, or one that cannot be read or written.
     """
     if count < LEAST:
-        raise ConfigError(f"Expected at least {LEAST} codes to calibrate with. Got {count}.")
+        raise ConfigError(f"{{field}} must be at least {LEAST}, got {{given}}.", field="codes", given=count)
     target, machine = Path(path), processor(conditions.device)
     known: dict[str, list[float]] = {}
     if target.exists():
@@ -156,11 +156,13 @@ def calibrate(
                 f"Expected {target} to hold latencies for {_told(conditions)} on {machine}. "
                 f"Got {_told(there)} on {their_machine}. Choose another file."
             )
-    drawn_texts = [str(Code(code.tolist())) for code in drawn(count, np.random.default_rng(seed))]
+    codes = drawn(count, np.random.default_rng(seed))
+    drawn_texts = [str(Code(code.tolist())) for code in codes]
     texts = [*known, *(text for text in drawn_texts if text not in known)][: max(count, len(known))]
     waiting = [text for past in range(ROUNDS) for text in texts if len(known.get(text, ())) <= past]
     keep = partial(_write, target, conditions, machine, known)
     if waiting:
+        conditions.require_memory(Code(codes[codes.sum(axis=1).argmax()].tolist()))
         keep()  # what cannot be written is refused before anything is measured
         try:
             for number, text in enumerate(waiting, start=1):

@@ -107,7 +107,7 @@ def _require_place(folder: Path) -> None:
     while not (place.exists() or place.is_symlink()):
         place = place.parent
     if not place.is_dir():
-        raise DataError(f"{place} is no folder, so nothing can be written in {folder}. Choose another path.")
+        raise DataError(f"Nothing can be written in {folder}, because {place} is not a folder. Choose another path.")
     if not os.access(place, os.W_OK | os.X_OK):
         raise DataError(f"You have no right to write in {place}. Choose another path.")
 
@@ -134,7 +134,7 @@ def read_tasks(text: str) -> dict[str, float]:
         try:
             value = float(weight) if colon else 1.0
         except ValueError:
-            raise ConfigError(f"Expected a number as the weight of {quoted(name)}. Got {quoted(weight)}.") from None
+            raise ConfigError(f"Expected a number as the weight of {name}. Got {quoted(weight)}.") from None
         if not name or name in weights:
             raise ConfigError(f"Expected tasks such as seg,video:2, each once. Got {quoted(text)}.")
         weights[name] = value
