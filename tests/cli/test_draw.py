@@ -66,11 +66,11 @@ def test_json_of_two(run: Run) -> None:
         ([TEXT, "-o", "net"], "--out must end in .svg, .png or .pdf, got 'net'."),
         (
             [TEXT, "-o", "file/net.svg"],
-            "Nothing can be written in file, because {here}/file is not a folder. Choose another path.",
+            "Cannot write file/net.svg: {here}/file is not a folder. Choose another path.",
         ),
         (
             [TEXT, "-o", "folder.svg"],
-            "folder.svg is a folder. Give the name of a file.",
+            "Cannot write folder.svg: it is a folder. Name a file in it.",
         ),
     ],
 )

@@ -100,7 +100,7 @@ def test_a_size_that_is_not_counted(run: Run) -> None:
         ),
         (
             [TEXT, "-o", "file/net.onnx"],
-            "Nothing can be written in file, because {here}/file is not a folder. Choose another path.",
+            "Cannot write file/net.onnx: {here}/file is not a folder. Choose another path.",
         ),
     ],
 )

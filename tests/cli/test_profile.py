@@ -148,7 +148,7 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
             "Images of 224 x 224 pixels, 99999999 at once",
         ),
         (("--calibrate", "here.json", "--codes", "39"), "--codes must be at least 40, got 39."),
-        (("--calibrate", "taken/here.json"), "Nothing can be written in taken, because "),
+        (("--calibrate", "taken/here.json"), "Cannot write taken/here.json: "),
         (("--calibrate", "taken"), "Expected latencies in taken. Got a damaged file ("),
     ],
 )

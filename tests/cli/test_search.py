@@ -174,12 +174,12 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
             "--max-changes does nothing without --from. Give",
         ),
         (("--tasks", "seg", "--report", "page.pdf"), "--report must end in .html or .htm, got 'page.pdf'."),
-        (("--tasks", "seg", "--report", "."), ". is a folder. Give the name of a file."),
+        (("--tasks", "seg", "--report", "."), "Cannot write .: it is a folder. Name a file in it."),
         (
             ("--tasks", "seg", "--out", "taken.json"),
-            "taken.json is a file, but the results need a folder. ",
+            "Cannot write taken.json: ",
         ),
-        (("--tasks", "seg", "--out", "taken.json/out"), "Nothing can be written in taken.json/out, because "),
+        (("--tasks", "seg", "--out", "taken.json/out"), "Cannot write taken.json/out: "),
         (("--tasks", "seg", "--image-size", "100"), "Expected an image size that is a multiple of 32"),
     ],
 )

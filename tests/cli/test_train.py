@@ -161,7 +161,7 @@ def test_the_published_table(run: Run, shared: Path, tmp_path: Path) -> None:
         ),
         (
             sets("output.folder=config.yaml"),
-            "config.yaml is a file, but the results need a folder. ",
+            "Cannot write config.yaml: ",
         ),
         (["--config", "none.yaml"], "Expected a configuration file. Got none.yaml: No such file or directory."),
         (["--config", "twice.yaml"], "Expected each key once. Got 'seed' twice in the section at line 2.\n"),

@@ -87,6 +87,8 @@ def _status() -> int:
     except MemoryError:
         return _complain("There is not enough memory. Ask for less at once.", 2)
     except OSError as error:
+        if error.filename is not None:
+            return _complain(f"{error.filename}: {error.strerror}.", 2)
         return _complain(f"The output cannot be written: {error.strerror or error}.", 1)
     return 0
 

@@ -68,9 +68,7 @@ def require_outputs(folder: Path | None, report: Path | None) -> None:
         MissingExtraError: the packages of a report are not installed.
     """
     if folder is not None:
-        if folder.exists() and not folder.is_dir():
-            raise DataError(f"{folder} is a file, but the results need a folder. Choose another one.")
-        _require_place(folder)
+        _require_place(folder, folder)
     if report is not None:
         require_file(report, "report", PAGE)
         require_extra("report", "a report")
@@ -88,28 +86,25 @@ def require_file(path: Path, field: str, endings: Sequence[str] = ()) -> None:
         ConfigError: another ending.
         DataError: a path that cannot be written to.
     """
-    if path.is_dir():
-        raise DataError(f"{path} is a folder. Give the name of a file.")
-    device = path.exists() and not path.is_file()
-    if endings and not device and path.suffix.lower() not in endings:
+    if os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises where it may not look)
+        raise DataError(f"Cannot write {path}: it is a folder. Name a file in it.")
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 (likewise)
+        return
+    if endings and path.suffix.lower() not in endings:
         listed = " or ".join(filter(None, [", ".join(endings[:-1]), endings[-1]]))
         raise ConfigError("{field} must end in {endings}, got {given}.", field=field, given=str(path), endings=listed)
-    if device:
-        if not os.access(path, os.W_OK):
-            raise DataError(f"{path} cannot be written to. Choose another path.")
-    else:
-        _require_place(path.parent)
+    _require_place(path.parent, path)
 
 
-def _require_place(folder: Path) -> None:
-    """Refuse a folder that neither is there, with the right to write in it, nor can be made."""
+def _require_place(folder: Path, path: Path) -> None:
+    """Refuse a path whose folder neither is there, with the right to write in it, nor can be made."""
     place = folder.absolute()
-    while not (place.exists() or place.is_symlink()):
+    while not os.path.lexists(place):
         place = place.parent
-    if not place.is_dir():
-        raise DataError(f"Nothing can be written in {folder}, because {place} is not a folder. Choose another path.")
+    if not os.path.isdir(place):  # noqa: PTH112
+        raise DataError(f"Cannot write {path}: {place} is not a folder. Choose another path.")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise DataError(f"You have no right to write in {place}. Choose another path.")
+        raise DataError(f"Cannot write {path}: you have no right to write in {place}. Choose another path.")
 
 
 def read_code(text: str) -> ncp.Code:
