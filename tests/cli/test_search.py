@@ -131,7 +131,7 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
         ),
         (("--tasks", "seg:much"), "Expected a number as the weight of seg. Got 'much'."),
         (("--tasks", "seg,seg"), "Expected tasks such as seg,video:2, each once. Got 'seg,seg'."),
-        (("--tasks", "seg", "--max-gmacs", "nan"), "Expected a positive number as max_macs. Got nan."),
+        (("--tasks", "seg", "--max-gmacs", "0"), "Expected a positive number as max_macs. Got 0.0."),
         (
             ("--tasks", "seg", "--strategy", "greedy"),
             "--strategy must be one of continuous, winner-takes-all, paper, got 'greedy'.",

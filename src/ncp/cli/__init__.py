@@ -14,6 +14,8 @@ from ncp.cli import compare, cost, data, draw, export, pareto, profile, query, r
 from ncp.cli.names import flag
 from ncp.errors import NcpError, printable
 
+UNWRITTEN = 1
+"""The exit status of a command whose output cannot be written."""
 STOPPED = 130
 """The exit status of a command that Ctrl-C ended: 128 and the number of the signal, as shells count."""
 
@@ -65,10 +67,11 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal without the sign of plus or minus
     status = _status()
     try:
-        sys.stdout.flush()
+        if status != UNWRITTEN:
+            sys.stdout.flush()
     except OSError as error:
-        status = _complain(f"The output cannot be written: {error.strerror}.", 1)
-    if status == 1:
+        status = _unwritten(error)
+    if status == UNWRITTEN:
         _close_output()
     sys.exit(status)
 
@@ -89,8 +92,15 @@ def _status() -> int:
     except OSError as error:
         if error.filename is not None:
             return _complain(f"{error.filename}: {error.strerror}.", 2)
-        return _complain(f"The output cannot be written: {error.strerror or error}.", 1)
+        return _unwritten(error)
     return 0
+
+
+def _unwritten(error: OSError) -> int:
+    """Say why the output cannot be written; a reader that has gone, such as head, knows."""
+    if not isinstance(error, BrokenPipeError):
+        _complain(f"The output cannot be written: {error.strerror or error}.", UNWRITTEN)
+    return UNWRITTEN
 
 
 def _complain(message: str, status: int) -> int:

@@ -35,8 +35,8 @@ ReportOption = Annotated[
 ]
 ImageSizeOption = Annotated[str, typer.Option("--image-size", help="Pixels: one number, or HEIGHTxWIDTH.")]
 ClassesOption = Annotated[int, typer.Option("--classes", min=1, help="Outputs of the classifier that is counted.")]
-MaxGmacs = Annotated[float | None, typer.Option("--max-gmacs", help="Most multiply-adds [1e9].")]
-MaxMparams = Annotated[float | None, typer.Option("--max-mparams", help="Most parameters [1e6].")]
+MaxGmacs = Annotated[float | None, typer.Option("--max-gmacs", min=0, help="Most multiply-adds [1e9].")]
+MaxMparams = Annotated[float | None, typer.Option("--max-mparams", min=0, help="Most parameters [1e6].")]
 AtLeast = Annotated[
     list[str] | None,
     typer.Option(

@@ -64,7 +64,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 def say(*lines: str) -> None:
     """Print lines, however narrow the screen is, with control characters escaped."""
     for line in lines:
-        typer.echo(printable(line))
+        sys.stdout.write(f"{printable(line)}\n")  # typer.echo writes UTF-8 even where the user wants ASCII
 
 
 def written(*paths: Path) -> None:

@@ -27,7 +27,7 @@ def report(
         typer.Option(metavar="NAME|FILE", help=f"Rows to show behind; {DEFAULT} where it is there."),
     ] = None,
 ) -> None:
-    """Write one page of what a search, front, comparison or training found."""
+    """Write one page about what another command found."""
     require_file(out, "out", PAGE)
     require_extra("report", "a report")
 

@@ -50,7 +50,7 @@ def search(
     max_gmacs: MaxGmacs = None,
     max_mparams: MaxMparams = None,
     max_latency_ms: Annotated[
-        float | None, typer.Option(help="Highest latency [ms], as --latency predicts it.")
+        float | None, typer.Option(min=0, help="Highest latency [ms], as --latency predicts it.")
     ] = None,
     latency: Annotated[
         Path | None, typer.Option(metavar="FILE", help="This machine's latencies, from ncp profile --calibrate.")
