@@ -1,11 +1,13 @@
 """A file is written whole or not at all."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ncp.errors import DataError
-from ncp.files import whole_file
+from ncp.files import whole_file, write_json
 
 
 def test_writes_and_makes_the_folders(tmp_path: Path) -> None:
@@ -52,3 +54,16 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path, where: str) 
     ):
         temporary.write_text("x")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_json_holds_what_numpy_and_paths_are(tmp_path: Path) -> None:
+    document = {
+        "a": np.int64(3),
+        1: np.array([[1.0, np.inf]]),
+        "b": (True, None, float("nan"), tmp_path),
+        "c": np.str_("x"),
+    }
+    write_json(tmp_path / "deep" / "x.json", document)
+    text = (tmp_path / "deep" / "x.json").read_text()
+    assert text.endswith("}\n")
+    assert json.loads(text) == {"a": 3, "1": [[1.0, None]], "b": [True, None, None, str(tmp_path)], "c": "x"}

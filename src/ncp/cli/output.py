@@ -105,7 +105,8 @@ def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]], keys: int = 
         for row in texts:
             table.add_row(*(Text("\n".join(row[column])) for column in columns))
         needed = sum(widths[column] + GAP for column in columns)
-        console.print(*([""] if number else []), table, sep="\n", width=max(console.width, needed), crop=False)
+        screen = console if needed <= console.width else Console(width=needed)
+        screen.print(*([""] if number else []), table, sep="\n")
 
 
 def _table(columns: Sequence[tuple[str, int, bool]]) -> Table:
