@@ -58,7 +58,8 @@ def write_report(source: str | Path, path: str | Path, table: Table | None = Non
     folder = Path(source).parent
     _require_another(Path(path), [Path(source), *(folder / name for name in BESIDE)])
     try:
-        title, subtitle, sections = _SECTIONS[kind](document, folder, table)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused as json
+            title, subtitle, sections = _SECTIONS[kind](document, folder, table)
         behind = {row for section in sections for figure in section.figures for row in figure.rows}
         texts = {} if table is None else {row: code_text(table.space, table.codes[row]) for row in sorted(behind)}
         page = rendered(title, subtitle, [*sections, _asked(document)], texts)
