@@ -244,7 +244,7 @@ def test_a_path_that_cannot_be_written_to_is_refused_before_anything_is_measured
 
 @pytest.mark.parametrize("count", [LEAST - 1, 0, -3])
 def test_fewer_codes_than_make_a_predictor_are_not_measured(count: int, tmp_path: Path, measured: Measured) -> None:
-    with pytest.raises(ConfigError, match=f"^codes must be at least 40, got {count}.$"):
+    with pytest.raises(ConfigError, match=f"^count must be at least 40, got {count}.$"):
         calibrate(tmp_path / "here.json", CONDITIONS, count)
     assert not measured
     assert not list(tmp_path.iterdir())

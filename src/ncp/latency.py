@@ -146,7 +146,7 @@ def calibrate(
         DataError: a file of other conditions or another machine, or one that cannot be read or written.
     """
     if count < LEAST:
-        raise ConfigError(f"{{field}} must be at least {LEAST}, got {{given}}.", field="codes", given=count)
+        raise ConfigError(f"{{field}} must be at least {LEAST}, got {{given}}.", field="count", given=count)
     target, machine = Path(path), processor(conditions.device)
     known: dict[str, list[float]] = {}
     if target.exists():

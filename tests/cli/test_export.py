@@ -96,7 +96,7 @@ def test_a_size_that_is_not_counted(run: Run) -> None:
         (
             [TEXT, "--weights", "other.pth"],
             "Expected (50, 16, 1, 1) as the shape of 'classifier.weight' in other.pth. Got (7, 16, 1, 1). "
-            "Build the network with num_classes=7.",
+            "Build the network with --classes=7.",
         ),
         (
             [TEXT, "-o", "file/net.onnx"],

@@ -141,6 +141,7 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
             (CODE, "--batch", "1", "--image-size", "999999999"),
             "Images of 999999999 x 999999999 pixels, 1 at once",
         ),
+        ((CODE, "--task", "features", "--classes", "9"), "--classes does nothing with --task features, which has"),
         ((CODE, "--codes", "40"), "--codes does nothing without --calibrate. Leave it out."),
         (("--calibrate", "here.json", "--task", "x"), "Expected one of classification, segmentation, features"),
         (

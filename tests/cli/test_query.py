@@ -168,6 +168,10 @@ def test_published_rows(run: Run, shared: Path, tmp_path: Path) -> None:
         (["[1"], "Expected a code's vector or setting as JSON. Got '[1'"),
         ([TEXT, "--table", "none"], "Expected nas-bench-mr or nas-bench-201, or the path of a table. Got 'none'"),
         ([TEXT, "--table", "nas-bench-mr"], "Expected the table nas-bench-mr as "),
+        (
+            [TEXT, "--table", "{junk}", "--root", "."],
+            "--root does nothing with a table of your own, {junk}. ",
+        ),
         ([TEXT, "--predictor", "none"], "Expected a predictor's file, or the name nas-bench-mr. Got none."),
         ([TEXT, "--predictor", "{junk}"], "Expected a whole predictor in {junk}."),
         ([TEXT, "--table", "{junk}"], "Expected a table written by Table.to_parquet in {junk}."),

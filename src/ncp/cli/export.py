@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.options import AsJson, CodeArgument, read_code, read_image_size, require_file
+from ncp.cli.options import (
+    AsJson,
+    CodeArgument,
+    HeadClassesOption,
+    read_classes,
+    read_code,
+    read_image_size,
+    require_file,
+)
 from ncp.cli.output import print_json, say, written
 from ncp.extras import require_extra
 
@@ -29,7 +37,7 @@ def export(
     task: Annotated[
         str, typer.Option(metavar="NAME", help="classification, segmentation or features.")
     ] = "classification",
-    classes: Annotated[int, typer.Option(min=1, help="Outputs of the classifier.")] = 50,
+    classes: HeadClassesOption = None,
     size: Annotated[str, typer.Option("--size", "--image-size", help="Pixels: one number, or HEIGHTxWIDTH.")] = "128",
     dynamic_size: Annotated[
         bool, typer.Option("--dynamic-size", help="Leave the size free: to multiples of 32 from 64 on.")
@@ -40,7 +48,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Export an architecture's network to ONNX or torch.export."""
-    architecture, image_size = read_code(code), read_image_size(size)
+    architecture, image_size, outputs = read_code(code), read_image_size(size), read_classes(classes, task)
 
     from ncp.export import ENDINGS
     from ncp.export import export as export_network
@@ -50,12 +58,12 @@ def export(
     require_file(path, "out", [ENDINGS[format]] if format in ENDINGS else [])
     if format == "onnx":
         require_extra("export", "an export to ONNX")
-    net = MultiResolutionNet(architecture, task=task, num_classes=classes)  # type: ignore[arg-type]
+    net = MultiResolutionNet(architecture, task=task, num_classes=outputs)  # type: ignore[arg-type]
     if weights is not None:
         net.load_published(weights)
     exported = export_network(net, path, format=format, image_size=image_size, dynamic_size=dynamic_size)  # type: ignore[arg-type]
     if as_json:
-        settings = {"code": str(architecture), "task": task, "classes": classes, "image_size": image_size}
+        settings = {"code": str(architecture), "task": task, "classes": outputs, "image_size": image_size}
         print_json({**settings, "weights": weights and str(weights), **asdict(exported), "path": str(path)})
         return
     say(*_lines(exported, weights, image_size))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import ncp
     from ncp.propagation import Strategy
 
+CLASSES = 50
+"""Outputs of a classifier, unless the user says so."""
 PAGE = (".html", ".htm")
 PICTURE = (".svg", ".png", ".pdf")
 """Endings of what is written."""
@@ -34,6 +36,10 @@ ReportOption = Annotated[
     typer.Option("--report", metavar="FILE", help="Also write one page of it that opens offline."),
 ]
 ImageSizeOption = Annotated[str, typer.Option("--image-size", help="Pixels: one number, or HEIGHTxWIDTH.")]
+HeadClassesOption = Annotated[
+    int | None,
+    typer.Option("--classes", min=1, help=f"Outputs of the classifier; {CLASSES} if left out."),
+]
 ClassesOption = Annotated[int, typer.Option("--classes", min=1, help="Outputs of the classifier that is counted.")]
 MaxGmacs = Annotated[float | None, typer.Option("--max-gmacs", min=0, help="Most multiply-adds [1e9].")]
 MaxMparams = Annotated[float | None, typer.Option("--max-mparams", min=0, help="Most parameters [1e6].")]
@@ -119,6 +125,29 @@ def read_image_size(text: str) -> tuple[int, int]:
     from ncp.texts import read_size
 
     return read_size(text)
+
+
+def read_classes(classes: int | None, task: str) -> int:
+    """How many classes a network has: as many as in a budget, unless the user says so.
+
+    Raises:
+        ConfigError: a number for a network without a classifier.
+    """
+    if classes is not None and task == "features":
+        raise ConfigError("--classes does nothing with --task features, which has no classifier. Leave it out.")
+    return CLASSES if classes is None else classes
+
+
+def require_root(root: Path | None, table: str | None) -> None:
+    """Refuse the folder of the benchmarks' tables beside a table that is not one of them.
+
+    Raises:
+        ConfigError: a table of one's own.
+    """
+    from ncp.datasets import NAMES
+
+    if root is not None and table is not None and table not in NAMES:
+        raise ConfigError(f"--root does nothing with a table of your own, {table}. Leave it out.")
 
 
 def read_tasks(text: str) -> dict[str, float]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.options import AsJson, ImageSizeOption, read_code, read_image_size, require_file
+from ncp.cli.options import (
+    AsJson,
+    HeadClassesOption,
+    ImageSizeOption,
+    read_classes,
+    read_code,
+    read_image_size,
+    require_file,
+)
 from ncp.cli.output import print_json, progress_bar, say, show_table, written
 from ncp.errors import ConfigError
 
@@ -30,7 +38,7 @@ def profile(
     task: Annotated[
         str, typer.Option(metavar="NAME", help="classification, segmentation or features.")
     ] = "classification",
-    classes: Annotated[int, typer.Option(min=1, help="Outputs of the classifier.")] = 50,
+    classes: HeadClassesOption = None,
     image_size: ImageSizeOption = "224",
     batch: Annotated[int | None, typer.Option(min=1, help="Images at once; 8, and 1 to calibrate.")] = None,
     device: Annotated[str, typer.Option(metavar="NAME", help="cpu or cuda.")] = "cpu",
@@ -58,7 +66,7 @@ def profile(
         raise ConfigError("--threads does nothing with --device cuda. Leave it out.")
     if calibrate is not None:
         require_file(calibrate, "calibrate")
-    size = read_image_size(image_size)
+    size, outputs = read_image_size(image_size), read_classes(classes, task)
     architecture = None if code is None else read_code(code)
 
     import torch
@@ -69,7 +77,7 @@ def profile(
 
     conditions = Conditions(
         task,  # type: ignore[arg-type]
-        classes,
+        outputs,
         size,
         batch if batch is not None else 1 if calibrate else 8,
         device,  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.options import AsJson, CodeArgument
+from ncp.cli.options import AsJson, CodeArgument, require_root
 from ncp.cli.output import print_json, say, show_table
 from ncp.errors import DataError
 
@@ -56,6 +56,7 @@ def query(
     code: CodeArgument, table: Named = None, predictor: Fitted = None, root: Root = None, as_json: AsJson = False
 ) -> None:
     """Show an architecture's values, measured or else predicted."""
+    require_root(root, table)
     document = answer(code, _table(table, root), predictor)
     if as_json:
         print_json(document)

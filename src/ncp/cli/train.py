@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.options import AsJson, ReportOption, require_outputs
+from ncp.cli.options import AsJson, ReportOption, require_outputs, require_root
 from ncp.cli.output import print_json, progress_bar, run_id, say, show_table, written
 from ncp.cli.report import write_page
 from ncp.errors import DataError
@@ -52,6 +52,7 @@ def train(
     from ncp.config import read_config
 
     settings = read_config(config, override or ())
+    require_root(root, settings.data.table)
     require_outputs(settings.folder, report)
 
     import ncp
