@@ -35,6 +35,7 @@ def test_finds_a_front_within_the_budget_and_writes_it(run: Run) -> None:
     assert front(points).all()
     assert result["hypervolume"] > 0
     assert Path("out/pareto.svg").read_text().startswith("<?xml")
+    assert f"run {result['asked']['run']}" in Path("out/pareto.svg").read_text()
 
 
 def test_floors_and_directions_are_kept(run: Run) -> None:

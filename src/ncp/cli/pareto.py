@@ -106,7 +106,7 @@ def pareto(
         places = evenly(len(front.rows), SHOWN)
         show_claims(front.rows, places, objective=False)
         say(*(f"{place + 1:3} {front.rows[place].code}" for place in places), _summary(front))
-    draw_front(front_data(front, measured), out / "pareto.svg")
+    draw_front(front_data(front, measured), out / "pareto.svg", front.asked["run"])
     page = [] if report is None else [write_page(out / "pareto.json", report, measured)]
     if not as_json:
         written(out / "pareto.json", out / "pareto.svg", *page)

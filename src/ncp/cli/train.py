@@ -125,7 +125,7 @@ def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration[A
             "predictor_sha256": digest,
         }
         metrics |= {"run": run_id(metrics), "files": files}
-        draw_scatter(scatter_data(prediction, values, table.columns), files["scatter"])
+        draw_scatter(scatter_data(prediction, values, table.columns), files["scatter"], metrics["run"])
         held = {"run": metrics["run"], "columns": rows_held_out(prediction, values, table.columns)}
         write_json(files["heldout"], held, indent=None)
         with whole_file(files["config"]) as temporary:

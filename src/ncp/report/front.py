@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from ncp.cost import has_cost, macs
 from ncp.errors import printable
-from ncp.files import whole_file
 from ncp.pareto import front
-from ncp.report.plain import plain_texts
+from ncp.report.plain import plain_texts, save
 from ncp.report.scatter import PERCENT
 from ncp.searchers.front import Front
 from ncp.space import Reals
@@ -86,8 +85,8 @@ def front_data(result: Front, table: Table | None = None) -> tuple[Panel, ...]:
 
 
 @plain_texts()
-def draw_front(panels: tuple[Panel, ...], path: str | Path) -> None:
-    """Draw `panels` to a file, whose ending says the format (.svg, .png, .pdf).
+def draw_front(panels: tuple[Panel, ...], path: str | Path, run: str | None = None) -> None:
+    """Draw `panels` to a file, whose ending says the format (.svg, .png, .pdf), with the id of their run.
 
     Raises:
         DataError: a path that cannot be written to.
@@ -126,8 +125,7 @@ def draw_front(panels: tuple[Panel, ...], path: str | Path) -> None:
     figure.suptitle(
         f"{codes} of the front, as predicted; on the line the best of each panel{rows}", fontsize=10, x=0.01, ha="left"
     )
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save(figure, path, run)
 
 
 def _limits(panel: Panel) -> tuple[float, float]:

@@ -10,9 +10,9 @@ import numpy as np
 
 from ncp.cost import has_cost, macs
 from ncp.errors import DataError, printable
-from ncp.files import whole_file, write_json
+from ncp.files import write_json
 from ncp.report.documents import read_json
-from ncp.report.plain import plain_texts
+from ncp.report.plain import plain_texts, save
 from ncp.searchers import Result
 from ncp.space import Codes, Reals
 
@@ -157,5 +157,4 @@ def draw_run(run: Run, path: str | Path) -> None:
     bar = lower.colorbar(image, ax=ax, pad=0.01)
     bar.set_label("share of the dimension's range", fontsize=8)
     bar.ax.tick_params(labelsize=8)
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save(figure, path, run.run)

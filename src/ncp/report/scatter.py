@@ -10,9 +10,8 @@ import numpy as np
 
 from ncp.errors import printable
 from ncp.evaluate import quality
-from ncp.files import whole_file
 from ncp.predictors import Prediction
-from ncp.report.plain import plain_texts
+from ncp.report.plain import plain_texts, save
 from ncp.space import Reals
 
 COLOUR, BEYOND = "#0b5fa5", "#b3261e"
@@ -78,8 +77,8 @@ def _limits(pairs: Reals) -> tuple[float, float]:
 
 
 @plain_texts()
-def draw_scatter(panels: Sequence[Panel], path: str | Path) -> None:
-    """Draw `panels` to a file, whose ending says the format (.svg, .png, .pdf).
+def draw_scatter(panels: Sequence[Panel], path: str | Path, run: str | None = None) -> None:
+    """Draw `panels` to a file, whose ending says the format (.svg, .png, .pdf), with the id of their run.
 
     Raises:
         DataError: a path that cannot be written to.
@@ -112,5 +111,4 @@ def draw_scatter(panels: Sequence[Panel], path: str | Path) -> None:
     for ax in axes[len(panels) :]:
         ax.set_visible(False)
     figure.suptitle(f"{len(panels[0].measured)} rows held out; on the line, predicted = measured", fontsize=10)
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save(figure, path, run)
