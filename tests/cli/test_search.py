@@ -50,19 +50,39 @@ def test_floors_are_kept(run: Run) -> None:
     assert "Expected floors such as seg/mIoU=76, each column once. Got 'seg>99'." in " ".join(err.split())
 
 
-def test_prints_a_table_with_codes_values_and_verdicts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    status, out, _ = run("search", "--tasks", "seg", "--max-gmacs", "1", *QUICK)
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_prints_every_value_whole_with_its_source(run: Run, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    asked = (
+        "--tasks",
+        "seg,cls-50-1000,video,3ddet",
+        "--max-gmacs",
+        "2",
+        "--starts",
+        "4",
+        "--steps",
+        "3",
+        "--top",
+        "2",
+    )
+    status, out, _ = run("search", *asked)
     assert status == 0
-    for text in (
-        "seg/mIoU",
-        "GMACs",
-        "M params",
-        "judge",
-        "±",
-        "Written: out/result.json, out/trace.json, out/search.svg",
-    ):
+    lines = out.splitlines()
+    for row in json.loads(Path("out/result.json").read_text())["rows"]:
+        values = [*row["predicted"].values(), *row["verified"].values()]
+        numbers = [f"{value['mean']:.2f} ±{value['std']:.2f}" for value in values]
+        numbers += [
+            f"{row['claim']:.2f}",
+            f"{row['verdict']:.2f}",
+            f"{row['macs'] / 1e9:.3f}",
+            f"{row['params'] / 1e6:.2f}",
+        ]
+        for number in numbers:
+            assert any(f" {number} " in f"{line} " for line in lines)
+        assert any(line.endswith(row["code"]) for line in lines)
+    for text in ("seg/mIoU", "cls-50-1000/top1", "GMACs", "M params", "mean z", "predictor", "judge"):
         assert text in out
+    assert "Written: out/result.json, out/trace.json, out/search.svg" in lines
 
 
 def test_a_bound_on_latency_is_kept_and_printed_with_what_was_measured(run: Run) -> None:
