@@ -97,6 +97,15 @@ def test_a_full_disk_is_one_message(run: Run, monkeypatch: pytest.MonkeyPatch, a
     assert (status, error) == (1, "ncp: The output cannot be written: No space left on device.\n")
 
 
+def test_closed_streams_are_no_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as closed:
+        closed.setattr(sys, "stdout", None)
+        closed.setattr(sys, "stderr", None)
+        assert run("cost", TEXT).status == 0
+        sys.stdout.close()
+        sys.stderr.close()
+
+
 def test_a_reader_that_has_gone_is_no_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     read, write = os.pipe()
     os.close(read)

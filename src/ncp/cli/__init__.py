@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -62,6 +62,8 @@ def main() -> None:
 
     The status is 2 for a mistake of the user's, 1 where the output cannot be written, 130 after Ctrl-C.
     """
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without the sign of plus or minus
@@ -107,6 +109,11 @@ def _complain(message: str, status: int) -> int:
     with suppress(OSError):
         print(f"ncp: {printable(message)}", file=sys.stderr)  # noqa: T201
     return status
+
+
+def _nowhere() -> TextIO:
+    """What stands for a stream that is closed."""
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 (it stays open)
 
 
 def _close_output() -> None:
