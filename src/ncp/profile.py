@@ -97,10 +97,11 @@ class Conditions:
         if needed > memory:
             height, width = self.image_size
             raise ConfigError(
-                f"Images of {height} x {width} pixels, {{given}} at once, do not fit in the memory of "
-                f"{memory / 1e9:.1f} GB. Choose a smaller {{field}} or {{image_size}}.",
-                field="batch",
+                f"Images of {height} x {width} pixels{{together}} do not fit in the memory of {memory / 1e9:.1f} GB. "
+                "Choose a smaller {field}.",
+                field="batch" if self.batch > 1 else "image_size",
                 given=self.batch,
+                together=f", {self.batch} at once," if self.batch > 1 else "",
             )
 
     def network(self, code: Code) -> InferenceNet:

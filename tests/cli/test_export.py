@@ -83,6 +83,10 @@ def test_a_size_that_is_not_counted(run: Run) -> None:
         ([TEXT, "--task", "x"], "Expected one of classification, segmentation, features as the task. Got 'x'."),
         ([TEXT, "-o", "net.pt2"], "--out must end in .onnx, got 'net.pt2'."),
         ([TEXT, "--size", "0"], "Expected integers from 1 to 65536 as height and width of the image. Got (0, 0)."),
+        (
+            [TEXT, "--size", "65536"],
+            "Images of 65536 x 65536 pixels do not fit in the memory of {memory} GB. {smaller}.",
+        ),
         ([TEXT, "--size", "64x"], "Expected an image size such as 224 or 512x1024. Got '64x'."),
         (
             [TEXT, "--size", "100x64", "--dynamic-size"],
@@ -107,8 +111,19 @@ def test_a_size_that_is_not_counted(run: Run) -> None:
 def test_bad_input_is_one_message_and_exit_status_2(run: Run, arguments: list[str], message: str) -> None:
     Path("file").touch()
     torch.save(MultiResolutionNet(TEXT, num_classes=7).state_dict(), "other.pth")
-    assert run("export", *arguments) == (2, "", f"ncp: {message.format(here=Path.cwd())}\n")
+    assert run("export", *arguments) == (
+        2,
+        "",
+        f"ncp: {message.format(here=Path.cwd(), memory=MEMORY, smaller='Choose a smaller --image-size')}\n",
+    )
     assert sorted(path.name for path in Path().iterdir()) == ["file", "other.pth"]
+
+
+def test_an_image_that_does_not_fit_in_memory_is_refused(run: Run) -> None:
+    status, out, error = run("export", TEXT, "--format", "torch", "--size", "65536")
+    assert (status, out) == (2, "")
+    assert error.startswith("ncp: Images of 65536 x 65536 pixels do not fit in the memory of ")
+    assert error.endswith(" GB. Choose a smaller --image-size.\n")
 
 
 def test_help(run: Run) -> None:

@@ -77,6 +77,12 @@ def test_no_number_is_below_its_bound(run: Run, names: tuple[str, ...]) -> None:
             assert "Traceback" not in error
 
 
+def test_more_codes_at_once_than_memory_holds_are_refused(run: Run) -> None:
+    for command, flag in (("search", "--starts"), ("pareto", "--starts"), ("search", "--top"), ("pareto", "--size")):
+        status, _, error = run(command, "--tasks", "seg", flag, str(10**30))
+        assert (status, f"Invalid value for '{flag}'" in error) == (2, True)
+
+
 def test_signs_that_the_terminal_lacks_are_replaced(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(cost, "read_code", lambda _: say("1 ±2") or show_table(["a", "±b"], [["1", "±2"]]))

@@ -139,7 +139,7 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
         ((CODE, "--batch", "9999999"), "Images of 224 x 224 pixels, 9999999 at once, do not fit in the memory of "),
         (
             (CODE, "--batch", "1", "--image-size", "999999999"),
-            "Images of 999999999 x 999999999 pixels, 1 at once",
+            "Images of 999999999 x 999999999 pixels do not fit",
         ),
         ((CODE, "--task", "features", "--classes", "9"), "--classes does nothing with --task features, which has"),
         ((CODE, "--codes", "40"), "--codes does nothing without --calibrate. Leave it out."),

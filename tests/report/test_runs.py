@@ -14,6 +14,7 @@ from ncp import Budget, Comparison, DataError, Objective, search
 from ncp.cli.output import run_id
 from ncp.files import write_json
 from ncp.report import html
+from ncp.report.documents import read_document
 from ncp.report.html import write_report
 from ncp.report.run import run_data
 from tests.predictors.fitted import fitted
@@ -113,6 +114,13 @@ def test_a_damaged_file_is_one_message(searched: Path, tmp_path: Path, name: str
             assert len(str(error).splitlines()) == 1  # noqa: PT017
             refused += 1
     assert refused >= 20
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
+def test_an_endless_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ncp.report.documents.LARGEST_FILE", 1000)
+    with pytest.raises(DataError, match=r"Got more than 1000 bytes: /dev/zero\.$"):
+        read_document("/dev/zero")
 
 
 def test_a_trace_of_another_run_is_left_out(searched: Path, tmp_path: Path) -> None:

@@ -53,11 +53,14 @@ def export(
     from ncp.export import ENDINGS
     from ncp.export import export as export_network
     from ncp.network import MultiResolutionNet
+    from ncp.profile import Conditions
 
     path = out or Path(f"net{ENDINGS.get(format, '')}")  # type: ignore[call-overload]
     require_file(path, "out", [ENDINGS[format]] if format in ENDINGS else [])
     if format == "onnx":
         require_extra("export", "an export to ONNX")
+    if min(image_size) > 0:
+        Conditions(task, outputs, image_size).require_memory(architecture)  # type: ignore[arg-type]
     net = MultiResolutionNet(architecture, task=task, num_classes=outputs)  # type: ignore[arg-type]
     if weights is not None:
         net.load_published(weights)

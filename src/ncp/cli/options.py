@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import ncp
     from ncp.propagation import Strategy
 
+MOST = 100_000
+"""Codes at once: more take more memory than machines have."""
 CLASSES = 50
 """Outputs of a classifier, unless the user says so."""
 PAGE = (".html", ".htm")
@@ -50,10 +52,10 @@ AtLeast = Annotated[
     ),
 ]
 CautionOption = Annotated[
-    float, typer.Option("--caution", min=0, help="Deviations of the predictor taken off its promises.")
+    float, typer.Option("--caution", min=0, max=100, help="Deviations of the predictor taken off its promises.")
 ]
 StepsOption = Annotated[int, typer.Option("--steps", min=1, help="Steps of each.")]
-StartsOption = Annotated[int, typer.Option("--starts", min=1, help="Codes that move at once.")]
+StartsOption = Annotated[int, typer.Option("--starts", min=1, max=MOST, help="Codes that move at once.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the starts.")]
 PredictorOption = Annotated[
     Path | None,
@@ -104,6 +106,12 @@ def require_file(path: Path, field: str, endings: Sequence[str] = ()) -> None:
 
 def _require_place(folder: Path, path: Path) -> None:
     """Refuse a path whose folder neither is there, with the right to write in it, nor can be made."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # it can be made, or else the loop below finds what is in its way
+    except OSError as error:  # such as a name that is too long
+        raise DataError(f"Cannot write {quoted(str(path))}: {error.strerror}. Choose another path.") from None
     place = folder.absolute()
     while not os.path.lexists(place):
         place = place.parent

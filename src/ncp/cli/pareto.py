@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ncp.cli.options import (
+    MOST,
     AsJson,
     AtLeast,
     CautionOption,
@@ -54,7 +55,7 @@ def pareto(
     caution: CautionOption = 0.0,
     starts: StartsOption = 512,
     steps: StepsOption = 70,
-    size: Annotated[int, typer.Option(min=1, help="Most codes to return.")] = 500,
+    size: Annotated[int, typer.Option(min=1, max=MOST, help="Most codes to return.")] = 500,
     seed: SeedOption = 0,
     predictor: PredictorOption = None,
     table: TableOption = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ncp.cli.options import (
+    MOST,
     AsJson,
     AtLeast,
     CautionOption,
@@ -64,7 +65,7 @@ def search(
     ] = "continuous",
     starts: StartsOption = 256,
     steps: StepsOption = 70,
-    top: Annotated[int, typer.Option(min=1, help="Codes to return.")] = 10,
+    top: Annotated[int, typer.Option(min=1, max=MOST, help="Codes to return.")] = 10,
     seed: SeedOption = 0,
     origin: Annotated[str | None, typer.Option(metavar="CODE", help="The first start.")] = None,
     from_: Annotated[
