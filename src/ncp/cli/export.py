@@ -19,7 +19,6 @@ from ncp.cli.options import (
     require_file,
 )
 from ncp.cli.output import print_json, say, written
-from ncp.extras import require_extra
 
 if TYPE_CHECKING:
     from ncp.export import Exported
@@ -57,8 +56,6 @@ def export(
 
     path = out or Path(f"net{ENDINGS.get(format, '')}")  # type: ignore[call-overload]
     require_file(path, "out", [ENDINGS[format]] if format in ENDINGS else [])
-    if format == "onnx":
-        require_extra("export", "an export to ONNX")
     if min(image_size) > 0:
         Conditions(task, outputs, image_size).require_memory(architecture)  # type: ignore[arg-type]
     net = MultiResolutionNet(architecture, task=task, num_classes=outputs)  # type: ignore[arg-type]
