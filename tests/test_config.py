@@ -115,6 +115,7 @@ REFUSED = [
     ("epoch=3", "Expected a known key. Got 'epoch'. Did you mean optimization.epochs?"),
     ("predictor={kind: ensemble, a.b: 3}", "Expected a known key. Got 'predictor.a.b'. Did you mean predictor.seed?"),
     ("optimization.lr=3", "Expected a known key. Got 'optimization.lr'. Did you mean optimization.learning_rate?"),
+    ("foo.bar=1", "There is no section 'foo'. The sections are data, split, predictor, optimization, output."),
     ("optimization.epochs=0", "optimization.epochs must be an integer, 1 or more. Got 0."),
     ("optimization.epochs=many", "Expected optimization.epochs to be a valid integer. Got 'many'."),
     ("optimization.epochs=2.5", "Expected optimization.epochs to be a valid integer. Got 2.5."),
@@ -180,7 +181,7 @@ def test_refused_overrides(file: Path, override: str, message: str) -> None:
         ),
         ("hello", "Expected sections such as data, predictor and optimization. Got 'hello'."),
         ("- 1\n", "Expected sections such as data, predictor and optimization. Got [1]."),
-        ("1: 2\n", "Expected a known key. Got '1'."),
+        ("1: 2\n", "There is no section '1'."),
         ("[1, 2]: 2\n", "Expected YAML in {file}. Got: found unhashable key at line 1."),
         (
             "split:\n  seed: !!python/object:os.system {}\n",

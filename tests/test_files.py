@@ -1,5 +1,6 @@
 """A file is written whole or not at all."""
 
+import json
 import os
 import pty
 import signal
@@ -9,10 +10,11 @@ import tty
 from pathlib import Path
 from threading import Thread
 
+import numpy as np
 import pytest
 
 from ncp.errors import ConfigError, DataError
-from ncp.files import STALE, as_path, whole_file
+from ncp.files import STALE, as_path, whole_file, write_json
 
 
 def write(path: Path | str, text: str = "whole") -> None:
@@ -173,3 +175,16 @@ def test_what_is_no_path(path: object) -> None:
     with pytest.raises(ConfigError, match=r"^out must be the path of a file\. You gave ") as refused:
         as_path(path, "out")
     assert refused.value.field == "out"
+
+
+def test_json_holds_what_numpy_and_paths_are(tmp_path: Path) -> None:
+    document = {
+        "a": np.int64(3),
+        1: np.array([[1.0, np.inf]]),
+        "b": (True, None, float("nan"), tmp_path),
+        "c": np.str_("x"),
+    }
+    write_json(tmp_path / "deep" / "x.json", document)
+    text = (tmp_path / "deep" / "x.json").read_text()
+    assert text.endswith("}\n")
+    assert json.loads(text) == {"a": 3, "1": [[1.0, None]], "b": [True, None, None, str(tmp_path)], "c": "x"}

@@ -244,7 +244,7 @@ def test_a_path_that_cannot_be_written_to_is_refused_before_anything_is_measured
 
 @pytest.mark.parametrize("count", [LEAST - 1, 0, -3])
 def test_fewer_codes_than_make_a_predictor_are_not_measured(count: int, tmp_path: Path, measured: Measured) -> None:
-    with pytest.raises(ConfigError, match=f"^Expected at least 40 codes to calibrate with. Got {count}.$"):
+    with pytest.raises(ConfigError, match=f"^count must be at least 40, got {count}.$"):
         calibrate(tmp_path / "here.json", CONDITIONS, count)
     assert not measured
     assert not list(tmp_path.iterdir())
@@ -275,7 +275,7 @@ FIRST = texts(1)[0]
         ({"milliseconds": [1.0]}, "Got a damaged file ("),
         ({"conditions": {"image_size": [64, 64], "cores": 3}}, "Got a damaged file ("),
         ({"conditions": {"image_size": 64}}, "Got a damaged file ("),
-        ({"conditions": {"image_size": [64, 64], "batch": -1}}, "Expected a positive integer as batch. Got -1."),
+        ({"conditions": {"image_size": [64, 64], "batch": -1}}, "batch must be a positive integer, got -1."),
         ({"conditions": {"image_size": [64, 64], "task": "x"}}, "Expected one of classification, segmentation, fea"),
     ],
 )
@@ -292,7 +292,7 @@ def test_a_damaged_file_is_refused(changed: dict[str, Any], message: str, tmp_pa
 def test_a_file_of_a_gpu_is_refused_where_there_is_none(tmp_path: Path) -> None:
     path = tmp_path / "gpu.json"
     path.write_text(json.dumps(document(conditions={"image_size": [64, 64], "device": "cuda"})))
-    message = f"Expected latencies in {path} for conditions of this machine. Expected a GPU that torch can use. Got"
+    message = f"Expected latencies in {path} for conditions of this machine. device is cuda, but torch finds no GPU."
     with pytest.raises(DataError, match=re.escape(message)):
         load_latency(path)
 

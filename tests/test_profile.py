@@ -79,17 +79,17 @@ class Kept(TorchDispatchMode):
         ({"classes": 0}, "Expected an integer from 1 to 1048576 as the number of classes. Got 0."),
         ({"classes": 2.0}, "Expected an integer from 1 to 1048576 as the number of classes. Got 2.0."),
         ({"classes": True}, "Expected an integer from 1 to 1048576 as the number of classes. Got True."),
-        ({"device": "tpu"}, "Expected cpu or cuda as the device. Got 'tpu'."),
-        ({"device": ["cpu"]}, "Expected cpu or cuda as the device. Got ['cpu']."),
-        ({"batch": 0}, "Expected a positive integer as batch. Got 0."),
-        ({"batch": True}, "Expected a positive integer as batch. Got True."),
-        ({"batch": "8"}, "Expected a positive integer as batch. Got '8'."),
-        ({"threads": -1}, "Expected a positive integer as threads. Got -1."),
-        ({"threads": 1.0}, "Expected a positive integer as threads. Got 1.0."),
-        ({"image_size": 224}, "Expected a pair, height and width, as the image size. Got 224."),
-        ({"image_size": (1, 2, 3)}, "Expected a pair, height and width, as the image size. Got (1, 2, 3)."),
-        ({"image_size": (0, 32)}, "Expected a positive integer as height. Got 0."),
-        ({"image_size": (32, 32.0)}, "Expected a positive integer as width. Got 32.0."),
+        ({"device": "tpu"}, "device must be cpu or cuda, got 'tpu'."),
+        ({"device": ["cpu"]}, "device must be cpu or cuda, got ['cpu']."),
+        ({"batch": 0}, "batch must be a positive integer, got 0."),
+        ({"batch": True}, "batch must be a positive integer, got True."),
+        ({"batch": "8"}, "batch must be a positive integer, got '8'."),
+        ({"threads": -1}, "threads must be a positive integer, got -1."),
+        ({"threads": 1.0}, "threads must be a positive integer, got 1."),
+        ({"image_size": 224}, "image_size must be a pair, height and width, got 224."),
+        ({"image_size": (1, 2, 3)}, "image_size must be a pair, height and width, got (1, 2, 3)."),
+        ({"image_size": (0, 32)}, "image_size must be a positive integer, got 0."),
+        ({"image_size": (32, 32.0)}, "image_size must be a positive integer, got 32."),
     ],
 )
 def test_what_cannot_be_measured_is_refused_at_once(given: dict[str, Any], message: str) -> None:
@@ -99,7 +99,7 @@ def test_what_cannot_be_measured_is_refused_at_once(given: dict[str, Any], messa
 
 @pytest.mark.skipif(not NO_GPU, reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused_at_once() -> None:
-    message = "Expected a GPU that torch can use. Got none. Measure on the device cpu."
+    message = "device is cuda, but torch finds no GPU. Use cpu."
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         Conditions(device="cuda")
 
@@ -223,6 +223,7 @@ def test_as_many_threads_compute_as_asked_and_the_number_is_restored(
 
     monkeypatch.setattr(Conditions, "network", lambda *_: forward)
     before = torch.get_num_threads()
+    monkeypatch.setattr("os.cpu_count", lambda: before + 1)
     conditions = Conditions(image_size=(8, 9), batch=2, threads=before + 1)
     if error is None:
         assert isinstance(measure(SMALLEST, conditions, 0.0), Latency)

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -32,6 +33,15 @@ def test_every_public_name_resolves() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"^module 'ncp' has no attribute 'nonsense'$"):
         ncp.nonsense  # noqa: B018
+
+
+def test_modules_are_loaded_when_they_are_first_asked_for() -> None:
+    loaded = python("import ncp; print(ncp.datasets.import_file.__module__, ncp.spaces.load_space is ncp.load_space)")
+    assert loaded.stdout == "ncp.datasets.own True\n", loaded.stderr
+
+
+def test_the_version_is_the_distribution_s() -> None:
+    assert ncp.__version__ == version("ncp-nas")
 
 
 @pytest.mark.parametrize(

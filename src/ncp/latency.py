@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ncp.cost import macs_by_part
 from ncp.errors import ConfigError, DataError, quoted
-from ncp.files import whole_file
+from ncp.files import write_json
 from ncp.multires import MULTIRES, STAGES, Code
 from ncp.numbers import as_seed
 from ncp.profile import Conditions, Latency, measure, processor
@@ -151,7 +151,7 @@ def calibrate(
         DataError: a file of other conditions or another machine, or one that cannot be read or written.
     """
     if count < LEAST:
-        raise ConfigError(f"Expected at least {LEAST} codes to calibrate with. Got {count}.")
+        raise ConfigError(f"{{field}} must be at least {LEAST}, got {{given}}.", field="count", given=count)
     target, machine = Path(path), processor(conditions.device)
     known: dict[str, list[float]] = {}
     if target.exists():
@@ -161,11 +161,13 @@ def calibrate(
                 f"Expected {target} to hold latencies for {_told(conditions)} on {machine}. "
                 f"Got {_told(there)} on {their_machine}. Choose another file."
             )
-    drawn_texts = [str(Code(code.tolist())) for code in drawn(count, np.random.default_rng(as_seed(seed)))]
+    codes = drawn(count, np.random.default_rng(as_seed(seed)))
+    drawn_texts = [str(Code(code.tolist())) for code in codes]
     texts = [*known, *(text for text in drawn_texts if text not in known)][: max(count, len(known))]
     waiting = [text for past in range(ROUNDS) for text in texts if len(known.get(text, ())) <= past]
     keep = partial(_write, target, conditions, machine, known)
     if waiting:
+        conditions.require_memory(Code(codes[codes.sum(axis=1).argmax()].tolist()))
         keep()  # what cannot be written is refused before anything is measured
         try:
             for number, text in enumerate(waiting, start=1):
@@ -259,8 +261,7 @@ def _told(conditions: Conditions) -> str:
 
 def _write(path: Path, conditions: Conditions, machine: str, known: dict[str, list[float]]) -> None:
     document = {"format": FORMAT, "machine": machine, "conditions": asdict(conditions), "milliseconds": known}
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(path, document, indent=1)
 
 
 def _read(path: Path) -> tuple[Conditions, str, dict[str, list[float]]]:

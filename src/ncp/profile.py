@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import sys
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
@@ -19,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ncp.cost import LARGEST_IMAGE, Head, macs, macs_by_part, require_countable
-from ncp.errors import ConfigError, quoted
+from ncp.errors import ConfigError
 from ncp.multires import Code
 from ncp.network import InferenceNet, MultiResolutionNet, winograd
 
@@ -40,7 +43,8 @@ class Conditions:
         threads: that compute, on a processor.
 
     Raises:
-        ConfigError: another task, a device that is not there, or a number that is not positive.
+        ConfigError: another task, a device that is not there, a number that is not positive, or more threads than
+            cores.
     """
 
     task: Head = "classification"
@@ -52,16 +56,53 @@ class Conditions:
 
     def __post_init__(self) -> None:
         if self.device not in ("cpu", "cuda"):
-            raise ConfigError(f"Expected cpu or cuda as the device. Got {quoted(self.device)}.")
+            raise ConfigError("{field} must be cpu or cuda, got {given}.", field="device", given=self.device)
         if self.device == "cuda" and not torch.cuda.is_available():
-            raise ConfigError("Expected a GPU that torch can use. Got none. Measure on the device cpu.")
+            raise ConfigError("{field} is cuda, but torch finds no GPU. Use cpu.", field="device", given=self.device)
         require_countable(32, self.classes, self.task)
         if not isinstance(self.image_size, tuple) or len(self.image_size) != 2:
-            raise ConfigError(f"Expected a pair, height and width, as the image size. Got {quoted(self.image_size)}.")
-        names = ("classes", "batch", "threads", "height", "width")
-        for name, number in zip(names, (self.classes, self.batch, self.threads, *self.image_size), strict=True):
+            raise ConfigError(
+                "{field} must be a pair, height and width, got {given}.", field="image_size", given=self.image_size
+            )
+        for name, number in (
+            ("batch", self.batch),
+            ("threads", self.threads),
+            *(("image_size", side) for side in self.image_size),
+        ):
             if type(number) is not int or number < 1:
-                raise ConfigError(f"Expected a positive integer as {name}. Got {quoted(number)}.")
+                raise ConfigError("{field} must be a positive integer, got {given}.", field=name, given=number)
+        cores = os.cpu_count() or 1
+        if self.device == "cpu" and self.threads > cores:
+            raise ConfigError(
+                "{field} must be at most {cores}, the cores of this machine, got {given}.",
+                field="threads",
+                given=self.threads,
+                cores=cores,
+            )
+
+    def require_memory(self, code: Code) -> None:
+        """Refuse to measure what does not fit in memory, as far as a pass without numbers tells.
+
+        Raises:
+            ConfigError: too many or too large images.
+        """
+        try:
+            with torch.device("meta"):
+                net = MultiResolutionNet(code, task=self.task, num_classes=self.classes).eval()
+                images = torch.empty(self.batch, 3, *self.image_size)
+            needed = _bytes_alive(net, images)
+        except (RuntimeError, TypeError):  # more bytes than can be counted
+            needed = sys.maxsize
+        memory = _memory(self.device)
+        if needed > memory:
+            height, width = self.image_size
+            raise ConfigError(
+                f"Images of {height} x {width} pixels{{together}} do not fit in the memory of {memory / 1e9:.1f} GB. "
+                "Choose a smaller {field}.",
+                field="batch" if self.batch > 1 else "image_size",
+                given=self.batch,
+                together=f", {self.batch} at once," if self.batch > 1 else "",
+            )
 
     def network(self, code: Code) -> InferenceNet:
         """The network of a code, as it is measured."""
@@ -124,7 +165,12 @@ class Profile:
 
 
 def profile(code: Code, conditions: Conditions, seconds: float = 1.0) -> Profile:
-    """Measure the network of a code, made for inference; about `seconds` for every figure."""
+    """Measure the network of a code, made for inference; about `seconds` for every figure.
+
+    Raises:
+        ConfigError: images that do not fit in memory.
+    """
+    conditions.require_memory(code)
     net = conditions.network(code)
     images = conditions.images()
     with _threads(conditions):
@@ -252,15 +298,32 @@ def _threads(conditions: Conditions) -> Iterator[None]:
 
 def _peak_bytes(net: InferenceNet, images: Tensor, conditions: Conditions) -> int:
     """Most bytes of weights and maps at once: on a GPU as torch's allocator counts, else of the tensors alive."""
-    held = sum(int(x.nbytes) for x in (*net.parameters(), *net.buffers(), images))
     if conditions.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         net(images)
         return int(torch.cuda.max_memory_allocated())
     winograd.release()
+    return _bytes_alive(net, images)
+
+
+@torch.no_grad()
+def _bytes_alive(net: nn.Module, images: Tensor) -> int:
+    """Most bytes of the tensors that are alive at once in a pass: weights, images and maps."""
     with _Alive() as alive:
         net(images)
-    return held + int(alive.peak)
+    return sum(int(x.nbytes) for x in (*net.parameters(), *net.buffers(), images)) + int(alive.peak)
+
+
+def _memory(device: Device) -> int:
+    """The bytes that a process can have."""
+    if device == "cuda":
+        return int(torch.cuda.mem_get_info()[1])
+    if not hasattr(os, "sysconf"):  # where the system does not tell
+        return sys.maxsize
+    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with suppress(OSError, ValueError):  # a container's limit, where there is one
+        sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
+    return min(sizes)
 
 
 class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -273,11 +336,11 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operation and look at what it returns."""
         results = func(*args, **(kwargs or {}))
-        mine = {x.untyped_storage().data_ptr() for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)}
+        mine = {x.untyped_storage()._cdata for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)}
         for result in tree_leaves(results):
             if isinstance(result, Tensor):
                 storage = result.untyped_storage()
-                place, size = storage.data_ptr(), storage.nbytes()
+                place, size = storage._cdata, storage.nbytes()  # tensors without numbers have no address
                 if place not in mine and place not in self.known:
                     self.known.add(place)
                     self.now += size

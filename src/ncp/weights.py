@@ -117,9 +117,7 @@ def load_weights(net: nn.Module, path: str | Path) -> None:
     for key, weight in weights.items():
         expected, got = tuple(own[key].shape), tuple(weight.shape)
         if expected != got:
-            raise DataError(
-                f"Expected {expected} as the shape of {quoted(key)} in {path}. Got {got}. {_advice(key, expected, got)}"
-            )
+            raise _misfit(path, key, expected, got)
         if weight.is_floating_point() != own[key].is_floating_point():
             raise DataError(f"Expected {own[key].dtype} as {quoted(key)} in {path}. Got {weight.dtype}.")
     weights = {key: weight.to(own[key]) for key, weight in weights.items()}
@@ -136,13 +134,14 @@ def _first(keys: Collection[str]) -> str:
     return names if len(keys) <= 3 else f"{names} and {len(keys) - 3} more"
 
 
-def _advice(key: str, expected: tuple[int, ...], got: tuple[int, ...]) -> str:
-    """What a shape most likely means."""
+def _misfit(path: str | Path, key: str, expected: tuple[int, ...], got: tuple[int, ...]) -> DataError:
+    """An error that says what a shape most likely means."""
+    said = f"Expected {expected} as the shape of {quoted(key)} in {path}. Got {got}."
     if key.startswith("classifier.") and expected[1:] == got[1:]:
-        return f"Build the network with num_classes={got[0]}."
+        return DataError("{said} Build the network with {field}={given}.", field="num_classes", given=got[0], said=said)
     if key == "downsamples.0.0.weight" and expected[0] == got[0] and expected[2:] == got[2:]:
-        return f"Build the network with in_channels={got[1]}."
-    return "These are the weights of another code: build its network."
+        return DataError(f"{said} Build the network with in_channels={got[1]}.")
+    return DataError(f"{said} These are the weights of another code: build its network.")
 
 
 def _zipped(data: bytes) -> tuple[Any, _Fetch, str]:

@@ -49,8 +49,9 @@ def test_json_of_one(run: Run) -> None:
 def test_json_of_two(run: Run) -> None:
     status, out, _ = run("draw", TEXT, OTHER, "--json")
     facts = json.loads(out)
-    assert (status, list(facts)) == (0, ["networks", "changed", "difference"])
-    assert facts["networks"] == [json.loads(run("draw", code, "--json").out) for code in (TEXT, OTHER)]
+    assert (status, list(facts)) == (0, ["networks", "changed", "difference", "path"])
+    alone = [json.loads(run("draw", code, "--json", "-o", "alone.svg").out) for code in (TEXT, OTHER)]
+    assert [network | {"path": "alone.svg"} for network in facts["networks"]] == alone
     assert facts["changed"] == {"c3_2": [128, 64], "b4": [4, 2]}
     cost = [(macs(text).item(), params(text).item()) for text in (Code.parse(TEXT), Code.parse(OTHER))]
     assert facts["difference"] == {"macs": cost[1][0] - cost[0][0], "params": cost[1][1] - cost[0][1]}
@@ -61,11 +62,11 @@ def test_json_of_two(run: Run) -> None:
     [
         ([TEXT.replace("96", "97")], "Expected a multiple of 8 from 8 to 128 for i1. Got 97."),
         ([TEXT, "[1, 2]"], "Expected 27 integers, or the 31 of a code's text. Got 2 in [1, 2]."),
-        ([TEXT, "-o", "net.gif"], "Expected a file that ends in .svg, .png or .pdf. Got 'net.gif'."),
-        ([TEXT, "-o", "net"], "Expected a file that ends in .svg, .png or .pdf. Got 'net'."),
+        ([TEXT, "-o", "net.gif"], "--out must end in .svg, .png or .pdf, got 'net.gif'."),
+        ([TEXT, "-o", "net"], "--out must end in .svg, .png or .pdf, got 'net'."),
         (
             [TEXT, "-o", "file/net.svg"],
-            "Cannot write file/net.svg: File exists. Choose another path.",
+            "Cannot write file/net.svg: {here}/file is not a folder. Choose another path.",
         ),
         (
             [TEXT, "-o", "folder.svg"],
@@ -80,7 +81,7 @@ def test_bad_input_is_one_message_and_exit_status_2(
     Path("file").touch()
     Path("folder.svg").mkdir()
     ran = run("draw", *arguments, *as_json)
-    assert (ran.status, ran.out, ran.err) == (2, "", f"ncp: {message}\n")
+    assert (ran.status, ran.out, ran.err) == (2, "", f"ncp: {message.format(here=Path.cwd())}\n")
     assert sorted(path.name for path in Path().iterdir()) == ["file", "folder.svg"]
 
 

@@ -65,7 +65,7 @@ def test_text_of_a_dynamic_size(run: Run) -> None:
     assert lines[7] == f"Cost: {cost / 1e9:.4f} GMACs ({cost:,}) at 128 x 128 pixels"
     assert re.fullmatch(r"In the file: 0\.\d{4} GMACs \([\d,]+\), of convolutions alone", lines[8])
     assert re.fullmatch(r"Largest difference to the network: \d\.\de[+-]\d\d of its largest output", lines[9])
-    assert len(lines) == 10
+    assert lines[10:] == ["Written: net.pt2"]
     assert sorted(path.name for path in Path().iterdir()) == ["net.pt2"]
 
 
@@ -81,7 +81,7 @@ def test_a_size_that_is_not_counted(run: Run) -> None:
         ([TEXT.replace("8_16-", "9_16-")], "Expected a multiple of 8 from 8 to 128 for i1. Got 9."),
         ([TEXT, "--format", "tflite"], "Expected onnx or torch as the format. Got 'tflite'."),
         ([TEXT, "--task", "x"], "Expected one of classification, segmentation, features as the task. Got 'x'."),
-        ([TEXT, "-o", "net.pt2"], "Expected a file ending in .onnx for the format onnx. Got 'net.pt2'."),
+        ([TEXT, "-o", "net.pt2"], "--out must end in .onnx, got 'net.pt2'."),
         ([TEXT, "--size", "0"], "Expected integers from 1 to 65536 as height and width of the image. Got (0, 0)."),
         ([TEXT, "--size", "64x"], "Expected an image size such as 224 or 512x1024. Got '64x'."),
         (
@@ -90,25 +90,36 @@ def test_a_size_that_is_not_counted(run: Run) -> None:
             "Other sizes can only be fixed.",
         ),
         (
-            [TEXT, "--classes", "0"],
-            "Expected an integer from 1 to 1048576 as the number of classes. Got 0.",
+            [TEXT, "--classes", "2000000"],
+            "Expected an integer from 1 to 1048576 as the number of classes. Got 2000000.",
         ),
         (
             [TEXT, "--weights", "other.pth"],
             "Expected (50, 16, 1, 1) as the shape of 'classifier.weight' in other.pth. Got (7, 16, 1, 1). "
-            "Build the network with num_classes=7.",
+            "Build the network with --classes=7.",
         ),
         (
             [TEXT, "-o", "file/net.onnx"],
-            "Cannot write file/net.onnx: File exists. Choose another path.",
+            "Cannot write file/net.onnx: {here}/file is not a folder. Choose another path.",
         ),
     ],
 )
 def test_bad_input_is_one_message_and_exit_status_2(run: Run, arguments: list[str], message: str) -> None:
     Path("file").touch()
     torch.save(MultiResolutionNet(TEXT, num_classes=7).state_dict(), "other.pth")
-    assert run("export", *arguments) == (2, "", f"ncp: {message}\n")
+    assert run("export", *arguments) == (
+        2,
+        "",
+        f"ncp: {message.format(here=Path.cwd())}\n",
+    )
     assert sorted(path.name for path in Path().iterdir()) == ["file", "other.pth"]
+
+
+def test_an_image_that_does_not_fit_in_memory_is_refused(run: Run) -> None:
+    status, out, error = run("export", TEXT, "--format", "torch", "--size", "65536")
+    assert (status, out) == (2, "")
+    assert error.startswith("ncp: Images of 65536 x 65536 pixels do not fit in the memory of ")
+    assert error.endswith(" GB. Choose a smaller --image-size.\n")
 
 
 def test_help(run: Run) -> None:
@@ -143,5 +154,5 @@ def test_the_screen_shows_nothing_of_the_exporter(tmp_path: Path, options: list[
         [command, "export", TEXT, *options], capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path
     )
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.startswith("Written: net.onnx")
-    assert len(ran.stdout.splitlines()) == 7
+    assert ran.stdout.endswith("Written: net.onnx\n")
+    assert len(ran.stdout.splitlines()) == 8

@@ -35,6 +35,7 @@ def test_finds_a_front_within_the_budget_and_writes_it(run: Run) -> None:
     assert front(points).all()
     assert result["hypervolume"] > 0
     assert Path("out/pareto.svg").read_text().startswith("<?xml")
+    assert f"run {result['asked']['run']}" in Path("out/pareto.svg").read_text()
 
 
 def test_floors_and_directions_are_kept(run: Run) -> None:
@@ -61,7 +62,7 @@ def test_prints_some_of_the_codes_and_a_table_gives_verdicts(run: Run) -> None:
         "seg/mIoU",
         "GMACs",
         "none of which beats another",
-        "No judge",
+        "Not checked: ",
         "Written: out/pareto.json, out/pareto",
     ):
         assert text in out
@@ -94,7 +95,10 @@ def test_prints_some_of_the_codes_and_a_table_gives_verdicts(run: Run) -> None:
             "No code within the budget is predicted to have seg/mIoU of at least 1000: the closest that was found has ",
         ),
         (("--tasks", "seg", "--max-gmacs", "0.005"), "No code costs 5 MMACs or less: the smallest costs 10.84."),
-        (("--tasks", "seg", "--starts", "0"), "Expected at least one as starts. Got 0."),
+        (
+            ("--tasks", "seg:2,video"),
+            "A front weighs all tasks alike, so the weight 2 of seg does nothing. ",
+        ),
     ],
 )
 def test_bad_input_is_one_message(run: Run, arguments: tuple[str, ...], message: str) -> None:

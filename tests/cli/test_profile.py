@@ -1,6 +1,7 @@
 """`ncp profile` as a user types it: one architecture measured, and many to calibrate with."""
 
 import json
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_prints_parts_latencies_and_memory(run: Run) -> None:
         (line,) = (line for line in lines if line.lstrip().startswith(name))
         assert re.search(r"\d\.\d \s*\d\.\d{3} \s*\d+\.\d\d\s*$", line)
     assert "24x2x4" in out.replace(" ", "").split("stage3")[1].splitlines()[0]
-    assert f"2 images of 32 x 64 pixels, classification, 1 threads of {processor('cpu')}" in lines
+    assert f"2 images of 32 x 64 pixels, classification, 1 thread of {processor('cpu')}" in lines
     for batch in (1, 2):
         assert re.search(
             rf"^batch {batch}: median \d+\.\d\d ms, 90th percentile \d+\.\d\d ms \(\d+ runs\)$", out, re.MULTILINE
@@ -81,7 +82,7 @@ def test_a_size_at_which_multiply_adds_are_not_counted_is_measured(run: Run) -> 
     assert status == 0
     (stem,) = (line for line in out.splitlines() if line.lstrip().startswith("stem"))
     assert stem.split()[1:3] == ["16x5x9", "-"]
-    assert "1 images of 20 x 33 pixels" in out
+    assert "1 image of 20 x 33 pixels" in out
     assert out.count("batch 1: median") == 1
 
 
@@ -112,20 +113,42 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "Expected an architecture, or --calibrate FILE. Got neither."),
-        ((CODE, "--calibrate", "here.json"), "Expected an architecture, or --calibrate FILE. Got both."),
-        (("", "--calibrate", "here.json"), "Expected an architecture, or --calibrate FILE. Got both."),
+        ((), "Give an architecture to measure, or --calibrate FILE to measure many."),
+        (
+            (CODE, "--calibrate", "here.json"),
+            "--calibrate chooses its own architectures. Leave",
+        ),
+        (
+            ("", "--calibrate", "here.json"),
+            "--calibrate chooses its own architectures. Leave",
+        ),
         (("8_8",), "Expected 31 integers in 6 groups joined by '-'."),
         ((CODE, "--task", "detection"), "Expected one of classification, segmentation, features as the task. Got 'de"),
-        ((CODE, "--classes", "0"), "Expected an integer from 1 to 1048576 as the number of classes. Got 0."),
+        (
+            (CODE, "--classes", "9999999"),
+            "Expected an integer from 1 to 1048576 as the number of classes. ",
+        ),
         ((CODE, "--image-size", "big"), "Expected an image size such as 224 or 512x1024. Got 'big'."),
-        ((CODE, "--image-size", "0x32"), "Expected a positive integer as height. Got 0."),
-        ((CODE, "--batch", "0"), "Expected a positive integer as batch. Got 0."),
-        ((CODE, "--threads", "-1"), "Expected a positive integer as threads. Got -1."),
-        ((CODE, "--device", "tpu"), "Expected cpu or cuda as the device. Got 'tpu'."),
+        ((CODE, "--image-size", "0x32"), "--image-size must be a positive integer, got 0."),
+        (
+            (CODE, "--threads", "100000"),
+            f"--threads must be at most {os.cpu_count()}, the cores of this machine, got",
+        ),
+        ((CODE, "--threads", "1", "--device", "cuda"), "--threads does nothing with --device cuda. Leave it out."),
+        ((CODE, "--device", "tpu"), "--device must be cpu or cuda, got 'tpu'."),
+        ((CODE, "--batch", "9999999"), "Images of 224 x 224 pixels, 9999999 at once, do not fit in the memory of "),
+        (
+            (CODE, "--batch", "1", "--image-size", "999999999"),
+            "Images of 999999999 x 999999999 pixels do not fit",
+        ),
+        ((CODE, "--task", "features", "--classes", "9"), "--classes does nothing with --task features, which has"),
+        ((CODE, "--codes", "40"), "--codes does nothing without --calibrate. Leave it out."),
         (("--calibrate", "here.json", "--task", "x"), "Expected one of classification, segmentation, features"),
-        (("--calibrate", "here.json", "--batch", "0"), "Expected a positive integer as batch. Got 0."),
-        (("--calibrate", "here.json", "--codes", "39"), "Expected at least 40 codes to calibrate with. Got 39."),
+        (
+            ("--calibrate", "here.json", "--batch", "99999999"),
+            "Images of 224 x 224 pixels, 99999999 at once",
+        ),
+        (("--calibrate", "here.json", "--codes", "39"), "--codes must be at least 40, got 39."),
         (("--calibrate", "taken/here.json"), "Cannot write taken/here.json: "),
         (("--calibrate", "taken"), "Expected latencies in taken. Got a damaged file ("),
     ],
@@ -144,7 +167,7 @@ def test_bad_input_is_one_message_and_nothing_is_measured(run: Run, arguments: t
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused(run: Run) -> None:
     status, _, error = run("profile", CODE, "--device", "cuda")
-    assert (status, error) == (2, "ncp: Expected a GPU that torch can use. Got none. Measure on the device cpu.\n")
+    assert (status, error) == (2, "ncp: --device is cuda, but torch finds no GPU. Use cpu.\n")
 
 
 @pytest.mark.usefixtures("measured")

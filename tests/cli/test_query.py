@@ -168,6 +168,10 @@ def test_published_rows(run: Run, shared: Path, tmp_path: Path) -> None:
         (["[1"], "Expected a code's vector or setting as JSON. Got '[1'"),
         ([TEXT, "--table", "none"], "There is no file 'none'. Give the path of a table"),
         ([TEXT, "--table", "nas-bench-mr"], "The table nas-bench-mr is not there: no file "),
+        (
+            [TEXT, "--table", "{junk}", "--root", "."],
+            "--root does nothing with a table of your own, {junk}. ",
+        ),
         ([TEXT, "--predictor", "none"], "There is no predictor's file none, and the name is not nas-bench-mr."),
         ([TEXT, "--predictor", "{junk}"], "{junk} is no whole predictor: "),
         ([TEXT, "--table", "{junk}"], "Cannot read {junk} as a table of ncp: "),

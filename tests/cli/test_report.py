@@ -13,10 +13,10 @@ from tests.predictors.fitted import fitted, rows
 def test_a_search_with_its_page_and_the_page_later(run: Run) -> None:
     fitted("ensemble").save("own.safetensors")
     quick = ("--starts", "4", "--steps", "3", "--top", "2", "--predictor", "own.safetensors", "--max-gmacs", "3")
-    status, _, error = run("search", "--tasks", "seg,video", *quick, "--report", "first.html")
-    assert (status, "Written: first.html" in error) == (0, True)
-    status, _, error = run("report", "out/result.json", "-o", "again.html")
-    assert (status, "Written: again.html" in error) == (0, True)
+    status, out, _ = run("search", "--tasks", "seg,video", *quick, "--report", "first.html")
+    assert (status, "out/search.svg, first.html" in out) == (0, True)
+    status, out, _ = run("report", "out/result.json", "-o", "again.html")
+    assert (status, "Written: again.html" in out) == (0, True)
     assert Path("first.html").read_text() == Path("again.html").read_text()
     asked = json.loads(Path("out/result.json").read_text())["asked"]
     assert asked["command"].startswith("ncp search --tasks seg,video --starts 4")
@@ -31,7 +31,7 @@ def test_a_training_with_its_page(run: Run) -> None:
     held = json.loads(Path("out/train-gp/heldout.json").read_text())
     table = ncp.load_table("mine.parquet")
     _, test = table.split(0)
-    np.testing.assert_allclose(held["b/z"]["measured"], table.values[test, 2], rtol=1e-4)
+    np.testing.assert_allclose(held["columns"]["b/z"]["measured"], table.values[test, 2], rtol=1e-4)
     page = Path("page.html").read_text()
     assert "Measured against predicted" in page
     assert table.space == SPACE

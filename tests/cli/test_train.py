@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,10 @@ def test_metrics_for_programs(run: Run, config: str, table: ncp.Table) -> None:
     assert status == 0
     metrics = json.loads(out)
     assert metrics == json.loads(Path("here/metrics.json").read_text())
+    assert json.loads(Path("here/heldout.json").read_text())["run"] == metrics["run"]
+    assert f"run {metrics['run']}" in Path("here/scatter.svg").read_text()
+    assert Path("here/config.yaml").read_text().splitlines()[0] == f"# run: {metrics['run']}"
+    assert sha256(Path("here/predictor.safetensors").read_bytes()).hexdigest() == metrics["predictor_sha256"]
     rows, held_out = table.split(5)
     complete = ~np.isnan(table.values).any(axis=1) & table.sampled
     split = {"seed": 5, "test_size": 0.2, "train": complete[rows].sum(), "test": complete[held_out].sum()}
@@ -155,7 +160,10 @@ def test_the_published_table(run: Run, shared: Path, tmp_path: Path) -> None:
             "Expected at least 10 complete rows to train on and 10 to test on. "
             "Got 93 and 6 of 120. Change split.test_size or data.columns.\n",
         ),
-        (sets("output.folder=config.yaml"), "Cannot write config.yaml/config.yaml: "),
+        (
+            sets("output.folder=config.yaml"),
+            "Cannot write config.yaml: ",
+        ),
         (["--config", "none.yaml"], "Expected a configuration file. Got none.yaml: No such file or directory."),
         (["--config", "twice.yaml"], "Expected each key once. Got 'seed' twice in the section at line 2.\n"),
     ],
@@ -182,25 +190,27 @@ def test_a_mistake_in_the_command_line_is_exit_status_2(run: Run, arguments: lis
 @pytest.mark.slow
 def test_stopping_leaves_nothing_half_written(config: str, tmp_path: Path) -> None:
     program = (
-        "import typer, ncp.cli; from ncp.cli import train; app = typer.Typer(); "
-        "app.command('train')(train.train); app.command('other')(print); ncp.cli.app = app; ncp.cli.main()"
+        "import ncp, ncp.cli; fit = ncp.fit_predictor; "
+        "ncp.fit_predictor = lambda *args, **more: (print('begun', flush=True), fit(*args, **more)); ncp.cli.main()"
     )
     endless = sets("predictor.kind=ensemble", "optimization.epochs=1000000")
     command = [sys.executable, "-c", program, "train", "--config", config, *endless]
-    folder = tmp_path / "out" / "train-ensemble"
-    running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=dict(os.environ))  # noqa: S603
-    try:
-        deadline = time.monotonic() + 60
-        while not (folder.is_dir() and list(folder.iterdir())) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        time.sleep(0.5)
-        running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=30)
-    finally:
-        running.kill()
-    assert running.returncode not in (0, 2)
+    before = sorted(tmp_path.rglob("*"))
+    with subprocess.Popen(  # noqa: S603
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    ) as running:
+        try:
+            assert running.stdout is not None
+            assert running.stdout.readline() == "begun\n"
+            time.sleep(0.5)
+            running.send_signal(signal.SIGINT)
+            _, err = running.communicate(timeout=30)
+        finally:
+            running.kill()
+    assert running.returncode == 130
+    assert err.splitlines()[-1] == "ncp: stopped"
     assert "Traceback" not in err
-    assert not list(folder.iterdir())
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_new_task_with_few_labels(run: Run, config: str, table: ncp.Table) -> None:

@@ -10,6 +10,8 @@ _FLAGS = {
     "objective": Name("--tasks"),
     "weights": Name("--tasks"),
     "searcher": Name("--searchers"),
+    "count": Name("--codes"),
+    "num_classes": Name("--classes"),
 }
 
 

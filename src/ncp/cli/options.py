@@ -1,18 +1,29 @@
-"""Options that several commands share, and what their texts stand for."""
+"""Options that several commands share, what their texts stand for, and whether their files can be written."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from ncp.errors import ConfigError, quoted
+from ncp.errors import ConfigError, DataError, quoted
+from ncp.extras import require_extra
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import ncp
+    from ncp.propagation import Strategy
+
+MOST = 100_000
+"""Codes at once: more take more memory than machines have."""
+CLASSES = 50
+"""Outputs of a classifier, unless the user says so."""
+PAGE = (".html", ".htm")
+PICTURE = (".svg", ".png", ".pdf")
+"""Endings of what is written."""
 
 CodeArgument = Annotated[
     str,
@@ -27,18 +38,25 @@ ReportOption = Annotated[
     typer.Option("--report", metavar="FILE", help="Also write one page of it that opens offline."),
 ]
 ImageSizeOption = Annotated[str, typer.Option("--image-size", help="Pixels: one number, or HEIGHTxWIDTH.")]
-ClassesOption = Annotated[int, typer.Option("--classes", help="Outputs of the classifier that is counted.")]
-MaxGmacs = Annotated[float | None, typer.Option("--max-gmacs", help="Most multiply-adds [1e9].")]
-MaxMparams = Annotated[float | None, typer.Option("--max-mparams", help="Most parameters [1e6].")]
+HeadClassesOption = Annotated[
+    int | None,
+    typer.Option("--classes", min=1, help=f"Outputs of the classifier; {CLASSES} if left out."),
+]
+ClassesOption = Annotated[int, typer.Option("--classes", min=1, help="Outputs of the classifier that is counted.")]
+MaxGmacs = Annotated[float | None, typer.Option("--max-gmacs", min=0, help="Most multiply-adds [1e9].")]
+MaxMparams = Annotated[float | None, typer.Option("--max-mparams", min=0, help="Most parameters [1e6].")]
 AtLeast = Annotated[
     list[str] | None,
     typer.Option(
         "--at-least", metavar="TASK=VALUE", help="Predicted value [raw units] below which no code is returned."
     ),
 ]
-CautionOption = Annotated[float, typer.Option("--caution", help="Deviations of the predictor taken off its promises.")]
-StepsOption = Annotated[int, typer.Option("--steps", help="Steps of each.")]
-StartsOption = Annotated[int, typer.Option("--starts", help="Codes that move at once.")]
+CautionOption = Annotated[
+    float, typer.Option("--caution", min=0, max=100, help="Deviations of the predictor taken off its promises.")
+]
+StepsOption = Annotated[int, typer.Option("--steps", min=1, help="Steps of each.")]
+StartsOption = Annotated[int, typer.Option("--starts", min=1, max=MOST, help="Codes that move at once.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the starts.")]
 PredictorOption = Annotated[
     Path | None,
     typer.Option("--predictor", metavar="FILE", help="Your own predictor, from ncp train; else the shipped one."),
@@ -47,6 +65,60 @@ TableOption = Annotated[
     str | None,
     typer.Option("--table", metavar="NAME|FILE", help="Measured values: verdicts on codes that stand in it."),
 ]
+
+
+def require_outputs(folder: Path | None, report: Path | None) -> None:
+    """Refuse, before the work begins, a folder of results or a page that cannot be written.
+
+    Raises:
+        ConfigError: an ending that no page has.
+        DataError: a path that cannot be written to.
+        MissingExtraError: the packages of a report are not installed.
+    """
+    if folder is not None:
+        _require_place(folder, folder)
+    if report is not None:
+        require_file(report, "report", PAGE)
+        require_extra("report", "a report")
+
+
+def require_file(path: Path, field: str, endings: Sequence[str] = ()) -> None:
+    """Refuse, before the work begins, a file that cannot be written; a device or pipe can have any name.
+
+    Args:
+        path: the file.
+        field: the argument that names it.
+        endings: what its name may end in, where that says the format.
+
+    Raises:
+        ConfigError: another ending.
+        DataError: a path that cannot be written to.
+    """
+    if os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises where it may not look)
+        raise DataError(f"Cannot write {path}: it is a folder. Name a file in it.")
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 (likewise)
+        return
+    if endings and path.suffix.lower() not in endings:
+        listed = " or ".join(filter(None, [", ".join(endings[:-1]), endings[-1]]))
+        raise ConfigError("{field} must end in {endings}, got {given}.", field=field, given=str(path), endings=listed)
+    _require_place(path.parent, path)
+
+
+def _require_place(folder: Path, path: Path) -> None:
+    """Refuse a path whose folder neither is there, with the right to write in it, nor can be made."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # it can be made, or else the loop below finds what is in its way
+    except OSError as error:  # such as a name that is too long
+        raise DataError(f"Cannot write {quoted(str(path))}: {error.strerror}. Choose another path.") from None
+    place = folder.absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    if not os.path.isdir(place):  # noqa: PTH112
+        raise DataError(f"Cannot write {path}: {place} is not a folder. Choose another path.")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise DataError(f"Cannot write {path}: you have no right to write in {place}. Choose another path.")
 
 
 def read_code(text: str) -> ncp.Code:
@@ -63,6 +135,29 @@ def read_image_size(text: str) -> tuple[int, int]:
     return read_size(text)
 
 
+def read_classes(classes: int | None, task: str) -> int:
+    """How many classes a network has: as many as in a budget, unless the user says so.
+
+    Raises:
+        ConfigError: a number for a network without a classifier.
+    """
+    if classes is not None and task == "features":
+        raise ConfigError("--classes does nothing with --task features, which has no classifier. Leave it out.")
+    return CLASSES if classes is None else classes
+
+
+def require_root(root: Path | None, table: str | None) -> None:
+    """Refuse the folder of the benchmarks' tables beside a table that is not one of them.
+
+    Raises:
+        ConfigError: a table of one's own.
+    """
+    from ncp.datasets import NAMES
+
+    if root is not None and table is not None and table not in NAMES:
+        raise ConfigError(f"--root does nothing with a table of your own, {table}. Leave it out.")
+
+
 def read_tasks(text: str) -> dict[str, float]:
     """`seg,video:2` as weights per task or column."""
     weights: dict[str, float] = {}
@@ -76,6 +171,20 @@ def read_tasks(text: str) -> dict[str, float]:
             raise ConfigError(f"Expected tasks such as seg,video:2, each once. Got {quoted(text)}.")
         weights[name] = value
     return weights
+
+
+def read_strategy(text: str) -> Strategy:
+    """The name of a strategy of `ncp.propagate`.
+
+    Raises:
+        ConfigError: another name.
+    """
+    from ncp.propagation import STRATEGIES
+
+    if text not in STRATEGIES:
+        names = ", ".join(STRATEGIES)
+        raise ConfigError("{field} must be one of {names}, got {given}.", field="strategy", given=text, names=names)
+    return cast("Strategy", text)
 
 
 def read_floors(texts: Sequence[str] | None) -> dict[str, float]:

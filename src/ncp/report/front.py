@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncp.cost import has_cost, macs
-from ncp.files import whole_file
+from ncp.errors import printable
 from ncp.pareto import front
+from ncp.report.plain import plain_texts, save
 from ncp.report.scatter import PERCENT
 from ncp.searchers.front import Front
 from ncp.space import Reals
@@ -83,8 +84,9 @@ def front_data(result: Front, table: Table | None = None) -> tuple[Panel, ...]:
     return tuple(panels)
 
 
-def draw_front(panels: tuple[Panel, ...], path: str | Path) -> None:
-    """Draw `panels` to a file, whose ending says the format (.svg, .png, .pdf).
+@plain_texts()
+def draw_front(panels: tuple[Panel, ...], path: str | Path, run: str | None = None) -> None:
+    """Draw `panels` to a file, whose ending says the format (.svg, .png, .pdf), with the id of their run.
 
     Raises:
         DataError: a path that cannot be written to.
@@ -111,8 +113,8 @@ def draw_front(panels: tuple[Panel, ...], path: str | Path) -> None:
             ax.axhline(panel.floor, color="black", linewidth=1, linestyle=":")
         low, high = _limits(panel)
         ax.set_ylim(low, high)
-        ax.set_title(panel.y_name, loc="left", fontsize=10)
-        ax.set_xlabel(panel.x_name, fontsize=8)
+        ax.set_title(printable(panel.y_name), loc="left", fontsize=10)
+        ax.set_xlabel(printable(panel.x_name), fontsize=8)
         ax.tick_params(labelsize=8)
         ax.spines[["top", "right"]].set_visible(False)
     for ax in axes[len(panels) :]:
@@ -123,8 +125,7 @@ def draw_front(panels: tuple[Panel, ...], path: str | Path) -> None:
     figure.suptitle(
         f"{codes} of the front, as predicted; on the line the best of each panel{rows}", fontsize=10, x=0.01, ha="left"
     )
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save(figure, path, run)
 
 
 def _limits(panel: Panel) -> tuple[float, float]:

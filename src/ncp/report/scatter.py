@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ncp.errors import printable
 from ncp.evaluate import quality
-from ncp.files import whole_file
 from ncp.predictors import Prediction
+from ncp.report.plain import plain_texts, save
 from ncp.space import Reals
 
 COLOUR, BEYOND = "#0b5fa5", "#b3261e"
@@ -75,8 +76,9 @@ def _limits(pairs: Reals) -> tuple[float, float]:
     return float(low - margin), float(high + margin)
 
 
-def draw_scatter(panels: Sequence[Panel], path: str | Path) -> None:
-    """Draw `panels` to a file, whose ending says the format (.svg, .png, .pdf).
+@plain_texts()
+def draw_scatter(panels: Sequence[Panel], path: str | Path, run: str | None = None) -> None:
+    """Draw `panels` to a file, whose ending says the format (.svg, .png, .pdf), with the id of their run.
 
     Raises:
         DataError: a path that cannot be written to.
@@ -98,7 +100,7 @@ def draw_scatter(panels: Sequence[Panel], path: str | Path) -> None:
         ax.set(xlim=(panel.low, panel.high), ylim=(panel.low, panel.high), aspect="equal")
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-        ax.set_title(f"{panel.column}   tau {panel.tau:.2f}", loc="left", fontsize=10)
+        ax.set_title(f"{printable(panel.column)}   tau {panel.tau:.2f}", loc="left", fontsize=10)
         ax.set_xlabel(f"measured [{panel.unit}]", fontsize=8)
         ax.set_ylabel(f"predicted [{panel.unit}]", fontsize=8)
         ax.tick_params(labelsize=8)
@@ -109,5 +111,4 @@ def draw_scatter(panels: Sequence[Panel], path: str | Path) -> None:
     for ax in axes[len(panels) :]:
         ax.set_visible(False)
     figure.suptitle(f"{len(panels[0].measured)} rows held out; on the line, predicted = measured", fontsize=10)
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save(figure, path, run)

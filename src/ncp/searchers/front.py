@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ncp.files import whole_file
-from ncp.searchers.result import FORMAT, Row, plain
+from ncp.files import write_json
+from ncp.searchers.result import FORMAT, Row, document_of
 from ncp.space import Reals
 
 
@@ -81,7 +80,7 @@ class Front:
                 name: {o: float(z) for o, z in zip(self.objectives, values, strict=True) if not math.isnan(z)}
                 for name, values in zip(("scores", "claims", "verdicts"), numbers, strict=True)
             }
-            rows.append(plain(row) | named)
+            rows.append(document_of(row) | named)
         return {
             "format": FORMAT,
             "asked": self.asked,
@@ -95,5 +94,4 @@ class Front:
 
     def to_json(self, path: str | Path) -> None:
         """Write the front to a file, whole or not at all."""
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(path, self.to_dict())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ncp.files import whole_file
+from ncp.files import write_json
 from ncp.propagation import Trajectory
 
 FORMAT = 1
@@ -121,17 +120,16 @@ class Result:
             "asked": self.asked,
             "seconds": self.seconds,
             "gap": self.gap,
-            "baseline": None if self.baseline is None else plain(self.baseline),
-            "rows": [plain(row) for row in self.rows],
+            "baseline": None if self.baseline is None else document_of(self.baseline),
+            "rows": [document_of(row) for row in self.rows],
         }
 
     def to_json(self, path: str | Path) -> None:
         """Write the result to a file, whole or not at all."""
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(path, self.to_dict())
 
 
-def plain(row: Row | Baseline) -> dict[str, Any]:
+def document_of(row: Row | Baseline) -> dict[str, Any]:
     """A row as plain data."""
     return asdict(row) | {"vector": list(row.vector)}
 
