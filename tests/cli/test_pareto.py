@@ -77,8 +77,8 @@ def test_prints_some_of_the_codes_and_a_table_gives_verdicts(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--tasks", "sge"), "Expected a task or a column, task/metric. Got 'sge'. Did you mean seg?"),
-        (("--tasks", "seg,seg/mIoU"), "Expected different objectives. Got seg/mIoU twice."),
+        (("--tasks", "sge"), "--tasks has no task or column 'sge'. Did you mean 'seg'?"),
+        (("--tasks", "seg,seg/mIoU"), "--tasks must differ. Got seg/mIoU twice."),
         (("--tasks", "seg", "--at-least", "seg"), "Expected floors such as seg/mIoU=76, each column once. Got 'seg'."),
         (("--tasks", "seg", "--at-least", "seg=high"), "Expected floors such as seg/mIoU=76, each column once. Got 's"),
         (("--tasks", "seg", "--at-least", "=1"), "Expected floors such as seg/mIoU=76, each column once. Got '=1'."),
@@ -88,13 +88,13 @@ def test_prints_some_of_the_codes_and_a_table_gives_verdicts(run: Run) -> None:
         ),
         (
             ("--tasks", "seg", "--at-least", "seg=inf"),
-            "Expected one finite number per column as a floor. Got {'seg': inf",
+            "--at-least must give every column a finite number. Got {'seg': inf",
         ),
         (
             ("--tasks", "seg", "--max-gmacs", "1", "--at-least", "seg=1000"),
             "No code within the budget is predicted to have seg/mIoU of at least 1000: the closest that was found has ",
         ),
-        (("--tasks", "seg", "--max-gmacs", "0.005"), "No code costs 5 MMACs or less: the smallest costs 10.84."),
+        (("--tasks", "seg", "--max-gmacs", "0.005"), "--max-gmacs = 0.005 is below the cost of every code."),
         (
             ("--tasks", "seg:2,video"),
             "A front weighs all tasks alike, so the weight 2 of seg does nothing. ",

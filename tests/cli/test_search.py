@@ -132,22 +132,22 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
     [
         (
             ("--tasks", "seg", "--max-gmacs", "0.005"),
-            "No code costs 5 MMACs or less: the smallest costs 10.84. Raise --max-gmacs to at least 0.0109.",
+            "--max-gmacs = 0.005 is below the cost of every code. Raise --max-gmacs to at least 0.01085.",
         ),
         (
             ("--tasks", "sge"),
-            "Expected a task or a column, task/metric. Got 'sge'. Did you mean seg?",
+            "--tasks has no task or column 'sge'. Did you mean 'seg'?",
         ),
         (("--tasks", "seg:much"), "Expected a number as the weight of seg. Got 'much'."),
         (("--tasks", "seg,seg"), "Expected tasks such as seg,video:2, each once. Got 'seg,seg'."),
-        (("--tasks", "seg", "--max-gmacs", "0"), "Expected a positive number as max_macs. Got 0.0."),
+        (("--tasks", "seg", "--max-gmacs", "0"), "--max-gmacs must be a positive number. Got 0."),
         (
             ("--tasks", "seg", "--strategy", "greedy"),
             "--strategy must be one of continuous, winner-takes-all, paper, got 'greedy'.",
         ),
         (
             ("--tasks", "seg", "--freeze", "b1"),
-            "Expected an origin whose values the frozen dimensions keep. Got none. Give a code.",
+            "--freeze keeps the values of --origin: give a code there.",
         ),
         (
             ("--tasks", "seg", "--predictor", "none.safetensors"),
@@ -172,7 +172,7 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
         ),
         (
             ("--tasks", "seg", "--max-latency-ms", "0.01", "--latency", "here.json"),
-            "No code costs 0.01 ms or less: the smallest costs 1.",
+            "--max-latency-ms = 0.01 is below the cost of every code.",
         ),
         (
             ("--tasks", "seg", "--latency", "here.json"),

@@ -30,7 +30,7 @@ def results(result: Result, rows: tuple[Row, ...], step: int | None = None) -> s
         f"{_button('json', 'Save result.json')}{_button('report', 'Save report')}</span></div>"
         f'<p class="note">Predicted by {escape(result.asked["predictor"])}; below in grey the verdict with its source. '
         f"{result.seconds:.1f} s.{against}</p>"
-        f'<p class="note">{escape(compared(rows, result.baseline))}</p>{_missing()}'
+        f'<p class="note">{escape(compared(replace(result, rows=rows).to_dict()))}</p>{_missing()}'
         '<div class="scroll" tabindex="0" role="group" aria-label="the best codes"><table class="best">'
         f"<thead><tr>{head}</tr></thead>{body}</table></div>"
     )

@@ -8,6 +8,7 @@ _FLAGS = {
     "max_macs": Name("--max-gmacs", 1e9),
     "max_params": Name("--max-mparams", 1e6),
     "objective": Name("--tasks"),
+    "objectives": Name("--tasks"),
     "weights": Name("--tasks"),
     "searcher": Name("--searchers"),
     "count": Name("--codes"),

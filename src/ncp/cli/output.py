@@ -67,6 +67,18 @@ def say(*lines: str) -> None:
         sys.stdout.write(f"{printable(line)}\n")  # typer.echo writes UTF-8 even where the user wants ASCII
 
 
+SOURCES = {
+    "fitted": "The predictor and its judge were fitted on this table, and are kept in the cache for the next search.",
+    "kept": "The predictor and its judge come from the cache: they were fitted on this table before.",
+}
+"""What to say of a predictor by where it comes from."""
+
+
+def source_of(asked: Mapping[str, Any]) -> list[str]:
+    """A line that says whether a search had to fit its predictor; none where it was given or shipped."""
+    return [SOURCES[source] for source in [asked["predictor_source"]] if source in SOURCES]
+
+
 def written(*paths: Path) -> None:
     """Say which files a command wrote; after its answer, and not where a program reads that."""
     say(f"Written: {', '.join(map(str, paths))}")

@@ -27,7 +27,7 @@ from ncp.cli.options import (
     read_tasks,
     require_outputs,
 )
-from ncp.cli.output import UNCHECKED, command, print_json, progress_bar, run_id, say, show_claims, written
+from ncp.cli.output import UNCHECKED, command, print_json, progress_bar, run_id, say, show_claims, source_of, written
 from ncp.cli.report import write_page
 from ncp.errors import ConfigError
 
@@ -77,6 +77,7 @@ def pareto(
         import ncp
         from ncp.report.documents import evenly
         from ncp.report.front import draw_front, front_data
+        from ncp.searchers.front import compared
         from ncp.searchers.pareto import pareto_search
 
         measured = None if table is None else ncp.load_table(table)
@@ -88,7 +89,7 @@ def pareto(
                 image_size=height_width,
                 classes=classes,
             ),
-            predictor=None if predictor is None else ncp.load_predictor(predictor),
+            predictor=predictor,
             table=measured,
             cost=cost,
             at_least=floors,
@@ -106,7 +107,8 @@ def pareto(
     else:
         places = evenly(len(front.rows), SHOWN)
         show_claims(front.rows, places, objective=False)
-        say(*(f"{place + 1:3} {front.rows[place].code}" for place in places), _summary(front))
+        say(*(f"{place + 1:3} {front.rows[place].code}" for place in places))
+        say(compared(front.to_dict()), *source_of(front.asked), _summary(front))
     draw_front(front_data(front, measured), out / "pareto.svg", front.asked["run"])
     page = [] if report is None else [write_page(out / "pareto.json", report, measured)]
     if not as_json:

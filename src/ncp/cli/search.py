@@ -28,7 +28,7 @@ from ncp.cli.options import (
     read_tasks,
     require_outputs,
 )
-from ncp.cli.output import UNCHECKED, command, print_json, progress_bar, run_id, say, show_claims, written
+from ncp.cli.output import UNCHECKED, command, print_json, progress_bar, run_id, say, show_claims, source_of, written
 from ncp.cli.report import write_page
 from ncp.errors import ConfigError
 
@@ -93,7 +93,7 @@ def search(
     with progress_bar("Loading") as bar:
         import ncp
         from ncp.report.run import draw_run, run_data
-        from ncp.texts import read_code
+        from ncp.searchers.result import compared
 
         moves = read_strategy(strategy)
         budget = ncp.Budget(
@@ -104,21 +104,18 @@ def search(
             image_size=size,
             classes=classes,
         )
-        fitted = None if predictor is None else ncp.load_predictor(predictor)
         measured = None if table is None else ncp.load_table(table)
-        start = origin if from_ is None else from_
-        space = next((held.space for held in (fitted, measured) if held is not None), ncp.MULTIRES)
         result = ncp.search(
             ncp.Objective(weights, caution=caution, at_least=floors),
             budget=budget,
-            predictor=fitted,
+            predictor=predictor,
             table=measured,
             starts=starts,
             steps=steps,
             top=top,
             seed=seed,
             strategy=moves,
-            origin=None if start is None else read_code(space, start),
+            origin=origin if from_ is None else from_,
             max_changes=None if from_ is None else max_changes or CHANGES,
             freeze=() if freeze is None else freeze.split(","),
             progress=lambda share: bar(share, "Propagating"),
@@ -134,7 +131,7 @@ def search(
         show_claims(result.rows, range(len(result.rows)), objective=True)
         for number, row in enumerate(result.rows, start=1):
             say(f"{number:2} {row.code}", *([f"   {edits(result, row)}"] if from_ is not None else []))
-        say(_summary(result))
+        say(compared(result.to_dict()), *source_of(result.asked), _summary(result))
     draw_run(run, out / "search.svg")
     page = [] if report is None else [write_page(out / "result.json", report, measured)]
     if not as_json:

@@ -29,7 +29,7 @@ from ncp.report.documents import (
 from ncp.report.network import draw_network, network_data
 from ncp.report.page import Cell, Figure, Grid, Section, rendered
 from ncp.report.run import Run
-from ncp.searchers import Comparison
+from ncp.searchers import Comparison, front, result
 from ncp.space import Reals
 from ncp.table import Table
 from ncp.texts import code_text
@@ -82,7 +82,7 @@ def _of_search(document: dict[str, Any], folder: Path, table: Table | None) -> t
     rows, asked = document["rows"], document["asked"]
     wanted = ", ".join(f"{name} x {weight:g}" for name, weight in asked["weights"].items())
     title = f"Search for {wanted}"
-    sections = [_answer(rows[0]), Section("The codes", table=_codes(rows))]
+    sections = [_answer(rows[0]), Section("The codes", [result.compared(document)], table=_codes(rows))]
     trace = folder / "trace.json"
     if trace.is_file():
         run = Run.from_json(trace)
@@ -103,7 +103,7 @@ def _of_front(document: dict[str, Any], folder: Path, table: Table | None) -> tu
     sections = [
         _answer(best, "The code with the best mean over the objectives"),
         _tradeoff(document, table),
-        Section("The codes", [f"{told}.{more}"], table=_codes(some)),
+        Section("The codes", [f"{told}.{more}", front.compared(document)], table=_codes(some)),
         *_verdicts(document),
     ]
     return title, _told(document), sections

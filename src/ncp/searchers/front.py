@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ncp.files import write_json
-from ncp.searchers.result import FORMAT, Row, document_of
+from ncp.searchers.result import FORMAT, NO_BASELINE, Row, document_of
 from ncp.space import Reals
 
 
@@ -95,3 +96,16 @@ class Front:
     def to_json(self, path: str | Path) -> None:
         """Write the front to a file, whole or not at all."""
         write_json(path, self.to_dict())
+
+
+def compared(document: Mapping[str, Any]) -> str:
+    """A sentence or two on the document of a front: what the best measured rows dominate."""
+    baseline = document["baseline"]
+    if baseline is None:
+        return NO_BASELINE
+    judged = baseline["judged_hypervolume"]
+    by_judge = "" if judged is None else f", and {judged:.4g} by the judge"
+    return (
+        f"Baseline: {baseline['size']} of {baseline['rows']} measured rows within the budget make up the table's own "
+        f"front. Its hypervolume is {baseline['hypervolume']:.4g} by the table{by_judge}."
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from ncp.files import write_json
 from ncp.propagation import Trajectory
 
 FORMAT = 1
+NO_BASELINE = "No baseline: no table was given, or it has no row within the budget."
 
 
 @dataclass(frozen=True)
@@ -134,13 +135,15 @@ def document_of(row: Row | Baseline) -> dict[str, Any]:
     return asdict(row) | {"vector": list(row.vector)}
 
 
-def compared(rows: Sequence[Row], baseline: Baseline | None) -> str:
-    """One or two sentences: what the best measured row has, and whether the first row is that one."""
+def compared(document: Mapping[str, Any]) -> str:
+    """One or two sentences on the document of a result: what the best measured row has, and whether it comes first."""
+    baseline = document["baseline"]
     if baseline is None:
-        return "No baseline: no table was given, or it has no row within the budget."
-    by_judge = "" if baseline.judged_score is None else f", and {baseline.judged_score:.2f} by the judge"
-    first = " It is the first code." if rows and rows[0].vector == baseline.vector else ""
+        return NO_BASELINE
+    judged = baseline["judged_score"]
+    by_judge = "" if judged is None else f", and {judged:.2f} by the judge"
+    first = " It is the first code." if document["rows"][0]["code"] == baseline["code"] else ""
     return (
-        f"Baseline: the best of {baseline.rows} measured rows within the budget has an objective of "
-        f"{baseline.score:.2f} by the table{by_judge}.{first}"
+        f"Baseline: the best of {baseline['rows']} measured rows within the budget has an objective of "
+        f"{baseline['score']:.2f} by the table{by_judge}.{first}"
     )
