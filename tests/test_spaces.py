@@ -26,6 +26,13 @@ def test_names() -> None:
     assert load_space("cell201") is CELL201
 
 
+def test_a_path_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("multires").write_text("a: [1, 2]\nb: [1, 2]\n")
+    assert load_space("./multires").names == ("a", "b")
+    assert load_space("multires") is MULTIRES
+
+
 def test_a_file_of_a_few_lines(tmp_path: Path) -> None:
     path = written(
         tmp_path,

@@ -94,11 +94,11 @@ def read_columns(path: Path, limits: Limits) -> Columns:
     Raises:
         DataError: a file that cannot be read, that exceeds the limits, or whose columns have no names of their own.
     """
-    return _read_parquet(path, limits) if path.suffix == ".parquet" else _read_csv(path, limits)
+    return _read_parquet(path, limits) if path.suffix.lower() == ".parquet" else _read_csv(path, limits)
 
 
 def _read_csv(path: Path, limits: Limits) -> Columns:
-    opened: Any = gzip.open if path.suffix == ".gz" else open
+    opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
     rows: list[list[str]] = []
     broken: dict[int, Bad] = {}
     header: list[str] = []

@@ -57,7 +57,7 @@ def load_predictor(name: str | Path) -> Predictor:
         DataError: no such file, or one that is not a whole predictor.
     """
     path = as_path(name, "predictor")
-    return _read(_shipped(str(path), "search") if str(path) in SHIPPED else path)
+    return _read(_shipped(str(name), "search") if str(name) in SHIPPED else path)
 
 
 def load_judge(name: str = "nas-bench-mr") -> Predictor:
