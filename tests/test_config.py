@@ -153,7 +153,10 @@ REFUSED = [
         "Expected YAML as the value of predictor.seed. Got: expected ',' or ']', but got '<stream end>' at line 1.",
     ),
     *(
-        (f"predictor.seed={tag} {value}", f"The tag {tag!r} at line 1 is not read. Write the value without it.")
+        (
+            f"predictor.seed={tag} {value}",
+            f"The tag {tag!r} as the value of predictor.seed, line 1, is not read. Write the value without it.",
+        )
         for tag, value in (("!!int", "''"), ("!!float", "''"), ("!!bool", "foo"), ("!!timestamp", "x"), ("!!int", "3"))
     ),
     ("epochs", "Expected --set KEY=VALUE, such as --set optimization.epochs=50. Got 'epochs'."),
@@ -185,10 +188,10 @@ def test_refused_overrides(file: Path, override: str, message: str) -> None:
         ("[1, 2]: 2\n", "Expected YAML in {file}. Got: found unhashable key at line 1."),
         (
             "split:\n  seed: !!python/object:os.system {}\n",
-            "The tag '!!python/object:os.system' at line 2 is not read. Write the value without it.",
+            "The tag '!!python/object:os.system' in {file}, line 2, is not read. Write the value without it.",
         ),
         ("split: {seed: 2020-99-99}\n", "Expected YAML in {file}. Got: month must be in 1..12."),
-        ("data: &a {}\nsplit: *a", "The alias '*a' at line 2 is not read. Write the value itself."),
+        ("data: &a {}\nsplit: *a", "The alias '*a' in {file}, line 2, is not read. Write the value itself."),
         ("[" * 5000, "Expected YAML in {file}. Got: maximum recursion depth exceeded."),
         (
             "split:\n  sed: 1\n  test_size: 2\n",

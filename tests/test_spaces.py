@@ -26,6 +26,13 @@ def test_names() -> None:
     assert load_space("cell201") is CELL201
 
 
+def test_a_path_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("multires").write_text("a: [1, 2]\nb: [1, 2]\n")
+    assert load_space("./multires").names == ("a", "b")
+    assert load_space("multires") is MULTIRES
+
+
 def test_a_file_of_a_few_lines(tmp_path: Path) -> None:
     path = written(
         tmp_path,
@@ -61,7 +68,7 @@ def test_what_a_space_is_as_plain_data_comes_back(tmp_path_factory: pytest.TempP
         ("a: [1, 2]", "Expected from 2 to 200 dimensions. Got 1"),
         ("\n".join(f"d{k}: [1, 2]" for k in range(201)), "Expected from 2 to 200 dimensions. Got 201"),
         ("a: [1, 2]\na: [1, 2]", "Expected each key once. Got 'a' twice"),
-        ("a: &x [1, 2]\nb: *x", r"The alias '\*x' at line 2 is not read"),
+        ("a: &x [1, 2]\nb: *x", r"The alias '\*x' in .*space.yaml, line 2, is not read"),
         ("a: [1, 2]\n1: [1, 2]", "Expected a text as the name of every dimension. Got 1"),
         ("a: [1, 2]\n? [1]\n: [1, 2]", "Expected YAML in .* Got: found unhashable key"),
         ("a: [1, 2]\nb: [2, 1]", "at least two increasing integers for the ordinal dimension 'b'"),
@@ -82,12 +89,12 @@ def test_what_a_space_is_as_plain_data_comes_back(tmp_path_factory: pytest.TempP
         ("a: [1, 2]\nb: {from: 1, to: 9, step: -1}", "Expected whole steps upwards"),
         ("a: [1, 2]\nb: {from: 0, to: 100000000000}", "Expected at most 10000 values for the dimension 'b'"),
         ("a: !!python/object/apply:os.system ['true']\nb: [1, 2]", "The tag '!!python/object/apply:os"),
-        ("a: !!int ''\nb: [1, 2]", "The tag '!!int' at line 1 is not read"),
-        ("a: [1, 2]\nb: [!!timestamp x]", "The tag '!!timestamp' at line 2 is not read"),
-        ("a: [1, 2]\n!!bool foo: [1, 2]", "The tag '!!bool' at line 2 is not read"),
-        ("!!map {a: [1, 2], b: [1, 2]}", "The tag '!!map' at line 1 is not read"),
-        ("a: [1, 2]\nb: !mine [1, 2]", "The tag '!mine' at line 2 is not read"),
-        ("a: [1, 2]\nb: ! [1, 2]", "The tag '!' at line 2 is not read"),
+        ("a: !!int ''\nb: [1, 2]", "The tag '!!int' in .*space.yaml, line 1, is not read"),
+        ("a: [1, 2]\nb: [!!timestamp x]", "The tag '!!timestamp' in .*space.yaml, line 2, is not read"),
+        ("a: [1, 2]\n!!bool foo: [1, 2]", "The tag '!!bool' in .*space.yaml, line 2, is not read"),
+        ("!!map {a: [1, 2], b: [1, 2]}", "The tag '!!map' in .*space.yaml, line 1, is not read"),
+        ("a: [1, 2]\nb: !mine [1, 2]", "The tag '!mine' in .*space.yaml, line 2, is not read"),
+        ("a: [1, 2]\nb: ! [1, 2]", "The tag '!' in .*space.yaml, line 2, is not read"),
         ("a: [1, 2", "Expected YAML in "),
     ],
 )

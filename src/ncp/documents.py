@@ -14,6 +14,10 @@ from ncp.errors import ConfigError, quoted
 class _Loader(yaml.SafeLoader):
     """Plain YAML, but no key twice; and 1e-3 is a number, as in YAML 1.2."""
 
+    def __init__(self, text: str, where: str) -> None:
+        super().__init__(text)
+        self.where = where
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Refuse a key that comes twice, of which YAML would keep the last."""
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -26,13 +30,13 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Refuse aliases, ten lines of which can stand for more than fits in memory; and tags, which name a type."""
         event = self.peek_event()  # type: ignore[no-untyped-call]
-        line = event.start_mark.line + 1
+        place = f"{self.where}, line {event.start_mark.line + 1},"
         if isinstance(event, yaml.AliasEvent):
             alias = quoted(f"*{event.anchor}")
-            raise ConfigError(f"The alias {alias} at line {line} is not read. Write the value itself.")
+            raise ConfigError(f"The alias {alias} {place} is not read. Write the value itself.")
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            raise ConfigError(f"The tag {quoted(tag)} at line {line} is not read. Write the value without it.")
+            raise ConfigError(f"The tag {quoted(tag)} {place} is not read. Write the value without it.")
         return super().compose_node(parent, index)
 
 
@@ -52,7 +56,7 @@ def read_yaml(text: str, where: str) -> Any:
         ConfigError: no YAML, a key that comes twice, an alias or a tag.
     """
     try:
-        loader = _Loader(text)
+        loader = _Loader(text, where)
         try:
             return loader.get_single_data()
         finally:

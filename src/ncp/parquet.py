@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ncp.errors import DataError, quoted
 from ncp.files import whole_file
-from ncp.reading import TEXTS, Limits, parquet_file
+from ncp.reading import TEXTS, Limits, parquet_errors
 from ncp.space import Codes, Reals, Space
 
 FORMAT = 1
@@ -62,8 +62,8 @@ def read_table(path: Path) -> dict[str, Any]:
     import pyarrow.parquet as pq
     import pyarrow.types as kinds
 
-    with parquet_file(path, "a table of ncp", "Import or fetch it again") as file:
-        opened = pq.ParquetFile(file, page_checksum_verification=True)
+    with parquet_errors(path, "a table of ncp", "Import or fetch it again"):
+        opened = pq.ParquetFile(path, page_checksum_verification=True)
         Limits().require_parquet(path, opened.metadata)
         about = _about(path, opened.schema_arrow.metadata)
         space, columns = Space.from_dict(about["space"]), tuple(about["columns"])
@@ -97,8 +97,8 @@ def is_table(path: Path) -> bool:
     import pyarrow.parquet as pq
 
     try:
-        with parquet_file(path, "a table of ncp", "") as file:
-            return b"ncp" in (pq.read_schema(file).metadata or {})
+        with parquet_errors(path, "a table of ncp", ""):
+            return b"ncp" in (pq.read_schema(path).metadata or {})
     except DataError:
         return False
 

@@ -24,6 +24,7 @@ LONGEST_ROW = 16 << 20
 LONGEST_CELL = 1 << 17
 """Bytes of the longest text in a parquet file; csv files have the same limit, in characters."""
 
+_PARQUET = ("a parquet file", "Save it as parquet again, or as csv")
 _INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls an index without a name
 
 
@@ -94,11 +95,11 @@ def read_columns(path: Path, limits: Limits) -> Columns:
     Raises:
         DataError: a file that cannot be read, that exceeds the limits, or whose columns have no names of their own.
     """
-    return _read_parquet(path, limits) if path.suffix == ".parquet" else _read_csv(path, limits)
+    return _read_parquet(path, limits) if path.suffix.lower() == ".parquet" else _read_csv(path, limits)
 
 
 def _read_csv(path: Path, limits: Limits) -> Columns:
-    opened: Any = gzip.open if path.suffix == ".gz" else open
+    opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
     rows: list[list[str]] = []
     broken: dict[int, Bad] = {}
     header: list[str] = []
@@ -185,35 +186,35 @@ def _read_parquet(path: Path, limits: Limits) -> Columns:
     """The columns of a parquet file, each of which is read when it is asked for."""
     import pyarrow.parquet as pq
 
-    with parquet_file(path, "a parquet file", "Save it as parquet again, or as csv") as file:
-        schema, about = pq.read_schema(file), pq.read_metadata(file)
-        limits.require_parquet(path, about)
+    with parquet_errors(path, *_PARQUET):
+        schema = pq.read_schema(path)
+        texts = [name for name, kind in zip(schema.names, schema.types, strict=True) if _is_text(kind)]
+        file = pq.ParquetFile(path, read_dictionary=texts)
+        limits.require_parquet(path, file.metadata)
         names = [name for name in schema.names if not _INDEX.fullmatch(name)]
         _require_names(path, names)
-        if not about.num_rows:
+        rows = file.metadata.num_rows
+        if not rows:
             raise DataError(f"{path} has no rows.")
-    return Columns(names, lambda name: _cells(path, schema.field(name).type, name, about.num_rows), about.num_rows)
+    return Columns(names, lambda name: _cells(path, file, name, schema.field(name).type), rows)
 
 
-def _cells(path: Path, kind: Any, name: str, rows: int) -> list[Any]:
+def _cells(path: Path, file: Any, name: str, kind: Any) -> list[Any]:
     """The cells of a parquet file's column, whose type is `kind`."""
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
     import pyarrow.types as kinds
 
     kind = kind.value_type if kinds.is_dictionary(kind) else kind
-    is_text = kinds.is_string(kind) or kinds.is_large_string(kind)
     is_number = kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_null(kind)
-    if not (is_text or is_number or kinds.is_decimal(kind) or kinds.is_boolean(kind)):
+    if not (_is_text(kind) or is_number or kinds.is_decimal(kind) or kinds.is_boolean(kind)):
         raise DataError(
             f"Column {quoted(name)} of {path} has the type {quoted(str(kind))}: neither numbers nor texts. "
             "Leave it out, or save it as one of them."
         )
     cells: list[Any] = []
-    with parquet_file(path, "a parquet file", "Save it as parquet again, or as csv") as file:
-        column = pq.ParquetFile(file, read_dictionary=[name] if is_text else None).read(columns=[name]).column(name)
-        for chunk in column.chunks:
-            if not is_text:
+    with parquet_errors(path, *_PARQUET):
+        for chunk in file.read(columns=[name]).column(name).chunks:
+            if not _is_text(kind):
                 cells += chunk.to_pylist()
                 continue
             # in few bytes, a long text may stand in many rows: so rows share it
@@ -221,20 +222,27 @@ def _cells(path: Path, kind: Any, name: str, rows: int) -> list[Any]:
                 raise DataError(f"Column {quoted(name)} of {path} has a text of more than {LONGEST_CELL} bytes.")
             words = chunk.dictionary.to_pylist()
             cells += [None if index is None else words[index] for index in chunk.indices.to_pylist()]
-        if len(cells) != rows:
-            raise ValueError(f"{len(cells)} cells in column {quoted(name)} and {rows} rows")
-    return cells if is_text or is_number else [None if cell is None else str(cell) for cell in cells]
+        if len(cells) != file.metadata.num_rows:
+            raise ValueError(f"{len(cells)} cells in column {quoted(name)} and {file.metadata.num_rows} rows")
+    return cells if _is_text(kind) or is_number else [None if cell is None else str(cell) for cell in cells]
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow.types as kinds
+
+    kind = kind.value_type if kinds.is_dictionary(kind) else kind
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind))
 
 
 @contextmanager
-def parquet_file(path: Path, kind: str, advice: str) -> Iterator[IO[bytes]]:
-    """Open a parquet file, and turn whatever goes wrong while it is read into a DataError with some advice."""
+def parquet_errors(path: Path, kind: str, advice: str) -> Iterator[None]:
+    """Turn whatever goes wrong while a parquet file is read into a DataError with some advice."""
     import pyarrow as pa
 
     damage = (pa.ArrowException, LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
     try:
-        with path.open("rb") as file:
-            yield file
+        path.open("rb").close()  # its errors are plainer than those of arrow
+        yield
     except DataError:
         raise
     except (OSError, *damage) as error:

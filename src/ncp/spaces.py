@@ -38,8 +38,8 @@ def load_space(name: str | Path) -> Space:
         ConfigError: no such name or file, or one that is no space, naming the dimension.
     """
     path = as_path(name, "space")
-    if str(path) in SPACES:
-        return SPACES[str(path)]
+    if str(name) in SPACES:
+        return SPACES[str(name)]
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)

@@ -99,7 +99,7 @@ def test_a_report_that_is_taken_away_tells_what_was_found(tmp_path: Path) -> Non
 
 def test_a_table_of_ones_own_is_kept_trained_and_propagated(tmp_path: Path) -> None:
     written(tmp_path)
-    with pytest.raises(DataError, match="18 of 600"):
+    with pytest.raises(DataError, match="18 of 600 rows"):
         brought(tmp_path / "mine.csv", tmp_path / "mine.yaml", ("latency",), "", False, tmp_path, quiet)
     place = brought(tmp_path / "mine.csv", tmp_path / "mine.yaml", ("latency",), "", True, tmp_path, quiet)
     own = opened(place)

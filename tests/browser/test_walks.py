@@ -223,7 +223,7 @@ def test_a_table_of_ones_own(site: str, visit: Open, picture: Picture, size: str
     page.get_by_label("Space (.yaml)").set_input_files(tmp_path / "mine.yaml")
     page.get_by_label("less is better in").fill("latency")
     page.get_by_role("button", name="Read").click()
-    page.get_by_text("18 of 600").wait_for()
+    page.get_by_text("18 of 600 rows").wait_for()
     page.get_by_role("checkbox", name="leave bad rows out").click()
     page.get_by_role("button", name="Read").click()
     page.get_by_text("582").first.wait_for()

@@ -88,7 +88,7 @@ def test_a_user_without_a_home_has_no_tables_and_is_told_what_to_set(monkeypatch
 
 def test_a_root_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "root").touch()
-    message = "root is a file, so it cannot hold tables. Name a folder with root."
+    message = "root is a file, so it cannot hold tables. Name a folder."
     with pytest.raises(DataError, match=message):
         load_table("nas-bench-mr", tmp_path / "root")
     (problem,) = stored("nas-bench-mr", tmp_path / "root").problems

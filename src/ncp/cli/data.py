@@ -125,8 +125,8 @@ def check(root: Root = None, as_json: AsJson = False) -> None:
         raise DataError("\n".join(problems))
     if not any(table.present for table in tables):
         raise DataError(
-            f"Expected at least one table in {tables[0].path.parent}. Got none. "
-            "Make them from published files with: ncp data import FOLDER; or download them with: ncp data fetch."
+            "There is no table yet. Make it from published files with: ncp data import FOLDER; or download them with: "
+            "ncp data fetch."
         )
 
 

@@ -49,10 +49,10 @@ def load_table(name: str | Path, root: str | Path | None = None) -> Table:
         DataError: a table that is not there, with the commands that make it, or a file that is none.
     """
     given = as_path(name, "table")
-    if str(given) in NAMES:
-        path = _folder(root) / f"{given}.parquet"
+    if str(name) in NAMES:
+        path = _folder(root) / f"{name}.parquet"
         if not is_file(path):
-            raise DataError(f"The table {given} is not there: no file {path}. {_WAY}")
+            raise DataError(f"The table {name} is not there: no file {path}. {_WAY}")
         return Table.from_parquet(path)
     if not is_file(given):
         raise DataError(f"There is no file {quoted(str(given))}. Give the path of a table, or {' or '.join(NAMES)}.")
@@ -160,8 +160,8 @@ def _folder(root: str | Path | None) -> Path:
     """Where the tables are kept, which is not a file."""
     folder = _place(root)
     if is_file(folder):
-        advice = "Set the variable NCP_CACHE to a folder" if root is None else "Name a folder with {field}"
-        raise DataError(f"{{folder}} is a file, so it cannot hold tables. {advice}.", field="root", folder=str(folder))
+        advice = "Set the variable NCP_CACHE to a folder" if root is None else "Name a folder"
+        raise DataError(f"{folder} is a file, so it cannot hold tables. {advice}.")
     return folder
 
 

@@ -57,10 +57,10 @@ def load_predictor(name: str | Path) -> Predictor:
         DataError: no such file, or one that is not a whole predictor.
     """
     path = as_path(name, "predictor")
-    if str(path) not in SHIPPED:
+    if str(name) not in SHIPPED:
         return _read(path)
-    predictor = _read(_shipped(str(path), "search"))
-    predictor.shipped = str(path)
+    predictor = _read(_shipped(str(name), "search"))
+    predictor.shipped = str(name)
     return predictor
 
 
