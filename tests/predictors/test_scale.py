@@ -1,11 +1,14 @@
 """Scales rise, invert, and survive ties, constants and failed runs."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ncp.datasets.convert import convert
 from ncp.predictors.scale import LIMIT, Scale, centres_and_deviations, deviations, ordinary
 from tests.strategies import generators
 
@@ -148,3 +151,12 @@ def test_ranks_survive_many_failed_runs_in_a_small_table() -> None:
     values = np.append(np.arange(1.0, 9.0), [1e6, 1e6])[:, None]  # too many to be called failed
     scores = Scale.normal_scores(values).to_scores(values).numpy()
     assert (np.diff(scores[:8, 0]) > 0.1).all()
+
+
+@pytest.mark.slow
+def test_no_published_value_counts_as_failed(shared: Path) -> None:
+    for table in convert(shared / "data" / "nas-bench-mr").tables.values():
+        np.testing.assert_array_equal(ordinary(table.values), table.values)
+        means, stds = centres_and_deviations(table.values)
+        np.testing.assert_allclose(means, np.nanmean(table.values, axis=0), rtol=1e-12)
+        np.testing.assert_allclose(stds, np.nanstd(table.values, axis=0), rtol=1e-12)

@@ -135,8 +135,17 @@ def test_a_seed_is_a_seed(seed: Any) -> None:
         fit_predictor(CODES, VALUES, ["acc"], space=SPACE, seed=seed)
 
 
-def test_values_of_a_space_that_single_precision_cannot_tell_apart_are_refused() -> None:
-    space = Space([Ordinal("size", [1 << 24, (1 << 24) + 1, (1 << 24) + 2]), Ordinal("n", range(10))])
+@pytest.mark.parametrize("values", [[1 << 24, (1 << 24) + 1, (1 << 24) + 2], [0, 1 << 30, (1 << 30) + 1]])
+def test_values_of_a_space_that_single_precision_cannot_tell_apart_are_refused(values: list[int]) -> None:
+    space = Space([Ordinal("size", values), Ordinal("n", range(10))])
     codes = space.sample(50, np.random.default_rng(0))
-    with pytest.raises(ConfigError, match="The values 16777216 and 16777217 of size are too close"):
+    with pytest.raises(ConfigError, match=f"The values of size, from {values[0]} to {values[-1]}, are too close"):
         fit_predictor(codes, codes[:, 1], ["acc"], space=space)
+
+
+def test_large_values_that_single_precision_can_tell_apart_are_learned() -> None:
+    space = Space([Ordinal("size", range(1_000_000, 1_000_501, 100)), Ordinal("n", range(0, 200_000, 3))])
+    codes = space.sample(100, np.random.default_rng(0))
+    values = (codes[:, 0] - 1e6) / 100 + codes[:, 1] / 1e5
+    predictor = fit_predictor(codes, values, ["acc"], space=space, kind="gp", settings=SETTINGS["gp"])
+    assert kendalltau(predictor.predict(codes).mean[:, 0], values).statistic > 0.9

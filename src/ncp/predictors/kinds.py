@@ -70,7 +70,7 @@ def fit_predictor(
         DataError: values that do not fit the codes, are missing, or do not fit into single precision; a column
             twice; a minimised column that is none.
     """
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ConfigError(f"Expected one of {', '.join(KINDS)} as the kind of predictor. Got {quoted(kind)}.")
     chosen = SETTINGS[kind]() if settings is None else settings
     if type(chosen) is not SETTINGS[kind]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ LEAST = 10
 SMALLEST, LARGEST = 1e-30, 1e30
 """Differences and values beyond are too close to the bounds of single precision."""
 CLOSEST = 1e-5
-"""Values of a dimension or column that differ by a smaller share of their size look alike in single precision."""
+"""Values of a dimension or column that all lie within a smaller share of their size look alike in single precision."""
 
 
 def training_rows(
@@ -72,12 +71,13 @@ def _numbers(values: Any) -> Reals:
 
 def _require_apart(space: Space) -> None:
     for dim in space.dimensions:
-        for low, high in pairwise(dim.values if isinstance(dim, Ordinal) else ()):
-            if high - low < CLOSEST * max(abs(low), abs(high)):
-                raise ConfigError(
-                    f"The values {low} and {high} of {dim.name} are too close to each other: predictors compute in "
-                    "single precision. Number the values of this dimension from 0, or give them in a larger unit."
-                )
+        values = np.array(dim.values, dtype=np.float64)
+        same = (np.diff(values.astype(np.float32)) == 0).any()
+        if isinstance(dim, Ordinal) and (same or np.ptp(values) < CLOSEST * np.abs(values).max()):
+            raise ConfigError(
+                f"The values of {dim.name}, from {dim.values[0]} to {dim.values[-1]}, are too close to each other: "
+                "predictors compute in single precision. Count them from 0, or give them in a larger unit."
+            )
 
 
 def _require_single_precision(name: str, values: Reals) -> None:
