@@ -15,6 +15,7 @@ from ncp.predictors.mlp import Mlp, MlpSettings
 from ncp.predictors.transfer import Transfer
 from ncp.progress import Progress, quiet
 from ncp.space import Space
+from ncp.threads import one_thread
 
 KINDS: dict[str, type[Blend | Ensemble | GaussianProcess | Mlp | Transfer]] = {
     cls.kind: cls for cls in (Blend, Mlp, Ensemble, GaussianProcess, Transfer)
@@ -30,6 +31,7 @@ SETTINGS: dict[str, type[Settings]] = {
 }
 
 
+@one_thread()
 def fit_predictor(
     codes: Any,
     values: Any,
@@ -51,7 +53,7 @@ def fit_predictor(
         space: what the codes belong to.
         kind: `default` (an ensemble and a Gaussian process), `mlp` (the paper's), `ensemble`, `gp`; or `transfer`, for
             new columns of which few rows have a value, beside others of which most have.
-        seed: of everything random; the same seed and threads give the same predictor.
+        seed: of everything random; the same seed gives the same predictor, with any number of threads.
         progress: called with the share that is done.
         settings: how it is trained, of the class that `SETTINGS` names for the kind; its defaults when left out.
         minimised: columns in which small values are better: an objective wants them small, see `measure_by`. What is
