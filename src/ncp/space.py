@@ -130,7 +130,7 @@ class Space:
 
     @cached_property
     def simplices(self) -> tuple[NDArray[np.int64], ...]:
-        """Relaxed coordinates of the categorical dimensions, those of one width together: `(dimensions, width)` each."""
+        """Relaxed coordinates of categorical dimensions, those of one width together, `(dimensions, width)` each."""
         widths: dict[int, list[int]] = {}
         for dim, where in zip(self.dimensions, self.slices, strict=True):
             if isinstance(dim, Categorical):

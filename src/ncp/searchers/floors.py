@@ -18,7 +18,7 @@ def above_floors(problem: Problem, codes: Codes) -> Codes:
     if not problem.objective.at_least:
         return codes
     values, _ = problem.values_and_scores(codes)
-    short = problem.objective.short(values, problem.predictor.columns, problem.predictor.unit.numpy())
+    short = problem.objective.short(values, problem.predictor.columns, problem.predictor.unit.cpu().numpy())
     if (short > 0).all():
         raise unreachable(problem, values[short.argmin()])
     kept: Codes = codes[short <= 0]
