@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from scipy.stats import kendalltau
 
 from ncp.errors import ConfigError
 from ncp.predictors import Prediction, Predictor, fit_predictor, load_judge, load_predictor
-from ncp.progress import Progress, quiet
+from ncp.progress import Progress, quiet, share
 from ncp.space import Reals
 from ncp.table import Table
 
@@ -127,22 +128,24 @@ def halves(table: Table, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64
 
 
 def fit_searcher_and_judge(table: Table, seed: int = 0, progress: Progress = quiet) -> tuple[Predictor, Predictor]:
-    """A Gaussian process on one half of the sampled rows and an ensemble on the other, both in the table's z-scores."""
+    """A Gaussian process on one half of the sampled rows and an ensemble on the other, both in the table's z-scores.
+
+    Both are fitted at once, each on one thread.
+    """
     mine, other = halves(table, seed)
-    fitted = []
-    for rows, kind, begin in ((mine, "gp", 0.0), (other, "ensemble", 0.5)):
-        predictor = fit_predictor(
-            table.codes[rows],
-            table.values[rows],
-            table.columns,
-            space=table.space,
-            kind=kind,
-            seed=seed,
-            progress=lambda share, begin=begin: progress(begin + share / 2),  # type: ignore[misc]
-        )
+
+    def fitted(rows: NDArray[np.int64], kind: str, progress: Progress = quiet) -> Predictor:
+        data = table.codes[rows], table.values[rows], table.columns
+        predictor = fit_predictor(*data, space=table.space, kind=kind, seed=seed, progress=progress)
         predictor.measure_by(table.values[np.concatenate([mine, other])], table.minimised)
-        fitted.append(predictor)
-    return fitted[0], fitted[1]
+        return predictor
+
+    with ThreadPoolExecutor(1) as pool:
+        judging = pool.submit(fitted, other, "ensemble")
+        predictor = fitted(mine, "gp", share(progress, 0.0, 0.9))
+        judge = judging.result()
+    progress(1.0)
+    return predictor, judge
 
 
 def judge_for(predictor: Predictor, table: Table, seed: int = 0) -> Predictor | None:

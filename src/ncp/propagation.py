@@ -179,7 +179,7 @@ def ascend(
     """
     space = problem.space
     start = problem.predictor.relaxed(codes)
-    low, high = torch.as_tensor(space.bounds).to(start)
+    low, high = start.new_tensor(space.bounds)
     span, frozen = high - low, torch.as_tensor(per_coordinate(space, problem.frozen), device=start.device)
     floor = torch.where(frozen, start, low)
 
@@ -238,9 +238,9 @@ def _paper(problem: Problem, codes: Codes, steps: int, progress: Progress) -> Re
     predictor, space = problem.predictor, problem.space
     columns = problem.objective.resolve(predictor.columns)
     x = (predictor.relaxed(codes) - predictor.centre) / predictor.deviation
-    weights = torch.tensor(list(problem.objective.weights.values())).to(x)
+    weights = x.new_tensor(list(problem.objective.weights.values()))
     weights = weights / weights.abs().sum() * predictor.unit[columns].sign()  # a small value may be the better one
-    low, high = (torch.as_tensor(space.bounds).to(x) - predictor.centre) / predictor.deviation
+    low, high = (x.new_tensor(space.bounds) - predictor.centre) / predictor.deviation
     frozen = torch.as_tensor(per_coordinate(space, problem.frozen), device=x.device)
     cost = _paper_cost(predictor)
     record = [x]

@@ -121,7 +121,7 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
         (("--tasks", "seg", "--max-gmacs", "nan"), "Expected a positive number as max_macs. Got nan."),
         (
             ("--tasks", "seg", "--strategy", "greedy"),
-            "Expected one of continuous, winner-takes-all, paper as the strategy. Got 'greedy'.",
+            "--strategy must be one of continuous, winner-takes-all, paper. Got 'greedy'.",
         ),
         (
             ("--tasks", "seg", "--freeze", "b1"),

@@ -25,12 +25,14 @@ from ncp.searchers.rows import latency_model, rows_of
 from ncp.space import Codes, Space
 from ncp.table import Table
 from ncp.texts import code_text
+from ncp.threads import one_thread
 
 POOL, APART = 500, 9
 """Of so many codes those are returned that differ from every better one in one of so many dimensions, if there are
 enough."""
 
 
+@one_thread()
 def search(
     objective: Objective,
     *,
