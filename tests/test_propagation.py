@@ -1,9 +1,11 @@
 """Propagation: the published run step by step, budgets that hold without exception, and moves that are the best."""
 
 import re
+from copy import deepcopy
 from itertools import pairwise, product
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -31,8 +33,9 @@ from ncp import (
 )
 from ncp.predictors.mlp import Mlp
 from ncp.predictors.scale import Scale
-from ncp.propagation import STRATEGIES
-from tests.predictors.fitted import COLUMNS, fitted
+from ncp.problem import Problem
+from ncp.propagation import STRATEGIES, ascend
+from tests.predictors.fitted import COLUMNS, QUICK, SPACES, fitted, rows
 from tests.strategies import generators
 
 SMALLEST = np.array([dim.values[0] for dim in MULTIRES.dimensions])
@@ -81,10 +84,10 @@ def test_the_paper_strategy_walks_the_published_run(shared: Path) -> None:
 
 
 @st.composite
-def objectives(draw: st.DrawFn) -> Objective:
+def objectives(draw: st.DrawFn, caution: float) -> Objective:
     weight = st.floats(-3, 3).filter(lambda w: abs(w) > 1e-3)
     weights = draw(st.dictionaries(st.sampled_from(COLUMNS), weight, min_size=1))
-    return Objective(weights, caution=draw(st.sampled_from([0.0, 0.5])))
+    return Objective(weights, caution=caution)
 
 
 @st.composite
@@ -104,10 +107,11 @@ def budgets(draw: st.DrawFn, least: NDArray[np.int64]) -> Budget:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("kind", ["ensemble", "mlp"])
 @settings(max_examples=10)
-@given(data=st.data(), rng=generators, wanted=objectives(), starts=st.integers(1, 4))
+@given(data=st.data(), rng=generators, starts=st.integers(1, 4))
 def test_no_code_is_above_the_budget(
-    strategy: Any, kind: str, data: st.DataObject, rng: np.random.Generator, wanted: Objective, starts: int
+    strategy: Any, kind: str, data: st.DataObject, rng: np.random.Generator, starts: int
 ) -> None:
+    wanted = data.draw(objectives(data.draw(st.sampled_from([0.0] if strategy == "paper" else [0.0, 0.5]))))
     predictor, start = fitted(kind), MULTIRES.sample(starts, rng)
     frozen = rng.random(27) < data.draw(st.sampled_from([0.0, 0.2, 0.8, 1.0]))
     budget = data.draw(budgets(np.where(frozen, start, SMALLEST)))
@@ -180,10 +184,15 @@ def test_a_budget_in_a_space_without_costs_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"strategy": "greedy"}, ConfigError, "Expected one of continuous, winner-takes-all, paper as the strategy"),
-        ({"steps": 0}, ConfigError, "Expected at least one step. Got 0."),
-        ({"freeze": ["edge0-9"]}, CodeError, "Got 'edge0-9'. There is edge0-"),
-        ({"start": np.zeros((0, 6))}, CodeError, "Expected at least one code to start from"),
+        ({"strategy": "greedy"}, ConfigError, "strategy must be one of continuous, winner-takes-all, paper. Got 'gree"),
+        ({"strategy": ["paper"]}, ConfigError, "strategy must be one of continuous, winner-takes-all, paper. Got ['pa"),
+        ({"steps": 0}, ConfigError, "steps must be an integer, 1 or more. Got 0."),
+        ({"steps": 2.0}, ConfigError, "steps must be an integer, 1 or more. Got 2."),
+        ({"steps": True}, ConfigError, "steps must be an integer, 1 or more. Got True."),
+        ({"seed": -1}, ConfigError, "seed must be an integer, from 0 to 4294967295. Got -1."),
+        ({"freeze": ["edge0-9"]}, CodeError, "freeze must name dimensions. Got 'edge0-9'. There is edge0-"),
+        ({"freeze": 3}, CodeError, "freeze must name dimensions. Got 3. There is edge"),
+        ({"start": np.zeros((0, 6))}, CodeError, "start must hold at least one code."),
         ({"start": [[0, 0, 0, 0, 0, 5]]}, CodeError, "for edge2-3. Got 5"),
         ({"objective": Objective({"segg": 1.0})}, ConfigError, "Did you mean seg?"),
     ],
@@ -192,6 +201,30 @@ def test_what_cannot_be_run_is_refused(change: dict[str, Any], error: type[Excep
     asked: dict[str, Any] = {"objective": SEG, "start": [[0] * 6], **change}
     with pytest.raises(error, match=re.escape(message)):
         propagate(fitted("gp", "cell201"), asked.pop("objective"), asked.pop("start"), **asked)
+
+
+def test_steps_may_be_an_integer_of_numpy() -> None:
+    run = propagate(fitted("gp", "cell201"), SEG, [0] * 6, steps=np.int64(2), seed=np.uint8(1))  # type: ignore[arg-type]
+    assert len(run.x) == 2
+
+
+@pytest.mark.parametrize(("part", "given"), [("caution", {"caution": 0.5}), ("at_least", {"at_least": {"seg": 70.0}})])
+def test_the_paper_strategy_refuses_what_it_would_ignore(part: str, given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"The strategy paper .* Leave out {part}") as refused:
+        propagate(fitted("gp"), Objective({"seg": 1.0}, **given), SMALLEST, strategy="paper")
+    assert refused.value.field == "strategy"
+
+
+@pytest.mark.parametrize("kind", ["mlp", "ensemble"])
+def test_every_strategy_leads_a_minimised_column_down(kind: str) -> None:
+    codes, values = rows("multires")
+    latency = values[:, :1]  # linear in the standardised code, and noise
+    predictor = fit_predictor(codes, latency, ["t/latency"], kind=kind, settings=QUICK[kind], minimised=["t/latency"])
+    start = MULTIRES.sample(8, np.random.default_rng(0))
+    for strategy in STRATEGIES:
+        run = propagate(predictor, Objective({"t/latency": 1.0}), start, strategy=strategy, steps=15)  # type: ignore[arg-type]
+        assert run.values[-1].mean() < run.values[0].mean() - latency.std(), strategy
+        assert run.scores[-1].mean() > run.scores[0].mean() + 1, strategy
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -208,6 +241,25 @@ def test_damaged_weights_are_told(strategy: Any, steps: int) -> None:
     predictor.biases[0].data.fill_(float("nan"))  # type: ignore[union-attr,operator]
     with pytest.raises(DataError, match="weights are damaged"):
         propagate(predictor, Objective({"a": 1.0}), codes[:2], strategy=strategy, steps=steps)
+
+
+def test_a_column_that_is_not_wanted_must_be_finite_too() -> None:
+    predictor = deepcopy(fitted("mlp"))
+    predictor.out.bias.data[2] = float("inf")  # type: ignore[union-attr]
+    with pytest.raises(DataError, match="weights are damaged"):
+        propagate(predictor, SEG, SMALLEST, steps=2)
+
+
+def test_tensors_follow_the_predictor() -> None:
+    space, start = SPACES["mixed"], SPACES["mixed"].sample(3, np.random.default_rng(0))
+    relaxed = torch.tensor(space.relax(start))
+    problem = Problem(
+        cast("Any", SimpleNamespace(space=space, relaxed=lambda _: relaxed)), SEG, Budget(), np.zeros(5, bool)
+    )
+    with torch.device("meta"):  # where tensors are made that say no device, to mix with others in vain
+        x = ascend(problem, lambda x: x.sum(dim=1), [], start, steps=4)
+    assert x.shape == (4, 3, space.width)
+    assert (x[-1, :, [0, 4, 7]] > x[0, :, [0, 4, 7]]).any(axis=1).all()  # ordinal coordinates rise
 
 
 class Tiny:
@@ -302,6 +354,10 @@ def test_best_gives_each_code_once_best_first() -> None:
     order = [scores[tuple(code)] for code in best.tolist()]
     assert order == sorted(order, reverse=True)
     np.testing.assert_array_equal(run.best(3), best[:3])
+    for k in (0, -1, "a", 1.5):
+        with pytest.raises(ConfigError, match="k must be an integer, 1 or more") as refused:
+            run.best(k)  # type: ignore[arg-type]
+        assert refused.value.field == "k"
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -77,8 +77,7 @@ def verify(codes: Any, columns: Sequence[str], judge: Predictor | None, table: T
     Raises:
         ConfigError: a judge without one of the columns.
     """
-    space = judge.space if table is None and judge is not None else table.space if table is not None else None
-    rows = np.asarray(codes) if space is None else space.codes(codes)
+    rows = np.asarray(codes)
     values, std = np.full((2, len(rows), len(columns)), np.nan)
     source = np.full(values.shape, "none", dtype="<U9")
     if judge is not None:

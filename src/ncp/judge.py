@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import version
 from importlib.resources import files
@@ -108,6 +109,8 @@ def halves(table: Table, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64
 def fit_searcher_and_judge(table: Table, seed: int = 0, progress: Progress = quiet) -> tuple[Predictor, Predictor]:
     """A Gaussian process on one half of the sampled rows and an ensemble on the other, both in the table's z-scores.
 
+    Both are fitted at once, each on one thread.
+
     Raises:
         DataError: too few rows that have a value in every column.
     """
@@ -117,20 +120,19 @@ def fit_searcher_and_judge(table: Table, seed: int = 0, progress: Progress = qui
             f"Too few rows to fit a predictor and a judge on: {len(mine) + len(other)} sampled rows have a value in "
             f"all of {', '.join(table.columns)}, and at least 20 are needed. Measure more, or leave a column out."
         )
-    fitted = []
-    for rows, kind, begin in ((mine, "gp", 0.0), (other, "ensemble", 0.5)):
-        predictor = fit_predictor(
-            table.codes[rows],
-            table.values[rows],
-            table.columns,
-            space=table.space,
-            kind=kind,
-            seed=seed,
-            progress=share(progress, begin, begin + 0.5),
-        )
+
+    def fitted(rows: NDArray[np.int64], kind: str, progress: Progress = quiet) -> Predictor:
+        data = table.codes[rows], table.values[rows], table.columns
+        predictor = fit_predictor(*data, space=table.space, kind=kind, seed=seed, progress=progress)
         predictor.measure_by(table.values[np.concatenate([mine, other])], table.minimised)
-        fitted.append(predictor)
-    return fitted[0], fitted[1]
+        return predictor
+
+    with ThreadPoolExecutor(1) as pool:
+        judging = pool.submit(fitted, other, "ensemble")
+        predictor = fitted(mine, "gp", share(progress, 0.0, 0.9))
+        judge = judging.result()
+    progress(1.0)
+    return predictor, judge
 
 
 def judge_for(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ncp.objective import Budget, Objective
 from ncp.predictors import Predictor
-from ncp.space import Categorical, Codes, Ordinal, Reals, Space, parts
+from ncp.space import Codes, Moves, Reals, Space, parts
 
 Bound = float | Tensor
 """Of one cost: for all points, or one for each, `(n,)`."""
@@ -49,7 +49,7 @@ class Problem:
         values, scores = np.empty((len(codes), len(self.predictor.columns))), np.empty(len(codes))
         for part in parts(len(codes), 4096):
             mean, score = self._values_and_score(self.predictor.relaxed(codes[part]))
-            values[part], scores[part] = mean.numpy(), score.numpy()
+            values[part], scores[part] = mean.cpu().numpy(), score.cpu().numpy()
         return values, scores
 
     def _values_and_score(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,7 +113,7 @@ def within_budget(budget: Budget, bounds: Sequence[Bound], x: Tensor, floor: Ten
     fits = _fits(budget, bounds, x)
     if fits.all():
         return x
-    low, high = torch.zeros(len(x)), torch.ones(len(x))
+    low, high = x.new_zeros(len(x)), x.new_ones(len(x))
     for _ in range(10):
         middle = (low + high) / 2
         inside = _fits(budget, bounds, floor + (x - floor) * middle[:, None])
@@ -128,36 +128,27 @@ def _fits(budget: Budget, bounds: Sequence[Bound], x: Tensor) -> Tensor:
 
 def on_simplices(space: Space, x: Tensor) -> Tensor:
     """Points whose categorical coordinates are the nearest on the simplex (Euclidean projection)."""
-    for dim, where in zip(space.dimensions, space.slices, strict=True):
-        if isinstance(dim, Categorical):
-            part = x[:, where]
-            ordered = part.sort(dim=1, descending=True).values
-            excess = (ordered.cumsum(dim=1) - 1) / torch.arange(1, dim.width + 1)
-            last = (ordered > excess).sum(dim=1, keepdim=True) - 1
-            x = x.clone()
-            x[:, where] = (part - excess.gather(1, last)).clamp_min(0)
+    x = x.clone()
+    for coordinates in space.simplices:
+        where = torch.as_tensor(coordinates, device=x.device)
+        part = x[:, where]
+        ordered = part.sort(dim=-1, descending=True).values
+        excess = (ordered.cumsum(dim=-1) - 1) / torch.arange(1, where.shape[1] + 1, device=x.device)
+        last = (ordered > excess).sum(dim=-1, keepdim=True) - 1
+        x[:, where] = (part - excess.gather(-1, last)).clamp_min(0)
     return x
 
 
 def moves(problem: Problem, codes: Codes) -> tuple[Codes, NDArray[np.int64]]:
     """All single moves of codes `(n, d)`: the moved codes `(k, d)`, and the row that each comes from."""
-    moved, rows = [], []
-    for position, dim in enumerate(problem.space.dimensions):
-        if problem.frozen[position]:
-            continue
-        values = np.asarray(dim.values)
-        index = np.searchsorted(values, codes[:, position])
-        shifts = (-1, 1) if isinstance(dim, Ordinal) else range(1, len(values))
-        for shift in shifts:
-            target = index + shift if isinstance(dim, Ordinal) else (index + shift) % len(values)
-            inside = np.flatnonzero((target >= 0) & (target < len(values)))
-            changed = codes[inside].copy()
-            changed[:, position] = values[target[inside]]
-            moved.append(changed)
-            rows.append(inside)
-    if not moved:
-        return codes[:0], np.zeros(0, dtype=np.int64)
-    return np.concatenate(moved), np.concatenate(rows)
+    found = free_moves(problem, codes)
+    return problem.space.moved(codes, found), found.rows
+
+
+def free_moves(problem: Problem, codes: Codes) -> Moves:
+    """All single moves of codes `(n, d)` in dimensions that are not frozen."""
+    found = problem.space.moves(codes)
+    return found.only(~problem.frozen[found.dimensions])
 
 
 def per_coordinate(space: Space, dimensions: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ncp.cost import has_cost, macs
-from ncp.errors import CodeError, ConfigError, DataError, quoted
+from ncp.errors import CodeError, ConfigError, DataError
+from ncp.numbers import as_count, as_seed
 from ncp.objective import Budget, Objective
 from ncp.predictors import Predictor
 from ncp.predictors.mlp import Mlp
 from ncp.problem import Bound, Problem, moves, on_simplices, per_coordinate, smallest, snap_within, within_budget
 from ncp.progress import Progress, quiet
-from ncp.space import Codes, Reals, Space
+from ncp.space import Codes, Reals, Space, distinct
+from ncp.threads import one_thread
 
 Strategy = Literal["continuous", "winner-takes-all", "paper"]
 
@@ -50,12 +52,19 @@ class Trajectory:
     scores: Reals
 
     def best(self, k: int) -> Codes:
-        """The k codes of highest score, each once, best first, `(<= k, d)`."""
+        """The k codes of highest score, each once, best first, `(<= k, d)`.
+
+        Raises:
+            ConfigError: k is not an integer, or below 1.
+        """
+        k = as_count(k, "k")
         codes, scores = self.codes.reshape(-1, len(self.space)), self.scores.reshape(-1)
-        codes, first = np.unique(codes, axis=0, return_index=True)
-        return codes[np.argsort(-scores[first], kind="stable")[:k]]
+        first, _ = distinct(codes)
+        best: Codes = codes[first[np.argsort(-scores[first], kind="stable")[:k]]]
+        return best
 
 
+@one_thread()
 def propagate(
     predictor: Predictor,
     objective: Objective,
@@ -65,7 +74,7 @@ def propagate(
     strategy: Strategy = "continuous",
     steps: int = 70,
     freeze: str | Iterable[str] = (),
-    seed: int = 0,  # noqa: ARG001
+    seed: int = 0,
     progress: Progress = quiet,
 ) -> Trajectory:
     """Edit codes step by step so that the predictor's values serve the objective better, within the budget.
@@ -85,14 +94,16 @@ def propagate(
 
     Raises:
         CodeError: a start outside the space, or a name that is no dimension.
+        ConfigError: an unknown strategy, a number of steps or a seed that is not a whole number, or caution or minimum
+            values with the strategy `paper`, which follows neither.
+        DataError: predictions that are not finite.
         InfeasibleError: a budget below the smallest cost.
     """
-    require_strategy(strategy)
-    if steps < 1:
-        raise ConfigError(f"Expected at least one step. Got {steps}.")
+    steps, _ = as_count(steps, "steps"), as_seed(seed)
+    require_strategy(strategy, objective)
     space, codes = predictor.space, predictor.space.codes(start)
     if not len(codes):
-        raise CodeError("Expected at least one code to start from. Got none.")
+        raise CodeError("{field} must hold at least one code.", field="start", given=start)
     whole = Problem(predictor, objective, budget or Budget(), frozen_dimensions(space, freeze))
     problem = whole.focused()
     names = [name for name, kept in zip(space.names, problem.frozen, strict=True) if kept]
@@ -102,31 +113,35 @@ def propagate(
     steps_done, starts, width = x.shape
     origin = np.broadcast_to(codes, (steps_done, *codes.shape)).reshape(-1, len(space))
     snapped = snap_within(problem, x.reshape(-1, width), origin)
-    unique, inverse = np.unique(snapped, axis=0, return_inverse=True)
-    values, scores = whole.values_and_scores(unique)
+    first, which = distinct(snapped)
+    values, scores = whole.values_and_scores(snapped[first])
+    require_finite(values)
     require_finite(scores)
     return Trajectory(
         space,
         predictor.columns,
         x,
         snapped.reshape(steps_done, starts, -1),
-        values[inverse].reshape(steps_done, starts, -1),
-        scores[inverse].reshape(steps_done, starts),
+        values[which].reshape(steps_done, starts, -1),
+        scores[which].reshape(steps_done, starts),
     )
 
 
-def require_strategy(strategy: Any) -> None:
-    """Refuse a strategy that there is not.
+def require_strategy(strategy: Any, objective: Objective) -> None:
+    """Refuse a strategy that does not exist, or one that would ignore a part of the objective.
 
     Raises:
-        ConfigError: with those that there are.
+        ConfigError: with the strategies that there are, or what would be ignored.
     """
     if not isinstance(strategy, str) or strategy not in STRATEGIES:
+        known = ", ".join(STRATEGIES)
+        raise ConfigError("{field} must be one of {known}. Got {given}.", field="strategy", given=strategy, known=known)
+    if strategy == "paper" and (objective.caution or objective.at_least):
+        ignored = "caution" if objective.caution else "at_least"
         raise ConfigError(
-            "{field} must be one of {strategies}. Got {given}.",
+            f"The {{field}} paper follows the predicted values alone. Leave out {{{ignored}}}, or choose another.",
             field="strategy",
             given=strategy,
-            strategies=", ".join(STRATEGIES),
         )
 
 
@@ -134,10 +149,10 @@ def require_finite(numbers: Reals) -> None:
     """Refuse what a damaged predictor computes.
 
     Raises:
-        DataError: a number that is none.
+        DataError: infinity or NaN.
     """
     if not np.isfinite(numbers).all():
-        raise DataError("Expected finite steps. Got nan: the predictor's weights are damaged. Train it again.")
+        raise DataError("The predictor computes NaN or infinity: its weights are damaged. Train it again.")
 
 
 def _continuous(problem: Problem, codes: Codes, steps: int, progress: Progress) -> Reals:
@@ -167,9 +182,9 @@ def ascend(
         Relaxed codes `(steps, n, width)`.
     """
     space = problem.space
-    low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in space.bounds)
-    span, frozen = high - low, torch.as_tensor(per_coordinate(space, problem.frozen))
     start = problem.predictor.relaxed(codes)
+    low, high = start.new_tensor(space.bounds)
+    span, frozen = high - low, torch.as_tensor(per_coordinate(space, problem.frozen), device=start.device)
     floor = torch.where(frozen, start, low)
 
     def place(x: Tensor) -> Tensor:
@@ -188,7 +203,7 @@ def ascend(
         x = place(x.detach() + length * span * direction)
         record.append(x)
         progress((step + 1) / steps)
-    return torch.stack(record).detach().double().numpy()
+    return torch.stack(record).detach().cpu().double().numpy()
 
 
 def _winner_takes_all(problem: Problem, codes: Codes, steps: int, progress: Progress) -> Reals:
@@ -200,9 +215,8 @@ def _winner_takes_all(problem: Problem, codes: Codes, steps: int, progress: Prog
     for step in range(1, steps):
         moved, rows = moves(problem, current[moving])
         allowed = problem.budget.allows(moved)
-        gain = np.full(len(moved), -np.inf)
-        unique, inverse = np.unique(moved, axis=0, return_inverse=True)
-        gain = problem.values_and_scores(unique)[1][inverse] - scores[moving][rows]
+        first, which = distinct(moved)
+        gain = problem.values_and_scores(moved[first])[1][which] - scores[moving][rows]
         binds = np.zeros(len(moving), dtype=bool)
         binds[rows[~allowed & (gain > 0)]] = True
         merit = np.where(allowed & (gain > 1e-9), gain, -np.inf)
@@ -227,14 +241,12 @@ def _paper(problem: Problem, codes: Codes, steps: int, progress: Progress) -> Re
     """The original loop: plain ascent on the wanted scores minus half the predicted cost, clipped to the box."""
     predictor, space = problem.predictor, problem.space
     columns = problem.objective.resolve(predictor.columns)
-    weights = torch.tensor(list(problem.objective.weights.values()), dtype=torch.float32)
-    weights = weights / weights.abs().sum()
-    low, high = (
-        (torch.as_tensor(bound, dtype=torch.float32) - predictor.centre) / predictor.deviation for bound in space.bounds
-    )
-    frozen = torch.as_tensor(per_coordinate(space, problem.frozen))
-    cost = _paper_cost(predictor)
     x = (predictor.relaxed(codes) - predictor.centre) / predictor.deviation
+    weights = x.new_tensor(list(problem.objective.weights.values()))
+    weights = weights / weights.abs().sum() * predictor.unit[columns].sign()  # a small value may be the better one
+    low, high = (x.new_tensor(space.bounds) - predictor.centre) / predictor.deviation
+    frozen = torch.as_tensor(per_coordinate(space, problem.frozen), device=x.device)
+    cost = _paper_cost(predictor)
     record = [x]
     for step in range(1, steps):
         leaf = x.detach().requires_grad_()
@@ -244,7 +256,7 @@ def _paper(problem: Problem, codes: Codes, steps: int, progress: Progress) -> Re
         x = (leaf + PAPER_STEP * torch.where(frozen, 0.0, gradient)).clamp(low, high).detach()
         record.append(x)
         progress((step + 1) / steps)
-    return (torch.stack(record) * predictor.deviation + predictor.centre).double().numpy()
+    return (torch.stack(record) * predictor.deviation + predictor.centre).cpu().double().numpy()
 
 
 STRATEGIES: dict[str, Callable[[Problem, Codes, int, Progress], Reals]] = {
@@ -270,7 +282,7 @@ def _paper_cost(predictor: Predictor) -> Callable[[Tensor], tuple[Tensor, Tensor
 
     def exact(x: Tensor) -> tuple[Tensor, Tensor]:
         codes = x * predictor.deviation + predictor.centre
-        cost = macs(codes) / deviation if has_cost(space) else torch.zeros(len(x))
+        cost = macs(codes) / deviation if has_cost(space) else x.new_zeros(len(x))
         return predictor.scores(codes), cost
 
     return exact
@@ -294,9 +306,14 @@ def frozen_dimensions(space: Space, names: str | Iterable[str]) -> NDArray[np.bo
     Raises:
         CodeError: a name that is no dimension, with the closest one.
     """
-    given = [names] if isinstance(names, str) else list(names)
+    given = [names] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
     for name in given:
-        if name not in space.names:
-            close: Sequence[str] = get_close_matches(name, space.names, n=1) or space.names
-            raise CodeError(f"Expected names of dimensions to freeze. Got {quoted(name)}. There is {', '.join(close)}.")
-    return np.array([name in given for name in space.names])
+        if not isinstance(name, str) or name not in space.names:
+            close: Sequence[str] = get_close_matches(str(name), space.names, n=1) or space.names
+            raise CodeError(
+                "{field} must name dimensions. Got {given}. There is {close}.",
+                field="freeze",
+                given=name,
+                close=", ".join(close),
+            )
+    return np.isin(space.names, given)

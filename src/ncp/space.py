@@ -32,6 +32,18 @@ FORMS: dict[tuple[Dimension, ...], Form] = {}
 """Written forms by the dimensions of a space; a space without one writes its values in order (`Space.text`)."""
 
 
+class Moves(NamedTuple):
+    """Single moves of codes, k of them: which code, in which dimension, to which of its values, each `(k,)`."""
+
+    rows: NDArray[np.int64]
+    dimensions: NDArray[np.int64]
+    targets: NDArray[np.int64]
+
+    def only(self, which: NDArray[Any]) -> Moves:
+        """Some of the moves: those of a mask or of indices."""
+        return Moves(self.rows[which], self.dimensions[which], self.targets[which])
+
+
 @dataclass(frozen=True)
 class Space:
     """A product of ordinal and categorical dimensions.
@@ -69,6 +81,15 @@ class Space:
         ends = np.cumsum([dim.width for dim in self.dimensions]).tolist()
         return tuple(slice(end - dim.width, end) for dim, end in zip(self.dimensions, ends, strict=True))
 
+    @cached_property
+    def simplices(self) -> tuple[NDArray[np.int64], ...]:
+        """Relaxed coordinates of categorical dimensions, those of one width together, `(dimensions, width)` each."""
+        widths: dict[int, list[int]] = {}
+        for dim, where in zip(self.dimensions, self.slices, strict=True):
+            if isinstance(dim, Categorical):
+                widths.setdefault(dim.width, []).append(where.start)
+        return tuple(np.array(starts)[:, None] + np.arange(width) for width, starts in widths.items())
+
     @property
     def width(self) -> int:
         """Number of relaxed coordinates."""
@@ -97,13 +118,26 @@ class Space:
         array = _array(codes)
         if array.shape[1] != len(self):
             return np.zeros(len(array), dtype=bool)
-        if len(array) == 1:  # numpy takes a hundred times longer on a single row
+        if len(array) == 1:  # numpy takes longer on a single row
             return np.array([all(v in dim.values for dim, v in zip(self.dimensions, array[0].tolist(), strict=True))])
-        inside = np.ones(len(array), dtype=bool)
+        low, high, step, uneven = self._grid
+        inside = np.empty(len(array), dtype=bool)
         for part in parts(len(array)):
-            for dim, column in zip(self.dimensions, array[part].T, strict=True):
-                inside[part] &= np.isin(column, dim.values)
+            rows = array[part]
+            with np.errstate(invalid="ignore"):  # infinity has no remainder
+                inside[part] = ((rows >= low) & (rows <= high) & ((rows - low) % step == 0)).all(axis=1)
+            for column in uneven:
+                inside[part] &= np.isin(rows[:, column], self.dimensions[column].values)
         return inside
+
+    @cached_property
+    def _grid(self) -> tuple[Codes, Codes, Codes, tuple[int, ...]]:
+        """Least value, greatest value and step of every dimension, `(d,)`; and the dimensions that skip a value."""
+        every = [np.asarray(dim.values) for dim in self.dimensions]
+        low, high = (np.array([values[end] for values in every]) for end in (0, -1))
+        step = np.array([np.gcd.reduce(np.diff(values)) for values in every])
+        uneven = np.flatnonzero((high - low) // step + 1 != [len(values) for values in every])
+        return low, high, step, tuple(uneven.tolist())
 
     def codes(self, codes: Any) -> Codes:
         """Read one code or many as an integer array `(n, d)`, or say what is wrong with them.
@@ -174,23 +208,54 @@ class Space:
         Raises:
             CodeError: anything but one code of the space.
         """
-        base, moved = self.code(code), []
-        for position, dim in enumerate(self.dimensions):
-            index = dim.values.index(int(base[position]))
-            near = (index - 1, index + 1) if isinstance(dim, Ordinal) else range(len(dim.values))
-            for other in near:
-                if other != index and 0 <= other < len(dim.values):
-                    step = base.copy()
-                    step[position] = dim.values[other]
-                    moved.append(step)
-        return np.stack(moved)
+        bases = self.code(code)[None]
+        return self.moved(bases, self.moves(bases))
+
+    def moves(self, codes: Codes) -> Moves:
+        """All single moves of codes `(n, d)` of the space, code by code."""
+        dimension, shift, size, choice = self._ways
+        index = np.stack([np.searchsorted(dim.values, c) for dim, c in zip(self.dimensions, codes.T, strict=True)])
+        index = index.T[:, dimension]
+        target = np.where(choice, shift + (shift >= index), index + shift)
+        rows, ways = np.nonzero((target >= 0) & (target < size))
+        return Moves(rows, dimension[ways], target[rows, ways])
+
+    def moved(self, codes: Codes, moves: Moves) -> Codes:
+        """The code that every move makes of its own, `(k, d)`."""
+        made: Codes = codes[moves.rows]
+        made[np.arange(len(made)), moves.dimensions] = self._values[moves.dimensions, moves.targets]
+        return made
+
+    @cached_property
+    def _ways(self) -> Codes:
+        """Of every way to move, `(4, k)`: the dimension, the shift, how many values there are, whether it is a choice.
+
+        An ordinal dimension shifts by -1 or 1. A choice shifts to the first, second, .. of the others.
+        """
+        return np.array(
+            [
+                (position, shift, len(dim.values), isinstance(dim, Categorical))
+                for position, dim in enumerate(self.dimensions)
+                for shift in ((-1, 1) if isinstance(dim, Ordinal) else range(len(dim.values) - 1))
+            ]
+        ).T
+
+    @cached_property
+    def _values(self) -> Codes:
+        """The values of every dimension, filled up with zeros, `(d, most)`."""
+        values = np.zeros((len(self), max(len(dim.values) for dim in self.dimensions)), dtype=np.int64)
+        for row, dim in zip(values, self.dimensions, strict=True):
+            row[: len(dim.values)] = dim.values
+        return values
 
     def relax(self, codes: Any) -> Reals:
         """Codes `(n, d)` as points of the relaxed space, `(n, width)`; what `codes` refuses, this refuses."""
         array = self.codes(codes)
-        relaxed = np.empty((len(array), self.width))
-        for dim, where, column in zip(self.dimensions, self.slices, array.T, strict=True):
-            relaxed[:, where] = column[:, None] if isinstance(dim, Ordinal) else np.eye(dim.width)[column]
+        choice = np.array([isinstance(dim, Categorical) for dim in self.dimensions])
+        first = np.array([where.start for where in self.slices])
+        relaxed = np.zeros((len(array), self.width))
+        relaxed[:, first[~choice]] = array[:, ~choice]
+        np.put_along_axis(relaxed, first[choice] + array[:, choice], 1.0, axis=1)
         return relaxed
 
     def snap(self, relaxed: ArrayLike) -> Codes:
@@ -275,6 +340,18 @@ class Space:
 def parts(rows: int, size: int = 1 << 14) -> Iterator[slice]:
     """Slices of `rows` rows, so few at a time that their columns stay in the processor's cache."""
     return (slice(start, start + size) for start in range(0, rows, size))
+
+
+def distinct(codes: Codes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first row of every different code of codes `(n, d)`, `(k,)`; and which of these each row equals, `(n,)`.
+
+    >>> distinct(np.array([[8, 1], [8, 0], [8, 1]]))
+    (array([0, 1]), array([0, 1, 0]))
+    """
+    whole = np.ascontiguousarray(codes).view(np.dtype((np.void, codes.dtype.itemsize * codes.shape[1])))[:, 0]
+    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return first[order], np.argsort(order)[inverse]
 
 
 def _nearest(dim: Dimension, x: Reals) -> Codes:

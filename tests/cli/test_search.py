@@ -143,7 +143,7 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
         (("--tasks", "seg", "--max-gmacs", "0"), "--max-gmacs must be a positive number. Got 0."),
         (
             ("--tasks", "seg", "--strategy", "greedy"),
-            "--strategy must be one of continuous, winner-takes-all, paper, got 'greedy'.",
+            "--strategy must be one of continuous, winner-takes-all, paper. Got 'greedy'.",
         ),
         (
             ("--tasks", "seg", "--freeze", "b1"),

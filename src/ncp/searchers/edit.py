@@ -7,10 +7,12 @@ import numpy as np
 from ncp.errors import InfeasibleError
 from ncp.problem import Problem
 from ncp.progress import Progress, quiet
-from ncp.space import Codes, Reals
+from ncp.space import Codes, Reals, distinct
 
 BEAM, REDUCED = 32, 32
 """Codes kept from round to round, and propagated ones that are led back to where they are near enough."""
+SINGLY = 32
+"""Changes that are taken back one at a time; of more that are too many, half are taken back at once."""
 ROUNDS = 10
 """Most rounds of changing one dimension for another, once all changes are made."""
 PENALTY = 100.0
@@ -48,36 +50,40 @@ def edited(problem: Problem, origin: Codes, most: int, found: Codes, progress: P
             f"No code within {most} changes of the origin was found within the budget. Allow more, or raise the budget."
         )
     seen = seen[allowed][np.argsort(-seen_values[allowed], kind="stable")]
-    return seen[np.sort(np.unique(seen, axis=0, return_index=True)[1])]
+    return seen[distinct(seen)[0]]
 
 
 def changed(problem: Problem, codes: Codes) -> Codes:
     """All codes that differ from one of `codes` `(n, d)` in one dimension that is not frozen, each once."""
-    tried = []
-    for position, dim in enumerate(problem.space.dimensions):
-        if not problem.frozen[position]:
-            several = np.repeat(codes, len(dim.values), axis=0)
-            several[:, position] = np.tile(dim.values, len(codes))
-            tried.append(several)
-    return np.unique(np.concatenate(tried), axis=0) if tried else codes[:0]
+    every = [
+        (j, value) for j, dim in enumerate(problem.space.dimensions) if not problem.frozen[j] for value in dim.values
+    ]
+    if not every:
+        return codes[:0]
+    positions, values = np.array(every).T
+    tried = np.repeat(codes, len(every), axis=0)
+    tried[np.arange(len(tried)), np.tile(positions, len(codes))] = np.tile(values, len(codes))
+    return tried[distinct(tried)[0]]
 
 
 def _reduced(problem: Problem, origin: Codes, most: int, codes: Codes) -> Codes:
-    """Codes `(n, d)` that take values of the origin back, always the one that costs least, until `most` differ."""
+    """Codes `(n, d)` that take values of the origin back, always those that cost least, until `most` differ."""
     codes = codes.copy()
     while len(far := np.flatnonzero((codes != origin).sum(axis=1) > most)):
         rows, places = np.nonzero(codes[far] != origin)
         tried = codes[far][rows]
         tried[np.arange(len(tried)), places] = origin[places]
-        values = _values(problem, tried)
-        order = np.lexsort((-values, rows))
-        codes[far] = tried[order[np.unique(rows[order], return_index=True)[1]]]
+        order = np.lexsort((-_values(problem, tried), rows))
+        changes = np.bincount(rows)
+        rank = np.arange(len(rows)) - np.repeat(np.cumsum(changes) - changes, changes)
+        least = order[rank < np.maximum(1, (changes - most - SINGLY) // 2)[rows]]
+        codes[far[rows[least]], places[least]] = origin[places[least]]
     return codes
 
 
 def _best(problem: Problem, codes: Codes, size: int) -> tuple[Codes, Reals]:
     """The best `size` of codes, each once, best first, and what they are worth."""
-    codes = np.unique(codes, axis=0)
+    codes = codes[distinct(codes)[0]]
     values = _values(problem, codes)
     order = np.argsort(-values, kind="stable")[:size]
     return codes[order], values[order]

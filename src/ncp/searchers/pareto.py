@@ -32,6 +32,7 @@ from ncp.searchers.result import Value
 from ncp.searchers.rows import rows_of
 from ncp.space import Codes, Reals
 from ncp.table import Table
+from ncp.threads import one_thread
 
 DIRECTIONS = 1000
 """Ways into the objectives, along each of which the improvement keeps the best code: a larger front is thinned."""
@@ -43,6 +44,7 @@ CLOSEST = 64
 """Codes from which a way to the floors is sought where no start has reached them."""
 
 
+@one_thread()
 def pareto_search(
     objectives: Sequence[str | Objective | Mapping[str, float]],
     *,

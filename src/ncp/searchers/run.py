@@ -26,6 +26,7 @@ from ncp.searchers.result import Result
 from ncp.searchers.rows import baseline_of, claims_of, latency_model, rows_of
 from ncp.space import Codes, Reals, Space
 from ncp.table import Table
+from ncp.threads import one_thread
 
 POOL, APART = 500, 9
 """How many candidates to consider. A returned code differs from every better one in at least d // APART dimensions, if
@@ -34,6 +35,7 @@ FITTING = 0.6
 """The share of the time that fitting a predictor and a judge takes, where they have to be fitted."""
 
 
+@one_thread()
 def search(
     objective: Objective | str | Sequence[str] | Mapping[str, float],
     *,
@@ -86,7 +88,7 @@ def search(
     objective, budget = as_objective(objective), as_budget(budget)
     starts, top, steps = as_count(starts, "starts"), as_count(top, "top"), as_count(steps, "steps")
     seed = as_seed(seed)
-    require_strategy(strategy)
+    require_strategy(strategy, objective)
     if max_changes is not None:
         max_changes = as_count(max_changes, "max_changes")
         if origin is None:
