@@ -12,7 +12,7 @@ from scipy.stats import kendalltau
 
 from ncp.errors import ConfigError
 from ncp.predictors import Prediction, Predictor, fit_predictor, load_judge, load_predictor
-from ncp.predictors.base import Progress, quiet
+from ncp.progress import Progress, quiet
 from ncp.space import Reals
 from ncp.table import Table
 

@@ -19,8 +19,8 @@ from ncp.cost import macs_by_part
 from ncp.errors import ConfigError, DataError, quoted
 from ncp.files import whole_file
 from ncp.multires import MULTIRES, STAGES, Code
-from ncp.predictors.base import Progress, quiet
 from ncp.profile import Conditions, Latency, measure, processor
+from ncp.progress import Progress, quiet
 from ncp.space import Codes, Reals
 
 FORMAT = 2

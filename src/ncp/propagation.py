@@ -16,9 +16,9 @@ from ncp.cost import has_cost, macs
 from ncp.errors import CodeError, ConfigError, DataError, quoted
 from ncp.objective import Budget, Objective
 from ncp.predictors import Predictor
-from ncp.predictors.base import Progress, quiet
 from ncp.predictors.mlp import Mlp
 from ncp.problem import Bound, Problem, moves, on_simplices, per_coordinate, smallest, snap_within, within_budget
+from ncp.progress import Progress, quiet
 from ncp.space import Codes, Reals, Space
 
 Strategy = Literal["continuous", "winner-takes-all", "paper"]

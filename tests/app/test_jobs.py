@@ -14,7 +14,7 @@ from ncp.app.subject import BENCHMARK, Place, opened
 from ncp.app.visitor import START
 from ncp.errors import DataError, InfeasibleError
 from ncp.multires import MULTIRES, Code
-from ncp.predictors.base import quiet
+from ncp.progress import quiet
 from tests.cli.test_own_table import SPACE, written
 
 PLACE = Place(BENCHMARK, BENCHMARK, BENCHMARK, None)

@@ -10,7 +10,7 @@ from typing import Any
 from ncp.app.facts import Counting
 from ncp.app.subject import Place, opened
 from ncp.multires import MULTIRES, Code
-from ncp.predictors.base import Progress
+from ncp.progress import Progress
 from ncp.searchers.result import Result, Row
 from ncp.space import Space
 

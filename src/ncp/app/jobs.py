@@ -15,8 +15,8 @@ from ncp.app.subject import Place, Subject, benchmark, opened
 from ncp.errors import ConfigError, DataError
 from ncp.evaluate import fit_searcher_and_judge, halves
 from ncp.objective import Budget, Objective
-from ncp.predictors.base import Progress
 from ncp.problem import Problem
+from ncp.progress import Progress
 from ncp.propagation import Strategy, frozen_dimensions, propagate
 from ncp.searchers.asked import asked_of
 from ncp.searchers.floors import above_floors

@@ -16,7 +16,7 @@ from multiprocessing import get_context, parent_process
 from typing import Any
 
 from ncp.errors import NcpError
-from ncp.predictors.base import Progress, quiet
+from ncp.progress import Progress, quiet
 
 MEMORY = 6 << 30
 """More memory than this a worker cannot take [bytes]: a small file can stand for more than a machine has."""

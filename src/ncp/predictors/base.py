@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,13 +16,6 @@ from torch import Tensor, nn
 from ncp.errors import DataError
 from ncp.predictors.scale import Scale, deviations
 from ncp.space import Codes, Reals, Space, parts
-
-Progress = Callable[[float], None]
-"""Called during a fit with the share that is done, from 0 to 1."""
-
-
-def quiet(_: float) -> None:
-    """Report progress to nobody."""
 
 
 @dataclass(frozen=True)

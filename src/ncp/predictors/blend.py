@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ncp.predictors.base import Predictor, Progress, quiet
+from ncp.predictors.base import Predictor
 from ncp.predictors.ensemble import Ensemble, EnsembleSettings
 from ncp.predictors.gp import DEFAULTS as GP_DEFAULTS
 from ncp.predictors.gp import GaussianProcess, GpSettings, Prior
+from ncp.progress import Progress, quiet
 from ncp.space import Codes, Reals, Space
 
 

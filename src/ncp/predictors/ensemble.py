@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu, smooth_l1_loss
 
-from ncp.predictors.base import Predictor, Progress, quiet
+from ncp.predictors.base import Predictor
 from ncp.predictors.features import Features
 from ncp.predictors.scale import Scale
+from ncp.progress import Progress, quiet
 from ncp.space import Codes, Reals, Space
 
 

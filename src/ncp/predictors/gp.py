@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ncp.predictors.base import Predictor, Progress, quiet
+from ncp.predictors.base import Predictor
 from ncp.predictors.features import Features
 from ncp.predictors.scale import Scale
+from ncp.progress import Progress, quiet
 from ncp.space import Codes, Reals, Space
 
 JITTER = 1e-4

@@ -7,12 +7,13 @@ from typing import Any
 
 from ncp.errors import ConfigError, quoted
 from ncp.multires import MULTIRES
-from ncp.predictors.base import Predictor, Progress, quiet, training_rows
+from ncp.predictors.base import Predictor, training_rows
 from ncp.predictors.blend import Blend, BlendSettings
 from ncp.predictors.ensemble import Ensemble, EnsembleSettings
 from ncp.predictors.gp import GaussianProcess, GpSettings
 from ncp.predictors.mlp import Mlp, MlpSettings
 from ncp.predictors.transfer import Transfer
+from ncp.progress import Progress, quiet
 from ncp.space import Space
 
 KINDS: dict[str, type[Blend | Ensemble | GaussianProcess | Mlp | Transfer]] = {

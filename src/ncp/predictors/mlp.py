@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import silu, smooth_l1_loss
 
 from ncp.cost import has_cost, macs, params
-from ncp.predictors.base import Predictor, Progress, quiet
+from ncp.predictors.base import Predictor
 from ncp.predictors.scale import Scale
+from ncp.progress import Progress, quiet
 from ncp.space import Codes, Reals, Space
 
 SHARED, HEAD = 256, 128

@@ -13,10 +13,11 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 
 from ncp.errors import DataError
-from ncp.predictors.base import Predictor, Progress, quiet
+from ncp.predictors.base import Predictor
 from ncp.predictors.blend import families
 from ncp.predictors.gp import DEFAULTS, GaussianProcess, GpSettings, Kernel, Prior
 from ncp.predictors.scale import Scale
+from ncp.progress import Progress, quiet
 from ncp.space import Codes, Reals, Space
 
 AMPLITUDES = 0.4, 0.2, 0.2, 0.1, 0.18

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from ncp.errors import ConfigError, quoted
 from ncp.files import whole_file
 from ncp.objective import Objective
-from ncp.predictors.base import Progress, quiet
+from ncp.progress import Progress, quiet
 from ncp.searchers.replay import SEARCHERS, History, scores_of, simulate
 from ncp.space import Reals
 from ncp.table import Table

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ncp.errors import InfeasibleError
-from ncp.predictors.base import Progress, quiet
 from ncp.problem import Problem
+from ncp.progress import Progress, quiet
 from ncp.space import Codes, Reals
 
 BEAM, REDUCED = 32, 32

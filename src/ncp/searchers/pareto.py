@@ -17,8 +17,8 @@ from ncp.evaluate import predictor_and_judge
 from ncp.objective import FLOOR, Budget, Objective
 from ncp.pareto import front, hypervolume
 from ncp.predictors import Predictor
-from ncp.predictors.base import Progress, quiet
 from ncp.problem import Bound, moves, smallest, snap_within
+from ncp.progress import Progress, quiet
 from ncp.propagation import ascend, require_finite
 from ncp.searchers.asked import asked_of
 from ncp.searchers.directions import REFERENCE, Directions

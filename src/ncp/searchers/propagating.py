@@ -6,8 +6,8 @@ import numpy as np
 from scipy.stats import median_abs_deviation, norm, rankdata
 
 from ncp.objective import Budget, Objective
-from ncp.predictors.base import quiet
 from ncp.problem import moves, snap_within
+from ncp.progress import quiet
 from ncp.propagation import STRATEGIES
 from ncp.searchers.base import Searcher
 from ncp.searchers.surrogate import Improvement, Surrogate

@@ -13,8 +13,8 @@ from ncp.errors import ConfigError, quoted
 from ncp.evaluate import predictor_and_judge
 from ncp.objective import Budget, Objective
 from ncp.predictors import Predictor
-from ncp.predictors.base import Progress, quiet
 from ncp.problem import Problem
+from ncp.progress import Progress, quiet
 from ncp.propagation import Strategy, frozen_dimensions, propagate
 from ncp.searchers.asked import asked_of
 from ncp.searchers.edit import edited
