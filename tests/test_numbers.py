@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from ncp.errors import ConfigError, Name
+from ncp.numbers import as_count, as_seed
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1, np.int64(7), np.uint8(7), np.array(7)])
+def test_integers_of_every_type_are_seeds(seed):
+    assert as_seed(seed) == int(seed)
+    assert type(as_seed(seed)) is int
+
+
+@pytest.mark.parametrize("seed", [None, -1, 2**32, 1.0, True, np.True_, np.float64(1), "1", [1], np.array([1])])
+def test_nothing_else_is_a_seed(seed):
+    with pytest.raises(ConfigError, match=r"seed must be an integer, from 0 to 4294967295\. Got") as caught:
+        as_seed(seed)
+    assert caught.value.field == "seed"
+    assert caught.value.given is seed
+
+
+def test_a_count_is_refused_in_the_words_of_whoever_shows_it():
+    with pytest.raises(ConfigError) as caught:
+        as_count(0, "starts")
+    assert str(caught.value) == "starts must be an integer, 1 or more. Got 0."
+    assert caught.value.said(lambda field: Name(f"--{field}")) == "--starts must be an integer, 1 or more. Got 0."
+    with pytest.raises(ConfigError, match="from 2 to 4"):
+        as_count(5, "threads", least=2, most=4)
+    assert as_count(np.int32(4), "threads", least=2, most=4) == 4
