@@ -8,6 +8,7 @@ from ncp.cli import app as page
 from ncp.cli import compare, cost, data, draw, export, pareto, profile, query, report, search, train
 from ncp.cli.names import flag
 from ncp.errors import NcpError
+from ncp.processes import exit_on_termination
 
 app = typer.Typer(
     help="Find one network architecture that is good at several vision tasks within an exact cost budget.",
@@ -35,6 +36,7 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Run the command line; a mistake of the user's is one message and exit status 2, never a traceback."""
+    exit_on_termination()
     try:
         app()
     except NcpError as error:

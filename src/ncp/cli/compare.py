@@ -26,9 +26,9 @@ def compare(
     searchers: Annotated[
         str,
         typer.Option(
-            metavar="NAME,..", help="Any of random, local, evolution, evolution-10, tpe, nsga2, gp, propagation."
+            metavar="NAME,..", help="Any of random, local, evolution, evolution-10, tpe, nsga2, gp, bayesian."
         ),
-    ] = "random,evolution,local,tpe,propagation",
+    ] = "random,evolution,local,tpe,bayesian",
     queries: Annotated[int, typer.Option(help="Rows that a replay pays for.")] = 200,
     seeds: Annotated[int, typer.Option(help="Replays of each searcher.")] = 50,
     warm_start: Annotated[
