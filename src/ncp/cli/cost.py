@@ -6,13 +6,13 @@ import typer
 
 import ncp
 from ncp.cli.options import AsJson, CodeArgument, ImageSizeOption, read_code, read_image_size
-from ncp.cli.output import print_json
+from ncp.cli.output import print_json, say
 
 
 def cost(
     code: CodeArgument,
     image_size: ImageSizeOption = "128",
-    classes: Annotated[int, typer.Option(help="Outputs of the classifier.")] = 50,
+    classes: Annotated[int, typer.Option(min=1, help="Outputs of the classifier.")] = 50,
     task: Annotated[
         str, typer.Option(metavar="NAME", help="classification, segmentation or features.")
     ] = "classification",
@@ -26,5 +26,5 @@ def cost(
         asked = {"code": str(architecture), "image_size": list(size), "classes": classes, "task": task}
         print_json(asked | {"macs": macs, "params": params})
         return
-    typer.echo(f"{macs / 1e9:.4f} GMACs ({macs:,}) at {size[0]} x {size[1]} pixels, {classes} classes, {task}")
-    typer.echo(f"{params / 1e6:.4f} M params ({params:,})")
+    say(f"{macs / 1e9:.4f} GMACs ({macs:,}) at {size[0]} x {size[1]} pixels, {classes} classes, {task}")
+    say(f"{params / 1e6:.4f} M params ({params:,})")

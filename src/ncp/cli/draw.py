@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.options import AsJson, CodeArgument, read_code
-from ncp.cli.output import print_json
+from ncp.cli.options import PICTURE, AsJson, CodeArgument, read_code, require_file
+from ncp.cli.output import print_json, written
 
 if TYPE_CHECKING:
     from ncp.report.network import Network
@@ -22,7 +22,8 @@ def draw(
     ] = Path("net.svg"),
     as_json: AsJson = False,
 ) -> None:
-    """Draw an architecture: branches, fusions, blocks, channels; or two, one above the other, with what differs."""
+    """Draw an architecture, or two with what differs."""
+    require_file(out, "out", PICTURE)
     first, second = read_code(code), None if other is None else read_code(other)
     from ncp.report.network import comparison_data, draw_network, network_data
 
@@ -37,9 +38,9 @@ def draw(
         difference = {"macs": b.macs - a.macs, "params": b.params - a.params}
         document = {"networks": [facts(a), facts(b)], "changed": compared.changed, "difference": difference}
     if as_json:
-        print_json(document)
-        return
-    typer.echo(f"Written: {out}")
+        print_json(document | {"path": out})
+    else:
+        written(out)
 
 
 def facts(network: Network) -> dict[str, Any]:

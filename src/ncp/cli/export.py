@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.options import AsJson, CodeArgument, read_code, read_image_size
-from ncp.cli.output import print_json
+from ncp.cli.options import AsJson, CodeArgument, read_code, read_image_size, require_file
+from ncp.cli.output import print_json, say, written
+from ncp.extras import require_extra
 
 if TYPE_CHECKING:
     from ncp.export import Exported
@@ -28,7 +29,7 @@ def export(
     task: Annotated[
         str, typer.Option(metavar="NAME", help="classification, segmentation or features.")
     ] = "classification",
-    classes: Annotated[int, typer.Option(help="Outputs of the classifier.")] = 50,
+    classes: Annotated[int, typer.Option(min=1, help="Outputs of the classifier.")] = 50,
     size: Annotated[str, typer.Option("--size", "--image-size", help="Pixels: one number, or HEIGHTxWIDTH.")] = "128",
     dynamic_size: Annotated[
         bool, typer.Option("--dynamic-size", help="Leave the size free: to multiples of 32 from 64 on.")
@@ -38,29 +39,33 @@ def export(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export an architecture's network to ONNX or torch.export, and check the file against the network."""
+    """Export an architecture's network to ONNX or torch.export."""
     architecture, image_size = read_code(code), read_image_size(size)
 
     from ncp.export import ENDINGS
     from ncp.export import export as export_network
     from ncp.network import MultiResolutionNet
 
+    path = out or Path(f"net{ENDINGS.get(format, '')}")  # type: ignore[call-overload]
+    require_file(path, "out", [ENDINGS[format]] if format in ENDINGS else [])  # type: ignore[index]
+    if format == "onnx":
+        require_extra("export", "an export to ONNX")
     net = MultiResolutionNet(architecture, task=task, num_classes=classes)  # type: ignore[arg-type]
     if weights is not None:
         net.load_published(weights)
-    path = out or Path(f"net{ENDINGS.get(format, '')}")  # type: ignore[call-overload]
     exported = export_network(net, path, format=format, image_size=image_size, dynamic_size=dynamic_size)  # type: ignore[arg-type]
     if as_json:
         settings = {"code": str(architecture), "task": task, "classes": classes, "image_size": image_size}
         print_json({**settings, "weights": weights and str(weights), **asdict(exported), "path": str(path)})
         return
-    typer.echo("\n".join(_lines(exported, weights, image_size)))
+    say(*_lines(exported, weights, image_size))
+    written(path)
 
 
 def _lines(exported: Exported, weights: Path | None, size: tuple[int, int]) -> Iterator[str]:
     """What people want to know of a file."""
     opset = f", operators of version {exported.opset}" if exported.opset else ""
-    yield f"Written: {exported.path} ({exported.path.stat().st_size / 1e6:.1f} MB), {exported.format}{opset}"
+    yield f"Format: {exported.format}{opset}, {exported.path.stat().st_size / 1e6:.1f} MB"
     yield f"Weights: {weights or 'drawn at random'}"
     for title, ends in (("Input", exported.inputs), ("Output", exported.outputs)):
         for name, shape in ends.items():

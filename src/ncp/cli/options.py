@@ -1,18 +1,25 @@
-"""Options that several commands share, and what their texts stand for."""
+"""Options that several commands share, what their texts stand for, and whether their files can be written."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from ncp.errors import ConfigError, quoted
+from ncp.errors import ConfigError, DataError, quoted
+from ncp.extras import require_extra
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import ncp
+    from ncp.propagation import Strategy
+
+PAGE = (".html", ".htm")
+PICTURE = (".svg", ".png", ".pdf")
+"""Endings of what is written."""
 
 CodeArgument = Annotated[
     str,
@@ -27,7 +34,7 @@ ReportOption = Annotated[
     typer.Option("--report", metavar="FILE", help="Also write one page of it that opens offline."),
 ]
 ImageSizeOption = Annotated[str, typer.Option("--image-size", help="Pixels: one number, or HEIGHTxWIDTH.")]
-ClassesOption = Annotated[int, typer.Option("--classes", help="Outputs of the classifier that is counted.")]
+ClassesOption = Annotated[int, typer.Option("--classes", min=1, help="Outputs of the classifier that is counted.")]
 MaxGmacs = Annotated[float | None, typer.Option("--max-gmacs", help="Most multiply-adds [1e9].")]
 MaxMparams = Annotated[float | None, typer.Option("--max-mparams", help="Most parameters [1e6].")]
 AtLeast = Annotated[
@@ -36,9 +43,12 @@ AtLeast = Annotated[
         "--at-least", metavar="TASK=VALUE", help="Predicted value [raw units] below which no code is returned."
     ),
 ]
-CautionOption = Annotated[float, typer.Option("--caution", help="Deviations of the predictor taken off its promises.")]
-StepsOption = Annotated[int, typer.Option("--steps", help="Steps of each.")]
-StartsOption = Annotated[int, typer.Option("--starts", help="Codes that move at once.")]
+CautionOption = Annotated[
+    float, typer.Option("--caution", min=0, help="Deviations of the predictor taken off its promises.")
+]
+StepsOption = Annotated[int, typer.Option("--steps", min=1, help="Steps of each.")]
+StartsOption = Annotated[int, typer.Option("--starts", min=1, help="Codes that move at once.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the starts.")]
 PredictorOption = Annotated[
     Path | None,
     typer.Option("--predictor", metavar="FILE", help="Your own predictor, from ncp train; else the shipped one."),
@@ -47,6 +57,59 @@ TableOption = Annotated[
     str | None,
     typer.Option("--table", metavar="NAME|FILE", help="Measured values: verdicts on codes that stand in it."),
 ]
+
+
+def require_outputs(folder: Path | None, report: Path | None) -> None:
+    """Refuse, before the work begins, a folder of results or a page that cannot be written.
+
+    Raises:
+        ConfigError: an ending that no page has.
+        DataError: a path that cannot be written to.
+        MissingExtraError: the packages of a report are not installed.
+    """
+    if folder is not None:
+        if folder.exists() and not folder.is_dir():
+            raise DataError(f"{folder} is a file, but the results need a folder. Choose another one.")
+        _require_place(folder)
+    if report is not None:
+        require_file(report, "report", PAGE)
+        require_extra("report", "a report")
+
+
+def require_file(path: Path, field: str, endings: Sequence[str] = ()) -> None:
+    """Refuse, before the work begins, a file that cannot be written; a device or pipe can have any name.
+
+    Args:
+        path: the file.
+        field: the argument that names it.
+        endings: what its name may end in, where that says the format.
+
+    Raises:
+        ConfigError: another ending.
+        DataError: a path that cannot be written to.
+    """
+    if path.is_dir():
+        raise DataError(f"{path} is a folder. Give the name of a file.")
+    device = path.exists() and not path.is_file()
+    if endings and not device and path.suffix.lower() not in endings:
+        listed = " or ".join(filter(None, [", ".join(endings[:-1]), endings[-1]]))
+        raise ConfigError("{field} must end in {endings}, got {given}.", field=field, given=str(path), endings=listed)
+    if device:
+        if not os.access(path, os.W_OK):
+            raise DataError(f"{path} cannot be written to. Choose another path.")
+    else:
+        _require_place(path.parent)
+
+
+def _require_place(folder: Path) -> None:
+    """Refuse a folder that neither is there, with the right to write in it, nor can be made."""
+    place = folder.absolute()
+    while not (place.exists() or place.is_symlink()):
+        place = place.parent
+    if not place.is_dir():
+        raise DataError(f"{place} is no folder, so nothing can be written in {folder}. Choose another path.")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise DataError(f"You have no right to write in {place}. Choose another path.")
 
 
 def read_code(text: str) -> ncp.Code:
@@ -71,11 +134,25 @@ def read_tasks(text: str) -> dict[str, float]:
         try:
             value = float(weight) if colon else 1.0
         except ValueError:
-            raise ConfigError(f"Expected a number as the weight of {name}. Got {quoted(weight)}.") from None
+            raise ConfigError(f"Expected a number as the weight of {quoted(name)}. Got {quoted(weight)}.") from None
         if not name or name in weights:
             raise ConfigError(f"Expected tasks such as seg,video:2, each once. Got {quoted(text)}.")
         weights[name] = value
     return weights
+
+
+def read_strategy(text: str) -> Strategy:
+    """The name of a strategy of `ncp.propagate`.
+
+    Raises:
+        ConfigError: another name.
+    """
+    from ncp.propagation import STRATEGIES
+
+    if text not in STRATEGIES:
+        names = ", ".join(STRATEGIES)
+        raise ConfigError("{field} must be one of {names}, got {given}.", field="strategy", given=text, names=names)
+    return cast("Strategy", text)
 
 
 def read_floors(texts: Sequence[str] | None) -> dict[str, float]:

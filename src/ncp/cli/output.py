@@ -7,14 +7,25 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
+from ncp.errors import printable
+from ncp.files import plain
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ncp.searchers.result import Row
+    from ncp.searchers.result import Row, Value
+
+UNCHECKED = "Not checked: these values come from the predictor alone. Pass --table to check them against measured ones."
+FOLDED = 16
+"""Characters in a line of a heading, unless its cells need more."""
+GAP = 2
+"""Blanks between columns."""
 
 
 class Shows(Protocol):
@@ -40,40 +51,106 @@ def command() -> str:
     return shlex.join(["ncp", *sys.argv[1:]])
 
 
+def run_id(document: Mapping[str, Any]) -> str:
+    """A name for what a run found, which all of its files carry."""
+    return sha256(json.dumps(plain(document), sort_keys=True).encode()).hexdigest()[:16]
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """One JSON document on standard output."""
-    typer.echo(json.dumps(document, indent=2, allow_nan=False))
+    typer.echo(json.dumps(plain(document), indent=2, allow_nan=False))
 
 
-def claims_table(rows: Sequence[Row], places: Sequence[int], objective: bool) -> Table:
-    """Of some rows what is promised, and below it the verdict, each with its source; `objective`, whether that too."""
+def say(*lines: str) -> None:
+    """Print lines, however narrow the screen is, with control characters escaped."""
+    for line in lines:
+        typer.echo(printable(line))
+
+
+def written(*paths: Path) -> None:
+    """Say which files a command wrote; after its answer, and not where a program reads that."""
+    say(f"Written: {', '.join(map(str, paths))}")
+
+
+def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]], keys: int = 1, left: Sequence[str] = ()) -> None:
+    """Print a table. If the screen is too narrow, print it in pieces, so that no number is ever cut.
+
+    Args:
+        heads: the columns' names.
+        rows: the cells of every row; a cell can have several lines.
+        keys: how many of the first columns every piece repeats, aligned to the left.
+        left: further columns that are aligned to the left.
+    """
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    texts = [[[printable(line) for line in cell.split("\n")] for cell in row] for row in rows]
+    widths = []
+    for column, head in enumerate(heads):
+        cells = max((cell_len(line) for row in texts for line in row[column]), default=0)
+        wide = max(cells, min(cell_len(head), FOLDED))
+        widths.append(min(wide, max(FOLDED, console.width // 2)) if column < keys else wide)
+    room = console.width - sum(widths[:keys]) - GAP * (keys - 1)
+    pieces: list[list[int]] = []
+    for column in range(keys, len(heads)):
+        if pieces and sum(widths[c] + GAP for c in (*pieces[-1], column)) <= room:
+            pieces[-1].append(column)
+        else:
+            pieces.append([column])
+    for number, piece in enumerate(pieces):
+        columns = [*range(keys), *piece]
+        table = _table([(heads[c], widths[c], c < keys or heads[c] in left) for c in columns])
+        for row in texts:
+            table.add_row(*(Text("\n".join(row[column])) for column in columns))
+        needed = sum(widths[column] + GAP for column in columns)
+        console.print(*([""] if number else []), table, sep="\n", width=max(console.width, needed), crop=False)
+
+
+def _table(columns: Sequence[tuple[str, int, bool]]) -> Table:
+    """A table without rows, of columns that are as wide as said; in long headings and keys lines are folded."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    columns = list(rows[0].predicted)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
-    table.add_column("#", justify="right")
-    table.add_column("source", no_wrap=True)
-    for column in columns:
-        table.add_column(escape(column), justify="right", overflow="fold", min_width=11)
-    for name in (*(["mean z"] if objective else []), "GMACs", "M params"):
-        table.add_column(name, justify="right")
-    for place in places:
-        row = rows[place]
-        source = ", ".join(dict.fromkeys(value.source for value in row.verified.values())) or "none"
-        total = f"{row.claim:.2f}\n{'-' if row.verdict is None else f'{row.verdict:.2f}'}"
-        table.add_row(
-            str(place + 1),
-            f"predictor\n{source}",
-            *(f"{_told(row.predicted.get(c))}\n{_told(row.verified.get(c))}" for c in columns),
-            *([total] if objective else []),
-            "-" if row.macs is None else f"{row.macs / 1e9:.3f}",
-            "-" if row.params is None else f"{row.params / 1e6:.2f}",
-        )
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for head, wide, left in columns:
+        justify: Any = "left" if left else "right"
+        table.add_column(Text(printable(head)), justify=justify, width=wide, overflow="fold")
     return table
 
 
-def _told(value: Any) -> str:
-    """A value as people read it, on one line."""
-    return "-" if value is None else f"{value.mean:.2f}\N{NO-BREAK SPACE}±{value.std:.2f}"
+def show_claims(rows: Sequence[Row], places: Sequence[int], objective: bool) -> None:
+    """Print what is promised of some rows, and below it the verdict, each with its source.
+
+    Args:
+        rows: of a search or front.
+        places: the rows to show.
+        objective: whether to show the objective's value, too.
+    """
+    columns = list(rows[0].predicted)
+    costly = rows[0].macs is not None
+    cost = ("GMACs", "M params") if costly else ()
+    cells = []
+    for place in places:
+        row = rows[place]
+        source = ", ".join(dict.fromkeys(value.source for value in row.verified.values())) or "none"
+        verdict = "-" if row.verdict is None else f"{row.verdict:.2f}"
+        cells.append(
+            [
+                str(place + 1),
+                f"predictor\n{source}",
+                *(f"{_told(row.predicted.get(c))}\n{_told(row.verified.get(c))}" for c in columns),
+                *([f"{row.claim:.2f}\n{verdict}"] if objective else []),
+                *([f"{(row.macs or 0) / 1e9:.3f}", f"{(row.params or 0) / 1e6:.2f}"] if costly else []),
+            ]
+        )
+    show_table(["#", "source", *columns, *(["mean z"] if objective else []), *cost], cells, keys=2)
+
+
+def _told(value: Value | None) -> str:
+    """A value, and its standard deviation where it has one: a table's value is exact."""
+    if value is None:
+        return "-"
+    return f"{value.mean:.2f} ±{value.std:.2f}" if value.std else f"{value.mean:.2f}"

@@ -17,15 +17,18 @@ from ncp.cli.options import (
     MaxMparams,
     PredictorOption,
     ReportOption,
+    SeedOption,
     StartsOption,
     StepsOption,
     TableOption,
     read_floors,
     read_image_size,
     read_tasks,
+    require_outputs,
 )
-from ncp.cli.output import claims_table, command, print_json, progress_bar
+from ncp.cli.output import UNCHECKED, command, print_json, progress_bar, run_id, say, show_claims, written
 from ncp.cli.report import write_page
+from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
     from ncp.searchers.front import Front
@@ -51,18 +54,23 @@ def pareto(
     caution: CautionOption = 0.0,
     starts: StartsOption = 512,
     steps: StepsOption = 70,
-    size: Annotated[int, typer.Option(help="Most codes to return.")] = 500,
-    seed: Annotated[int, typer.Option(help="Of the starts.")] = 0,
+    size: Annotated[int, typer.Option(min=1, help="Most codes to return.")] = 500,
+    seed: SeedOption = 0,
     predictor: PredictorOption = None,
     table: TableOption = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Gets pareto.json and pareto.svg.")] = Path("out"),
     report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the front of several tasks and cost: the architectures that no other beats in all of them."""
+    """Find the architectures that no other beats in all tasks and cost."""
     height_width, weights, floors = read_image_size(image_size), read_tasks(tasks), read_floors(at_least)
-
-    from rich.console import Console
+    for name, weight in weights.items():
+        if abs(weight) != 1:
+            raise ConfigError(
+                f"A front weighs all tasks alike, so the weight {weight:g} of {name} does nothing. Leave it out; :-1 "
+                "asks for small values."
+            )
+    require_outputs(out, report)
 
     with progress_bar("Loading") as bar:
         import ncp
@@ -87,35 +95,32 @@ def pareto(
             steps=steps,
             size=size,
             seed=seed,
-            progress=lambda share: bar(0.9 * share, "Searching"),
+            progress=lambda share: bar(share, "Searching"),
         )
-        bar(0.95, "Drawing")
         front.asked["command"] = command()
+        front.asked["run"] = run_id(front.to_dict())
         front.to_json(out / "pareto.json")
-        draw_front(front_data(front, measured), out / "pareto.svg")
-        if report is not None:
-            write_page(out / "pareto.json", report, measured)
     if as_json:
         print_json(front.to_dict())
-        return
-    console = Console()
-    places = evenly(len(front.rows), SHOWN)
-    console.print(claims_table(front.rows, places, objective=False))
-    for place in places:  # a line of its own, whole however narrow the screen is
-        typer.echo(f"{place + 1:3} {front.rows[place].code}")
-    console.print(_summary(front), highlight=False)
-    console.print(f"Written: {out / 'pareto.json'}, {out / 'pareto.svg'}", highlight=False)
+    else:
+        places = evenly(len(front.rows), SHOWN)
+        show_claims(front.rows, places, objective=False)
+        say(*(f"{place + 1:3} {front.rows[place].code}" for place in places), _summary(front))
+    draw_front(front_data(front, measured), out / "pareto.svg")
+    page = [] if report is None else [write_page(out / "pareto.json", report, measured)]
+    if not as_json:
+        written(out / "pareto.json", out / "pareto.svg", *page)
 
 
 def _summary(front: Front) -> str:
-    """How many codes there are, what they dominate, and how far promises and verdicts are apart."""
+    """How many codes there are, what they dominate, and how far predictions are from the independent check."""
     count = len(front.rows)
     found = f"{count} code{'s' if count > 1 else ''}, none of which beats another. "
     found += f"Hypervolume {front.hypervolume:.4g} by the predictor"
     if front.gap is None or front.verified_hypervolume is None:
-        return f"{found}. No judge: nobody but the predictor vouches for these codes. {front.seconds:.1f} s."
+        return f"{found}. {UNCHECKED} {front.seconds:.1f} s."
     gaps = ", ".join(f"{gap:+.2f} in {name}" for name, gap in front.gap.items())
     return (
-        f"{found}, {front.verified_hypervolume:.4g} by the verdicts. On average the predictor promises against them, "
+        f"{found}, {front.verified_hypervolume:.4g} by the independent check. Predictions less that check, on average, "
         f"in standard deviations: {gaps}. {front.seconds:.1f} s."
     )

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.options import AsJson, ImageSizeOption, read_code, read_image_size
-from ncp.cli.output import print_json, progress_bar
+from ncp.cli.options import AsJson, ImageSizeOption, read_code, read_image_size, require_file
+from ncp.cli.output import print_json, progress_bar, say, show_table, written
 from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ncp.latency import LatencyModel
-    from ncp.profile import Conditions, Profile
+    from ncp.profile import Profile
 
 USUAL_ERROR, USUAL_SPREAD = 0.12, 1.5
 """Of a calibration, and of the 90th percentile over the median, on an idle machine."""
+
+CODES = 300
+"""Architectures that a calibration measures, unless the user says so."""
 
 
 def profile(
@@ -28,11 +30,11 @@ def profile(
     task: Annotated[
         str, typer.Option(metavar="NAME", help="classification, segmentation or features.")
     ] = "classification",
-    classes: Annotated[int, typer.Option(help="Outputs of the classifier.")] = 50,
+    classes: Annotated[int, typer.Option(min=1, help="Outputs of the classifier.")] = 50,
     image_size: ImageSizeOption = "224",
-    batch: Annotated[int | None, typer.Option(help="Images at once; 8, and 1 to calibrate.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images at once; 8, and 1 to calibrate.")] = None,
     device: Annotated[str, typer.Option(metavar="NAME", help="cpu or cuda.")] = "cpu",
-    threads: Annotated[int | None, typer.Option(help="That compute; all cores if left out.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="That compute; all cores if left out.")] = None,
     calibrate: Annotated[
         Path | None,
         typer.Option(
@@ -40,19 +42,28 @@ def profile(
             help="Measure many architectures, for ncp search --latency; goes on where it stopped.",
         ),
     ] = None,
-    codes: Annotated[int, typer.Option(help="Architectures to calibrate with.")] = 300,
+    codes: Annotated[
+        int | None, typer.Option(min=1, help=f"Architectures to calibrate with; {CODES} if left out.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure latency and memory of an architecture on this machine, or calibrate a predictor of latency."""
-    if (code is None) == (calibrate is None):
-        raise ConfigError(
-            "Expected an architecture, or --calibrate FILE. Got " + ("neither." if code is None else "both.")
-        )
+    """Measure an architecture's latency and memory, or calibrate."""
+    if code is None and calibrate is None:
+        raise ConfigError("Give an architecture to measure, or --calibrate FILE to measure many.")
+    if code is not None and calibrate is not None:
+        raise ConfigError("--calibrate chooses its own architectures. Leave out the code, or --calibrate.")
+    if codes is not None and calibrate is None:
+        raise ConfigError("--codes does nothing without --calibrate. Leave it out.")
+    if threads is not None and device == "cuda":
+        raise ConfigError("--threads does nothing with --device cuda. Leave it out.")
+    if calibrate is not None:
+        require_file(calibrate, "calibrate")
     size = read_image_size(image_size)
     architecture = None if code is None else read_code(code)
 
     import torch
 
+    from ncp.latency import calibrate as measured_many
     from ncp.profile import Conditions
     from ncp.profile import profile as measured
 
@@ -65,21 +76,22 @@ def profile(
         threads if threads is not None else torch.get_num_threads(),
     )
     if calibrate is not None:
-        model = _calibrated(calibrate, conditions, codes)
+        with progress_bar("Measuring") as bar:
+            model = measured_many(calibrate, conditions, codes or CODES, progress=bar)
         error = asdict(model.error)
         if as_json:
             print_json({"file": str(calibrate), "measured": len(model.codes), "error": error})
             return
-        typer.echo(
+        say(
             f"{len(model.codes)} architectures measured on {model.machine}. Of {model.error.codes} held out: "
-            f"mean absolute error {model.error.mape:.1%}, Kendall's tau {model.error.tau:.3f}.\nWritten: {calibrate}"
+            f"mean absolute error {model.error.mape:.1%}, Kendall's tau {model.error.tau:.3f}."
         )
         if model.error.mape > USUAL_ERROR:
-            typer.echo(
-                f"Expected an error of at most {USUAL_ERROR:.0%} on a machine that does nothing else. "
-                "Delete the file and measure again when it is idle.",
-                err=True,
+            say(
+                f"The error is above {USUAL_ERROR:.0%}, which is usual on a machine that does nothing else. Delete the "
+                "file and measure again when the machine is idle."
             )
+        written(calibrate)
         return
     if architecture is not None:
         from rich.console import Console
@@ -89,43 +101,26 @@ def profile(
         print_json(asdict(found)) if as_json else _show(found)
 
 
-def _calibrated(path: Path, conditions: Conditions, codes: int) -> LatencyModel:
-    from ncp.latency import calibrate
-
-    with progress_bar("Measuring") as bar:
-        return calibrate(path, conditions, codes, progress=bar)
-
-
 def _show(found: Profile) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     conditions = found.conditions
     height, width = conditions.image_size
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("part", no_wrap=True)
-    table.add_column("maps")
-    for name in ("MMACs", "M params", "ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for part in found.parts:
-        table.add_row(
+    rows = [
+        [
             part.name,
             ", ".join("x".join(map(str, shape[1:])) for shape in part.shapes),
             "-" if part.macs is None else f"{part.macs / 1e6:.1f}",
             f"{part.params / 1e6:.3f}",
             f"{part.milliseconds:.2f}",
-        )
-    console = Console()
-    console.print(table)
-    where = f"{conditions.threads} threads of {found.processor}" if conditions.device == "cpu" else found.processor
-    lines = [f"{conditions.batch} images of {height} x {width} pixels, {conditions.task}, {where}"]
-    lines += [
-        f"batch {each.batch}: median {each.median:.2f} ms, 90th percentile {each.p90:.2f} ms ({each.runs} runs)"
-        for each in found.latencies
+        ]
+        for part in found.parts
     ]
-    lines += [f"peak memory {found.peak_bytes / 1e6:.1f} MB: weights and maps, batch {conditions.batch}"]
+    show_table(["part", "maps", "MMACs", "M params", "ms"], rows, left=["maps"])
+    threads = f"{conditions.threads} thread{'s' if conditions.threads > 1 else ''} of "
+    where = f"{threads if conditions.device == 'cpu' else ''}{found.processor}"
+    images = f"{conditions.batch} image{'s' if conditions.batch > 1 else ''} of {height} x {width} pixels"
+    say(f"{images}, {conditions.task}, {where}")
+    for each in found.latencies:
+        say(f"batch {each.batch}: median {each.median:.2f} ms, 90th percentile {each.p90:.2f} ms ({each.runs} runs)")
+    say(f"peak memory {found.peak_bytes / 1e6:.1f} MB: weights and maps, batch {conditions.batch}")
     if any(each.p90 > USUAL_SPREAD * each.median for each in found.latencies):
-        lines += ["times spread widely: measure again when nothing else is running"]
-    for line in lines:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        say("times spread widely: measure again when nothing else is running")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ncp.cli.options import AsJson, CodeArgument
-from ncp.cli.output import print_json
+from ncp.cli.output import print_json, say, show_table
 from ncp.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ FLAGS = {
     "3ddet-failed": "its 3ddet training failed: the value is about 0",
 }
 
+UNMEASURED = (
+    "This code is not measured: the table does not hold it. Add --predictor FILE to predict its values; "
+    "ncp train fits a predictor to a table."
+)
+
 Named = Annotated[
     str | None,
     typer.Option("--table", metavar="NAME|FILE", help=f"Measured values: a benchmark or a file, else {DEFAULT}."),
@@ -50,7 +55,7 @@ Root = Annotated[
 def query(
     code: CodeArgument, table: Named = None, predictor: Fitted = None, root: Root = None, as_json: AsJson = False
 ) -> None:
-    """Show an architecture's value in every task: measured if the table holds it, else predicted."""
+    """Show an architecture's values, measured or else predicted."""
     document = answer(code, _table(table, root), predictor)
     if as_json:
         print_json(document)
@@ -93,7 +98,7 @@ def answer(text: str, table: ncp.Table | None, predictor: str | None) -> dict[st
         "origin": None if table is None or row is None else str(table.origin[row]),
         "flags": [] if table is None or row is None else [flag for flag in str(table.flags[row]).split(",") if flag],
         "neighbours": _neighbours(table, code) if table is not None and row is None and len(table) else [],
-        "notes": [_no_table()] if table is None and space == ncp.MULTIRES else [],
+        "notes": [_no_table()] if table is None and space == ncp.MULTIRES else [] if values else [UNMEASURED],
     }
 
 
@@ -157,44 +162,28 @@ def _neighbours(table: ncp.Table, code: tuple[int, ...]) -> list[dict[str, Any]]
 
 
 def _show(document: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-
-    def line(text: str) -> None:
-        console.print(text, soft_wrap=True, markup=False, highlight=False)
-
     values, predicted, neighbours = document["values"], document["predicted"], document["neighbours"]
-    line(document["code"])
-    cost = document["cost"]
+    cost, origin = document["cost"], document["origin"]
+    say(document["code"])
     if cost:
-        line(f"{cost['macs'] / 1e9:.4f} GMACs at 128 x 128 pixels, {cost['params'] / 1e6:.4f} M params (50 classes)")
-    if document["origin"]:
-        line(f"origin: {document['origin']} ({ORIGINS.get(document['origin'], 'not explained')})")
-    for flag in document["flags"]:
-        line(f"flag: {flag} ({FLAGS.get(flag, 'not explained')})")
-    shown = Table("column", caption_justify="left")
-    for heading in ("value", "std", "source", *(["predicted", "std"] if predicted else [])):
-        shown.add_column(heading, justify="left" if heading == "source" else "right", no_wrap=True)
-    for number in range(1, len(neighbours) + 1):
-        shown.add_column(f"near {number}", justify="right", no_wrap=True)
-    for column in dict.fromkeys([*values, *(predicted or {})]):
+        say(f"{cost['macs'] / 1e9:.4f} GMACs at 128 x 128 pixels, {cost['params'] / 1e6:.4f} M params (50 classes)")
+    if origin:
+        say(f"origin: {origin} ({ORIGINS.get(origin, 'not explained')})")
+    say(*(f"flag: {flag} ({FLAGS.get(flag, 'not explained')})" for flag in document["flags"]))
+    columns = dict.fromkeys([*values, *(predicted or {}), *(c for near in neighbours for c in near["values"])])
+    heads = ["column", *(["value", "std", "source"] if values else []), *(["predicted", "std"] if predicted else [])]
+    rows = []
+    for column in columns:
         value = values.get(column, {"mean": None, "std": None, "source": "-"})
         beside = (predicted or {}).get(column, {"mean": None, "std": None})
-        shown.add_row(
-            column,
-            _number(value["mean"]),
-            _number(value["std"]),
-            value["source"],
-            *([_number(beside["mean"]), _number(beside["std"])] if predicted else []),
-            *(_number(near["values"].get(column)) for near in neighbours),
-        )
-    console.print(shown)
+        row = [column, *([_number(value["mean"]), _number(value["std"]), value["source"]] if values else [])]
+        row += [_number(beside["mean"]), _number(beside["std"])] if predicted else []
+        rows.append([*row, *(_number(near["values"].get(column)) for near in neighbours)])
+    if len(heads) + len(neighbours) > 1:
+        show_table([*heads, *(f"near {n}" for n in range(1, len(neighbours) + 1))], rows, left=["source"])
     for number, near in enumerate(neighbours, start=1):
-        line(f"near {number}, {near['distance']} steps away in the table: {near['code']}")
-    for note in document["notes"]:
-        line(note)
+        say(f"near {number}, {near['distance']} steps away in the table: {near['code']}")
+    say(*document["notes"])
 
 
 def _number(value: float | None) -> str:

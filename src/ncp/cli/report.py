@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ncp.cli.options import PAGE, require_file
+from ncp.cli.output import written
+from ncp.extras import require_extra
+
 if TYPE_CHECKING:
     import ncp
 
@@ -23,14 +27,17 @@ def report(
         typer.Option(metavar="NAME|FILE", help=f"Rows to show behind; {DEFAULT} where it is there."),
     ] = None,
 ) -> None:
-    """Write one page of what ncp search, pareto, compare or train found."""
+    """Write one page of what a search, front, comparison or training found."""
+    require_file(out, "out", PAGE)
+    require_extra("report", "a report")
+
     import ncp
 
-    write_page(source, out, None if table is None else ncp.load_table(table))
+    written(write_page(source, out, None if table is None else ncp.load_table(table)))
 
 
-def write_page(source: Path, out: Path, table: ncp.Table | None = None) -> None:
-    """Write the page and say so; without a table the default one stands behind what has its columns, if it is there."""
+def write_page(source: Path, out: Path, table: ncp.Table | None = None) -> Path:
+    """Write the page; without a table the default one stands behind what has its columns, if it is there."""
     import ncp
     from ncp.datasets import stored
     from ncp.report.html import write_report
@@ -38,4 +45,4 @@ def write_page(source: Path, out: Path, table: ncp.Table | None = None) -> None:
     if table is None and stored(DEFAULT, None).present:
         table = ncp.load_table(DEFAULT)
     write_report(source, out, table)
-    typer.echo(f"Written: {out}", err=True)
+    return out

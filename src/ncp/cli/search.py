@@ -17,20 +17,26 @@ from ncp.cli.options import (
     MaxMparams,
     PredictorOption,
     ReportOption,
+    SeedOption,
     StartsOption,
     StepsOption,
     TableOption,
     read_floors,
     read_image_size,
+    read_strategy,
     read_tasks,
+    require_outputs,
 )
-from ncp.cli.output import claims_table, command, print_json, progress_bar
+from ncp.cli.output import UNCHECKED, command, print_json, progress_bar, run_id, say, show_claims, written
 from ncp.cli.report import write_page
 from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
     from ncp.searchers import Result
     from ncp.searchers.result import Row
+
+CHANGES = 6
+"""Dimensions that an edit may change, unless the user says so."""
 
 
 def search(
@@ -58,13 +64,15 @@ def search(
     ] = "continuous",
     starts: StartsOption = 256,
     steps: StepsOption = 70,
-    top: Annotated[int, typer.Option(help="Codes to return.")] = 10,
-    seed: Annotated[int, typer.Option(help="Of the starts.")] = 0,
+    top: Annotated[int, typer.Option(min=1, help="Codes to return.")] = 10,
+    seed: SeedOption = 0,
     origin: Annotated[str | None, typer.Option(metavar="CODE", help="The first start.")] = None,
     from_: Annotated[
         str | None, typer.Option("--from", metavar="CODE", help="Edit this code: change few of its dimensions.")
     ] = None,
-    max_changes: Annotated[int, typer.Option(help="Dimensions that may differ from --from.")] = 6,
+    max_changes: Annotated[
+        int | None, typer.Option(min=1, help=f"Dimensions that may differ from --from; {CHANGES} if left out.")
+    ] = None,
     freeze: Annotated[
         str | None, typer.Option(metavar="NAME,..", help="Dimensions that keep the origin's values: b1,n1,o.")
     ] = None,
@@ -76,20 +84,17 @@ def search(
     report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the architectures that serve several tasks best within a budget."""
+    """Find the best architectures for several tasks within a budget."""
     size, weights, floors = read_image_size(image_size), read_tasks(tasks), read_floors(at_least)
-    if latency is not None and max_latency_ms is None:
-        raise ConfigError("Expected --max-latency-ms, the bound that --latency is for. Got none. Give one.")
-    if from_ is not None and origin is not None:
-        raise ConfigError("Expected --from, a code to edit, or --origin, a code to start at. Got both. Leave one out.")
-
-    from rich.console import Console
+    _require_partners(max_latency_ms, latency, from_, origin, max_changes)
+    require_outputs(out, report)
 
     with progress_bar("Loading") as bar:
         import ncp
         from ncp.report.run import draw_run, run_data
         from ncp.texts import read_code
 
+        moves = read_strategy(strategy)
         budget = ncp.Budget(
             max_macs=None if max_gmacs is None else max_gmacs * 1e9,
             max_params=None if max_mparams is None else max_mparams * 1e6,
@@ -111,31 +116,49 @@ def search(
             steps=steps,
             top=top,
             seed=seed,
-            strategy=strategy,  # type: ignore[arg-type]
+            strategy=moves,
             origin=None if start is None else read_code(space, start),
-            max_changes=None if from_ is None else max_changes,
+            max_changes=None if from_ is None else max_changes or CHANGES,
             freeze=() if freeze is None else freeze.split(","),
-            progress=lambda share: bar(0.9 * share, "Propagating"),
+            progress=lambda share: bar(share, "Propagating"),
         )
-        bar(0.95, "Drawing")
         result.asked["command"] = command()
-        result.to_json(out / "result.json")
+        result.asked["run"] = run_id(result.to_dict())
         run = run_data(result)
         run.to_json(out / "trace.json")
-        draw_run(run, out / "search.svg")
-        if report is not None:
-            write_page(out / "result.json", report, measured)
+        result.to_json(out / "result.json")  # the last: a result whose trace is of another run was stopped in between
     if as_json:
         print_json(result.to_dict())
-        return
-    console = Console()
-    console.print(claims_table(result.rows, range(len(result.rows)), objective=True))
-    for number, row in enumerate(result.rows, start=1):  # a line of its own, whole however narrow the screen is
-        typer.echo(f"{number:2} {row.code}")
-        if from_ is not None:
-            typer.echo(f"   {edits(result, row)}")
-    console.print(_summary(result), highlight=False)
-    console.print(f"Written: {out / 'result.json'}, {out / 'search.svg'}", highlight=False)
+    else:
+        show_claims(result.rows, range(len(result.rows)), objective=True)
+        for number, row in enumerate(result.rows, start=1):
+            say(f"{number:2} {row.code}", *([f"   {edits(result, row)}"] if from_ is not None else []))
+        say(_summary(result))
+    draw_run(run, out / "search.svg")
+    page = [] if report is None else [write_page(out / "result.json", report, measured)]
+    if not as_json:
+        written(out / "result.json", out / "trace.json", out / "search.svg", *page)
+
+
+def _require_partners(
+    max_latency_ms: float | None, latency: Path | None, from_: str | None, origin: str | None, max_changes: int | None
+) -> None:
+    """Refuse an option that does nothing without another one.
+
+    Raises:
+        ConfigError: the option that is missing, or one too many.
+    """
+    if max_latency_ms is not None and latency is None:
+        raise ConfigError(
+            "--max-latency-ms needs the latencies of this machine. Run ncp profile --calibrate FILE once, "
+            "then add --latency FILE."
+        )
+    if latency is not None and max_latency_ms is None:
+        raise ConfigError("--latency does nothing without --max-latency-ms. Give the bound, too.")
+    if from_ is not None and origin is not None:
+        raise ConfigError("--from edits a code, and --origin starts at one. Leave one of them out.")
+    if max_changes is not None and from_ is None:
+        raise ConfigError("--max-changes does nothing without --from. Give the code to edit, too.")
 
 
 def edits(result: Result, row: Row) -> str:
@@ -153,12 +176,13 @@ def edits(result: Result, row: Row) -> str:
 
 
 def _summary(result: Result) -> str:
-    """How far promises and verdicts are apart, and how long it took."""
+    """How far predictions are from the independent check, and how long the search took."""
     caution = result.asked["caution"]
-    ranked = f"Ranked by the promise less {caution:g} of the predictor's deviations. " if caution else ""
+    ranked = f"Ranked by the prediction less {caution:g} of its standard deviations. " if caution else ""
     if result.gap is None:
-        return f"{ranked}No judge: nobody but the predictor vouches for these codes. {result.seconds:.1f} s."
+        return f"{ranked}{UNCHECKED} {result.seconds:.1f} s."
+    side = "above" if result.gap >= 0 else "below"
     return (
-        f"{ranked}On average the predictor promises {result.gap:+.2f} standard deviations of the objective "
-        f"against the verdicts. {result.seconds:.1f} s."
+        f"{ranked}Predictions are {abs(result.gap):.2f} standard deviations {side} the independent check on average. "
+        f"{result.seconds:.1f} s."
     )

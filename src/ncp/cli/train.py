@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.options import AsJson, ReportOption
-from ncp.cli.output import print_json, progress_bar
+from ncp.cli.options import AsJson, ReportOption, require_outputs
+from ncp.cli.output import print_json, progress_bar, run_id, say, show_table, written
 from ncp.cli.report import write_page
 from ncp.errors import DataError
 
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from ncp.space import Reals
     from ncp.table import Rows
 
+FILES = {
+    "predictor": "predictor.safetensors",
+    "metrics": "metrics.json",
+    "scatter": "scatter.svg",
+    "heldout": "heldout.json",
+    "config": "config.yaml",
+}
 LEAST = 10
 """Fewer rows held out make no measure."""
 
@@ -45,21 +52,19 @@ def train(
     from ncp.config import read_config
 
     settings = read_config(config, override or ())
+    require_outputs(settings.folder, report)
 
     import ncp
-    from ncp.files import whole_file
 
     table = ncp.load_table(settings.data.table, root).select(columns=settings.data.columns)
-    rows, held_out = split(table, settings)
-    with whole_file(settings.folder / "config.yaml") as temporary:  # ends up there once all the rest does
-        temporary.write_text(settings.to_yaml(), encoding="utf-8")
-        metrics = _fit(table, rows, held_out, settings)
-        if report is not None:
-            write_page(settings.folder / "metrics.json", report, table)
+    metrics = _fit(table, *split(table, settings), settings)
     if as_json:
         print_json(metrics)
     else:
         _show(metrics)
+    page = [] if report is None else [write_page(settings.folder / "metrics.json", report, table)]
+    if not as_json:
+        written(*map(Path, metrics["files"].values()), *page)
 
 
 def split(table: ncp.Table, settings: Configuration[Any]) -> tuple[Rows, Rows]:
@@ -87,10 +92,10 @@ def split(table: ncp.Table, settings: Configuration[Any]) -> tuple[Rows, Rows]:
 
 
 def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration[Any]) -> dict[str, Any]:
-    """Train, measure, and write predictor, metrics and picture; return the metrics."""
+    """Train, measure, and write every file of the run, the metrics last; return the metrics."""
     import ncp
     from ncp.evaluate import quality
-    from ncp.files import whole_file
+    from ncp.files import whole_file, write_json
     from ncp.report.scatter import draw_scatter, scatter_data
 
     with progress_bar("Training") as bar:
@@ -108,29 +113,23 @@ def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration[A
         bar(1.0, "Measuring")
         prediction, values = predictor.predict(table.codes[held_out]), table.values[held_out]
         measured = quality(prediction, values, table.columns)
-        split = {**settings.split.model_dump(), "train": len(rows), "test": len(held_out)}
-        metrics = {
+        files = {name: settings.folder / file for name, file in FILES.items()}
+        predictor.save(files["predictor"])
+        digest = sha256(files["predictor"].read_bytes()).hexdigest()
+        metrics: dict[str, Any] = {
             "kind": settings.predictor.kind,
             "table": settings.data.table,
-            "split": split,
-            "columns": {
-                column: {**{name: _finite(number) for name, number in asdict(found).items()}, "n": len(held_out)}
-                for column, found in measured.items()
-            },
-            "files": {
-                "predictor": str(settings.folder / "predictor.safetensors"),
-                "metrics": str(settings.folder / "metrics.json"),
-                "scatter": str(settings.folder / "scatter.svg"),
-                "heldout": str(settings.folder / "heldout.json"),
-                "config": str(settings.folder / "config.yaml"),
-            },
+            "split": {**settings.split.model_dump(), "train": len(rows), "test": len(held_out)},
+            "columns": {column: {**asdict(found), "n": len(held_out)} for column, found in measured.items()},
+            "predictor_sha256": digest,
         }
-        predictor.save(settings.folder / "predictor.safetensors")
-        draw_scatter(scatter_data(prediction, values, table.columns), settings.folder / "scatter.svg")
-        with whole_file(settings.folder / "heldout.json") as temporary:
-            temporary.write_text(json.dumps(rows_held_out(prediction, values, table.columns)) + "\n", encoding="utf-8")
-        with whole_file(settings.folder / "metrics.json") as temporary:
-            temporary.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        metrics |= {"run": run_id(metrics), "files": files}
+        draw_scatter(scatter_data(prediction, values, table.columns), files["scatter"])
+        held = {"run": metrics["run"], "columns": rows_held_out(prediction, values, table.columns)}
+        write_json(files["heldout"], held, indent=None)
+        with whole_file(files["config"]) as temporary:
+            temporary.write_text(f"# run: {metrics['run']}\n{settings.to_yaml()}", encoding="utf-8")
+        write_json(files["metrics"], metrics)  # the last: where a run was stopped, the others are not of these metrics
     return metrics
 
 
@@ -146,26 +145,20 @@ def rows_held_out(prediction: Prediction, values: Reals, columns: Sequence[str])
     }
 
 
-def _finite(number: float) -> float | None:
-    """JSON has no NaN: a constant column has no tau."""
-    return number if math.isfinite(number) else None
-
-
 def _show(metrics: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console, split = Console(), metrics["split"]
-    shown = Table("column")
-    for heading in ("tau", "mean abs. error", "within 1 std", "within 2 std"):
-        shown.add_column(heading, justify="right", no_wrap=True)
-    for column, found in metrics["columns"].items():
-        tau = "-" if found["tau"] is None else f"{found['tau']:.3f}"
-        shown.add_row(column, tau, f"{found['mae']:.3f}", f"{found['within_one']:.0%}", f"{found['within_two']:.0%}")
-    console.print(shown)
-    told = (
+    split = metrics["split"]
+    rows = [
+        [
+            column,
+            "-" if math.isnan(found["tau"]) else f"{found['tau']:.3f}",
+            f"{found['mae']:.3f}",
+            f"{found['within_one']:.0%}",
+            f"{found['within_two']:.0%}",
+        ]
+        for column, found in metrics["columns"].items()
+    ]
+    show_table(["column", "tau", "mean abs. error", "within 1 std", "within 2 std"], rows)
+    say(
         f"{metrics['kind']}: trained on {split['train']} rows, measured on {split['test']} others "
-        f"(split {split['seed']} of {metrics['table']}).\n"
-        f"Written: {', '.join(metrics['files'].values())}"
+        f"(split {split['seed']} of {metrics['table']})."
     )
-    console.print(told, soft_wrap=True, markup=False, highlight=False)
