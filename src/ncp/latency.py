@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ncp.cost import macs_by_part
 from ncp.errors import ConfigError, DataError, quoted
-from ncp.files import whole_file
+from ncp.files import write_json
 from ncp.multires import MULTIRES, STAGES, Code
 from ncp.profile import Conditions, Latency, measure, processor
 from ncp.progress import Progress, quiet
@@ -254,8 +254,7 @@ def _told(conditions: Conditions) -> str:
 
 def _write(path: Path, conditions: Conditions, machine: str, known: dict[str, list[float]]) -> None:
     document = {"format": FORMAT, "machine": machine, "conditions": asdict(conditions), "milliseconds": known}
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(path, document, indent=1)
 
 
 def _read(path: Path) -> tuple[Conditions, str, dict[str, list[float]]]:

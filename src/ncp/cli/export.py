@@ -47,7 +47,7 @@ def export(
     from ncp.network import MultiResolutionNet
 
     path = out or Path(f"net{ENDINGS.get(format, '')}")  # type: ignore[call-overload]
-    require_file(path, "out", [ENDINGS[format]] if format in ENDINGS else [])  # type: ignore[index]
+    require_file(path, "out", [ENDINGS[format]] if format in ENDINGS else [])
     if format == "onnx":
         require_extra("export", "an export to ONNX")
     net = MultiResolutionNet(architecture, task=task, num_classes=classes)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ncp.files import whole_file
+from ncp.report.plain import plain_texts
 from ncp.searchers import Comparison
 from ncp.space import Reals
 
@@ -41,6 +42,7 @@ def p_text(p: float | None) -> str:
     return "-" if p is None else "< 1e-4" if p < 1e-4 else f"{p:.4f}"
 
 
+@plain_texts()
 def draw_compare(curves: tuple[Curve, ...], path: str | Path) -> None:
     """Draw curves to a file, whose ending says the format (.svg, .png, .pdf).
 

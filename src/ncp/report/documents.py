@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,18 +105,40 @@ def read_document(path: str | Path) -> tuple[Kind, dict[str, Any]]:
         DataError: no such file, or one that no command wrote.
     """
     wanted = "Expected result.json, pareto.json, compare.json or metrics.json of a command."
-    try:
-        file = Path(path)
-        if file.stat().st_size > LARGEST_FILE:
-            raise DataError(f"{wanted} Got a file of more than {LARGEST_FILE} bytes: {path}.")
-        read = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{wanted} Got {path}: {reason}.") from None
+    read = read_json(path, wanted)
     for kind, keys in KEYS.items():
         if isinstance(read, dict) and keys <= read.keys():
             return kind, read
     raise DataError(f"{wanted} Got {path}, which is none of them.")
+
+
+def read_json(path: str | Path, wanted: str) -> Any:
+    """What a json file holds, whose numbers are all finite.
+
+    Args:
+        path: of the file.
+        wanted: a sentence that says what the file should be.
+
+    Raises:
+        DataError: no such file, one that is too large, or no json.
+    """
+    try:
+        file = Path(path)
+        if file.stat().st_size > LARGEST_FILE:
+            raise DataError(f"{wanted} Got a file of more than {LARGEST_FILE} bytes: {path}.")
+        return json.loads(file.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{wanted} Got {path}: {reason}.") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
 
 
 def claims_data(rows: Sequence[Mapping[str, Any]]) -> tuple[Claims, ...]:

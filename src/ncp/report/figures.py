@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ncp.errors import MissingExtraError
+from ncp.extras import require_extra
 from ncp.report.compare import Curve
 from ncp.report.documents import Calibration, Claims, Tradeoff
 from ncp.report.run import Run
@@ -33,10 +33,9 @@ def bundle() -> str:
     Raises:
         MissingExtraError: plotly is not installed.
     """
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise MissingExtraError("Expected plotly for a report. Got none. Do: pip install 'ncp-nas[report]'.") from None
+    require_extra("report", "a report")
+    from plotly.offline import get_plotlyjs
+
     return b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
 
 
@@ -69,7 +68,7 @@ def path_figure(run: Run) -> Figure:
         "type": "heatmap",
         "z": run.shares[::-1].tolist(),
         "customdata": run.path[::-1].tolist(),
-        "y": list(run.dimensions[::-1]),
+        "y": list(map(_plain, run.dimensions[::-1])),
         "colorscale": "Cividis",
         "zmin": 0,
         "zmax": 1,

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncp.cost import has_cost, macs
+from ncp.errors import printable
 from ncp.files import whole_file
 from ncp.pareto import front
+from ncp.report.plain import plain_texts
 from ncp.report.scatter import PERCENT
 from ncp.searchers.front import Front
 from ncp.space import Reals
@@ -83,6 +85,7 @@ def front_data(result: Front, table: Table | None = None) -> tuple[Panel, ...]:
     return tuple(panels)
 
 
+@plain_texts()
 def draw_front(panels: tuple[Panel, ...], path: str | Path) -> None:
     """Draw `panels` to a file, whose ending says the format (.svg, .png, .pdf).
 
@@ -111,8 +114,8 @@ def draw_front(panels: tuple[Panel, ...], path: str | Path) -> None:
             ax.axhline(panel.floor, color="black", linewidth=1, linestyle=":")
         low, high = _limits(panel)
         ax.set_ylim(low, high)
-        ax.set_title(panel.y_name, loc="left", fontsize=10)
-        ax.set_xlabel(panel.x_name, fontsize=8)
+        ax.set_title(printable(panel.y_name), loc="left", fontsize=10)
+        ax.set_xlabel(printable(panel.x_name), fontsize=8)
         ax.tick_params(labelsize=8)
         ax.spines[["top", "right"]].set_visible(False)
     for ax in axes[len(panels) :]:

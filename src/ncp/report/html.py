@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ncp.errors import CodeError, DataError, MissingExtraError
+from ncp.errors import CodeError, DataError, NcpError
 from ncp.files import whole_file
 from ncp.multires import Code
 from ncp.report import figures as drawn
@@ -25,63 +23,22 @@ from ncp.report.documents import (
     evenly,
     heldout_data,
     read_document,
+    read_json,
     tradeoff_data,
 )
 from ncp.report.network import draw_network, network_data
+from ncp.report.page import Cell, Figure, Grid, Section, rendered
 from ncp.report.run import Run
 from ncp.searchers import Comparison
 from ncp.space import Reals
 from ncp.table import Table
 from ncp.texts import code_text
 
+BESIDE = ("trace.json", "heldout.json", "predictor.safetensors", "config.yaml")
+"""Files beside a document that belong to its run."""
+HELD_OUT = "Expected the rows held out from a training, as ncp train writes them."
 SHOWN = 30
 """Rows of a front that the page lists; all of them are in its figures."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Of a table: a text, what stands below it, and what its button copies."""
-
-    text: str
-    below: str = ""
-    copied: str = ""
-    wide: bool = False
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table."""
-
-    heads: list[str]
-    rows: list[list[Cell]]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure's title, and what plotly draws; `alone` in its line or beside others."""
-
-    name: str
-    title: str
-    drawn: drawn.Figure
-    alone: bool = False
-
-    @property
-    def rows(self) -> set[int]:
-        """Of a table, whose codes its points show."""
-        return {row for trace in self.drawn["data"] for row in trace.get("rows", ())}
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page."""
-
-    title: str
-    texts: list[str] = field(default_factory=list)
-    copied: str = ""
-    drawing: str = ""
-    drawing_of: str = ""
-    table: Grid | None = None
-    figures: list[Figure] = field(default_factory=list)
 
 
 def write_report(source: str | Path, path: str | Path, table: Table | None = None) -> None:
@@ -98,41 +55,26 @@ def write_report(source: str | Path, path: str | Path, table: Table | None = Non
         MissingExtraError: plotly or jinja2 is not installed.
     """
     kind, document = read_document(source)
+    folder = Path(source).parent
+    _require_another(Path(path), [Path(source), *(folder / name for name in BESIDE)])
     try:
-        title, subtitle, sections = _SECTIONS[kind](document, Path(source).parent, table)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, DataError):
+        title, subtitle, sections = _SECTIONS[kind](document, folder, table)
+        behind = {row for section in sections for figure in section.figures for row in figure.rows}
+        texts = {} if table is None else {row: code_text(table.space, table.codes[row]) for row in sorted(behind)}
+        page = rendered(title, subtitle, [*sections, _asked(document)], texts)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        if isinstance(error, NcpError):
             raise
         raise DataError(f"Expected {source} as ncp {kind} writes it. Got: {error!r}.") from error
-    asked = _asked(document)
-    behind = {row for section in sections for figure in section.figures for row in figure.rows}
-    texts = {} if table is None else {row: code_text(table.space, table.codes[row]) for row in sorted(behind)}
-    page = rendered(title, subtitle, [*sections, asked], texts)
     with whole_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def rendered(title: str, subtitle: str, sections: list[Section], rows: Mapping[int, str]) -> str:
-    """The page's text; what comes from documents is escaped. `rows` are the codes of a table's rows in figures."""
-    try:
-        from jinja2 import Environment
-    except ImportError:
-        raise MissingExtraError("Expected jinja2 for a report. Got none. Do: pip install 'ncp-nas[report]'.") from None
-    every = {figure.name: figure.drawn for section in sections for figure in section.figures}
-    template = Environment(autoescape=True).from_string(files("ncp.report").joinpath("page.html").read_text("utf-8"))
-    return template.render(
-        title=title,
-        subtitle=subtitle,
-        sections=sections,
-        figures=_embedded(every),
-        rows=_embedded(rows),
-        bundle=drawn.bundle(),
-    )
-
-
-def _embedded(data: Mapping[Any, Any]) -> str:
-    """Json that ends no script."""
-    return json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+def _require_another(path: Path, sources: Sequence[Path]) -> None:
+    """Refuse to write a page over what it is made of, also by a link."""
+    for source in sources:
+        if path.exists() and source.exists() and path.samefile(source):
+            raise DataError(f"{path} is {source}, which the page is made of. Choose another path for the page.")
 
 
 def _of_search(document: dict[str, Any], folder: Path, table: Table | None) -> tuple[str, str, list[Section]]:
@@ -142,7 +84,8 @@ def _of_search(document: dict[str, Any], folder: Path, table: Table | None) -> t
     sections = [_answer(rows[0]), Section("The codes", table=_codes(rows))]
     trace = folder / "trace.json"
     if trace.is_file():
-        sections.append(_way(Run.from_json(trace)))
+        run = Run.from_json(trace)
+        sections.append(_way(run) if run.run == asked.get("run") else _left_out("The way there", ["trace.json"]))
     sections += [_tradeoff(document, table), *_verdicts(document)]
     return title, _told(document), sections
 
@@ -237,9 +180,12 @@ def _of_training(document: dict[str, Any], folder: Path, table: Table | None) ->
         else []
     )
     sections = [Section("The answer", told), Section("Quality on rows held out", table=Grid(heads, rows))]
+    strangers = _strangers(document, folder)
+    if strangers:
+        sections.append(_left_out("Files beside it", strangers))
     held = folder / "heldout.json"
-    if held.is_file():
-        claims = heldout_data(json.loads(held.read_text(encoding="utf-8")))
+    if held.is_file() and held.name not in strangers:
+        claims = heldout_data(read_json(held, HELD_OUT)["columns"])
         panels = [
             Figure(f"held {k}", each.column, drawn.claims_figure(each, "predicted", "measured"))
             for k, each in enumerate(claims)
@@ -248,6 +194,23 @@ def _of_training(document: dict[str, Any], folder: Path, table: Table | None) ->
         sections += [Section("Measured against predicted", figures=panels), Section("Calibration", figures=[curve])]
     title = f"Predictor {document['kind']}"
     return title, f"Trained on {split['train']} rows of {document['table']}, split {split['seed']}.", sections
+
+
+def _strangers(document: dict[str, Any], folder: Path) -> list[str]:
+    """Which files in the folder of a training are of another run than its metrics."""
+    predictor, held, config = (folder / name for name in ("predictor.safetensors", "heldout.json", "config.yaml"))
+    other = []
+    if predictor.is_file() and sha256(predictor.read_bytes()).hexdigest() != document["predictor_sha256"]:
+        other.append(predictor.name)
+    if held.is_file() and read_json(held, HELD_OUT)["run"] != document["run"]:
+        other.append(held.name)
+    if config.is_file() and f"# run: {document['run']}" not in config.read_text("utf-8", errors="replace").splitlines():
+        other.append(config.name)
+    return other
+
+
+def _left_out(title: str, names: Sequence[str]) -> Section:
+    return Section(title, [f"{' and '.join(names)} in this folder: of another run, and left out here."])
 
 
 _SECTIONS: dict[Kind, Any] = {

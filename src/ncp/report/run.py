@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ncp.cost import has_cost, macs
-from ncp.errors import DataError
-from ncp.files import whole_file
+from ncp.errors import DataError, printable
+from ncp.files import whole_file, write_json
+from ncp.report.documents import read_json
+from ncp.report.plain import plain_texts
 from ncp.searchers import Result
 from ncp.space import Codes, Reals
 
@@ -30,6 +32,7 @@ class Run:
         dimensions: names of the code's dimensions.
         shares: the best start's code, each dimension as a share of its range, `(d, steps)`.
         path: the best start's code, `(d, steps)`.
+        run: an id that all files of one run carry, or None.
     """
 
     best: int
@@ -40,6 +43,7 @@ class Run:
     dimensions: tuple[str, ...]
     shares: Reals
     path: Codes
+    run: str | None = None
 
     def to_json(self, path: str | Path) -> None:
         """Write every start, the best one first, to a file, whole or not at all."""
@@ -55,10 +59,10 @@ class Run:
             "values": {column: short(values) for column, values in self.values.items()},
             "dimensions": list(self.dimensions),
             "shares": [[round(float(share), 4) for share in row] for row in self.shares],
-            "path": self.path.tolist(),
+            "path": self.path,
+            "run": self.run,
         }
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(document, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(path, document, indent=None)
 
     @classmethod
     def from_json(cls, path: str | Path) -> Run:
@@ -67,17 +71,25 @@ class Run:
         Raises:
             DataError: a file that is none of these.
         """
+        wanted = "Expected the steps of a search, as ncp search writes them."
+        read = read_json(path, wanted)
         try:
-            read = json.loads(Path(path).read_text(encoding="utf-8"))
-            numbers = {name: np.array(values).T for name, values in read["values"].items()}
-            gmacs = None if read["gmacs"] is None else np.array(read["gmacs"]).T
-            shares, codes = np.array(read["shares"]), np.array(read["path"])
+            numbers = {str(name): _numbers(values).T for name, values in read["values"].items()}
+            gmacs = None if read["gmacs"] is None else _numbers(read["gmacs"]).T
+            shares, codes = _numbers(read["shares"]), _numbers(read["path"]).astype(np.int64)
+            budget = None if read["budget"] is None else float(read["budget"])
             names = tuple(map(str, read["dimensions"]))
-            return cls(0, np.array(read["scores"]).T, gmacs, read["budget"], numbers, names, shares, codes)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            raise DataError(
-                f"Expected the steps of a search, as ncp search writes them, in {path}. Got: {error}."
-            ) from None
+            return cls(0, _numbers(read["scores"]).T, gmacs, budget, numbers, names, shares, codes, read["run"])
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+            raise DataError(f"{wanted} Got {path}: {error!r}.") from None
+
+
+def _numbers(values: Any) -> Reals:
+    """Numbers in rows, `(m, n)`, each of them not empty."""
+    rows = np.array(values, dtype=np.float64)
+    if rows.ndim != 2 or not rows.size:
+        raise ValueError("no rows of numbers")
+    return rows
 
 
 def run_data(result: Result) -> Run:
@@ -100,9 +112,11 @@ def run_data(result: Result) -> Run:
         dimensions=space.names,
         shares=((trajectory.codes[:, best] - low) / (high - low)).T,
         path=trajectory.codes[:, best].T,
+        run=result.asked.get("run"),
     )
 
 
+@plain_texts()
 def draw_run(run: Run, path: str | Path) -> None:
     """Draw `run` to a file, whose ending says the format (.svg, .png, .pdf).
 
@@ -127,7 +141,7 @@ def draw_run(run: Run, path: str | Path) -> None:
             ax.axhline(run.budget, color="black", linewidth=1, linestyle="--")
             ax.annotate("budget", (0, run.budget), (2, 3), textcoords="offset points", fontsize=8)
             ax.set_ylim(0, 1.15 * max(run.budget, float(values.max())))
-        ax.set_title(name, loc="left", fontsize=10)
+        ax.set_title(printable(name), loc="left", fontsize=10)
         ax.set_xlabel("step", fontsize=8)
         ax.tick_params(labelsize=8)
         ax.spines[["top", "right"]].set_visible(False)
@@ -136,7 +150,7 @@ def draw_run(run: Run, path: str | Path) -> None:
     upper.suptitle(f"{run.scores.shape[1]} starts; in blue the best", fontsize=10, x=0.01, ha="left")
     ax = lower.subplots()
     image = ax.imshow(run.shares, aspect="auto", cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
-    ax.set_yticks(range(len(run.dimensions)), run.dimensions, fontsize=7)
+    ax.set_yticks(range(len(run.dimensions)), map(printable, run.dimensions), fontsize=7)
     ax.set_xlabel("step", fontsize=8)
     ax.tick_params(axis="x", labelsize=8)
     ax.set_title("the best start's code", loc="left", fontsize=10)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ncp.errors import printable
 from ncp.evaluate import quality
 from ncp.files import whole_file
 from ncp.predictors import Prediction
+from ncp.report.plain import plain_texts
 from ncp.space import Reals
 
 COLOUR, BEYOND = "#0b5fa5", "#b3261e"
@@ -75,6 +77,7 @@ def _limits(pairs: Reals) -> tuple[float, float]:
     return float(low - margin), float(high + margin)
 
 
+@plain_texts()
 def draw_scatter(panels: Sequence[Panel], path: str | Path) -> None:
     """Draw `panels` to a file, whose ending says the format (.svg, .png, .pdf).
 
@@ -98,7 +101,7 @@ def draw_scatter(panels: Sequence[Panel], path: str | Path) -> None:
         ax.set(xlim=(panel.low, panel.high), ylim=(panel.low, panel.high), aspect="equal")
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-        ax.set_title(f"{panel.column}   tau {panel.tau:.2f}", loc="left", fontsize=10)
+        ax.set_title(f"{printable(panel.column)}   tau {panel.tau:.2f}", loc="left", fontsize=10)
         ax.set_xlabel(f"measured [{panel.unit}]", fontsize=8)
         ax.set_ylabel(f"predicted [{panel.unit}]", fontsize=8)
         ax.tick_params(labelsize=8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ncp.files import whole_file
+from ncp.files import write_json
 from ncp.searchers.result import FORMAT, Row
 from ncp.space import Reals
 
@@ -71,5 +70,4 @@ class Front:
 
     def to_json(self, path: str | Path) -> None:
         """Write the front to a file, whole or not at all."""
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(path, self.to_dict())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ncp.files import whole_file
+from ncp.files import write_json
 from ncp.propagation import Trajectory
 
 FORMAT = 1
@@ -79,5 +78,4 @@ class Result:
 
     def to_json(self, path: str | Path) -> None:
         """Write the result to a file, whole or not at all."""
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(path, self.to_dict())
