@@ -23,8 +23,8 @@ def nothing() -> None:
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_ended_from_outside_is_an_error_of_ours() -> None:
-    with pytest.raises(NcpError, match="A worker process was ended from outside"), processes(1, nothing) as pool:
+def test_a_worker_that_ends_early_is_an_error_of_ours() -> None:
+    with pytest.raises(NcpError, match="A worker process ended early"), processes(1, nothing) as pool:
         pool.submit(os._exit, 9).result()
 
 

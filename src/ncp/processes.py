@@ -31,7 +31,7 @@ def processes(count: int, prepare: Callable[..., None], *arguments: Any) -> Iter
         arguments: of `prepare`.
 
     Raises:
-        NcpError: a process that was ended from outside, such as for want of memory.
+        NcpError: a process that ended early, such as for want of memory.
     """
     pool = ProcessPoolExecutor(
         count, mp_context=get_context("spawn"), initializer=_begin, initargs=(prepare, arguments)
@@ -44,7 +44,8 @@ def processes(count: int, prepare: Callable[..., None], *arguments: Any) -> Iter
         pool.shutdown(wait=True, cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
             raise NcpError(
-                "A worker process was ended from outside, perhaps because memory ran out. Use fewer workers."
+                "A worker process ended early. If memory ran out, use fewer workers. "
+                "In a script of your own, start the work below: if __name__ == '__main__'."
             ) from None
         raise
     pool.shutdown()

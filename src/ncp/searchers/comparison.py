@@ -143,6 +143,22 @@ class Comparison:
             "propagated": {name: counts.tolist() for name, counts in self.propagated.items()},
         }
 
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Comparison:
+        """What `to_dict` has written; the standings are computed anew."""
+
+        def by_searcher(part: str, kind: type) -> dict[str, NDArray[Any]]:
+            return {name: np.array(numbers, dtype=kind) for name, numbers in document[part].items()}
+
+        return cls(
+            document["asked"],
+            by_searcher("best", float),
+            by_searcher("seconds", float),
+            float(document["optimum"]),
+            by_searcher("listed", int),
+            by_searcher("propagated", int),
+        )
+
     def to_json(self, path: str | Path) -> None:
         """Write the comparison to a file, whole or not at all."""
         with whole_file(path) as temporary:
@@ -179,7 +195,7 @@ def compare(
         DataError: what `simulate` refuses; a folder that cannot be written to.
         InfeasibleError: no row meets the minimum values.
         MissingExtraError: a searcher of Optuna's without Optuna.
-        NcpError: a worker that was ended from outside; what was finished is kept.
+        NcpError: a worker that ended early; what was finished is kept.
     """
     names = [searchers] if isinstance(searchers, str) else list(searchers)
     require_searchers(names, "searchers")
