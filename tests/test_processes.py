@@ -58,16 +58,20 @@ def test_a_command_that_is_ended_leaves_nothing_behind(tmp_path: Path, ends: sig
     started = subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", RUN, *asked, "--queries", "30", "--seeds", "1000", "--workers", "2"], cwd=tmp_path
     )
-    until = time.monotonic() + 60
-    while time.monotonic() < until and len(list(tmp_path.rglob("bayesian-*.json"))) < 2:
-        time.sleep(0.1)
-    workers = descendants(started.pid)
-    assert len(workers) >= 2
-    started.send_signal(ends)
-    assert started.wait(20) == status
-    until = time.monotonic() + 10
-    while time.monotonic() < until and any(map(alive, workers)):
-        time.sleep(0.1)
-    assert not [pid for pid in workers if alive(pid)]
+    try:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and started.poll() is None and len(list(tmp_path.rglob("bayesian-*.json"))) < 2:
+            time.sleep(0.1)
+        workers = descendants(started.pid)
+        assert len(workers) >= 2
+        started.send_signal(ends)
+        assert started.wait(20) == status
+        until = time.monotonic() + 10
+        while time.monotonic() < until and any(map(alive, workers)):
+            time.sleep(0.1)
+        assert not [pid for pid in workers if alive(pid)]
+    finally:
+        started.kill()
+        started.wait()
     if ends != signal.SIGKILL:
         assert not [path for path in tmp_path.rglob(".*") if path.is_file()]
