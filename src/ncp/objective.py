@@ -112,15 +112,6 @@ class Objective:
         return missing
 
 
-def as_objective(wanted: Any) -> Objective:
-    """An objective of a column, several with equal weights, weights by column, or an objective itself."""
-    if isinstance(wanted, Objective):
-        return wanted
-    if isinstance(wanted, str):
-        return Objective({wanted: 1.0})
-    return Objective(wanted if isinstance(wanted, Mapping) else dict.fromkeys(wanted, 1.0))
-
-
 def _places(names: Iterable[str], columns: Sequence[str], of: str) -> list[int]:
     """Where columns lie among `columns`, of which some are named by their task or metric."""
     tasks: dict[str, str] = {}
