@@ -7,37 +7,54 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Never, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ncp.cost import Head, ImageSize, has_cost, macs, params, require_countable
 from ncp.errors import ConfigError, InfeasibleError, quoted
+from ncp.multires import MULTIRES
 from ncp.space import Codes, Space
 
 FLOOR = 10.0
 """What a standard deviation below a floor takes off a score: more than any objective gives."""
 
 
+class Numbers(dict[str, float]):
+    """Numbers by name that cannot be changed, so that they can be hashed."""
+
+    def _refuse(self, *_: Any, **__: Any) -> Never:
+        raise TypeError("the numbers of an objective cannot be changed: make another objective")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a dict is filled item by item when it is unpickled or copied
+        return Numbers, (dict(self),)
+
+
 @dataclass(frozen=True)
 class Objective:
-    """A weighted mean of columns, each in standard deviations from its mean over a table (z-scores), above floors.
+    """A weighted mean of columns in z-scores (standard deviations from a table's mean), with minimum values.
+
+    An objective is a value: it can be compared, hashed, copied and pickled.
 
     >>> Objective({"seg/mIoU": 1.0, "video/top1": 1.0}).resolve(["seg/mIoU", "seg/mAcc", "video/top1"])
     [0, 2]
 
     Args:
-        weights: column to weight; a negative weight asks for small values. A task's name stands for its first column,
-            a metric's for the one column that has it.
-        caution: standard deviations of the predictor's curve that are taken off: a searcher that believes its
-            predictor's best guess finds the predictor's errors.
-        at_least: floors of columns or tasks [raw units], whether they have a weight or not; of a minimised column the
-            most that is allowed. A search returns no code that is predicted below one.
+        weights: weight by column. A task's name stands for its first column, a metric's for the one column that has it.
+            A negative weight asks for small values of a column in which large values are better.
+        caution: the uncertainty penalty: standard deviations of the predictor's mean that are subtracted from its
+            values (a lower confidence bound). It keeps a search from exploiting the predictor's errors.
+        at_least: minimum values by column or task [raw units], whether the column has a weight or not; for a minimised
+            column the largest value that is allowed. A search returns no code that is predicted to be worse.
 
     Raises:
-        ConfigError: no weights, one that is zero or no finite number, or a floor that is no finite number.
+        ConfigError: no weights, a weight that is zero or no finite number, or a minimum that is no finite number.
     """
 
     weights: Mapping[str, float]
@@ -45,20 +62,27 @@ class Objective:
     at_least: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        weights = dict(self.weights) if isinstance(self.weights, Mapping) else {}
-        if not weights or not all(_finite(weight) and weight != 0 for weight in weights.values()):
+        if not isinstance(self.weights, Mapping) or not self.weights:
             raise ConfigError(
-                "Expected at least one column with a weight that is not zero, such as {'seg/mIoU': 1.0}. "
-                f"Got {quoted(self.weights)}."
+                "{field} must give at least one column a weight, such as {example}. Got {given}.",
+                field="weights",
+                given=self.weights,
+                example="{'seg/mIoU': 1}",
             )
-        if not _finite(self.caution) or self.caution < 0:
-            raise ConfigError(f"Expected zero or more standard deviations of caution. Got {quoted(self.caution)}.")
         if not isinstance(self.at_least, Mapping):
-            raise ConfigError(f"Expected floors by column, such as {{'seg/mIoU': 76}}. Got {quoted(self.at_least)}.")
-        if not all(_finite(floor) for floor in self.at_least.values()):
-            raise ConfigError(f"Expected one finite number per column as a floor. Got {quoted(dict(self.at_least))}.")
-        for name, numbers in (("weights", weights), ("at_least", self.at_least)):
-            object.__setattr__(self, name, MappingProxyType({k: float(x) for k, x in numbers.items()}))
+            raise ConfigError(
+                "{field} must give minimum values by column, such as {example}. Got {given}.",
+                field="at_least",
+                given=self.at_least,
+                example="{'seg/mIoU': 76}",
+            )
+        for name, numbers in (("weights", self.weights), ("at_least", self.at_least)):
+            object.__setattr__(self, name, _numbers(name, numbers))
+        if not _finite(self.caution) or self.caution < 0:
+            raise ConfigError(
+                "{field} must be zero or a positive number. Got {given}.", field="caution", given=self.caution
+            )
+        object.__setattr__(self, "caution", float(self.caution))
 
     def resolve(self, columns: Sequence[str]) -> list[int]:
         """Where the columns that have a weight lie among `columns`.
@@ -66,26 +90,41 @@ class Objective:
         Raises:
             ConfigError: a name that is neither a column nor a task, with the closest one.
         """
-        return _places(self.weights, columns, "the objective")
+        return _places(self.weights, columns, "objective")
 
     def floors(self, columns: Sequence[str]) -> dict[int, float]:
-        """Floors by their column's place among `columns`.
+        """Minimum values by their column's place among `columns`.
 
         Raises:
             ConfigError: a name that is neither a column nor a task, with the closest one.
         """
-        return dict(zip(_places(self.at_least, columns, "the floors"), self.at_least.values(), strict=True))
+        return dict(zip(_places(self.at_least, columns, "at_least"), self.at_least.values(), strict=True))
 
     def named(self, columns: Sequence[str]) -> list[int]:
-        """Where the columns that have a weight or a floor lie among `columns`."""
+        """Where the columns that have a weight or a minimum lie among `columns`."""
         return list(dict.fromkeys([*self.resolve(columns), *self.floors(columns)]))
 
+    def require_direction(self, columns: Sequence[str], minimised: Sequence[str]) -> None:
+        """Refuse a negative weight of a minimised column, which would ask for its largest values.
+
+        Raises:
+            ConfigError: with the column.
+        """
+        for j, (name, weight) in zip(self.resolve(columns), self.weights.items(), strict=True):
+            if weight < 0 and columns[j] in minimised:
+                raise ConfigError(
+                    "Small values of {column} are better, so its weight in {field} must be positive. Got {given}.",
+                    field="objective",
+                    given=f"{name}: {weight:g}",
+                    column=columns[j],
+                )
+
     def score(self, mean: Any, std: Any, columns: Sequence[str], location: Any, unit: Any) -> Any:
-        """The objective of values, arrays or tensors, less `FLOOR` for every standard deviation below a floor.
+        """The objective of values, arrays or tensors, less `FLOOR` for every standard deviation below a minimum.
 
         Args:
             mean: values `(..., m)` in raw units.
-            std: their standard deviations `(..., m)`, or None without caution.
+            std: their standard deviations `(..., m)`, or None without an uncertainty penalty.
             columns: m names.
             location: means of the columns over a table, `(m,)`.
             unit: standard deviations of the columns over a table, `(m,)`; negative where small values are better.
@@ -102,9 +141,9 @@ class Objective:
         return total - FLOOR * self.short(mean, columns, unit) if self.at_least else total
 
     def short(self, mean: Any, columns: Sequence[str], unit: Any) -> Any:
-        """How far values `(..., m)` are below all floors together, `(...)` in standard deviations.
+        """How far values `(..., m)` are below all minimum values together, `(...)` in standard deviations.
 
-        Values of columns without a floor are never looked at: they may be NaN.
+        Values of columns without a minimum are never looked at: they may be NaN.
         """
         missing: Any = mean[..., :0].sum(-1)
         for j, floor in self.floors(columns).items():
@@ -112,8 +151,46 @@ class Objective:
         return missing
 
 
+def as_objective(given: Any) -> Objective:
+    """An objective from itself, a task or column, several of them (each with weight 1), or weights by column.
+
+    >>> as_objective(["seg", "video"]) == Objective({"seg": 1, "video": 1})
+    True
+
+    Raises:
+        ConfigError: anything else.
+    """
+    if isinstance(given, Objective):
+        return given
+    if isinstance(given, Mapping):
+        return Objective(given)
+    names = [given] if isinstance(given, str) else list(given) if isinstance(given, (list, tuple)) else []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ConfigError(
+            "{field} must be a task or a column, a list of them, weights such as {example}, or an ncp.Objective. "
+            "Got {given}.",
+            field="objective",
+            given=given,
+            example="{'seg': 1, 'video': 2}",
+        )
+    if len(set(names)) < len(names):
+        raise ConfigError("{field} must name every column once. Got {given}.", field="objective", given=given)
+    return Objective(dict.fromkeys(names, 1.0))
+
+
+def _numbers(name: str, given: Mapping[str, float]) -> Numbers:
+    """Finite numbers by name; weights are not zero."""
+    for key, number in given.items():
+        if not isinstance(key, str) or not _finite(number) or (name == "weights" and number == 0):
+            kind = "a finite number that is not zero" if name == "weights" else "a finite number"
+            raise ConfigError(
+                f"{{field}} must give every column {kind}. Got {{given}}.", field=name, given={key: number}
+            )
+    return Numbers({key: float(number) for key, number in given.items()})
+
+
 def _places(names: Iterable[str], columns: Sequence[str], of: str) -> list[int]:
-    """Where columns lie among `columns`, of which some are named by their task or metric."""
+    """Where columns lie among `columns`, of which some are named by their task or metric; `of` is the argument."""
     tasks: dict[str, str] = {}
     for column in columns:
         tasks.setdefault(column.partition("/")[0], column)
@@ -122,13 +199,21 @@ def _places(names: Iterable[str], columns: Sequence[str], of: str) -> list[int]:
     found = []
     for name in names:
         if name not in columns and name not in known:
-            close = get_close_matches(name, [*columns, *tasks], n=1)
-            hint = f"Did you mean {close[0]}?" if close else f"Tasks: {', '.join(tasks)}."
-            raise ConfigError(f"Expected a task or a column, task/metric. Got {quoted(name)}. {hint}")
+            every = list(dict.fromkeys([*columns, *known]))
+            folded = {each.casefold(): each for each in reversed(every)}
+            close = get_close_matches(name.casefold(), folded, n=1)
+            hint = f"Did you mean {quoted(folded[close[0]])}?" if close else f"There are {_listed(columns)}."
+            raise ConfigError("{field} has no task or column {given}. {hint}", field=of, given=name, hint=hint)
         found.append(columns.index(name if name in columns else known[name]))
     if len(set(found)) < len(found):
-        raise ConfigError(f"Expected every column once in {of}. Got {quoted(list(names))}.")
+        raise ConfigError("{field} must name every column once. Got {given}.", field=of, given=list(names))
     return found
+
+
+def _listed(columns: Sequence[str], most: int = 12) -> str:
+    """The first names of many."""
+    more = f" and {len(columns) - most} more" if len(columns) > most else ""
+    return ", ".join(columns[:most]) + more
 
 
 class LatencyOf(Protocol):
@@ -143,6 +228,8 @@ class LatencyOf(Protocol):
 class Budget:
     """Bounds on exact cost, which no returned code exceeds, and on predicted latency.
 
+    A budget is a value: it can be compared, hashed, copied and pickled.
+
     Args:
         max_macs: most multiply-adds [MACs]; None for no bound.
         max_params: most parameters; None for no bound.
@@ -153,8 +240,8 @@ class Budget:
         latency: predicts latencies on a machine: `ncp.load_latency`.
 
     Raises:
-        ConfigError: a bound that is no positive number, one on latency without what predicts it, or an image size,
-            number of classes or task that is none.
+        ConfigError: a bound that is no positive number, a bound on latency without a latency model, or an image size,
+            number of classes or task that cannot be counted.
     """
 
     max_macs: float | None = None
@@ -169,13 +256,25 @@ class Budget:
         for name in ("max_macs", "max_params", "max_latency_ms"):
             bound = getattr(self, name)
             if bound is not None and not (_finite(bound) and bound > 0):
-                raise ConfigError(f"Expected a positive number as {name}. Got {quoted(bound)}.")
+                raise ConfigError("{field} must be a positive number. Got {given}.", field=name, given=bound)
         if self.max_latency_ms is not None and self.latency is None:
             raise ConfigError(
-                "Expected what predicts latencies for a bound on them. Got none. "
-                "Measure this machine with ncp profile --calibrate, and give ncp.load_latency(FILE) as latency."
+                "{field} needs a latency model. Run `ncp profile --calibrate cpu.json` once, then pass {latency}.",
+                field="max_latency_ms",
+                given=self.max_latency_ms,
+            )
+        if self.latency is not None and not callable(self.latency):
+            raise ConfigError(
+                "{field} must be a latency model, from ncp.load_latency. Got {given}.",
+                field="latency",
+                given=self.latency,
             )
         require_countable(self.image_size, self.classes, self.task)
+        for name in ("max_macs", "max_params", "max_latency_ms", "classes"):
+            object.__setattr__(self, name, _plain(getattr(self, name)))
+        size: Any = self.image_size
+        whole = isinstance(size, (list, tuple))
+        object.__setattr__(self, "image_size", tuple(int(side) for side in size) if whole else int(size))
 
     @property
     def bounds(self) -> list[float]:
@@ -195,11 +294,15 @@ class Budget:
         return counted
 
     def allows(self, codes: Any) -> NDArray[np.bool_]:
-        """Which of many codes are within the budget, `(n,)`."""
-        allowed = np.ones(len(codes), dtype=bool)
-        for cost, bound in zip(self.costs(codes), self.bounds, strict=True):
+        """Which codes are within the budget: `(n,)` for many, one truth value `()` for one code or its text."""
+        one = _is_one(codes)
+        if not self.bounds:
+            return np.ones(() if one else len(codes), dtype=bool)
+        rows = codes if isinstance(codes, np.ndarray) and codes.ndim == 2 else MULTIRES.codes(codes)
+        allowed = np.ones(len(rows), dtype=bool)
+        for cost, bound in zip(self.costs(rows), self.bounds, strict=True):
             allowed &= cost <= bound
-        return allowed
+        return allowed.reshape(()) if one else allowed
 
     def require(self, space: Space, smallest: Codes, frozen: Sequence[str] = ()) -> None:
         """Refuse a budget that even the smallest codes, `(n, d)`, exceed; `frozen` dimensions are named as a reason.
@@ -210,29 +313,59 @@ class Budget:
         """
         if not self.bounds:
             return
+        names = [name for name in ("max_macs", "max_params", "max_latency_ms") if getattr(self, name) is not None]
         if not has_cost(space):
-            raise ConfigError("Expected a space whose exact cost is known for a budget. Got another. Leave it out.")
-        units = {
-            "max_macs": ("MMACs", 1e6, "gmacs", 1e9),
-            "max_params": ("M params", 1e6, "mparams", 1e6),
-            "max_latency_ms": ("ms", 1.0, "latency-ms", 1.0),
-        }
-        names = [name for name in units if getattr(self, name) is not None]
+            raise ConfigError(
+                "Budgets work only for NAS-Bench-MR networks. These codes have another space, so leave out {field}.",
+                field=names[0],
+                given=getattr(self, names[0]),
+            )
         for name, cost, bound in zip(names, self.costs(smallest), self.bounds, strict=True):
             least = float(cost.max())
             if least > bound:
-                unit, shown, flag, size = units[name]
-                kept = f" with {', '.join(frozen)} as they are" if frozen else ""
                 raise InfeasibleError(
-                    f"No code{kept} costs {bound / shown:.4g} {unit} or less: the smallest costs {least / shown:.4g}. "
-                    f"Raise --max-{flag} to at least {_rounded_up(least / size)}{', or freeze less' if frozen else ''}."
+                    "{field} = {given} is below the cost of every code{frozen}. Raise {field} to at least {least}{or_less}.",
+                    field=name,
+                    given=bound,
+                    least=_rounded_up(least),
+                    frozen=f" with {', '.join(frozen)} frozen" if frozen else "",
+                    or_less=", or freeze less" if frozen else "",
                 )
 
 
-def _rounded_up(number: float) -> str:
-    return f"{math.ceil(number * 1e4) / 1e4:.4f}".rstrip("0").rstrip(".")
+def as_budget(given: Any) -> Budget:
+    """A budget from itself; None is no bound at all.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    if given is None:
+        return Budget()
+    if not isinstance(given, Budget):
+        raise ConfigError(
+            "{field} must be an ncp.Budget, such as ncp.Budget(max_macs=4e9). Got {given}.", field="budget", given=given
+        )
+    return given
+
+
+def _rounded_up(number: float) -> float:
+    """A number in four digits, never below itself."""
+    unit = 10.0 ** (math.floor(math.log10(number)) - 3)
+    return math.ceil(number / unit) * unit
 
 
 def _finite(number: Any) -> bool:
     real = isinstance(number, (int, float, np.integer, np.floating)) and not isinstance(number, bool)
     return real and math.isfinite(number)
+
+
+def _plain(number: Any) -> Any:
+    """A number of numpy as Python's."""
+    return number.item() if isinstance(number, np.generic) else number
+
+
+def _is_one(codes: Any) -> bool:
+    """Whether codes in any form are a single one: a text, an object with a vector, or a row of numbers."""
+    if isinstance(codes, str) or hasattr(codes, "vector"):
+        return True
+    return len(codes) > 0 and np.isscalar(codes[0]) and not isinstance(codes[0], str)
