@@ -324,7 +324,8 @@ class Budget:
             least = float(cost.max())
             if least > bound:
                 raise InfeasibleError(
-                    "{field} = {given} is below the cost of every code{frozen}. Raise {field} to at least {least}{or_less}.",
+                    "{field} = {given} is below the cost of every code{frozen}. "
+                    "Raise {field} to at least {least}{or_less}.",
                     field=name,
                     given=bound,
                     least=_rounded_up(least),
