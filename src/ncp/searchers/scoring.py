@@ -102,6 +102,7 @@ class _Scale:
                 field="caution",
                 given=objective.caution,
             )
+        objective.require_direction(table.columns, table.minimised)
         wanted, floors = objective.resolve(table.columns), objective.floors(table.columns)
         self.names = [table.columns[j] for j in dict.fromkeys([*wanted, *floors])]
         self.minimised = table.minimised
