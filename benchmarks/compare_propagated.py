@@ -11,15 +11,16 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 
-import ncp
 import numpy as np
+from scipy.stats import mannwhitneyu
+
+import ncp
 from measure import record, use_threads
 from ncp.searchers import SEARCHERS
 from ncp.searchers.base import Searcher
 from ncp.searchers.bayesian import Bayesian
 from ncp.searchers.replay import replay
 from ncp.searchers.scoring import score_rows
-from scipy.stats import mannwhitneyu
 
 TASKS = ("seg", "cls-50-1000", "video")
 RIVALS = ("random", "evolution-10", "tpe")
@@ -95,8 +96,8 @@ def networks(seeds: int) -> None:
     p = float(mannwhitneyu(found["bayesian"][0][:, -1], found[rival][0][:, -1], alternative="greater").pvalue)
     record(
         "compare/propagated/networks",
-        claim="All networks, the shipped predictor as the truth, mean z of three tasks: mean best score after 50 and 100 "
-        "queries; p of bayesian against the best baseline at 100 (one-sided Mann-Whitney)",
+        claim="All networks, the shipped predictor as the truth, mean z of three tasks: mean best score after 50 and "
+        "100 queries; p of bayesian against the best baseline at 100 (one-sided Mann-Whitney)",
         target="p < 0.01",
         value=best | {"propagated proposals per search": found["bayesian"][1], "baseline": rival, "p": p},
         met=p < 0.01 and found["bayesian"][1] > 0,
