@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,21 @@ def test_what_was_finished_before_a_stop_is_kept(tmp_path: Path) -> None:
     watch = Watch(tmp_path)
     compare(TABLE, ["random", "local"], **ASKED, folder=tmp_path)
     assert watch.written() == {"local-0", "local-1"}
+
+
+def test_two_comparisons_at_once_in_one_folder(tmp_path: Path) -> None:
+    """Of the same question and of others: nothing mixes, and every file is whole."""
+    questions = [ASKED | {"queries": queries} for queries in (4, 5, 5, 6)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda asked: compare(TABLE, ["random", "local"], **asked, folder=tmp_path), questions))
+    for asked, result in zip(questions, found, strict=True):
+        alone = compare(TABLE, ["random", "local"], **asked)
+        again = compare(TABLE, ["random", "local"], **asked, folder=tmp_path)
+        for name in result.best:
+            np.testing.assert_array_equal(result.best[name], alone.best[name])
+            np.testing.assert_array_equal(again.best[name], alone.best[name])
+        assert again.damaged == ()
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 class Fails(Random):
