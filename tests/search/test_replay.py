@@ -246,6 +246,16 @@ def test_a_table_without_values() -> None:
             simulate(table, "random", objective=Objective({"seg": 1.0}))
 
 
+def test_values_that_are_too_large_to_compute_with() -> None:
+    values = TABLE.values.copy()
+    values[2, 0] = -1e200
+    table = Table(SPACE, CODES, values, TABLE.columns)
+    for wanted in ("seg", ["seg", "mine"], Objective({"mine": 1.0}, at_least={"seg": 0.0})):
+        with pytest.raises(DataError, match=re.escape("seg/mIoU has the value -1e+200, which is too large")):
+            simulate(table, "random", objective=wanted)
+    assert simulate(table, "random", objective="mine", queries=5).optimum == 80
+
+
 def test_a_table_without_values_in_one_of_two_columns() -> None:
     values = TABLE.values.copy()
     values[:, 1] = np.nan

@@ -13,6 +13,9 @@ from ncp.predictors.scale import deviations
 from ncp.space import Codes, Reals, Space
 from ncp.table import Table
 
+LARGEST = 1e100
+"""The largest value of a column: squares of it can still be added."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:
@@ -53,7 +56,7 @@ def score_rows(table: Table, objective: Objective, warm_start: Table | None = No
 
     Raises:
         ConfigError: an objective that does not fit the table, or one with an uncertainty penalty.
-        DataError: no row has all values, or the warm start is of another space or lacks a column.
+        DataError: no row has all values, a value is too large, or the warm start is of another space or lacks a column.
         InfeasibleError: no row meets the minimum values.
     """
     scale = _Scale(table, objective)
@@ -113,8 +116,15 @@ class _Scale:
         self.location, self.unit = np.zeros(len(self.names)), np.ones(len(self.names))
         for k, column in enumerate(self._values(table).T):
             known = column[np.isfinite(column)]
-            if len(known):
-                self.location[k], self.unit[k] = known.mean(), deviations(known[:, None])[0]
+            if not len(known):
+                continue
+            largest = known[np.abs(known).argmax()]
+            if abs(largest) > LARGEST:
+                raise DataError(
+                    f"{self.names[k]} has the value {largest:g}, which is too large to compute with. "
+                    "Leave such rows out, or write the column in a larger unit."
+                )
+            self.location[k], self.unit[k] = known.mean(), deviations(known[:, None])[0]
         self.unit[[name in table.minimised for name in self.names]] *= -1
 
     def scores(self, table: Table) -> tuple[Reals, Reals]:
