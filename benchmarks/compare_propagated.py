@@ -7,15 +7,15 @@ About two minutes per 10 seeds on two idle cores.
 
 import argparse
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
+from ncp.threads import one_thread
 from scipy.stats import mannwhitneyu
 
 import ncp
-from measure import record, use_threads
+from measure import record
+from ncp.processes import cores, processes
 from ncp.searchers import SEARCHERS
 from ncp.searchers.base import Searcher
 from ncp.searchers.bayesian import Bayesian
@@ -34,6 +34,7 @@ def replayed(list_up_to: int, seed: int) -> tuple[list[float], int]:
     return history.regret.tolist(), history.propagated
 
 
+@one_thread()
 def searched(name: str, seed: int, queries: int = 100) -> tuple[list[float], int]:
     """The best scores so far of one search among all networks, where the shipped predictor is the truth."""
     predictor = ncp.load_predictor("nas-bench-mr")
@@ -57,7 +58,7 @@ def searched(name: str, seed: int, queries: int = 100) -> tuple[list[float], int
 
 def every(function: Callable[..., tuple[list[float], int]], choices: Sequence[object], seeds: int) -> dict:
     """By choice the curves `(seeds, queries)` and the mean number of propagated proposals; on all cores."""
-    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=use_threads, initargs=(1,)) as pool:
+    with processes(cores()) as pool:
         running = {choice: [pool.submit(function, choice, seed) for seed in range(seeds)] for choice in choices}
         found = {choice: [job.result() for job in jobs] for choice, jobs in running.items()}
     return {

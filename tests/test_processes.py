@@ -18,13 +18,9 @@ CODES = np.unique(SPACE.sample(500, np.random.default_rng(0)), axis=0)
 TABLE = Table(SPACE, CODES, np.random.default_rng(1).normal(size=(len(CODES), 1)), ["seg/mIoU"])
 
 
-def nothing() -> None:
-    """A worker needs no preparation."""
-
-
 @pytest.mark.slow
 def test_a_worker_that_ends_early_is_an_error_of_ours() -> None:
-    with pytest.raises(NcpError, match="A worker process ended early"), processes(1, nothing) as pool:
+    with pytest.raises(NcpError, match="A worker process ended early"), processes(1) as pool:
         pool.submit(os._exit, 9).result()
 
 

@@ -22,12 +22,12 @@ def cores() -> int:
 
 
 @contextmanager
-def processes(count: int, prepare: Callable[..., None], *arguments: Any) -> Iterator[ProcessPoolExecutor]:
+def processes(count: int, prepare: Callable[..., None] | None = None, *arguments: Any) -> Iterator[ProcessPoolExecutor]:
     """A pool of fresh processes; a block that ends with an error ends them at once, whatever they compute.
 
     Args:
         count: how many.
-        prepare: called in every process before its first job.
+        prepare: called in every process before its first job, if there is something to prepare.
         arguments: of `prepare`.
 
     Raises:
@@ -72,7 +72,8 @@ def _follow() -> None:
         os._exit(0)
 
 
-def _begin(prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _begin(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     follow_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
-    prepare(*arguments)
+    if prepare is not None:
+        prepare(*arguments)
