@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
-from ncp.threads import one_thread
 from scipy.stats import mannwhitneyu
 
 import ncp
@@ -21,6 +20,7 @@ from ncp.searchers.base import Searcher
 from ncp.searchers.bayesian import Bayesian
 from ncp.searchers.replay import replay
 from ncp.searchers.scoring import score_rows
+from ncp.threads import one_thread
 
 TASKS = ("seg", "cls-50-1000", "video")
 RIVALS = ("random", "evolution-10", "tpe")
