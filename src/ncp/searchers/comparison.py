@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, bootstrap, mannwhitneyu
 
-from ncp.files import whole_file
+from ncp.files import write_json
 from ncp.numbers import as_count
 from ncp.objective import as_objective
 from ncp.processes import cores, processes
@@ -161,8 +161,7 @@ class Comparison:
 
     def to_json(self, path: str | Path) -> None:
         """Write the comparison to a file, whole or not at all."""
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), allow_nan=False) + "\n", encoding="utf-8")
+        write_json(path, self.to_dict(), indent=None)
 
 
 def compare(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ncp.files import whole_file
+from ncp.files import write_json
 from ncp.searchers.replay import History
 from ncp.searchers.scoring import Scored
 
@@ -72,9 +72,7 @@ class Kept:
         if self.folder is None:
             return
         content = self._content(searcher, seed, asdict(replay))
-        with whole_file(self._path(searcher, seed)) as temporary:
-            document = content | {"sha256": _digest(content)}
-            temporary.write_text(json.dumps(document, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(self._path(searcher, seed), content | {"sha256": _digest(content)}, indent=None)
 
     def _path(self, searcher: str, seed: int) -> Path:
         return Path(self.folder or ".") / f"{searcher}-{seed}.json"
