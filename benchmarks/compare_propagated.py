@@ -2,7 +2,7 @@
 
 python benchmarks/compare_propagated.py [cells networks] [--seeds N]      needs the imported table of nas-bench-201
 
-About two minutes per 10 seeds on two idle cores.
+About four minutes of processor time per 10 seeds, on all cores.
 """
 
 import argparse
