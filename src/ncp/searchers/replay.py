@@ -39,7 +39,8 @@ class History:
         optimum: the best score of the table's rows that meet all minimum values.
         seconds: of the searcher's own time, when each row was asked for, `(queries,)`.
         listed: how many proposals the searcher chose from a list of all codes; 0 unless it is `bayesian`.
-        propagated: how many it found by propagation, where there are too many codes to list.
+        propagated: how many it chose from codes on the way of a propagation, their neighbours and random ones, where
+            there are too many codes to list.
     """
 
     searcher: str
