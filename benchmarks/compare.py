@@ -63,22 +63,22 @@ def write(name: str, found: dict[str, ncp.Comparison], checkpoints: tuple[int, .
 
 def cells() -> None:
     """Accuracy on nas-bench-201, alone."""
-    found = compared("cells", ncp.load_table("nas-bench-201"), {"Acc": 1.0}, 300, [*BASELINES, "propagation"])
+    found = compared("cells", ncp.load_table("nas-bench-201"), {"Acc": 1.0}, 300, [*BASELINES, "bayesian"])
     write("cells", {"nas-bench-201, Acc [%]": found}, (50, 100, 192, 300), 3)
     means = {
         name: {f"at {q}": round(float(best[:, q - 1].mean()), 3) for q in (50, 100, 192, 300)}
         for name, best in found.best.items()
     }
-    propagation = means.pop("propagation")
-    ours = {each.searcher: each for each in found.standings(300)}["propagation"]
-    share = float((found.best["propagation"][:, 299] >= found.optimum).mean())
+    bayesian = means.pop("bayesian")
+    ours = {each.searcher: each for each in found.standings(300)}["bayesian"]
+    share = float((found.best["bayesian"][:, 299] >= found.optimum).mean())
     record(
         "compare/cells",
         claim=f"nas-bench-201, Acc (best 47.333): mean best of {SEEDS['cells']} replays after 50, 100, 192 and 300 "
-        "queries; and the share of propagation's replays that have the best row after 300",
-        target=f"propagation: {', '.join(f'{v} at {q}' for q, v in REACH.items())}; 95 % at 300",
-        value=propagation | {"has the best at 300": share, "p over best baseline": ours.over_baseline, "others": means},
-        met=share >= 0.95 and all(propagation[f"at {q}"] >= v for q, v in REACH.items()),
+        "queries; and the share of bayesian's replays that have the best row after 300",
+        target=f"bayesian: {', '.join(f'{v} at {q}' for q, v in REACH.items())}; 95 % at 300",
+        value=bayesian | {"has the best at 300": share, "p over best baseline": ours.over_baseline, "others": means},
+        met=share >= 0.95 and all(bayesian[f"at {q}"] >= v for q, v in REACH.items()),
         runs=SEEDS["cells"],
     )
 
@@ -88,23 +88,23 @@ def tasks() -> None:
     columns = [f"{name}_val" for name in ("cifar10", "cifar100", "imagenet16_120")]
     path = SHARED / "data" / "nats-bench" / "nb201_tasks.csv.gz"
     table = ncp.Table.from_file(path, space=ncp.CELL201, codes="code", values=columns)
-    found = compared("tasks", table, dict.fromkeys(columns, 1.0), 200, [*BASELINES, "nsga2", "propagation"])
+    found = compared("tasks", table, dict.fromkeys(columns, 1.0), 200, [*BASELINES, "nsga2", "bayesian"])
     write("tasks", {"Mean z-score of three validation accuracies": found}, (100, 200), 4)
     regrets = {
         name: {f"at {q}": _regret(found, best[:, q - 1]) for q in (100, 200)} for name, best in found.best.items()
     }
-    propagation = regrets.pop("propagation")
+    bayesian = regrets.pop("bayesian")
     worst = {}
     for queries in (100, 200):
         standings = {each.searcher: each for each in found.standings(queries)}
-        worst[f"p at {queries}"] = standings["propagation"].over_baseline
+        worst[f"p at {queries}"] = standings["bayesian"].over_baseline
     record(
         "compare/tasks",
         claim="Cells of NAS-Bench-201, mean z-score of three validation accuracies: mean regret of "
-        f"{SEEDS['tasks']} replays at 100 and 200 queries; p of propagation against the best baseline (one-sided "
+        f"{SEEDS['tasks']} replays at 100 and 200 queries; p of bayesian against the best baseline (one-sided "
         "Mann-Whitney)",
         target="p < 0.01 at both",
-        value=propagation | worst | {"others": regrets},
+        value=bayesian | worst | {"others": regrets},
         met=all(p is not None and p < 0.01 for p in worst.values()),
         runs=SEEDS["tasks"],
     )
@@ -117,19 +117,17 @@ def networks() -> None:
     wanted["mean z"] = dict.fromkeys(("seg", "cls-50-1000", "video"), 1.0)
     regrets, others, replays = {}, {}, {}
     for name, weights in wanted.items():
-        found = compared(
-            f"networks-{name}", table, weights, 100, ["random", "evolution", "evolution-10", "propagation"]
-        )
+        found = compared(f"networks-{name}", table, weights, 100, ["random", "evolution", "evolution-10", "bayesian"])
         replays[f"{name}{'' if name == 'mean z' else ' [%]'}"] = found
         others[name] = {each: _regret(found, best[:, 99]) for each, best in found.best.items()}
-        regrets[name] = others[name].pop("propagation")
+        regrets[name] = others[name].pop("bayesian")
     least = {name: min(each["evolution"], each["evolution-10"]) for name, each in others.items()}
     write("networks", replays, (50, 100), 3)
     record(
         "compare/networks",
         claim=f"nas-bench-mr restricted to its rows: mean regret of {SEEDS['networks']} replays at 100 queries, per "
         "objective",
-        target="propagation at most half of either evolution, whose population is 50 or 10",
+        target="bayesian at most half of either evolution, whose population is 50 or 10",
         value=regrets | {f"{name}, best evolution": best for name, best in least.items()} | {"others": others},
         met=all(2 * regrets[name] <= best for name, best in least.items()),
         runs=SEEDS["networks"],
@@ -148,7 +146,7 @@ def time() -> None:
     seconds = median_seconds(lambda: ncp.simulate(table, objective=objective, queries=200, seed=1), 3)
     record(
         "compare/time",
-        claim="A replay of propagation, 200 queries on nas-bench-201, on one core",
+        claim="A replay of bayesian, 200 queries on nas-bench-201, on one core",
         target="<= 20 s",
         value=round(seconds, 2),
         unit="s",

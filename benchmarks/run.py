@@ -9,7 +9,8 @@ from pathlib import Path
 
 SCRIPTS = (
     *("space", "cost", "predictors", "propagation", "search", "parts"),
-    *("network", "gpu", "export", "latency", "command", "compare", "pareto", "transfer", "table", "app"),
+    *("network", "gpu", "export", "latency", "command", "compare", "compare_propagated"),
+    *("pareto", "transfer", "table", "app"),
 )
 
 

@@ -1,16 +1,13 @@
 """Commands as a user types them, in an empty folder with an empty cache."""
 
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
-import torch
 
 from ncp.cli import main
-from ncp.searchers import comparison
 
 
 class Ran(NamedTuple):
@@ -38,16 +35,3 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         return Ran(int(ended.value.code or 0), *capsys.readouterr())
 
     return ran
-
-
-@pytest.fixture
-def replays_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Replays in this process: another one takes seconds to start, which tests/search/test_comparison.py does."""
-
-    def pool(mp_context: Any, **options: Any) -> ThreadPoolExecutor:  # noqa: ARG001
-        return ThreadPoolExecutor(**options)
-
-    monkeypatch.setattr(comparison, "ProcessPoolExecutor", pool)
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)

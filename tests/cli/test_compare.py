@@ -1,19 +1,19 @@
 """`ncp compare` as a user types it, on a table of a file."""
 
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from ncp import Space, Table
+from ncp import DataError, Space, Table
 from tests.cli.conftest import Run
 
 SPACE = Space.from_dict({"depth": [1, 2, 3, 4], "edge": ["none", "skip", "conv"]})
-QUICK = ("--searchers", "random,local", "--queries", "4", "--seeds", "2", "--workers", "1")
-
-
-pytestmark = pytest.mark.usefixtures("replays_here")
+QUICK = ("--queries", "4", "--seeds", "2", "--workers", "1")
+TWO = ("--searchers", "random,local")
 
 
 def written() -> Table:
@@ -24,11 +24,11 @@ def written() -> Table:
     return table
 
 
-def test_it_replays_compares_and_goes_on_from_there(run: Run) -> None:
+def test_it_replays_compares_and_goes_on_from_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     table = written()
-    asked = ("compare", "--table", "mine.parquet", "--objective", "mIoU", *QUICK, "--out", "here")
+    asked = ("compare", "--table", "mine.parquet", "--objective", "mIoU", *QUICK, *TWO, "--out", "here")
     status, out, error = run(*asked)
-    assert (status, "Traceback" in error) == (0, False)
+    assert (status, error.strip()) == (0, "")
     assert f"2 replays of 4 queries each; the best in the table is {table.values[:, 0].max():.3f}." in out
     for text in ("searcher", "regret", "has the best", "p, random", "p, baseline", "ms/query", "random", "local"):
         assert text in out
@@ -36,47 +36,113 @@ def test_it_replays_compares_and_goes_on_from_there(run: Run) -> None:
     assert Path("here/compare.svg").read_text().startswith("<?xml")
     result = json.loads(Path("here/compare.json").read_text())
     assert result["optimum"] == table.values[:, 0].max()
+    assert result["asked"]["table"]["name"] == "mine.parquet"
+    assert len(result["asked"]["table"]["sha256"]) == 64
     assert np.array(result["best"]["local"]).shape == (2, 4)
-    assert sorted(path.name for path in Path("here/replays").iterdir()) == [
-        *("local-0.json", "local-1.json"),
-        *("random-0.json", "random-1.json"),
-    ]
+    kept = sorted(Path("here/replays").rglob("*.json"))
+    assert [path.name for path in kept] == ["local-0.json", "local-1.json", "random-0.json", "random-1.json"]
 
-    for path in Path("here/replays").glob("local-*.json"):
-        held = json.loads(path.read_text())
-        held["replay"]["best"] = [result["optimum"]] * 4
-        path.write_text(json.dumps(held))
-    status, out, _ = run(*asked, "--json")
-    again = json.loads(out)
-    assert (status, set(again)) == (0, {"optimum", "standings"})
-    first = again["standings"][0]
-    assert (first["searcher"], first["runs"], first["queries"], first["found"]) == ("local", 2, 4, 1.0)
-    assert json.loads(Path("here/compare.json").read_text())["standings"] == again["standings"]
+    before = [path.read_bytes() for path in kept]
+    kept[0].write_bytes(before[0].replace(b'"best": [', b'"best": [99.0, '))
+    status, out, error = run(*asked, "--json")
+    assert (status, json.loads(out)) == (0, json.loads(Path("here/compare.json").read_text()))
+    assert json.loads(out)["best"] == result["best"]
+    assert error.strip() == f"Replayed again, since the kept file was damaged or changed: {kept[0]}"
+    assert [path.read_bytes() for path in kept[1:]] == before[1:]
+
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run(*asked).out.splitlines()
+    assert sum("ms/query" in line and "regret" in line for line in lines) == 1  # one piece
+
+
+def test_how_proposals_were_found_is_said(run: Run) -> None:
+    written()
+    asked = ("--searchers", "random,bayesian", "--report", "page.html")
+    quick = ("--queries", "8", "--seeds", "2", "--workers", "1")
+    status, out, _ = run("compare", "--table", "mine.parquet", "--objective", "seg", *quick, *asked)
+    told = "Proposals of bayesian per replay: 3 were chosen from a list of all codes, 0 were found by propagation."
+    assert status == 0
+    assert told in out
+    assert "Proposals of random" not in out
+    page = Path("page.html").read_text()
+    assert told in page
+    assert "name: mine.parquet, sha256: " in page
+    assert "Written: out/compare.json, out/compare.svg, page.html" in out
+
+
+def test_searchers_that_are_not_installed_are_left_out_and_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    written()
+    status, out, error = run("compare", "--table", "mine.parquet", "--objective", "seg", *QUICK, "--json")
+    assert status == 0
+    assert json.loads(out)["asked"]["searchers"] == ["random", "evolution", "local", "bayesian"]
+    assert error.strip() == "Left out: tpe. Install Optuna: pip install 'ncp-nas[search]'."
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "message"),
+    [
+        ("optuna", ("--searchers", "random,tpe"), "The searcher tpe needs optuna. Install the extra"),
+        ("plotly", ("--report", "page.html"), "A report needs plotly. Install the extra"),
+    ],
+)
+def test_a_missing_extra_is_named_before_the_work(
+    run: Run, monkeypatch: pytest.MonkeyPatch, missing: str, arguments: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    written()
+    status, out, error = run("compare", "--table", "mine.parquet", "--objective", "seg", *QUICK, *arguments)
+    assert (status, out) == (2, "")
+    assert message in error
+    assert not Path("out").exists()
+
+
+def fails(*_: Any) -> None:
+    raise DataError("The disk is full.")
+
+
+def test_the_table_is_printed_although_the_report_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ncp.cli.compare.write_page", fails)
+    written()
+    asked = ("compare", "--table", "mine.parquet", "--objective", "seg", *QUICK, *TWO, "--report", "page.html")
+    status, out, error = run(*asked)
+    assert status == 2
+    assert "ncp: The disk is full." in error
+    assert "ms/query" in out
+    assert json.loads(Path("out/compare.json").read_text())["asked"]["queries"] == 4
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--searchers", "random,greedy"), "Expected searchers of random, local, evolution, evolution-10, tpe, nsga2"),
-        (("--searchers", "random,random"), "each once. Got ['random', 'random']."),
-        (("--seeds", "1"), "Expected at least two seeds and one query. Got 1 and 4."),
-        (("--queries", "0"), "Expected at least two seeds and one query. Got 2 and 0."),
-        (("--objective", "seg:much"), "Expected a number as the weight of seg. Got 'much'."),
-        (("--objective", "sge"), "Expected a task or a column, task/metric. Got 'sge'. Did you mean seg?"),
+        (("--searchers", "random,greedy"), "There is no searcher 'greedy'. Choose from random, local, evolution"),
+        (("--searchers", "random,propagation"), "There is no searcher 'propagation'. Did you mean bayesian?"),
+        (("--searchers", "random,random"), "--searchers must name each searcher once. random comes twice."),
+        (("--objective", "seg:much"), "Got 'much'."),
+        (("--objective", "sge"), "Did you mean 'seg'?"),
+        (("--objective", "miou"), "Did you mean 'mIoU'?"),
+        (("--objective", "nothing"), "There are seg/mIoU, video/top1."),
         (("--table", "none.parquet"), "none.parquet"),
         (("--warm-start", "none.parquet"), "none.parquet"),
-        pytest.param(
-            ("--workers", "-1"),
-            "Expected at least one",
-        ),
+        (("--out", "mine.parquet"), "mine.parquet"),
+        (("--report", "."), "Give the name of a file."),
+        (("--report", "page.pdf"), "--report must end in"),
+        (("--report", "mine.parquet/page.html"), "mine.parquet"),
     ],
 )
 def test_bad_input_is_one_message(run: Run, arguments: tuple[str, ...], message: str) -> None:
     written()
-    status, out, error = run("compare", "--table", "mine.parquet", "--objective", "seg", *QUICK, *arguments)
+    status, out, error = run("compare", "--table", "mine.parquet", "--objective", "seg", *QUICK, *TWO, *arguments)
     assert status == 2
-    assert "ncp: " in error
+    assert error.strip().startswith("ncp: ")
+    assert "\n" not in error.strip()
     assert message in error
-    assert "Traceback" not in error
     assert out == ""
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("wrong", [("--seeds", "1"), ("--queries", "0"), ("--workers", "-1"), ("--seeds", "2.5")])
+def test_numbers_out_of_bounds(run: Run, wrong: tuple[str, str]) -> None:
+    status, _, error = run("compare", "--table", "mine.parquet", "--objective", "seg", *QUICK, *wrong)
+    assert status == 2
+    assert f"Invalid value for '{wrong[0]}'" in error

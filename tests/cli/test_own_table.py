@@ -77,7 +77,6 @@ def imported(run: Run, tmp_path: Path) -> Run:
     return run
 
 
-@pytest.mark.usefixtures("replays_here")
 def test_it_is_queried_trained_on_searched_and_compared(imported: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(5)
     code = ",".join(named(SPACE.sample(1, rng))[0])
@@ -113,8 +112,8 @@ def test_it_is_queried_trained_on_searched_and_compared(imported: Run, monkeypat
     assert predicted[:, 1].max() <= 12
     assert front(predicted, minimise=[False, True]).all()
 
-    asked = ("--objective", "acc", "--searchers", "random, propagation", "--queries", "30", "--seeds", "3")
+    asked = ("--objective", "acc", "--searchers", "random, bayesian", "--queries", "30", "--seeds", "3")
     status, out, error = imported("compare", "--table", "mine.parquet", *asked, "--workers", "1", "--json")
     assert status == 0, error
     regret = {each["searcher"]: each["regret"] for each in json.loads(out)["standings"]}
-    assert regret["propagation"] < regret["random"]
+    assert regret["bayesian"] < regret["random"]

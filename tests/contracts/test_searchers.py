@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from ncp import CELL201, MULTIRES, History, Objective, Space, Table, simulate
-from ncp.searchers import replay
+from ncp import CELL201, MULTIRES, History, Objective, Space, Table
+from ncp.searchers import SEARCHERS
 from ncp.searchers.base import Searcher
-from ncp.searchers.replay import SEARCHERS
+from ncp.searchers.bayesian import Bayesian
+from ncp.searchers.registry import Make
+from ncp.searchers.replay import replay
+from ncp.searchers.scoring import score_rows
 from ncp.space import Codes, Reals
 from tests.predictors.fitted import MIXED
 
@@ -26,9 +29,6 @@ MARKS = {"tpe": [needs_optuna], "nsga2": [needs_optuna], "gp": [needs_optuna, py
 NAMES = [pytest.param(name, marks=MARKS.get(name, [])) for name in SEARCHERS]
 every_searcher = pytest.mark.parametrize("name", NAMES)
 every_space = pytest.mark.parametrize("space", SPACES)
-
-
-SEARCHERS_AS_THEY_ARE = dict(SEARCHERS)
 
 
 class Spied(NamedTuple):
@@ -56,14 +56,21 @@ def smooth(space: Space, n: int, minimised: tuple[str, ...] = ()) -> Table:
     return Table(space, codes, values * [3.0, 0.05] + [70.0, 0.6], COLUMNS, minimised=minimised)
 
 
-def spy(name: str, table: Table, objective: Objective = UP, patience: int = 3, **options: Any) -> Spied:
+def spy(
+    name: str,
+    table: Table,
+    objective: Objective = UP,
+    warm_start: Table | None = None,
+    make: Make | None = None,
+    **options: Any,
+) -> Spied:
     """A replay that is watched; its patience is short, since Optuna's samplers repeat themselves slowly."""
     asked: list[Codes] = []
     told: list[tuple[Codes, Reals]] = []
     pools: list[Codes | None] = []
 
     def made(space: Space, rng: np.random.Generator, pool: Codes | None = None) -> Searcher:
-        agent = SEARCHERS_AS_THEY_ARE[name](space, rng, pool)
+        agent = (make or SEARCHERS[name])(space, rng, pool)
         ask, tell = agent.ask, agent.tell
 
         def asks() -> Codes:
@@ -78,10 +85,8 @@ def spy(name: str, table: Table, objective: Objective = UP, patience: int = 3, *
         pools.append(pool)
         return agent
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SEARCHERS, name, made)
-        patch.setattr(replay, "PATIENCE", patience)
-        history = simulate(table, name, objective=objective, **{"queries": QUERIES} | options)
+    scored = score_rows(table, objective, warm_start)
+    history = replay(scored, name, made, **{"queries": QUERIES, "seed": 0, "patience": 3} | options)
     return Spied(history, pools[0], asked, told)
 
 
@@ -210,6 +215,37 @@ def test_rows_of_which_most_have_the_same_score(name: str) -> None:
 
 
 @every_searcher
+@pytest.mark.parametrize("minimised", [(), (COLUMNS[1],)])
+def test_rows_that_break_a_minimum_value_are_told_less(name: str, minimised: tuple[str, ...]) -> None:
+    table = table_of("mixed", None, minimised)
+    bound = float(np.median(table.values[:, 1]))
+    wanted = Objective({"seg": 1.0}, at_least={"video": bound})
+    spied = spy(name, table, wanted)
+    seg, video = table.values[spied.history.rows].T
+    meets = video <= bound if minimised else video >= bound
+    np.testing.assert_array_equal(spied.history.meets, meets)
+    np.testing.assert_array_equal(spied.history.scores[meets], seg[meets])
+    assert (spied.history.scores[~meets] < seg[~meets]).all()
+    every = table.values[:, 1] <= bound if minimised else table.values[:, 1] >= bound
+    assert spied.history.optimum == table.values[every, 0].max()
+    assert (spied.history.regret >= 0).all()
+    assert (np.diff(spied.history.best) >= 0).all()
+
+
+def test_how_many_proposals_were_listed_and_how_many_propagated() -> None:
+    table = table_of("cell201")
+    listing = spy("bayesian", table).history
+    assert (listing.listed, listing.propagated) == (QUERIES - 5, 0)
+    few = {"make": lambda *asked: Bayesian(*asked, list_up_to=100)}
+    propagating = spy("bayesian", table, queries=8, **few).history
+    assert propagating.listed == 0
+    assert propagating.propagated >= 3
+    for name in ("random", "local", "evolution"):
+        history = replayed(name, "cell201").history
+        assert (history.listed, history.propagated) == (0, 0)
+
+
+@every_searcher
 def test_a_warm_start_is_told_and_free(name: str) -> None:
     table = table_of("mixed")
     warm, rest = table.select(rows=np.arange(30)), table.select(rows=np.arange(30, 150))
@@ -237,7 +273,7 @@ def regrets(name: str, table: Table, queries: int) -> list[float]:
     return [spy(name, table, queries=queries, seed=seed).history.regret[-1] for seed in range(6)]
 
 
-@pytest.mark.parametrize("name", ["local", "evolution-10", "propagation"])
+@pytest.mark.parametrize("name", ["local", "evolution-10", "bayesian"])
 def test_it_beats_random(name: str) -> None:
     table = table_of("mixed", 1500)
     assert np.mean(regrets(name, table, 40)) < np.mean(regrets("random", table, 40))
@@ -252,9 +288,9 @@ def score_of(codes: Codes) -> Reals:
 
 
 @pytest.mark.slow
-def test_propagation_proposes_in_a_space_that_it_cannot_list() -> None:
+def test_bayesian_propagates_in_a_space_that_it_cannot_list() -> None:
     assert MULTIRES.size > 1e20
-    agent = SEARCHERS["propagation"](MULTIRES, np.random.default_rng(0))
+    agent = SEARCHERS["bayesian"](MULTIRES, np.random.default_rng(0))
     told: dict[bytes, float] = {}
     while len(told) < 60:
         codes = agent.ask()
@@ -263,5 +299,6 @@ def test_propagation_proposes_in_a_space_that_it_cannot_list() -> None:
         assert not {code.tobytes() for code in codes} & set(told)
         told |= {code.tobytes(): score for code, score in zip(codes, scores.tolist(), strict=True)}
         agent.tell(codes, scores)
+    assert (agent.listed, agent.propagated) == (0, len(told) - 5)
     drawn = [score_of(MULTIRES.sample(60, np.random.default_rng(seed))).max() for seed in range(20)]
     assert max(told.values()) > max(drawn)

@@ -178,13 +178,13 @@ def test_a_space_without_cost_trades_columns(tmp_path: Path) -> None:
 
 def test_a_comparison(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    best = {name: np.maximum.accumulate(rng.normal(size=(5, 20)), axis=1) for name in ("random", "propagation")}
-    best["propagation"] += 1
+    best = {name: np.maximum.accumulate(rng.normal(size=(5, 20)), axis=1) for name in ("random", "bayesian")}
+    best["bayesian"] += 1
     asked = {"weights": {"Acc": 1.0}, "searchers": list(best), "queries": 20, "seeds": 5, "version": "0"}
     Comparison(asked, best, {name: np.ones((5, 20)) for name in best}, 5.0).to_json(tmp_path / "compare.json")
     write_report(tmp_path / "compare.json", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
-    assert "propagation is ahead after 20 queries" in page
+    assert "bayesian is ahead after 20 queries" in page
     assert "To ask the same again" not in page  # nobody typed a command
     curves = Read(page).figures["curves"]["data"]
     lines = {trace["name"]: trace for trace in curves if "fill" not in trace}

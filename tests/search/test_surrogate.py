@@ -1,14 +1,15 @@
 """The surrogate's derivatives and posterior, and the improvement that is expected of it."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
 
-from ncp import CELL201, Budget, Objective
-from ncp.searchers.propagating import Propagating, distances, normal_scores
+from ncp import CELL201, Budget, ConfigError, Objective
+from ncp.searchers.bayesian import Bayesian, distances, normal_scores
 from ncp.searchers.surrogate import Improvement, Surrogate, _Fit, _loss, log_improvement
 from ncp.space import Codes, Reals
 from tests.predictors.fitted import SPACES
@@ -94,6 +95,27 @@ def test_the_posterior_runs_about_through_what_it_learnt(space: str) -> None:
     assert np.corrcoef(mean[:, 0], targets)[0, 1] > 0.98
     assert 0 < spread.mean() < far.mean()
     np.testing.assert_allclose(mean.numpy(), surrogate.scores(surrogate.relaxed(codes)).detach().numpy())
+
+
+@every_space
+def test_predictions_have_the_noise_that_was_learnt(space: str) -> None:
+    """Of a new value: the posterior's variance plus the noise, by definition."""
+    _, targets = data(space)
+    surrogate = learnt(space)
+    fit = _Fit(surrogate.logarithms, surrogate.rows.numpy(), targets)
+    others = SPACES[space].sample(20, np.random.default_rng(4))
+    with torch.no_grad():
+        across = surrogate._covariances(surrogate.relaxed(others)).numpy()
+    explained = np.einsum("ij,jk,ik->i", across, np.linalg.inv(fit.covariance + fit.noise * np.eye(30)), across)
+    std = surrogate.predict(others).std
+    assert std is not None
+    np.testing.assert_allclose(std[:, 0], np.sqrt(fit.amplitude * (1 - explained + fit.noise)), rtol=1e-4)
+
+
+def test_a_surrogate_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="surrogate cannot be saved"):
+        learnt("mixed").save(tmp_path / "surrogate.safetensors")
+    assert not list(tmp_path.iterdir())
 
 
 @every_space
@@ -185,21 +207,25 @@ def test_weights_of_a_dimension_and_of_a_choice_are_alike_a_priori() -> None:
         assert np.exp(surrogate.prior[:-1][blocks == block]).sum() == pytest.approx(1 / 3)
 
 
-def test_a_searcher_is_patient_and_looks_at_ranks_until_it_knows_fifty_codes(monkeypatch: pytest.MonkeyPatch) -> None:
-    searcher = Propagating(CELL201, np.random.default_rng(0))
+class Noted(Surrogate):
+    """A surrogate that notes what it learns."""
+
+    learnt: list[Reals]
+
+    def learn(self, codes: Codes, targets: Reals) -> None:
+        self.learnt.append(targets)
+        super().learn(codes, targets)
+
+
+def test_a_searcher_is_patient_and_looks_at_ranks_until_it_knows_fifty_codes() -> None:
+    searcher = Bayesian(CELL201, np.random.default_rng(0))
+    noted = Noted(CELL201)
+    noted.learnt, noted.features, searcher.surrogate = [], searcher.surrogate.features, noted
     codes = CELL201.sample(80, np.random.default_rng(1))
     codes = np.unique(codes, axis=0)[:54]
     scores = np.random.default_rng(2).exponential(size=54)
-    learnt: list[Reals] = []
-    learn = Surrogate.learn
-
-    def noted(surrogate: Surrogate, known: Codes, targets: Reals) -> None:
-        learnt.append(targets)
-        learn(surrogate, known, targets)
-
-    monkeypatch.setattr(Surrogate, "learn", noted)
     for start, end, asked, seen in ((0, 49, 1, normal_scores), (49, 50, 4, distances), (50, 54, 4, distances)):
         searcher.tell(codes[start:end], scores[start:end])
         found = searcher.ask()
         assert len(np.unique(found, axis=0)) == len(found) == asked
-        np.testing.assert_array_equal(learnt[-1], seen(scores[:end]))
+        np.testing.assert_array_equal(noted.learnt[-1], seen(scores[:end]))

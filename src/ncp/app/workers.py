@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import pickle
 import signal
 import sys
@@ -14,12 +13,13 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from ncp.errors import NcpError
+from ncp.processes import follow_parent
 from ncp.progress import Progress, quiet
 
 MEMORY = 6 << 30
@@ -239,21 +239,13 @@ def _done(function: Job, arguments: tuple[Any, ...], progress: Progress) -> tupl
         return "fault", traceback.format_exc()
 
 
-def _follow() -> None:
-    """End this process when the page's ends, however that does."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(0)
-
-
 def _begin(first: Callable[[], None] | None) -> None:
     """Make a process ready: one thread, as many bytes as it may take, what it needs loaded."""
     import scipy.linalg  # noqa: F401 (its own BLAS is loaded before all are limited)
     import torch
     from threadpoolctl import threadpool_limits
 
-    threading.Thread(target=_follow, daemon=True).start()
+    follow_parent()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     torch.set_num_threads(1)  # threads of small operations wait for each other longer than they compute
     threadpool_limits(1)

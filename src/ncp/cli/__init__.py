@@ -13,6 +13,7 @@ from ncp.cli import app as page
 from ncp.cli import compare, cost, data, draw, export, pareto, profile, query, report, search, train
 from ncp.cli.names import flag
 from ncp.errors import NcpError, printable
+from ncp.processes import exit_on_termination
 
 UNWRITTEN = 1
 """The exit status of a command whose output cannot be written."""
@@ -60,8 +61,10 @@ def every(
 def main() -> None:
     """Run the command line; whatever goes wrong is one message and an exit status, never a traceback.
 
-    The status is 2 for a mistake of the user's, 1 where the output cannot be written, 130 after Ctrl-C.
+    The status is 2 for a mistake of the user's, 1 where the output cannot be written, 130 after Ctrl-C, 143 after
+    SIGTERM.
     """
+    exit_on_termination()
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):

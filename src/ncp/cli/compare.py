@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.options import AsJson, ReportOption, read_tasks
-from ncp.cli.output import command, print_json, progress_bar
+from ncp.cli.options import AsJson, ReportOption, read_tasks, require_outputs
+from ncp.cli.output import command, print_json, progress_bar, say, show_table, written
 from ncp.cli.report import write_page
+from ncp.errors import printable
 
 if TYPE_CHECKING:
-    from ncp.searchers import Comparison, Standing
+    from ncp.searchers import Comparison
+
+DEFAULT = ("random", "evolution", "local", "tpe", "bayesian")
 
 
 def compare(
@@ -24,17 +26,19 @@ def compare(
         str, typer.Option(metavar="COLUMN[:WEIGHT],..", help="What is wanted: columns or tasks, such as seg,video:2.")
     ],
     searchers: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="NAME,..", help="Any of random, local, evolution, evolution-10, tpe, nsga2, gp, propagation."
+            metavar="NAME,..",
+            help="Any of random, local, evolution, evolution-10, tpe, nsga2, gp, bayesian; if left out, "
+            f"{', '.join(DEFAULT)}, as far as they are installed.",
         ),
-    ] = "random,evolution,local,tpe,propagation",
-    queries: Annotated[int, typer.Option(help="Rows that a replay pays for.")] = 200,
-    seeds: Annotated[int, typer.Option(help="Replays of each searcher.")] = 50,
-    warm_start: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Rows that are told for nothing before a replay begins.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes; as many as cores if left out.")] = None,
+    queries: Annotated[int, typer.Option(min=1, help="Rows that a replay evaluates.")] = 200,
+    seeds: Annotated[int, typer.Option(min=2, help="Replays of each searcher.")] = 50,
+    warm_start: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Evaluations given to every searcher for free.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; as many as cores if left out.")] = None,
     out: Annotated[
         Path,
         typer.Option(metavar="FOLDER", help="Gets compare.json, compare.svg and every replay; goes on from there."),
@@ -42,50 +46,67 @@ def compare(
     report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replay searches on a table, paying only for the rows that they ask for, and compare them."""
+    """Simulate searches on a table and compare how many evaluations they need."""
     weights = read_tasks(objective)
+    require_outputs(out, report)
 
     import ncp
     from ncp.report.compare import compare_data, draw_compare
+    from ncp.searchers.registry import installed, require_searchers
 
+    names = installed(DEFAULT) if searchers is None else [name.strip() for name in searchers.split(",")]
+    require_searchers(names, "searchers")
+    measured = ncp.load_table(table)
+    warm = None if warm_start is None else ncp.load_table(warm_start)
     with progress_bar("Replaying") as bar:
         result = ncp.compare(
-            ncp.load_table(table),
-            [name.strip() for name in searchers.split(",")],
-            objective=ncp.Objective(weights),
+            measured,
+            names,
+            objective=weights,
             queries=queries,
             seeds=seeds,
             folder=out / "replays",
             workers=workers,
-            warm_start=None if warm_start is None else ncp.load_table(warm_start),
+            warm_start=warm,
             progress=bar,
         )
-    result.asked["command"] = command()
+    _name(result, table, warm_start)
     result.to_json(out / "compare.json")
-    draw_compare(compare_data(result), out / "compare.svg")
-    if report is not None:
-        write_page(out / "compare.json", report)
-    standings = result.standings()
+    _warn(result, [name for name in DEFAULT if searchers is None and name not in names])
     if as_json:
-        print_json({"optimum": result.optimum, "standings": [asdict(each) for each in standings]})
-        return
-    _show(result, standings)
-    typer.echo(f"Written: {out / 'compare.json'}, {out / 'compare.svg'}")
+        print_json(result.to_dict())
+    else:
+        _show(result)
+    draw_compare(compare_data(result), out / "compare.svg")
+    page = [] if report is None else [write_page(out / "compare.json", report)]
+    if not as_json:
+        written(out / "compare.json", out / "compare.svg", *page)
 
 
-def _show(result: Comparison, standings: tuple[Standing, ...]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def _name(result: Comparison, table: str, warm_start: Path | None) -> None:
+    """Add to what was asked what only the command knows: the names of its tables, and itself."""
+    result.asked["command"] = command()
+    result.asked["table"] = {"name": table, **result.asked["table"]}
+    if warm_start is not None:
+        result.asked["warm_start"] = {"name": str(warm_start), **result.asked["warm_start"]}
 
-    from ncp.report.compare import p_text
 
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("searcher", no_wrap=True)
-    for name in ("best", "regret", "has the best", "p, random", "p, baseline", "ms/query"):
-        shown.add_column(name, justify="right", no_wrap=True)
-    for each in standings:
-        shown.add_row(
+def _warn(result: Comparison, left_out: list[str]) -> None:
+    """Say what was not compared, and what was computed again."""
+    if left_out:
+        typer.echo(f"Left out: {', '.join(left_out)}. Install Optuna: pip install 'ncp-nas[search]'.", err=True)
+    if result.damaged:
+        files = printable(", ".join(map(str, result.damaged)))
+        typer.echo(f"Replayed again, since the kept file was damaged or changed: {files}", err=True)
+
+
+def _show(result: Comparison) -> None:
+    from ncp.report.compare import NOTE, p_text, proposals_text
+
+    standings = result.standings()
+    heads = ("searcher", "best", "regret", "has the best", "p, random", "p, baseline", "ms/query")
+    rows = [
+        (
             each.searcher,
             f"{each.best:.3f}\n{each.low:.2f}..{each.high:.2f}",
             f"{each.regret:.3f}",
@@ -94,11 +115,11 @@ def _show(result: Comparison, standings: tuple[Standing, ...]) -> None:
             p_text(each.over_baseline) + (f"\n{each.baseline}" if each.baseline else ""),
             f"{1e3 * each.seconds / each.queries:.1f}",
         )
-    console = Console()
-    console.print(shown)
-    console.print(
+        for each in standings
+    ]
+    show_table(heads, rows)
+    say(
         f"{standings[0].runs} replays of {standings[0].queries} queries each; the best in the table is "
-        f"{result.optimum:.3f}. Below a figure its 95 % interval; p of being no better than random, and than the best "
-        "of the others but propagation: one-sided Mann-Whitney tests.",
-        highlight=False,
+        f"{result.optimum:.3f}. {NOTE}",
+        *proposals_text(result),
     )

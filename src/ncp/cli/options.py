@@ -166,7 +166,7 @@ def read_tasks(text: str) -> dict[str, float]:
         try:
             value = float(weight) if colon else 1.0
         except ValueError:
-            raise ConfigError(f"Expected a number as the weight of {name}. Got {quoted(weight)}.") from None
+            raise ConfigError(f"Expected a number as the weight of {quoted(name)}. Got {quoted(weight)}.") from None
         if not name or name in weights:
             raise ConfigError(f"Expected tasks such as seg,video:2, each once. Got {quoted(text)}.")
         weights[name] = value

@@ -16,6 +16,12 @@ COLOURS = ("#0b5fa5", "#d95f02", "#1b9e77", "#7570b3", "#e6ab02", "#a6761d", "#6
 """Told apart by the colour-blind; the first is the best searcher's."""
 
 
+NOTE = (
+    "Second lines: 95 % intervals. p-values: one-sided Mann-Whitney tests against random search and against the best "
+    "baseline."
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
     """One searcher's regret, mean and the band of a 95 % interval of the mean, `(queries,)` each [objective]."""
@@ -35,6 +41,19 @@ def compare_data(comparison: Comparison) -> tuple[Curve, ...]:
         half = 1.96 * regret.std(axis=0, ddof=1) / np.sqrt(len(regret))
         curves.append(Curve(standing.searcher, mean, np.maximum(mean - half, 0), mean + half))
     return tuple(curves)
+
+
+def proposals_text(comparison: Comparison) -> list[str]:
+    """Of every searcher that lists or propagates codes, how often it did which, in a sentence."""
+    sentences = []
+    for name, listed in comparison.listed.items():
+        propagated = comparison.propagated[name]
+        if (listed + propagated).any():
+            sentences.append(
+                f"Proposals of {name} per replay: {listed.mean():g} were chosen from a list of all codes, "
+                f"{propagated.mean():g} were found by propagation."
+            )
+    return sentences
 
 
 def p_text(p: float | None) -> str:
@@ -60,7 +79,7 @@ def draw_compare(curves: tuple[Curve, ...], path: str | Path) -> None:
     ax.set_yscale("symlog", linthresh=max(1e-3, 0.01 * max(float(curve.mean[0]) for curve in curves)))
     ax.set_ylim(bottom=0)
     ax.set_xlim(1, max(2, *(len(curve.mean) for curve in curves)))
-    ax.set_xlabel("queries [rows paid for]", fontsize=9)
+    ax.set_xlabel("queries [evaluated rows]", fontsize=9)
     ax.set_ylabel("regret [objective], mean and its 95 % interval", fontsize=9)
     ax.tick_params(labelsize=8)
     ax.spines[["top", "right"]].set_visible(False)

@@ -15,7 +15,7 @@ from ncp.errors import CodeError, DataError, NcpError
 from ncp.files import whole_file
 from ncp.multires import Code
 from ncp.report import figures as drawn
-from ncp.report.compare import compare_data, p_text
+from ncp.report.compare import NOTE, compare_data, p_text, proposals_text
 from ncp.report.documents import (
     Kind,
     calibration_data,
@@ -110,11 +110,7 @@ def _of_front(document: dict[str, Any], folder: Path, table: Table | None) -> tu
 
 
 def _of_comparison(document: dict[str, Any], folder: Path, table: Table | None) -> tuple[str, str, list[Section]]:  # noqa: ARG001
-    best, seconds = (
-        {name: np.array(values, dtype=np.float64) for name, values in document[key].items()}
-        for key in ("best", "seconds")
-    )
-    comparison = Comparison(document["asked"], best, seconds, float(document["optimum"]))
+    comparison = Comparison.from_dict(document)
     standings = comparison.standings()
     first = standings[0]
     wanted = ", ".join(document["asked"]["weights"])
@@ -136,10 +132,7 @@ def _of_comparison(document: dict[str, Any], folder: Path, table: Table | None) 
         f"{first.searcher} is ahead after {first.queries} queries: mean regret {first.regret:.3f}, and the "
         f"table's best row in {first.found:.0%} of {first.runs} replays."
     ]
-    notes = [
-        "Below a figure its 95 % interval. p of being no better than random, and than the best of the others but "
-        "propagation: one-sided Mann-Whitney tests."
-    ]
+    notes = [NOTE, *proposals_text(comparison)]
     measure = drawn.named(wanted) if len(document["asked"]["weights"]) == 1 else "mean z-score"
     curves = Figure(
         "curves",

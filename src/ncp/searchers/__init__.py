@@ -1,7 +1,8 @@
 """Search: from an objective and a budget to ranked codes with verdicts; and searchers that are compared on tables."""
 
 from ncp.searchers.comparison import Comparison, Standing, compare
-from ncp.searchers.replay import SEARCHERS, History, simulate
+from ncp.searchers.registry import SEARCHERS
+from ncp.searchers.replay import History, simulate
 from ncp.searchers.result import Result, Row, Value
 from ncp.searchers.run import search
 

@@ -17,9 +17,15 @@ class Searcher(ABC):
         space: of the codes.
         rng: of everything random.
         pool: the codes that may be asked for `(n, d)`; None where that is the whole space, or too many to list.
+
+    Attributes:
+        listed: proposals so far that were chosen from a list of all codes.
+        propagated: proposals so far that were found by propagation, since there are too many codes to list.
     """
 
     name: ClassVar[str]
+    listed: int = 0
+    propagated: int = 0
 
     def __init__(self, space: Space, rng: np.random.Generator, pool: Codes | None = None) -> None:
         self.space, self.rng, self.pool = space, rng, pool

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import as_completed
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binomtest, bootstrap, mannwhitneyu
-from threadpoolctl import threadpool_limits
 
-from ncp.errors import ConfigError, quoted
-from ncp.files import whole_file
-from ncp.objective import Objective
+from ncp.files import write_json
+from ncp.numbers import as_count
+from ncp.objective import as_objective
+from ncp.processes import cores, processes
 from ncp.progress import Progress, quiet
-from ncp.searchers.replay import SEARCHERS, History, scores_of, simulate
-from ncp.space import Reals
+from ncp.searchers.kept import Kept, Replay
+from ncp.searchers.registry import OURS, SEARCHERS, YARDSTICK, require_searchers
+from ncp.searchers.replay import replay
+from ncp.searchers.scoring import Scored, score_rows
+from ncp.space import Reals, Space
 from ncp.table import Table
 
 FORMAT = 1
-YARDSTICK = "random"
 CONFIDENCE = 0.95
 
 
@@ -37,7 +38,7 @@ class Standing:
 
     Attributes:
         searcher: its name.
-        queries: rows paid for.
+        queries: rows evaluated.
         runs: replays.
         best: mean best score so far.
         low: lower end of its confidence interval (bootstrap, 95 %).
@@ -47,7 +48,7 @@ class Standing:
         found_low: lower end of its confidence interval (Wilson, 95 %).
         found_high: upper end.
         over_random: p-value of "better than random", one-sided Mann-Whitney; None for random itself, or without it.
-        over_baseline: the same against the best of all others but `propagation`; None for that one.
+        over_baseline: the same against the best of all others but `bayesian`; None for that one.
         baseline: which that is.
         seconds: mean of the searcher's own time [s].
     """
@@ -74,15 +75,21 @@ class Comparison:
 
     Attributes:
         asked: what was compared, on what.
-        best: per searcher the best score so far, `(seeds, queries)`.
+        best: per searcher the best score so far, `(seeds, queries)`, as `History.best`.
         seconds: per searcher its own time when each row was asked for, `(seeds, queries)` [s].
-        optimum: the best score in the table.
+        optimum: the best score of the table's rows that meet all minimum values.
+        listed: per searcher how many proposals of each replay it chose from a list of all codes, `(seeds,)`.
+        propagated: per searcher how many it found by propagation, `(seeds,)`.
+        damaged: files of kept replays that were damaged or changed; these replays were run again.
     """
 
     asked: dict[str, Any]
     best: dict[str, Reals]
     seconds: dict[str, Reals]
     optimum: float
+    listed: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    propagated: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    damaged: tuple[Path, ...] = ()
 
     def standings(self, queries: int | None = None) -> tuple[Standing, ...]:
         """Every searcher after so many queries, all of them if left out; the best first.
@@ -91,12 +98,10 @@ class Comparison:
             ConfigError: more queries than were replayed.
         """
         most = next(iter(self.best.values())).shape[1]
-        at = most if queries is None else queries
-        if not 1 <= at <= most:
-            raise ConfigError(f"Expected from 1 to {most} queries. Got {quoted(queries)}.")
+        at = most if queries is None else as_count(queries, "queries", most=most)
         reached = {name: best[:, at - 1] for name, best in self.best.items()}
         order = sorted(reached, key=lambda name: -reached[name].mean())
-        baselines = [name for name in order if name != "propagation"]
+        baselines = [name for name in order if name != OURS]
         return tuple(self._standing(name, at, reached, baselines) for name in order)
 
     def _standing(self, name: str, queries: int, reached: dict[str, Reals], baselines: list[str]) -> Standing:
@@ -134,19 +139,36 @@ class Comparison:
             "standings": [asdict(each) for each in self.standings()],
             "best": {name: best.tolist() for name, best in self.best.items()},
             "seconds": {name: seconds.tolist() for name, seconds in self.seconds.items()},
+            "listed": {name: counts.tolist() for name, counts in self.listed.items()},
+            "propagated": {name: counts.tolist() for name, counts in self.propagated.items()},
         }
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Comparison:
+        """What `to_dict` has written; the standings are computed anew."""
+
+        def by_searcher(part: str, kind: type) -> dict[str, NDArray[Any]]:
+            return {name: np.array(numbers, dtype=kind) for name, numbers in document[part].items()}
+
+        return cls(
+            document["asked"],
+            by_searcher("best", float),
+            by_searcher("seconds", float),
+            float(document["optimum"]),
+            by_searcher("listed", int),
+            by_searcher("propagated", int),
+        )
 
     def to_json(self, path: str | Path) -> None:
         """Write the comparison to a file, whole or not at all."""
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), allow_nan=False) + "\n", encoding="utf-8")
+        write_json(path, self.to_dict(), indent=None)
 
 
 def compare(
     table: Table,
-    searchers: Sequence[str],
+    searchers: str | Sequence[str],
     *,
-    objective: Objective,
+    objective: Any,
     queries: int = 200,
     seeds: int = 50,
     folder: str | Path | None = None,
@@ -158,115 +180,104 @@ def compare(
 
     Args:
         table: the measured values.
-        searchers: names of `SEARCHERS`, each once.
-        objective: what is wanted.
-        queries: rows that each replay pays for; all of them, if the table has fewer.
-        seeds: replays of each searcher.
-        folder: keeps every finished replay; what is there and was asked in the same way is not replayed again.
-        workers: processes; as many as cores if left out.
+        searchers: names of `SEARCHERS`, each once; or one name.
+        objective: what is wanted: an `Objective`, or a column, several, or weights by column.
+        queries: rows that each replay evaluates; all of them, if the table has fewer.
+        seeds: replays of each searcher, at least two.
+        folder: keeps every finished replay; a replay that is there, of the same question, is not run again.
+        workers: processes, as many as cores when left out; with one worker the replays run in this process.
         warm_start: as in `simulate`.
         progress: called with the share that is done.
 
     Raises:
-        ConfigError: what `simulate` refuses; a searcher twice, fewer than two seeds.
-        DataError: a folder that cannot be written to.
+        ConfigError: what `simulate` refuses; a searcher twice, fewer than two seeds, no workers.
+        DataError: what `simulate` refuses; a folder that cannot be written to.
+        InfeasibleError: no row meets the minimum values.
+        MissingExtraError: a searcher of Optuna's without Optuna.
+        NcpError: a worker that ended early; what was finished is kept.
     """
-    names = list(searchers)
-    unknown = [name for name in names if name not in SEARCHERS]
-    if not names or unknown or len(set(names)) < len(names):
-        raise ConfigError(
-            f"Expected searchers of {', '.join(SEARCHERS)}, each once. Got {quoted(unknown[0] if unknown else names)}."
-        )
-    if workers is not None and workers < 1:
-        raise ConfigError(f"Expected at least one worker. Got {workers}.")
-    if seeds < 2 or queries < 1:
-        raise ConfigError(f"Expected at least two seeds and one query. Got {seeds} and {queries}.")
-    scores = scores_of(table, objective)
+    names = [searchers] if isinstance(searchers, str) else list(searchers)
+    require_searchers(names, "searchers")
+    queries, seeds = as_count(queries, "queries"), as_count(seeds, "seeds", least=2)
+    workers = cores() if workers is None else as_count(workers, "workers")
+    objective = as_objective(objective)
+    scored = score_rows(table, objective, warm_start)
     asked = {
-        "table": _digest(table, scores),
-        "rows": int(np.isfinite(scores).sum()),
+        "table": {"sha256": _digest(scored.space, scored.rows, scored.codes, scored.scores, scored.meets)},
+        "rows": len(scored.rows),
         "weights": dict(objective.weights),
+        "at_least": dict(objective.at_least),
         "queries": queries,
-        "warm_start": None if warm_start is None else _digest(warm_start, scores_of(warm_start, objective)),
+        "warm_start": None if warm_start is None else {"sha256": _digest(scored.space, *scored.warm)},
         "version": version("ncp-nas"),
     }
+    kept = Kept(folder, asked, scored, queries)
     jobs = list(product(names, range(seeds)))
-    kept = {job: _kept(folder, job, asked) for job in jobs}
-    missing = [job for job in jobs if kept[job] is None]
-    with ProcessPoolExecutor(
-        max_workers=workers or _cores(),
-        mp_context=get_context("spawn"),
-        initializer=_prepare,
-        initargs=(table, dict(objective.weights), queries, warm_start),
-    ) as pool:
-        running = {pool.submit(_replay, *job): job for job in missing}
-        try:
-            for done, future in enumerate(as_completed(running), start=1):
-                job = running[future]
-                kept[job] = future.result()
-                _keep(folder, job, asked, kept[job])
-                progress(1 - (len(missing) - done) / len(jobs))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    replays = {job: found for job in jobs if (found := kept.read(*job)) is not None}
+
+    def finish(job: tuple[str, int], found: Replay) -> None:
+        replays[job] = found
+        kept.write(*job, found)
+        progress(len(replays) / len(jobs))
+
+    _replay_all(scored, [job for job in jobs if job not in replays], queries, workers, finish)
+
+    def by_searcher(part: str) -> dict[str, NDArray[Any]]:
+        return {name: np.array([getattr(replays[name, seed], part) for seed in range(seeds)]) for name in names}
+
     return Comparison(
         asked | {"searchers": names, "seeds": seeds},
-        {name: np.array([kept[name, seed]["best"] for seed in range(seeds)]) for name in names},  # type: ignore[index]
-        {name: np.array([kept[name, seed]["seconds"] for seed in range(seeds)]) for name in names},  # type: ignore[index]
-        float(np.nanmax(scores)),
+        by_searcher("best"),
+        by_searcher("seconds"),
+        scored.optimum,
+        by_searcher("listed"),
+        by_searcher("propagated"),
+        tuple(kept.damaged),
     )
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+Job = tuple[str, int]
+"""A searcher's name and a seed."""
 
 
-_job: tuple[Table, Objective, int, Table | None]
+def _replay_all(
+    scored: Scored, jobs: Sequence[Job], queries: int, workers: int, finish: Callable[[Job, Replay], None]
+) -> None:
+    """Run replays, and hand each of them on when it is finished."""
+    if min(workers, len(jobs)) <= 1:
+        for job in jobs:
+            finish(job, _replay(scored, queries, *job))
+        return
+    with processes(min(workers, len(jobs)), _prepare, scored, queries) as pool:
+        running = {pool.submit(_replay_here, *job): job for job in jobs}
+        for future in as_completed(running):
+            finish(running[future], future.result())
 
 
-def _prepare(*job: Any) -> None:
-    """In a worker: what all of its replays share, and one thread for all that they compute."""
-    global _job
-    import torch
-
-    threadpool_limits(1)
-    torch.set_num_threads(1)
-    table, weights, queries, warm_start = job
-    _job = (table, Objective(weights), queries, warm_start)
+def _replay(scored: Scored, queries: int, name: str, seed: int) -> Replay:
+    return Replay.of(replay(scored, name, SEARCHERS[name], queries=queries, seed=seed))
 
 
-def _replay(name: str, seed: int) -> dict[str, Any]:
-    table, objective, queries, warm_start = _job
-    history: History = simulate(table, name, objective=objective, queries=queries, seed=seed, warm_start=warm_start)
-    return {"best": history.best.tolist(), "seconds": history.seconds.tolist(), "rows": history.rows.tolist()}
+_shared: tuple[Scored, int]
 
 
-def _path(folder: str | Path, job: tuple[str, int]) -> Path:
-    return Path(folder) / f"{job[0]}-{job[1]}.json"
+def _prepare(scored: Scored, queries: int) -> None:
+    """In a worker: what all of its replays share."""
+    global _shared
+    _shared = scored, queries
 
 
-def _kept(folder: str | Path | None, job: tuple[str, int], asked: dict[str, Any]) -> dict[str, Any] | None:
-    """A finished replay that was asked in this way."""
-    if folder is None:
-        return None
-    try:
-        read = json.loads(_path(folder, job).read_bytes())
-        replay = {name: list(read["replay"][name]) for name in ("best", "seconds", "rows")}
-        return replay if read["asked"] == asked else None
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
+def _replay_here(name: str, seed: int) -> Replay:
+    """In a worker: one replay."""
+    return _replay(*_shared, name, seed)
 
 
-def _keep(folder: str | Path | None, job: tuple[str, int], asked: dict[str, Any], replay: Any) -> None:
-    if folder is not None:
-        with whole_file(_path(folder, job)) as temporary:
-            temporary.write_text(json.dumps({"asked": asked, "replay": replay}) + "\n", encoding="utf-8")
-
-
-def _digest(table: Table, scores: Reals) -> str:
-    """What tells two tables apart: space, codes and scores."""
-    space = json.dumps(table.space.to_dict()).encode()
-    return hashlib.sha256(space + table.codes.tobytes() + scores.tobytes()).hexdigest()
+def _digest(space: Space, *arrays: NDArray[Any]) -> str:
+    """What tells two tables apart: space, rows, codes and scores."""
+    digest = hashlib.sha256(json.dumps(space.to_dict()).encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _interval(scores: Reals) -> tuple[float, float]:

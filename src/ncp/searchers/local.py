@@ -23,7 +23,7 @@ class Local(Searcher):
         """One code."""
         if self.best is None:
             return self.draw(1)
-        return self.waiting.pop()[None]
+        return self.waiting.pop()[None] if self.waiting else self.draw(1)
 
     def tell(self, codes: Codes, scores: Reals) -> None:
         """After the last neighbour, move or start again."""

@@ -1,57 +1,46 @@
-"""A search replayed on a table: it pays for the rows that it asks for, and sees no others."""
+"""A search simulated on a table: it pays for the rows that it asks for, and sees no others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.errors import ConfigError, DataError, quoted
-from ncp.objective import Objective
-from ncp.predictors.scale import deviations
-from ncp.searchers.base import Searcher
-from ncp.searchers.evolution import Evolution
-from ncp.searchers.local import Local
-from ncp.searchers.propagating import Propagating
-from ncp.searchers.random import Random
-from ncp.searchers.samplers import Gp, Nsga2, Tpe
+from ncp.numbers import as_count, as_seed
+from ncp.objective import as_objective
+from ncp.searchers.registry import OURS, SEARCHERS, Make, require_searchers
+from ncp.searchers.scoring import Scored, score_rows
 from ncp.space import Categorical, Codes, Reals, Space
 from ncp.table import Table
-
-SEARCHERS: dict[str, Callable[..., Searcher]] = {
-    "random": Random,
-    "local": Local,
-    "evolution": Evolution,
-    "evolution-10": partial(Evolution, population=10, tournament=5),
-    "tpe": Tpe,
-    "nsga2": Nsga2,
-    "gp": Gp,
-    "propagation": Propagating,
-}
-"""By name; `evolution` has a population of 50, `evolution-10` of 10."""
+from ncp.threads import one_thread
 
 PATIENCE = 200
-"""After so many proposals in a row that were paid for before, a random code is asked for."""
+"""After so many proposals in a row of rows that were evaluated before, a random row is evaluated."""
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What a replayed search asked for, in order.
+    """What a simulated search evaluated, in order.
 
     Attributes:
         searcher: its name.
         seed: of everything random in it.
         rows: of the table, `(queries,)`.
         codes: `(queries, d)`.
-        scores: the objective, `(queries,)`: in the column's own units if it is one column, else mean z-scores over the
-            table; more is better, a minimised column counts negative.
-        optimum: the best score in the table.
+        scores: the objective, `(queries,)`: in the column's own unit if it is one column, else mean z-scores over the
+            table; more is better, and a minimised column counts negative. `FLOOR` (10) standard deviations are
+            subtracted for every standard deviation by which a row breaks a minimum value.
+        meets: which of the rows meet all minimum values, `(queries,)`.
+        best: the best score so far, `(queries,)`. A row that breaks a minimum value counts less than every row of the
+            table that meets all of them.
+        optimum: the best score of the table's rows that meet all minimum values.
         seconds: of the searcher's own time, when each row was asked for, `(queries,)`.
+        listed: how many proposals the searcher chose from a list of all codes; 0 unless it is `bayesian`.
+        propagated: how many it chose from codes on the way of a propagation, their neighbours and random ones, where
+            there are too many codes to list.
     """
 
     searcher: str
@@ -59,74 +48,75 @@ class History:
     rows: NDArray[np.int64]
     codes: Codes
     scores: Reals
+    meets: NDArray[np.bool_]
+    best: Reals
     optimum: float
     seconds: Reals
-
-    @property
-    def best(self) -> Reals:
-        """The best score so far, `(queries,)`."""
-        best: Reals = np.maximum.accumulate(self.scores)
-        return best
+    listed: int
+    propagated: int
 
     @property
     def regret(self) -> Reals:
-        """By how much the table's best is better than the best so far, `(queries,)`."""
+        """By how much the optimum is better than the best so far, `(queries,)`."""
         return self.optimum - self.best
 
 
 def simulate(
     table: Table,
-    searcher: str = "propagation",
+    searcher: str = OURS,
     *,
-    objective: Objective,
+    objective: Any,
     queries: int = 200,
     seed: int = 0,
     warm_start: Table | None = None,
 ) -> History:
-    """Replay a search on a table.
+    """Simulate a search on a table.
 
-    A row that was asked for before is told again and costs nothing. A proposal that the table does not hold stands for
-    the nearest row that was not asked for: that row is paid for and told.
+    A row that was evaluated before is told again and costs nothing. If a searcher proposes a code that is not in the
+    table, the nearest row that was not evaluated yet is used instead, and counted.
 
     Args:
-        table: the measured values; rows without a value of the objective cannot be asked for.
+        table: the measured values; rows without a value in a column of the objective cannot be asked for.
         searcher: one of `SEARCHERS`.
-        objective: what is wanted.
-        queries: rows that are paid for; all of them, if the table has fewer.
+        objective: what is wanted: an `Objective`, or a column, several, or weights by column.
+        queries: rows that are evaluated; all of them, if the table has fewer.
         seed: of everything random.
         warm_start: rows that the searcher is told before it begins, at no cost: of the same space, with the objective's
             columns.
 
     Raises:
-        ConfigError: a searcher that there is not, an objective that does not fit the table, or no queries.
+        ConfigError: a searcher that there is not, an objective that does not fit the table or has an uncertainty
+            penalty, or a number of queries or a seed that is none.
         DataError: no row with values, or a warm start of another space.
+        InfeasibleError: no row meets the minimum values.
         MissingExtraError: a searcher of Optuna's without Optuna.
     """
-    if searcher not in SEARCHERS:
-        raise ConfigError(f"Expected one of {', '.join(SEARCHERS)} as the searcher. Got {quoted(searcher)}.")
-    if isinstance(queries, bool) or not isinstance(queries, int) or queries < 1:
-        raise ConfigError(f"Expected at least one query. Got {quoted(queries)}.")
-    scores = scores_of(table, objective)
-    warm = None if warm_start is None else _warm(warm_start, table, objective)
-    valued = np.flatnonzero(np.isfinite(scores))
-    if not len(valued):
-        raise DataError(f"Expected rows with values of {', '.join(objective.weights)}. Got none.")
-    space, codes, scores = table.space, table.codes[valued], scores[valued]
+    require_searchers([searcher], "searcher")
+    queries, seed = as_count(queries, "queries"), as_seed(seed)
+    scored = score_rows(table, as_objective(objective), warm_start)
+    return replay(scored, searcher, SEARCHERS[searcher], queries=queries, seed=seed)
+
+
+@one_thread()
+def replay(scored: Scored, name: str, make: Make, *, queries: int, seed: int, patience: int = PATIENCE) -> History:
+    """As `simulate`, on scored rows, with the searcher that `make` makes."""
+    space, codes, scores = scored.space, scored.codes, scored.scores
+    queries = min(queries, len(codes))
     rng = np.random.default_rng(seed)
     began, own = perf_counter(), 0.0
-    agent = SEARCHERS[searcher](space, rng, codes if len(codes) < space.size else None)
+    agent = make(space, rng, codes if len(codes) < space.size else None)
     own += perf_counter() - began
-    if warm is not None and len(warm[0]):
-        agent.tell(*warm)
+    if len(scored.warm[0]):
+        agent.tell(*scored.warm)
     places = {code.tobytes(): row for row, code in enumerate(codes)}
     steps = _steps(space, codes)
     paid: list[int] = []
     seconds: list[float] = []
     asked = np.zeros(len(codes), dtype=bool)
     stale = 0
-    while len(paid) < min(queries, len(codes)):
+    while len(paid) < queries:
         began = perf_counter()
-        proposed = agent.ask() if stale < PATIENCE else codes[rng.choice(np.flatnonzero(~asked), 1)]
+        proposed = agent.ask() if stale < patience else codes[rng.choice(np.flatnonzero(~asked), 1)]
         own += perf_counter() - began
         told = []
         for code in proposed:
@@ -136,7 +126,7 @@ def simulate(
                 row = int(np.where(asked, np.inf, away).argmin())
             stale += 1
             if not asked[row]:
-                if len(paid) == min(queries, len(codes)):
+                if len(paid) == queries:
                     break
                 asked[row] = True
                 paid.append(row)
@@ -147,39 +137,19 @@ def simulate(
         if told:
             agent.tell(codes[told], scores[told])
         own += perf_counter() - began
-    return History(searcher, seed, valued[paid], codes[paid], scores[paid], float(scores.max()), np.array(seconds))
-
-
-def scores_of(table: Table, objective: Objective, within: Table | None = None) -> Reals:
-    """The objective of every row `(n,)`, as `History.scores`, z-scores over the rows of `within` or else of `table`.
-
-    NaN where a value is missing.
-    """
-    columns = objective.resolve(table.columns)
-    values = table.values[:, columns]
-    signs = np.array([-1.0 if table.columns[j] in table.minimised else 1.0 for j in columns])
-    if len(columns) == 1:
-        wanted_sign = np.sign(next(iter(objective.weights.values())))
-        one: Reals = values[:, 0] * signs[0] * wanted_sign
-        return one
-    names = [table.columns[j] for j in columns]
-    known = values if within is None else within.select(columns=names).values
-    location, unit = np.zeros((2, len(names)))
-    for j, column in enumerate(known.T):
-        held = column[np.isfinite(column)]
-        location[j], unit[j] = (held.mean(), deviations(held[:, None])[0]) if len(held) else (0.0, 1.0)
-    wanted = Objective(dict(zip(names, objective.weights.values(), strict=True)))
-    scores: Reals = wanted.score(values, None, names, location, signs * unit)
-    return scores
-
-
-def _warm(rows: Table, table: Table, objective: Objective) -> tuple[Codes, Reals]:
-    """Codes and scores, in the table's measure, that are told for nothing."""
-    if rows.space != table.space:
-        raise DataError("Expected a warm start of the table's own space. Got another space.")
-    scores = scores_of(rows, objective, within=table)
-    known = np.isfinite(scores)
-    return rows.codes[known], scores[known]
+    return History(
+        searcher=name,
+        seed=seed,
+        rows=scored.rows[paid],
+        codes=codes[paid],
+        scores=scores[paid],
+        meets=scored.meets[paid],
+        best=np.maximum.accumulate(scored.counted[paid]),
+        optimum=scored.optimum,
+        seconds=np.array(seconds),
+        listed=agent.listed,
+        propagated=agent.propagated,
+    )
 
 
 def _steps(space: Space, codes: Codes) -> Reals:

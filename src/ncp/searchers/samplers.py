@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ncp.errors import MissingExtraError
+from ncp.extras import require_extra
 from ncp.searchers.base import Searcher
 from ncp.space import Categorical, Codes, Reals, Space
 
@@ -27,12 +27,9 @@ class OptunaSearcher(Searcher):
 
     def __init__(self, space: Space, rng: np.random.Generator, pool: Codes | None = None) -> None:
         super().__init__(space, rng, pool)
-        try:
-            import optuna
-        except ImportError as error:
-            raise MissingExtraError(
-                f"Expected Optuna for the searcher {self.name}. Got none. Install it: pip install 'ncp-nas[search]'."
-            ) from error
+        require_extra("search", f"the searcher {self.name}")
+        import optuna
+
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.optuna = optuna
         sampler = getattr(optuna.samplers, self.sampler)(seed=int(rng.integers(2**31)))

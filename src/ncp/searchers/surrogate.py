@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.linalg import LinAlgError, cho_solve, cholesky
 from scipy.optimize import minimize
 from torch import Tensor
 
+from ncp.errors import ConfigError, quoted
 from ncp.predictors.base import Predictor
 from ncp.predictors.features import Features, Meaning
 from ncp.predictors.scale import Scale
@@ -87,6 +89,7 @@ class Surrogate(Predictor):
         self.weights, self.rows = torch.as_tensor(fit.weights), torch.as_tensor(z)
         self.dual, self.inverse = torch.as_tensor(fit.dual), torch.as_tensor(fit.inverse)
         self.level, self.amplitude = (torch.tensor(x, dtype=torch.float64) for x in (fit.level, fit.amplitude))
+        self.noise = torch.tensor([fit.amplitude * fit.noise], dtype=torch.float64)
 
     def scores(self, x: Tensor) -> Tensor:
         """Expected targets of points `(n, width)`, `(n, 1)`."""
@@ -98,6 +101,17 @@ class Surrogate(Predictor):
         explained = ((covariances @ self.inverse) * covariances).sum(1)
         variance = self.amplitude * (1 - explained).clamp_min(1e-9)
         return (self.level + covariances @ self.dual)[:, None], variance.sqrt()[:, None]
+
+    def save(self, path: str | Path) -> None:
+        """Refused: a surrogate knows scores of one search alone, and fits them in milliseconds.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            f"A searcher's surrogate cannot be saved, so {quoted(str(path))} was not written. "
+            "Save the codes and their scores, or fit a predictor to them with ncp.fit_predictor."
+        )
 
     def _covariances(self, x: Tensor) -> Tensor:
         z = self.features(x.double())

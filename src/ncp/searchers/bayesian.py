@@ -1,4 +1,4 @@
-"""Propagation as a searcher: a predictor of what was paid for, and gradients to what may be better."""
+"""Bayesian optimisation: a Gaussian process of the scores so far, and the codes of highest expected improvement."""
 
 from __future__ import annotations
 
@@ -15,42 +15,50 @@ from ncp.space import Codes, Reals, Space
 
 TYPICAL = 2000
 """Codes that say how features vary."""
-LISTED = 50_000
-"""A pool or a space of at most so many codes is scored whole; in a larger one codes are propagated."""
 ELITE, FRESH, STEPS = 16, 48, 30
 """Best codes and random ones that a propagation starts from, and its steps."""
 PATIENT = 50
-"""Until so many codes are known little is: they are asked for one at a time, and only ranks of their scores count."""
+"""With fewer scores than this, propose one code at a time and fit ranks of scores instead of distances."""
 
 
-class Propagating(Searcher):
-    """Asks for the codes of highest expected improvement.
+class Bayesian(Searcher):
+    """Proposes the codes of highest expected improvement.
+
+    A pool or a space that is small is listed: every code in it is scored. In a larger one the expected improvement is
+    propagated, from the best codes so far and from random ones.
 
     Args:
         space: of the codes.
         rng: of everything random.
         pool: the codes that may be asked for.
         first: random codes before the first fit.
-        batch: codes that are asked for at once, after the first `PATIENT`.
+        batch: codes that are proposed at once, after the first `PATIENT`.
+        list_up_to: the most codes that are listed.
     """
 
-    name = "propagation"
+    name = "bayesian"
 
     def __init__(
-        self, space: Space, rng: np.random.Generator, pool: Codes | None = None, first: int = 5, batch: int = 4
+        self,
+        space: Space,
+        rng: np.random.Generator,
+        pool: Codes | None = None,
+        first: int = 5,
+        batch: int = 4,
+        list_up_to: int = 50_000,
     ) -> None:
         super().__init__(space, rng, pool)
-        self.first, self.batch = first, batch
+        self.first, self.batch, self.list_up_to = first, batch, list_up_to
         self.codes, self.told = np.empty((0, len(space)), dtype=np.int64), np.empty(0)
         self.surrogate = Surrogate(space)
         self.surrogate.features.fit(self.surrogate.relaxed(self.draw(TYPICAL)))
-        if pool is None and space.size <= LISTED:
+        if pool is None and space.size <= list_up_to:
             self.pool = np.stack(np.meshgrid(*(d.values for d in space.dimensions), indexing="ij"), -1).reshape(
                 -1, len(space)
             )
 
     def ask(self) -> Codes:
-        """A batch of codes that were not told yet."""
+        """A batch of codes whose scores are not known yet."""
         if len(self.codes) < self.first:
             return self.draw(self.first - len(self.codes))
         patient = len(self.codes) < PATIENT
@@ -59,19 +67,25 @@ class Propagating(Searcher):
         problem = Improvement(
             self.surrogate, Objective({"score": 1.0}), Budget(), np.zeros(len(self.space), dtype=bool), best
         )
-        listed = self.pool if self.pool is not None and len(self.pool) <= LISTED else None
+        listed = self.pool if self.pool is not None and len(self.pool) <= self.list_up_to else None
         fresh = self._untold(self._propagated(problem) if listed is None else listed)
+        if not len(fresh):
+            return self.draw(self.batch)
         _, promises = problem.values_and_scores(fresh)
-        order = np.argsort(-promises, kind="stable")
-        return fresh[order[: 1 if patient else self.batch]]
+        chosen = fresh[np.argsort(-promises, kind="stable")[: 1 if patient else self.batch]]
+        if listed is None:
+            self.propagated += len(chosen)
+        else:
+            self.listed += len(chosen)
+        return chosen
 
     def tell(self, codes: Codes, scores: Reals) -> None:
-        """What was paid for."""
+        """What was evaluated."""
         new = self._new(codes)
         self.codes, self.told = np.concatenate([self.codes, codes[new]]), np.append(self.told, scores[new])
 
     def _propagated(self, problem: Improvement) -> Codes:
-        """Where gradients lead from the best codes and from random ones, and the moves around these."""
+        """Where gradients lead from the best codes and from random ones, the moves around these, and random codes."""
         elite = self.codes[np.argsort(-self.told, kind="stable")[:ELITE]]
         starts = np.concatenate([elite, self.draw(FRESH)])
         x = STRATEGIES["continuous"](problem, starts, STEPS, quiet)
@@ -83,9 +97,10 @@ class Propagating(Searcher):
         return np.concatenate([found, moves(problem, top)[0], moves(problem, elite)[0], self.draw(TYPICAL)])
 
     def _untold(self, codes: Codes) -> Codes:
+        """Those of codes whose scores are not known, each once."""
         unique = np.unique(codes, axis=0)
-        fresh = unique[self._new(unique)]
-        return fresh if len(fresh) else self.draw(self.batch)
+        fresh: Codes = unique[self._new(unique)]
+        return fresh
 
     def _new(self, codes: Codes) -> list[int]:
         """Which codes were not told before, each once."""

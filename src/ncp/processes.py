@@ -1,0 +1,79 @@
+"""Processes that compute on one thread each, and that end with the process that started them, however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from typing import Any
+
+from ncp.errors import NcpError
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def processes(count: int, prepare: Callable[..., None] | None = None, *arguments: Any) -> Iterator[ProcessPoolExecutor]:
+    """A pool of fresh processes; a block that ends with an error ends them at once, whatever they compute.
+
+    Args:
+        count: how many.
+        prepare: called in every process before its first job, if there is something to prepare.
+        arguments: of `prepare`.
+
+    Raises:
+        NcpError: a process that ended early, such as for want of memory.
+    """
+    pool = ProcessPoolExecutor(
+        count, mp_context=get_context("spawn"), initializer=_begin, initargs=(prepare, arguments)
+    )
+    try:
+        yield pool
+    except BaseException as error:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            raise NcpError(
+                "A worker process ended early. If memory ran out, use fewer workers. "
+                "In a script of your own, start the work below: if __name__ == '__main__'."
+            ) from None
+        raise
+    pool.shutdown()
+
+
+def exit_on_termination() -> None:
+    """Let SIGTERM end this process in order: files are whole or removed, workers end, and the exit status is 143."""
+    signal.signal(signal.SIGTERM, _exit)
+
+
+def _exit(number: int, _: object) -> None:
+    sys.exit(128 + number)
+
+
+def follow_parent() -> None:
+    """Let this process end when the process that started it ends, however that happens."""
+    threading.Thread(target=_follow, daemon=True).start()
+
+
+def _follow() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)
+
+
+def _begin(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+    follow_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    if prepare is not None:
+        prepare(*arguments)

@@ -1,0 +1,78 @@
+"""The searchers by name, and what to say of a name that none has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from functools import partial
+
+from ncp.errors import ConfigError, quoted
+from ncp.extras import has_extra, require_extra
+from ncp.searchers.base import Searcher
+from ncp.searchers.bayesian import Bayesian
+from ncp.searchers.evolution import Evolution
+from ncp.searchers.local import Local
+from ncp.searchers.random import Random
+from ncp.searchers.samplers import Gp, Nsga2, Tpe
+
+Make = Callable[..., Searcher]
+"""Makes a searcher of a space, a generator of random numbers and perhaps a pool."""
+
+SEARCHERS: dict[str, Make] = {
+    "random": Random,
+    "local": Local,
+    "evolution": Evolution,
+    "evolution-10": partial(Evolution, population=10, tournament=5),
+    "tpe": Tpe,
+    "nsga2": Nsga2,
+    "gp": Gp,
+    "bayesian": Bayesian,
+}
+"""By name; `evolution` has a population of 50, `evolution-10` of 10."""
+
+OPTUNA = ("tpe", "nsga2", "gp")
+"""Those that need Optuna."""
+
+OURS = "bayesian"
+YARDSTICK = "random"
+
+_MEANT = {"propagation": OURS}
+"""What a name that no searcher has most likely means, where its spelling does not tell."""
+
+
+def installed(names: Sequence[str] = tuple(SEARCHERS)) -> list[str]:
+    """Those of the searchers whose packages are installed, in their order."""
+    return [name for name in names if name not in OPTUNA or has_extra("search")]
+
+
+def require_searchers(names: Sequence[str], field: str) -> None:
+    """Refuse names that no searcher has, names that come twice, and searchers whose packages are missing.
+
+    Args:
+        names: what the caller chose.
+        field: the argument that the names were passed as.
+
+    Raises:
+        ConfigError: no name, one that no searcher has, with the closest one, or one that comes twice.
+        MissingExtraError: a searcher of Optuna's without Optuna.
+    """
+    if not names:
+        raise ConfigError(f"{{field}} names no searcher. Choose from {', '.join(SEARCHERS)}.", field=field)
+    for place, name in enumerate(names):
+        if not isinstance(name, str) or name not in SEARCHERS:
+            raise ConfigError(
+                f"There is no searcher {{name}}. {_hint(name)}Choose from {', '.join(SEARCHERS)}.",
+                field=field,
+                given=name,
+                name=quoted(name),
+            )
+        if name in names[:place]:
+            raise ConfigError("{field} must name each searcher once. {name} comes twice.", field=field, name=name)
+        if name in OPTUNA:
+            require_extra("search", f"the searcher {name}")
+
+
+def _hint(name: object) -> str:
+    low = str(name).strip().lower()
+    close = [_MEANT[low]] if low in _MEANT else get_close_matches(low, SEARCHERS, n=1)
+    return f"Did you mean {close[0]}? " if close else ""

@@ -1,0 +1,165 @@
+"""The rows of a table that a simulated search may ask for, and how good each of them is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncp.errors import ConfigError, DataError, InfeasibleError
+from ncp.objective import FLOOR, Objective
+from ncp.predictors.scale import deviations
+from ncp.space import Codes, Reals, Space
+from ncp.table import Table
+
+LARGEST = 1e100
+"""The largest value of a column: squares of it can still be added."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The rows that have a value in every column of an objective, `n` of them.
+
+    Attributes:
+        space: of the codes.
+        rows: their places in the table, `(n,)`, rising.
+        codes: `(n, d)`.
+        scores: what a searcher is told, `(n,)`; see `score_rows`.
+        meets: which rows meet all minimum values, `(n,)`.
+        counted: the scores, `(n,)`; but a row that breaks a minimum value counts less than every row that meets all.
+        optimum: the best score of the rows that meet all minimum values.
+        warm: codes `(k, d)` and scores `(k,)` that a searcher is told for free before it begins.
+    """
+
+    space: Space
+    rows: NDArray[np.int64]
+    codes: Codes
+    scores: Reals
+    meets: NDArray[np.bool_]
+    counted: Reals
+    optimum: float
+    warm: tuple[Codes, Reals]
+
+
+def score_rows(table: Table, objective: Objective, warm_start: Table | None = None) -> Scored:
+    """Score the rows of a table.
+
+    A score is the objective in the column's own unit if it is of one column, else in mean z-scores over the table; more
+    is better, and a minimised column counts negative. `FLOOR` standard deviations are subtracted for every standard
+    deviation by which a row breaks a minimum value.
+
+    Args:
+        table: the measured values.
+        objective: what is wanted.
+        warm_start: rows to be told for free, scored on the table's scale; those without a value are left out.
+
+    Raises:
+        ConfigError: an objective that does not fit the table, or one with an uncertainty penalty.
+        DataError: no row has all values, a value is too large, or the warm start is of another space or lacks a column.
+        InfeasibleError: no row meets the minimum values.
+    """
+    scale = _Scale(table, objective)
+    scores, short = scale.scores(table)
+    rows = np.flatnonzero(np.isfinite(scores))
+    if not len(rows):
+        raise DataError(f"No row of the table has a value in every column that is wanted: {', '.join(scale.names)}.")
+    scores, short = scores[rows], short[rows]
+    meets = short <= 0
+    if not meets.any():
+        raise InfeasibleError(
+            "No row of the table meets {field}: {bounds}. Ask for less.", field="at_least", bounds=scale.bounds()
+        )
+    least = float(scores[meets].min())
+    below = np.minimum(np.minimum(scores, least - scale.penalty(short)), np.nextafter(least, -np.inf))
+    warm = np.empty((0, len(table.space)), dtype=np.int64), np.empty(0)
+    if warm_start is not None:
+        if warm_start.space != table.space:
+            raise DataError("The warm start has another search space than the table.")
+        told, _ = scale.scores(warm_start)
+        known = np.isfinite(told)
+        warm = warm_start.codes[known], told[known]
+    return Scored(
+        table.space,
+        rows,
+        table.codes[rows],
+        scores,
+        meets,
+        np.where(meets, scores, below),
+        float(scores[meets].max()),
+        warm,
+    )
+
+
+class _Scale:
+    """An objective over values, in units of a table.
+
+    `names` (m,) are the columns that the objective names, `location` and `unit` their means and standard deviations
+    over the table, `(m,)`; a unit is negative where small values are better.
+    """
+
+    def __init__(self, table: Table, objective: Objective) -> None:
+        if objective.caution:
+            raise ConfigError(
+                "{field} has no meaning here: values of a table are measured, not predicted. Leave it out.",
+                field="caution",
+                given=objective.caution,
+            )
+        objective.require_direction(table.columns, table.minimised)
+        wanted, floors = objective.resolve(table.columns), objective.floors(table.columns)
+        self.names = [table.columns[j] for j in dict.fromkeys([*wanted, *floors])]
+        self.minimised = table.minimised
+        self.objective = Objective(
+            {table.columns[j]: w for j, w in zip(wanted, objective.weights.values(), strict=True)},
+            at_least={table.columns[j]: floor for j, floor in floors.items()},
+        )
+        self.location, self.unit = np.zeros(len(self.names)), np.ones(len(self.names))
+        for k, column in enumerate(self._values(table).T):
+            known = column[np.isfinite(column)]
+            if not len(known):
+                continue
+            largest = known[np.abs(known).argmax()]
+            if abs(largest) > LARGEST:
+                raise DataError(
+                    f"{self.names[k]} has the value {largest:g}, which is too large to compute with. "
+                    "Leave such rows out, or write the column in a larger unit."
+                )
+            self.location[k], self.unit[k] = known.mean(), deviations(known[:, None])[0]
+        self.unit[[name in table.minimised for name in self.names]] *= -1
+
+    def scores(self, table: Table) -> tuple[Reals, Reals]:
+        """The score of every row, `(n,)`, and by how much it breaks minimum values, `(n,)` [standard deviations].
+
+        NaN where a value is missing.
+        """
+        values = self._values(table)
+        short: Reals = self.objective.short(values, self.names, self.unit)
+        if len(self.objective.weights) == 1:
+            ((name, weight),) = self.objective.weights.items()
+            k = self.names.index(name)
+            wanted: Reals = values[:, k] * np.sign(weight) * np.sign(self.unit[k])
+        else:
+            goal = Objective(dict(self.objective.weights))
+            wanted = goal.score(values, None, self.names, self.location, self.unit)
+        return wanted - self.penalty(short), short
+
+    def penalty(self, short: Reals) -> Reals:
+        """What breaking minimum values by so many standard deviations takes off a score, `(n,)`."""
+        own = next(iter(self.objective.weights))
+        size = abs(self.unit[self.names.index(own)]) if len(self.objective.weights) == 1 else 1.0
+        penalty: Reals = FLOOR * size * short
+        return penalty
+
+    def bounds(self) -> str:
+        """The minimum values as people read them."""
+        return ", ".join(
+            f"{name} {'at most' if name in self.minimised else 'at least'} {bound:g}"
+            for name, bound in self.objective.at_least.items()
+        )
+
+    def _values(self, table: Table) -> Reals:
+        missing = [name for name in self.names if name not in table.columns]
+        if missing:
+            raise DataError(f"The warm start has no column {missing[0]}. It has {', '.join(table.columns)}.")
+        values: Reals = table.values[:, [table.columns.index(name) for name in self.names]]
+        return values
