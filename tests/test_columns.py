@@ -127,7 +127,7 @@ def test_texts_that_are_not_utf_8_are_refused(tmp_path: Path) -> None:
 
 def test_the_time_of_reading_grows_with_the_columns(tmp_path: Path) -> None:
     names = [f"c{place}" for place in range(2000)]
-    path = parquet(tmp_path / "t.parquet", dict.fromkeys(names, [1.0, 2.0]) | {"text": ["x", "y"]})
+    path = parquet(tmp_path / "t.parquet", {name: [1.0, 2.0] for name in names} | {"text": ["x", "y"]})
     began = process_time()
     file = read(path, Limits())
     assert [file.cells(name) for name in names] == [[1.0, 2.0]] * 2000
