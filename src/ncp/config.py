@@ -238,8 +238,8 @@ def _problem(problem: dict[str, Any], known: Sequence[str]) -> str:
         same = [name for name in known if name.rpartition(".")[2] == last]
         beside = {name.rpartition(".")[2]: name for name in reversed(known) if name.startswith(section + dot)}
         if "." not in key and not same and not get_close_matches(key, beside, n=1):
-            sections = ", ".join(name for name in known if "." not in name)
-            return f"There is no section {quoted(key)}. The sections are {sections}."
+            every = ", ".join(name for name in known if "." not in name)
+            return f"There is no section {quoted(key)}. The sections are {every}."
         closest = same[0] if same else beside[get_close_matches(last, beside, n=1, cutoff=0)[0]]
         return f"Expected a known key. Got {quoted(key)}. Did you mean {closest}?"
     expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Input should be ")
