@@ -240,7 +240,7 @@ def _problem(problem: dict[str, Any], known: Sequence[str]) -> str:
     if problem["type"] in ("extra_forbidden", "invalid_key"):
         same = [name for name in known if name.rpartition(".")[2] == last]
         beside = {name.rpartition(".")[2]: name for name in reversed(known) if name.startswith(section)}
-        if not section and not same and not get_close_matches(key, beside, n=1):
+        if "." not in key and not same and not get_close_matches(key, beside, n=1):
             every = ", ".join(name for name in known if "." not in name)
             return f"There is no section {quoted(key)}. The sections are {every}."
         closest = same[0] if same else beside[get_close_matches(last, beside, n=1, cutoff=0)[0]]

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import ncp
 from tests.cli.conftest import Run
@@ -44,3 +45,20 @@ def test_what_cannot_be_reported(run: Run) -> None:
         assert (status, out, "Traceback" in error) == (2, "", False)
         assert f"Expected result.json, pareto.json, compare.json or metrics.json of a command. Got {name}" in error
     assert not Path("report.html").exists()
+
+
+@pytest.mark.parametrize("failing", ["ncp.report.run.draw_run", "ncp.report.html.write_report"])
+def test_a_search_whose_picture_or_page_fails_still_shows_what_it_found(
+    run: Run, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise ncp.DataError("The disk is full.")
+
+    monkeypatch.setattr(failing, fail)
+    fitted("ensemble").save("own.safetensors")
+    quick = ("--starts", "2", "--steps", "2", "--top", "1", "--predictor", "own.safetensors")
+    status, out, error = run("search", "--tasks", "seg", *quick, "--report", "page.html")
+    (row,) = json.loads(Path("out/result.json").read_text())["rows"]
+    assert (status, error) == (2, "ncp: The disk is full.\n")
+    assert f" 1 {row['code']}" in out.splitlines()
+    assert "Written" not in out
