@@ -210,7 +210,7 @@ def test_parquet_cells(tmp_path: Path) -> None:
         ({"values": ["acc", "top1"]}, "has no column 'top1'. Its "),
         ({"values": ["acc", "acc"]}, "values must name every column once. You gave "),
         ({"values": ["acc"], "minimised": ["lat"]}, "Expected minimised columns among acc. Got 'lat'."),
-        ({"minimised": "lat"}, "Expected a list of minimised columns. Got 'lat'."),
+        ({"minimised": "lat"}, "minimised must be a list of names of columns. Got 'lat'."),
     ],
 )
 def test_columns_that_are_not_there(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:

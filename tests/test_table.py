@@ -138,7 +138,7 @@ def test_a_table_without_rows_or_columns() -> None:
             {"minimised": ["seg/mIoU", "seg"]},
             "Expected minimised columns among .*video/top1. Got 'seg'.",
         ),
-        ({"minimised": "seg/mIoU"}, "Expected a list of minimised columns. Got 'seg/mIoU'."),
+        ({"minimised": "seg/mIoU"}, "minimised must be a list of names of columns. Got 'seg/mIoU'."),
         ({"codes": [*CODES[:3], CODES[1]]}, r"Expected each code once. Got \[16, 1\] in rows 1 and 3"),
         ({"values": [[0, 0, math.inf], *VALUES[1:]]}, "Got inf in row 0, video/top1"),
         ({"values": [[1.0], *VALUES[1:]]}, "Expected a number, or NaN, in every row and column of the values. Got: "),

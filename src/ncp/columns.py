@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ncp.errors import DataError, quoted
+from ncp.numbers import as_items
 
 
 def column_names(columns: Any) -> tuple[str, ...]:
@@ -36,11 +37,10 @@ def minimised_names(minimised: Sequence[str], columns: Sequence[str]) -> tuple[s
     """Those of the columns in which small values are better, in the order of the columns.
 
     Raises:
-        DataError: one text instead of a list of them, or a name that is not among the columns.
+        ConfigError: no list of names.
+        DataError: a name that is not among the columns.
     """
-    if isinstance(minimised, str) or not isinstance(minimised, Iterable):
-        raise DataError(f"Expected a list of minimised columns. Got {quoted(minimised)}.")
-    known, given = set(columns), list(minimised)
+    known, given = set(columns), as_items(minimised, "minimised", "names of columns")
     unknown = [name for name in given if not isinstance(name, str) or name not in known]
     if unknown:
         raise DataError(f"Expected minimised columns among {', '.join(columns)}. Got {quoted(unknown[0])}.")

@@ -114,7 +114,7 @@ def _areas(size: Any) -> list[int]:
 
 
 def _require_head(classes: Any, task: Any) -> None:
-    if task not in HEADS:
+    if not isinstance(task, str) or task not in HEADS:
         raise ConfigError(f"Expected one of {', '.join(HEADS)} as the task. Got {quoted(task)}.")
     if not _whole(classes) or not 1 <= classes <= MOST_CLASSES:
         raise ConfigError(

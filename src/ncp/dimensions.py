@@ -24,7 +24,7 @@ class Ordinal:
     values: tuple[int, ...]
 
     def __init__(self, name: str, values: Iterable[int]) -> None:
-        given = tuple(values)
+        given = _items(name, values)
         whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in given)
         if len(given) < 2 or not whole or list(given) != sorted(set(given)):
             raise CodeError(
@@ -51,7 +51,7 @@ class Categorical:
     choices: tuple[str, ...]
 
     def __init__(self, name: str, choices: Iterable[str]) -> None:
-        given = tuple(choices)
+        given = _items(name, choices)
         if len(given) < 2 or not all(isinstance(choice, str) for choice in given) or len(set(given)) < len(given):
             raise CodeError(
                 f"Expected at least two different texts for the categorical dimension {name!r}. Got {quoted(given)}."
@@ -71,6 +71,16 @@ class Categorical:
 
 
 Dimension = Ordinal | Categorical
+
+
+def _items(name: Any, values: Any) -> tuple[Any, ...]:
+    """The values of a dimension as a tuple."""
+    if not isinstance(name, str):
+        raise CodeError(f"Expected a text as the name of a dimension. Got {quoted(name)}.")
+    try:
+        return tuple(values)
+    except TypeError:
+        raise CodeError(f"Expected a list of values for the dimension {quoted(name)}. Got {quoted(values)}.") from None
 
 
 def value_text(dim: Dimension, number: int) -> str:

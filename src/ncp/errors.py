@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -109,6 +110,7 @@ class _Short(reprlib.Repr):
 
 
 _SHORT = _Short()
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # where an object lies in memory says nothing
 
 
 def quoted(value: object) -> str:
@@ -119,6 +121,7 @@ def quoted(value: object) -> str:
         text = " ".join(_SHORT.repr(value).split())
     except ValueError:  # an integer of thousands of digits
         text = f"an object of type {type(value).__name__}"
+    text = _ADDRESS.sub("", text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 

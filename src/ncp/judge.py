@@ -21,7 +21,7 @@ from ncp.multires import MULTIRES
 from ncp.objective import Objective
 from ncp.predictors import FORMAT, SHIPPED, Predictor, fit_predictor, load_judge, load_predictor
 from ncp.progress import Progress, quiet, share
-from ncp.table import Table
+from ncp.table import Table, require_table
 
 LEAST = 200
 """A judge needs at least this many rows."""
@@ -72,10 +72,8 @@ def predictor_and_judge(
         DataError: a file that cannot be read, or too few rows to fit on.
     """
     given, judge = _read(predictor, "predictor"), _read(judge, "judge")
-    if table is not None and not isinstance(table, Table):
-        raise ConfigError(
-            "{field} must be an ncp.Table, from ncp.load_table or ncp.Table. Got {given}.", field="table", given=table
-        )
+    if table is not None:
+        require_table(table)
     found = Pair(given, judge, "given") if given is not None else _without_predictor(table, objectives, seed, progress)
     columns = wanted_columns(objectives, found.predictor.columns)
     for objective in objectives:

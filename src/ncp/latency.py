@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ncp.cost import macs_by_part
 from ncp.errors import ConfigError, DataError, quoted
-from ncp.files import write_json
+from ncp.files import as_path, write_json
 from ncp.multires import MULTIRES, STAGES, Code
 from ncp.numbers import as_seed
 from ncp.profile import Conditions, Latency, measure, processor
@@ -188,7 +188,7 @@ def load_latency(path: str | Path) -> LatencyModel:
     Raises:
         DataError: no such file, or one that does not hold latencies.
     """
-    return _model(*_read(Path(path)))
+    return _model(*_read(as_path(path)))
 
 
 def drawn(count: int, rng: np.random.Generator) -> Codes:

@@ -118,13 +118,17 @@ class Code:
         if len(stem) != 2:
             raise CodeError(f"Expected 2 integers as input_channel. Got {quoted(stem)}.")
         head = _integer(last_channel, "as last_channel")
-        if not isinstance(network_setting, Iterable) or isinstance(network_setting, str):
+        try:
+            modules = [] if isinstance(network_setting, (str, bytes)) else list(network_setting)
+        except TypeError:
+            modules = []
+        if not modules:
             raise CodeError(
                 "Expected one [branches, [blocks..], [channels..]] per module in network_setting. "
                 f"Got {quoted(network_setting)}."
             )
         stages: list[Stage] = []
-        for number, module in enumerate(network_setting, start=1):
+        for number, module in enumerate(modules, start=1):
             branches, blocks, channels = _module(number, module)
             if branches == len(stages) + 1 <= STAGES:
                 stages.append(Stage(1, blocks, channels))

@@ -91,6 +91,41 @@ def as_number(
     return number
 
 
+def as_items(value: Any, field: str, kind: str) -> list[Any]:
+    """The items of a list, tuple or other sequence that a caller passed.
+
+    Args:
+        value: what was passed.
+        field: the argument that it was passed as.
+        kind: what the items should be, as a message names them: `names of columns`.
+
+    Raises:
+        ConfigError: one text, or what has no items.
+    """
+    try:
+        if not isinstance(value, (str, bytes)):
+            return list(value)
+    except TypeError:
+        pass
+    raise ConfigError(f"{{field}} must be a list of {kind}. Got {{given}}.", field=field, given=value)
+
+
+def require_type(value: Any, kind: type | tuple[type, ...], field: str, advice: str) -> None:
+    """Refuse an argument of another type.
+
+    Args:
+        value: what was passed.
+        kind: what it should be.
+        field: the argument that it was passed as.
+        advice: what it should be, as a message says it: `an ncp.Table, from ncp.load_table`.
+
+    Raises:
+        ConfigError: anything but an instance of `kind`.
+    """
+    if not isinstance(value, kind):
+        raise ConfigError(f"{{field}} must be {advice}. Got {{given}}.", field=field, given=value)
+
+
 def _integer(value: Any) -> int | None:
     try:
         return operator.index(value)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncp.cost import Head, ImageSize, has_cost, macs, params, require_countable
-from ncp.errors import ConfigError, InfeasibleError, quoted
+from ncp.errors import CodeError, ConfigError, InfeasibleError, quoted
 from ncp.multires import MULTIRES
 from ncp.space import Codes, Space
 
@@ -168,7 +168,7 @@ def as_objective(given: Any) -> Objective:
         return given
     if isinstance(given, Mapping):
         return Objective(given)
-    names = [given] if isinstance(given, str) else list(given) if isinstance(given, (list, tuple)) else []
+    names = [given] if isinstance(given, str) and given else given if isinstance(given, (list, tuple)) else []
     if not names or not all(isinstance(name, str) for name in names):
         raise ConfigError(
             "{field} must be a task or a column, a list of them, weights such as {example}, or an ncp.Objective. "
@@ -370,7 +370,14 @@ def _plain(number: Any) -> Any:
 
 
 def _is_one(codes: Any) -> bool:
-    """Whether codes in any form are a single one: a text, an object with a vector, or a row of numbers."""
+    """Whether codes in any form are a single one: a text, an object with a vector, or a row of numbers.
+
+    Raises:
+        CodeError: what has neither.
+    """
     if isinstance(codes, str) or hasattr(codes, "vector"):
         return True
-    return len(codes) > 0 and np.isscalar(codes[0]) and not isinstance(codes[0], str)
+    try:
+        return len(codes) > 0 and np.isscalar(codes[0]) and not isinstance(codes[0], str)
+    except (TypeError, LookupError):
+        raise CodeError(f"Expected one code or many. Got {quoted(codes)}.") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ncp.cost import has_cost, macs
 from ncp.errors import CodeError, ConfigError, DataError
-from ncp.numbers import as_count, as_seed
-from ncp.objective import Budget, Objective
+from ncp.numbers import as_count, as_items, as_seed, require_type
+from ncp.objective import Budget, Objective, as_budget, as_objective
 from ncp.predictors import Predictor
 from ncp.predictors.mlp import Mlp
 from ncp.problem import Bound, Problem, moves, on_simplices, per_coordinate, smallest, snap_within, within_budget
@@ -67,7 +67,7 @@ class Trajectory:
 @one_thread()
 def propagate(
     predictor: Predictor,
-    objective: Objective,
+    objective: Objective | str | Sequence[str] | Mapping[str, float],
     start: Any,
     *,
     budget: Budget | None = None,
@@ -81,7 +81,7 @@ def propagate(
 
     Args:
         predictor: whose gradients are followed.
-        objective: what is wanted.
+        objective: what is wanted: an objective, a task or column, several of them, or weights by column.
         start: one code or many, `(n, d)`; all of them move at once.
         budget: what is allowed; nothing is bounded where it is left out.
         strategy: `continuous` follows the gradient through the relaxed space, projected on the budget;
@@ -100,11 +100,13 @@ def propagate(
         InfeasibleError: a budget below the smallest cost.
     """
     steps, _ = as_count(steps, "steps"), as_seed(seed)
+    objective, budget = as_objective(objective), as_budget(budget)
+    require_type(predictor, Predictor, "predictor", "a predictor, from ncp.fit_predictor or ncp.load_predictor")
     require_strategy(strategy, objective)
     space, codes = predictor.space, predictor.space.codes(start)
     if not len(codes):
         raise CodeError("{field} must hold at least one code.", field="start", given=start)
-    whole = Problem(predictor, objective, budget or Budget(), frozen_dimensions(space, freeze))
+    whole = Problem(predictor, objective, budget, frozen_dimensions(space, freeze))
     problem = whole.focused()
     names = [name for name, kept in zip(space.names, problem.frozen, strict=True) if kept]
     problem.budget.require(space, smallest(problem, codes), names)
@@ -306,7 +308,7 @@ def frozen_dimensions(space: Space, names: str | Iterable[str]) -> NDArray[np.bo
     Raises:
         CodeError: a name that is no dimension, with the closest one.
     """
-    given = [names] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
+    given = [names] if isinstance(names, str) else as_items(names, "freeze", "names of dimensions")
     for name in given:
         if not isinstance(name, str) or name not in space.names:
             close: Sequence[str] = get_close_matches(str(name), space.names, n=1) or space.names

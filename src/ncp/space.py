@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ncp.dimensions import Categorical, Dimension, Ordinal, described, read_value, value_text
 from ncp.errors import CodeError, quoted
+from ncp.numbers import as_items, require_type
 
 __all__ = ["FORMS", "Categorical", "Codes", "Dimension", "Form", "Ordinal", "Reals", "Space", "parts"]
 
@@ -61,7 +62,10 @@ class Space:
     dimensions: tuple[Dimension, ...]
 
     def __init__(self, dimensions: Iterable[Dimension]) -> None:
-        given = tuple(dimensions)
+        given = tuple(as_items(dimensions, "dimensions", "dimensions"))
+        for dim in given:
+            if not isinstance(dim, (Ordinal, Categorical)):
+                raise CodeError(f"Expected dimensions, Ordinal or Categorical. Got {quoted(dim)}.")
         names = [dim.name for dim in given]
         if not given or len(set(names)) < len(names):
             raise CodeError(f"Expected at least one dimension, each with a name of its own. Got {names!r}.")
@@ -326,6 +330,8 @@ class Space:
         Raises:
             CodeError: anything else, naming the dimension.
         """
+        if not isinstance(data, Mapping):
+            raise CodeError(f"Expected dimensions by name, such as {{'width': [8, 16]}}. Got {quoted(data)}.")
         dimensions: list[Dimension] = []
         for name, values in data.items():
             if not isinstance(values, (list, tuple)):
@@ -335,6 +341,15 @@ class Space:
             kind = Categorical if any(isinstance(v, str) for v in values) else Ordinal
             dimensions.append(kind(name, values))
         return cls(dimensions)
+
+
+def require_space(space: Any) -> None:
+    """Refuse what is no space.
+
+    Raises:
+        ConfigError: anything but a `Space`.
+    """
+    require_type(space, Space, "space", "an ncp.Space, from ncp.load_space or ncp.Space")
 
 
 def parts(rows: int, size: int = 1 << 14) -> Iterator[slice]:

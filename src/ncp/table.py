@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from ncp.columns import column_names, minimised_names
 from ncp.errors import ConfigError, DataError, NotTabulatedError, quoted
 from ncp.files import as_path
-from ncp.numbers import as_number, as_seed
+from ncp.numbers import as_items, as_number, as_seed, require_type
 from ncp.parquet import read_table, write_table
 from ncp.rows import Read, read_rows
-from ncp.space import Categorical, Codes, Reals, Space
+from ncp.space import Categorical, Codes, Reals, Space, require_space
 
 Rows = NDArray[np.int64]
 Texts = NDArray[np.str_]
@@ -69,12 +69,14 @@ class Table:
         flags: ArrayLike | None = None,
         minimised: Sequence[str] = (),
     ) -> None:
+        require_space(space)
         rows = space.codes(codes).copy()
         texts = [
-            np.full(len(rows), "") if given is None else np.array(given, dtype=np.str_) for given in (origin, flags)
+            np.full(len(rows), "") if given is None else np.asarray(given, dtype=np.str_).copy()
+            for given in (origin, flags)
         ]
         try:
-            numbers = np.array(values, dtype=np.float64)
+            numbers = np.asarray(values, dtype=np.float64).copy()
         except (TypeError, ValueError) as error:
             raise DataError(
                 f"Expected a number, or NaN, in every row and column of the values. Got: {error}."
@@ -106,6 +108,7 @@ class Table:
 
     def flagged(self, flag: str) -> NDArray[np.bool_]:
         """Which rows carry `flag`, `(n,)`."""
+        require_type(flag, str, "flag", "the name of a flag")
         return np.array([flag in flags.split(",") for flags in self.flags.tolist()], dtype=bool)
 
     def row(self, code: Any) -> int | None:
@@ -140,9 +143,17 @@ class Table:
         Args:
             codes: `(n, d)`, in any form that `Space.codes` reads.
             columns: full names; all when left out.
+
+        Raises:
+            CodeError: what is no code of the space.
+            NotTabulatedError: a column that the table does not have.
         """
         rows = np.array([self._rows.get(code.tobytes(), -1) for code in self.space.codes(codes)], dtype=np.int64)
-        places = [self.columns.index(name) for name in (self.columns if columns is None else columns)]
+        names = self.columns if columns is None else as_items(columns, "columns", "names of columns")
+        unknown = [name for name in names if not isinstance(name, str) or name not in self.columns]
+        if unknown:
+            raise NotTabulatedError(f"The table has no column {quoted(unknown[0])}. It has {', '.join(self.columns)}.")
+        places = [self.columns.index(name) for name in names]
         found: Reals = np.where(rows[:, None] >= 0, self.values[rows][:, places], np.nan)
         return found
 
@@ -180,7 +191,8 @@ class Table:
         Raises:
             DataError: a name that is not there, with the closest one that is; rows that are not there or come twice.
         """
-        names = self.columns if columns is None else self._named([columns] if isinstance(columns, str) else columns)
+        given = [columns] if isinstance(columns, str) else columns
+        names = self.columns if given is None else self._named(as_items(given, "columns", "names of columns"))
         places = np.array([self.columns.index(name) for name in names], dtype=np.int64)
         chosen = self._chosen(slice(None) if rows is None else rows)
         values = self.values[np.ix_(chosen, places)]
@@ -243,6 +255,7 @@ class Table:
             DataError: a file that cannot be read; a column that is missing; rows and columns that hold no number, a
                 code outside the space, or one that was there before.
         """
+        require_space(space)
         return cls.of(space, read_rows(as_path(path), space, code_columns, values, missing=True))
 
     @classmethod
@@ -274,6 +287,7 @@ class Table:
             DataError: a file that cannot be read; a column that is missing; rows that are not good (a missing value,
                 what is no number, a code outside the space or twice, too few or many cells), the first few named.
         """
+        require_space(space)
         chosen = space.names if codes is None else codes
         return cls.of(space, read_rows(as_path(path), space, chosen, values, drop_bad=drop_bad), minimised)
 
@@ -289,6 +303,8 @@ class Table:
     def _named(self, names: Sequence[str]) -> tuple[str, ...]:
         found: list[str] = []
         for name in names:
+            if not isinstance(name, str):
+                raise DataError(f"Expected names of columns. Got {quoted(name)}.")
             matches = [name] if name in self.columns else [column for column in self.columns if _task(column) == name]
             if not matches:
                 known = [*self.columns, *self.tasks]
@@ -329,3 +345,12 @@ def _validate(fields: Mapping[str, NDArray[Any]], columns: tuple[str, ...]) -> N
         code = codes[int(first[counts > 1].min())]
         rows = np.flatnonzero((codes == code).all(axis=1)).tolist()
         raise DataError(f"Expected each code once. Got {quoted(code.tolist())} in rows {rows[0]} and {rows[1]}.")
+
+
+def require_table(table: Any, field: str = "table") -> None:
+    """Refuse what is no table.
+
+    Raises:
+        ConfigError: anything but a `Table`.
+    """
+    require_type(table, Table, field, "an ncp.Table, from ncp.load_table or ncp.Table")

@@ -65,7 +65,7 @@ class MultiResolutionNet(nn.Module):
     ) -> None:
         super().__init__()
         self.code = _read(code, input_channel, network_setting, last_channel)
-        if task not in HEADS:
+        if not isinstance(task, str) or task not in HEADS:
             raise ConfigError(f"Expected one of {', '.join(HEADS)} as the task. Got {quoted(task)}.")
         if not isinstance(stem_strides, (tuple, list)) or tuple(stem_strides) not in ((2, 2), (2, 1)):
             raise ConfigError(f"Expected (2, 2) or (2, 1) as the strides of the stem. Got {quoted(stem_strides)}.")

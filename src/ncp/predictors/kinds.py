@@ -17,7 +17,7 @@ from ncp.predictors.mlp import Mlp, MlpSettings
 from ncp.predictors.training import training_rows
 from ncp.predictors.transfer import Transfer
 from ncp.progress import Progress, quiet
-from ncp.space import Space
+from ncp.space import Space, require_space
 from ncp.threads import one_thread
 
 KINDS: dict[str, type[Blend | Ensemble | GaussianProcess | Mlp | Transfer]] = {
@@ -70,6 +70,7 @@ def fit_predictor(
         DataError: values that do not fit the codes, are missing, or do not fit into single precision; a column
             twice; a minimised column that is none.
     """
+    require_space(space)
     if not isinstance(kind, str) or kind not in KINDS:
         raise ConfigError(f"Expected one of {', '.join(KINDS)} as the kind of predictor. Got {quoted(kind)}.")
     chosen = SETTINGS[kind]() if settings is None else settings

@@ -70,7 +70,7 @@ def load_judge(name: str = "nas-bench-mr") -> Predictor:
     Raises:
         DataError: a name of no shipped predictor.
     """
-    if name not in SHIPPED:
+    if not isinstance(name, str) or name not in SHIPPED:
         raise DataError(f"No judge is called {quoted(name)}. There is one for {' and '.join(SHIPPED)}.")
     return _read(_shipped(name, "judge"))
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, bootstrap, mannwhitneyu
 
-from ncp.files import write_json
-from ncp.numbers import as_count
+from ncp.files import as_path, write_json
+from ncp.numbers import as_count, as_items
 from ncp.objective import as_objective
 from ncp.processes import cores, processes
 from ncp.progress import Progress, quiet
@@ -196,7 +196,7 @@ def compare(
         MissingExtraError: a searcher of Optuna's without Optuna.
         NcpError: a worker that ended early; what was finished is kept.
     """
-    names = [searchers] if isinstance(searchers, str) else list(searchers)
+    names = [searchers] if isinstance(searchers, str) else as_items(searchers, "searchers", "names of searchers")
     require_searchers(names, "searchers")
     queries, seeds = as_count(queries, "queries"), as_count(seeds, "seeds", least=2)
     workers = cores() if workers is None else as_count(workers, "workers")
@@ -211,7 +211,7 @@ def compare(
         "warm_start": None if warm_start is None else {"sha256": _digest(scored.space, *scored.warm)},
         "version": version("ncp-nas"),
     }
-    kept = Kept(folder, asked, scored, queries)
+    kept = Kept(None if folder is None else as_path(folder, "folder"), asked, scored, queries)
     jobs = list(product(names, range(seeds)))
     replays = {job: found for job in jobs if (found := kept.read(*job)) is not None}
 

@@ -11,7 +11,7 @@ from ncp.errors import ConfigError, DataError, InfeasibleError
 from ncp.objective import FLOOR, Objective
 from ncp.predictors.scale import deviations
 from ncp.space import Codes, Reals, Space
-from ncp.table import Table
+from ncp.table import Table, require_table
 
 LARGEST = 1e100
 """The largest value of a column: squares of it can still be added."""
@@ -59,6 +59,7 @@ def score_rows(table: Table, objective: Objective, warm_start: Table | None = No
         DataError: no row has all values, a value is too large, or the warm start is of another space or lacks a column.
         InfeasibleError: no row meets the minimum values.
     """
+    require_table(table)
     scale = _Scale(table, objective)
     scores, short = scale.scores(table)
     rows = np.flatnonzero(np.isfinite(scores))
@@ -74,6 +75,7 @@ def score_rows(table: Table, objective: Objective, warm_start: Table | None = No
     below = np.minimum(np.minimum(scores, least - scale.penalty(short)), np.nextafter(least, -np.inf))
     warm = np.empty((0, len(table.space)), dtype=np.int64), np.empty(0)
     if warm_start is not None:
+        require_table(warm_start, "warm_start")
         if warm_start.space != table.space:
             raise DataError("The warm start has another search space than the table.")
         told, _ = scale.scores(warm_start)
