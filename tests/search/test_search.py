@@ -236,7 +236,7 @@ def test_frozen_dimensions_keep_the_origins_values() -> None:
             "Expected one code as the origin. Got 2",
         ),
         ({"freeze": "b1"}, ConfigError, "Expected an origin whose values the frozen dimensions keep"),
-        ({"freeze": "b9"}, ncp.CodeError, "Expected names of dimensions to freeze. Got 'b9'"),
+        ({"freeze": "b9"}, ncp.CodeError, "freeze must name dimensions. Got 'b9'"),
         (
             {"freeze": "b1", "origin": MULTIRES.sample(1, np.random.default_rng(0)), "budget": Budget(max_macs=1e6)},
             InfeasibleError,

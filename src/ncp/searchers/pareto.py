@@ -17,7 +17,7 @@ from ncp.evaluate import predictor_and_judge
 from ncp.objective import FLOOR, Budget, Objective
 from ncp.pareto import front, hypervolume
 from ncp.predictors import Predictor
-from ncp.problem import Bound, moves, smallest, snap_within
+from ncp.problem import Bound, free_moves, moves, smallest, snap_within
 from ncp.progress import Progress, quiet
 from ncp.propagation import ascend, require_finite
 from ncp.searchers.asked import asked_of
@@ -35,6 +35,8 @@ DIRECTIONS = 1000
 """Ways into the objectives, along each of which the improvement keeps the best code: a larger front is thinned."""
 ROUNDS, TRIED, CROSSED = 15, 20_000, 10_000
 """Rounds of the improvement, codes that each looks at, and how many of these are crossed from two others."""
+MOVES = 80_000
+"""Moves of a round that are made at all: more than a front of networks has, and few enough for memory."""
 CLOSEST = 64
 """Codes from which a way to the floors is sought where no start has reached them."""
 
@@ -178,7 +180,10 @@ def _improved(goals: Goals, codes: Codes, size: int, rng: np.random.Generator, p
         if not fresh.any():
             break
         expanded.update(code.tobytes() for code in codes)
-        moved, _ = moves(goals.problem, codes[fresh])
+        single = free_moves(goals.problem, codes[fresh])
+        if len(single.rows) > MOVES:
+            single = single.only(rng.permutation(len(single.rows))[:MOVES])
+        moved = goals.problem.space.moved(codes[fresh], single)
         mothers, fathers = codes[rng.integers(len(codes), size=(2, CROSSED))]
         crossed = np.where(rng.random(mothers.shape) < 0.5, mothers, fathers)
         tried = np.unique(np.concatenate([moved, crossed]), axis=0)
