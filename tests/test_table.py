@@ -148,7 +148,7 @@ def test_a_table_without_rows_or_columns() -> None:
 )
 def test_what_is_no_table(change: dict[str, object], message: str) -> None:
     given_ = {"codes": CODES, "values": VALUES, "columns": COLUMNS, **change}
-    with pytest.raises((DataError, CodeError), match=message):
+    with pytest.raises((ConfigError, DataError, CodeError), match=message):
         Table(SPACE, **given_)  # type: ignore[arg-type]
 
 

@@ -27,6 +27,8 @@ Strategy = Literal["continuous", "winner-takes-all", "paper"]
 
 STEP, LAST_STEP, FULL = 0.06, 0.01, 70
 """Length of the first and last of `FULL` steps of `continuous`, in shares of a dimension's range; fewer are longer."""
+SHOWN = 8
+"""Most names of dimensions that a message lists."""
 PAPER_STEP, PAPER_COST = 3.0, 0.5
 """The paper's learning rate, and its weight of the predicted cost."""
 
@@ -311,11 +313,11 @@ def frozen_dimensions(space: Space, names: str | Iterable[str]) -> NDArray[np.bo
     given = [names] if isinstance(names, str) else as_items(names, "freeze", "names of dimensions")
     for name in given:
         if not isinstance(name, str) or name not in space.names:
-            close: Sequence[str] = get_close_matches(str(name), space.names, n=1) or space.names
+            known: Sequence[str] = get_close_matches(str(name), space.names, n=1) or space.names
             raise CodeError(
                 "{field} must name dimensions. Got {given}. There is {close}.",
                 field="freeze",
                 given=name,
-                close=", ".join(close),
+                close=", ".join(known[:SHOWN]) + (", .." if len(known) > SHOWN else ""),
             )
     return np.isin(space.names, given)

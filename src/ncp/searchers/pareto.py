@@ -19,7 +19,7 @@ from ncp.numbers import as_count, as_seed
 from ncp.objective import FLOOR, Budget, Objective, as_budget
 from ncp.pareto import front, hypervolume
 from ncp.predictors import Predictor
-from ncp.problem import Bound, moves, smallest, snap_within
+from ncp.problem import Bound, free_moves, moves, smallest, snap_within
 from ncp.progress import Progress, quiet, share
 from ncp.propagation import ascend, require_finite
 from ncp.searchers.asked import asked_of
@@ -40,6 +40,8 @@ ROUNDS, TRIED, CROSSED = 15, 20_000, 10_000
 """Rounds of the improvement, codes that each looks at, and how many of these are crossed from two others."""
 FITTING = 0.6
 """The share of the time that fitting a predictor and a judge takes, where they have to be fitted."""
+MOVES = 80_000
+"""Moves of a round that are made at all: more than a front of networks has, and few enough for memory."""
 CLOSEST = 64
 """Codes from which a way to the floors is sought where no start has reached them."""
 
@@ -185,7 +187,10 @@ def _improved(goals: Goals, codes: Codes, rays: Reals, rng: np.random.Generator,
         if not fresh.any():
             break
         expanded.update(code.tobytes() for code in codes)
-        moved, _ = moves(goals.problem, codes[fresh])
+        single = free_moves(goals.problem, codes[fresh])
+        if len(single.rows) > MOVES:
+            single = single.only(rng.permutation(len(single.rows))[:MOVES])
+        moved = goals.problem.space.moved(codes[fresh], single)
         mothers, fathers = codes[rng.integers(len(codes), size=(2, CROSSED))]
         crossed = np.where(rng.random(mothers.shape) < 0.5, mothers, fathers)
         tried = np.unique(np.concatenate([moved, crossed]), axis=0)
