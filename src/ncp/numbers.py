@@ -99,7 +99,7 @@ def _integer(value: Any) -> int | None:
 
 
 def _real(value: Any) -> float | None:
-    if isinstance(value, (str, bytes)):
+    if isinstance(value, (str, bytes)) or np.ndim(value):
         return None
     try:
         number = float(value)
