@@ -39,7 +39,9 @@ def test_numbers_of_every_type_are_numbers(value):
     assert type(as_number(value, "share")) is float
 
 
-@pytest.mark.parametrize("value", [0, 1, -1, math.nan, math.inf, None, "0.5", True, np.True_, [0.5], 1j])
+@pytest.mark.parametrize(
+    "value", [0, 1, -1, math.nan, math.inf, None, "0.5", True, np.True_, [[1], [1, 2]], np.ones(1)]
+)
 def test_other_numbers_are_refused_with_their_bounds(value):
     with pytest.raises(ConfigError, match=r"share must be a finite number above 0 and below 1\. Got") as caught:
         as_number(value, "share", above=0, below=1)
