@@ -134,7 +134,7 @@ def _integer(value: Any) -> int | None:
 
 
 def _real(value: Any) -> float | None:
-    if isinstance(value, (str, bytes)) or getattr(value, "shape", ()):
+    if isinstance(value, (str, bytes)) or getattr(value, "shape", None):
         return None
     try:
         number = float(value)
