@@ -36,12 +36,13 @@ class Shows(Protocol):
 
 @contextmanager
 def progress_bar(doing: str) -> Iterator[Shows]:
-    """A bar on standard error, which is gone afterwards."""
+    """A bar on standard error, which is gone afterwards, if that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    screen = Console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(doing, total=1.0)
         yield lambda share, doing=None: bar.update(task, completed=share, description=doing)
 
