@@ -99,7 +99,7 @@ def _integer(value: Any) -> int | None:
 
 
 def _real(value: Any) -> float | None:
-    if isinstance(value, (str, bytes)) or getattr(value, "shape", ()):
+    if isinstance(value, (str, bytes)) or len(getattr(value, "shape", "")):
         return None
     try:
         number = float(value)
