@@ -238,7 +238,7 @@ GROW = "The branches of a setting's modules grow from 1 to 4, one at a time."
         ([MODULES[0], MODULES[2]], f"Expected module 2 to have 1 or 2 branches. Got 3. {GROW}"),
         ([*MODULES, MODULES[2]], f"Expected module 8 to have 4 branches. Got 3. {GROW}"),
         ([*MODULES, [5, [1] * 5, [8] * 5]], f"Expected module 8 to have 4 branches. Got 5. {GROW}"),
-        ([], "Expected modules of 1, 2, 3 and 4 branches in network_setting. Got none of 1."),
+        ([], "Expected one [branches, [blocks..], [channels..]] per module in network_setting. Got []."),
         (MODULES[:3], "Expected modules of 1, 2, 3 and 4 branches in network_setting. Got none of 4."),
         ([MODULES[0]] * 4 + MODULES, "Expected an integer from 1 to 4 for b1. Got 5."),
         ([[1, [5], [48]], *MODULES[1:]], "Expected an integer from 1 to 4 for n1. Got 5."),

@@ -266,7 +266,7 @@ def test_select_rows(table: Table, rows: object, places: list[int]) -> None:
     [
         ("seg/mIOU", "Got 'seg/mIOU'. The closest is seg/mIoU; there are seg/mIoU, seg/mAcc, video/top1"),
         (["seg", "vidoe"], "Got 'vidoe'. The closest is video;"),
-        ([3], "Expected a column or task of the table. Got 3."),
+        ([3], "Expected names of columns. Got 3."),
     ],
 )
 def test_unknown_columns(table: Table, columns: str | list[str], message: str) -> None:

@@ -125,7 +125,7 @@ def test_the_table_is_printed_although_the_report_fails(run: Run, monkeypatch: p
         (("--table", "none.parquet"), "none.parquet"),
         (("--warm-start", "none.parquet"), "none.parquet"),
         (("--out", "mine.parquet"), "mine.parquet"),
-        (("--report", "."), "Give the name of a file."),
+        (("--report", "."), "it is a folder. Name a file in it."),
         (("--report", "page.pdf"), "--report must end in"),
         (("--report", "mine.parquet/page.html"), "mine.parquet"),
     ],

@@ -138,12 +138,12 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
             ("--tasks", "sge"),
             "--tasks has no task or column 'sge'. Did you mean 'seg'?",
         ),
-        (("--tasks", "seg:much"), "Expected a number as the weight of seg. Got 'much'."),
+        (("--tasks", "seg:much"), "Expected a number as the weight of 'seg'. Got 'much'."),
         (("--tasks", "seg,seg"), "Expected tasks such as seg,video:2, each once. Got 'seg,seg'."),
         (("--tasks", "seg", "--max-gmacs", "0"), "--max-gmacs must be a positive number. Got 0."),
         (
             ("--tasks", "seg", "--strategy", "greedy"),
-            "--strategy must be one of continuous, winner-takes-all, paper. Got 'greedy'.",
+            "--strategy must be one of continuous, winner-takes-all, paper, got 'greedy'.",
         ),
         (
             ("--tasks", "seg", "--freeze", "b1"),

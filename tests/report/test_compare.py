@@ -57,5 +57,5 @@ def test_no_regret_is_drawn(tmp_path: Path) -> None:
 
 def test_a_path_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="Expected to write"):
+    with pytest.raises(DataError, match=r"^Cannot write "):
         draw_compare(compare_data(made(3)), tmp_path / "file" / "compare.svg")
