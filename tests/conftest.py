@@ -12,7 +12,7 @@ settings.load_profile("ncp")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def empty_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An empty cache, so that no test sees what the user keeps, nor leaves anything there."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
@@ -26,4 +26,14 @@ def shared() -> Path:
     root = Path(os.environ.get("NCP_SHARED") or Path(__file__).parents[2] / "shared")
     if not (root / "data" / "nas-bench-mr").is_dir():
         pytest.skip(f"needs data/nas-bench-mr in {root}; NCP_SHARED names another folder")
+    return root
+
+
+@pytest.fixture(scope="session")
+def imported(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the published tables as `ncp data import` leaves them."""
+    from ncp.datasets import import_folder
+
+    root = tmp_path_factory.mktemp("imported")
+    import_folder(shared / "data" / "nas-bench-mr", root)
     return root

@@ -38,22 +38,12 @@ COMMANDS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def cache(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache that holds the tables."""
-    from ncp.datasets import import_folder
-
-    root = tmp_path_factory.mktemp("cache")
-    import_folder(shared / "data" / "nas-bench-mr", root)
-    return root
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_python_runs(program: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     environment = dict(os.environ)
     if "load_table(" in program:
-        environment["NCP_CACHE"] = str(request.getfixturevalue("cache"))
+        environment["NCP_CACHE"] = str(request.getfixturevalue("imported"))
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-W", "error", "-c", program],
         cwd=tmp_path,

@@ -45,10 +45,8 @@ def table(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Table:
 
 
 @pytest.fixture(scope="module")
-def whole_table(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Table:
-    root = tmp_path_factory.mktemp("tables")
-    import_folder(shared / "data" / "nas-bench-mr", root)
-    return ncp.load_table("nas-bench-mr", root=root)
+def whole_table(imported: Path) -> Table:
+    return ncp.load_table("nas-bench-mr", imported)
 
 
 def vectors(result: Result) -> np.ndarray:
