@@ -166,6 +166,7 @@ def test_the_lower_latency_of_two_rounds_counts(tmp_path: Path, monkeypatch: pyt
     np.testing.assert_allclose(model.milliseconds / milliseconds(model.codes), expected)
 
 
+@pytest.mark.slow
 def test_more_codes_can_be_measured_later(tmp_path: Path, measured: Measured) -> None:
     path = tmp_path / "here.json"
     calibrate(path, CONDITIONS, LEAST)

@@ -175,6 +175,7 @@ def test_what_maps_take_grows_with_the_batch() -> None:
     assert three.peak_bytes - held == BATCH * (one.peak_bytes - held)
 
 
+@pytest.mark.slow
 def test_a_larger_network_takes_longer_and_more_memory() -> None:
     conditions = Conditions(image_size=(64, 64))
     small, large = (profile(code, conditions, seconds=0.05) for code in (SMALLEST, WIDE))

@@ -156,6 +156,7 @@ def test_an_impossible_budget_is_refused_with_the_smallest_cost(strategy: Any) -
         propagate(predictor, SEG, LARGEST, budget=Budget(max_params=1e4), strategy=strategy)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(codes=generators.map(lambda rng: MULTIRES.sample(3, rng)), kept=st.sets(st.sampled_from(MULTIRES.names)))
 @pytest.mark.parametrize(("bound", "name", "size"), [("max_macs", "gmacs", 1e9), ("max_params", "mparams", 1e6)])

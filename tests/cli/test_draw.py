@@ -46,6 +46,7 @@ def test_json_of_one(run: Run) -> None:
     }
 
 
+@pytest.mark.slow
 def test_json_of_two(run: Run) -> None:
     status, out, _ = run("draw", TEXT, OTHER, "--json")
     facts = json.loads(out)

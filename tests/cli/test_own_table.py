@@ -77,6 +77,7 @@ def imported(run: Run, tmp_path: Path) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_it_is_queried_trained_on_searched_and_compared(imported: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(5)
     code = ",".join(named(SPACE.sample(1, rng))[0])

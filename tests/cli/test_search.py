@@ -38,6 +38,7 @@ def test_finds_codes_within_the_budget_and_writes_them(run: Run) -> None:
     assert json.loads(Path("out/trace.json").read_text())["run"] == result["asked"]["run"]
 
 
+@pytest.mark.slow
 def test_floors_are_kept(run: Run) -> None:
     floors = ("--at-least", "seg/mIoU=60,seg/mAcc=68")
     status, out, _ = run("search", "--tasks", "video", *floors, "--max-gmacs", "1", *QUICK, "--json")
@@ -119,6 +120,7 @@ def test_the_budget_counts_at_the_image_size_asked_for(run: Run) -> None:
         assert ncp.macs(row["vector"], (512, 1024), 19).item() == row["macs"] <= 20e9
 
 
+@pytest.mark.slow
 def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
     code = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
     _, out, _ = run("search", "--tasks", "video", "--origin", code, "--freeze", "i1,b4,o", *QUICK, "--json")

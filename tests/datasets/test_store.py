@@ -14,17 +14,9 @@ from ncp.table import Table
 from tests.datasets.server import serve
 
 
-@pytest.fixture(scope="module")
-def kept(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with both tables."""
-    root = tmp_path_factory.mktemp("root")
-    import_folder(published, root)
-    return root
-
-
 @pytest.fixture
-def copied(kept: Path, tmp_path: Path) -> Path:
-    for file in kept.iterdir():
+def copied(imported: Path, tmp_path: Path) -> Path:
+    for file in imported.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     return tmp_path
 
@@ -55,11 +47,11 @@ def test_a_folder_of_one_setting(published: Path, tmp_path: Path) -> None:
     assert mr.absent == ("seg-4x", "cls-50-1000", "cls-50-100", "cls-10-1000", "cls-10c", "video", "video-p", "3ddet")
 
 
-def test_load(kept: Path) -> None:
-    table = load_table("nas-bench-mr", root=kept)
-    same = load_table(kept / "nas-bench-mr.parquet")
+def test_load(imported: Path) -> None:
+    table = load_table("nas-bench-mr", root=imported)
+    same = load_table(imported / "nas-bench-mr.parquet")
     np.testing.assert_array_equal(table.values, same.values)
-    assert len(load_table("nas-bench-201", kept)) == 15625
+    assert len(load_table("nas-bench-201", imported)) == 15625
 
 
 def test_load_from_the_cache(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,8 +99,8 @@ def test_an_unknown_name() -> None:
         load_table("nas-bench-rm")
 
 
-def test_a_good_table_has_no_problems(kept: Path) -> None:
-    assert [stored(name, kept).problems for name in ncp.datasets.NAMES] == [(), ()]
+def test_a_good_table_has_no_problems(imported: Path) -> None:
+    assert [stored(name, imported).problems for name in ncp.datasets.NAMES] == [(), ()]
 
 
 def test_a_table_that_was_replaced(copied: Path) -> None:

@@ -64,6 +64,7 @@ def assert_cost(code: Any, height: int, width: int, classes: int, task: Head) ->
     assert ncp.macs(code, (height, width), classes, task).tolist() == [ran]
 
 
+@pytest.mark.slow
 @given(codes, sides, sides, st.integers(1, 1000), st.sampled_from(HEADS))
 @settings(max_examples=12)
 def test_costs_are_those_of_the_network(code: ncp.Code, height: int, width: int, classes: int, task: Head) -> None:

@@ -90,6 +90,7 @@ def test_a_search_is_one_small_page_that_fetches_nothing(found: Path, tmp_path: 
     assert page.count("ncp search --tasks seg,video:2 --max-gmacs 3") == 2  # shown, and copied
 
 
+@pytest.mark.slow
 def test_names_of_others_are_text_and_nothing_else(found: Path, tmp_path: Path) -> None:
     text = (found / "result.json").read_text().replace("seg/mIoU", EVIL)
     (tmp_path / "result.json").write_text(text)

@@ -173,6 +173,7 @@ def test_the_text_says_what_it_is() -> None:
     assert {"stage 1", "x1 module", "x3 modules", "x4 modules", "stride 4", "stride 32"} < set(said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "magic"),
     [
