@@ -13,6 +13,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -66,7 +67,7 @@ def record(
     """Print a claim and write it as the entry `name` of results.json; `runs` is how many the value stands for."""
     entry = {"claim": claim, "target": target, "value": value, "met": met, "note": note, "unit": unit, "runs": runs}
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    results |= {name: entry | {"threads": _threads()}, "machine": _machine()}
+    results[name] = entry | {"threads": _threads(), "date": datetime.now(UTC).date().isoformat(), "machine": _machine()}
     with whole_file(RESULTS) as temporary:
         temporary.write_text(json.dumps(results, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
     print(f"{'met' if met else 'MISSED':6}  {name}: {json.dumps(value)} {unit} (target: {target})")

@@ -40,7 +40,7 @@ HEADLINES = {
 def main() -> None:
     """Write both tables."""
     results = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
-    del results["machine"]
+    del results["machine"]  # of entries that do not name theirs
     lines = ["| | claim | target | measured | |", "|---|---|---|---|---|"]
     for name, entry in results.items():
         if not entry["target"].startswith("none"):

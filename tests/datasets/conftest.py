@@ -14,6 +14,6 @@ def published(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def converted(published: Path) -> Imported:
+def everything(published: Path) -> Imported:
     """All published files, converted once."""
     return convert(published)

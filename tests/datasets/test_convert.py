@@ -32,8 +32,8 @@ SETTINGS = {
 
 
 @pytest.fixture
-def table(converted: Imported) -> Table:
-    return converted.tables["nas-bench-mr"]
+def table(everything: Imported) -> Table:
+    return everything.tables["nas-bench-mr"]
 
 
 def linked(folder: Path, published: Path, *files: str) -> Path:
@@ -44,9 +44,9 @@ def linked(folder: Path, published: Path, *files: str) -> Path:
     return folder
 
 
-def test_every_published_file_is_read_as_expected(converted: Imported) -> None:
-    assert converted.notes == converted.absent == ()
-    assert {name: len(table) for name, table in converted.tables.items()} == {
+def test_every_published_file_is_read_as_expected(everything: Imported) -> None:
+    assert everything.notes == everything.absent == ()
+    assert {name: len(table) for name, table in everything.tables.items()} == {
         "nas-bench-mr": 2507,
         "nas-bench-201": 15625,
     }
@@ -129,8 +129,8 @@ def test_the_batch_of_3ddet_follows_from_the_values(table: Table, published: Pat
     assert tuple(found) == BATCH
 
 
-def test_the_cells(converted: Imported, published: Path) -> None:
-    table = converted.tables["nas-bench-201"]
+def test_the_cells(everything: Imported, published: Path) -> None:
+    table = everything.tables["nas-bench-201"]
     assert table.space == CELL201
     items = read_pickle(published / "nas-bench-201" / "trainval.pkl")
     np.testing.assert_array_equal(CELL201.relax(table.codes), [item["embedding"] for item in items])
