@@ -230,3 +230,13 @@ def test_a_cell_in_any_of_its_forms(run: Run) -> None:
         assert document["values"] == {"Acc": {"mean": 2.0, "std": None, "source": "table"}}
     status, out, _ = run("query", "[1, 1, 1, 1, 1, 2]", "--table", "cells.parquet")
     assert (status, "near 1, 1 steps away" in out) == (0, True)
+
+
+def test_a_code_may_begin_with_a_minus(run: Run) -> None:
+    space = ncp.Space.from_dict({"shift": [-5, 0, 5], "bits": [0, 1], "op": ["e", "f"]})
+    ncp.Table(space, ["-5,0,e", "5,1,f"], [[1.5], [2.5]], ["acc/top1"]).to_parquet("mine.parquet")
+    status, out, _ = run("query", "-5,0,e", "--table", "mine.parquet", "--json")
+    assert status == 0
+    assert json.loads(out)["values"]["acc/top1"]["mean"] == 1.5
+    status, _, error = run("query", "--tabel")
+    assert (status, error) == (2, "ncp: There is no option '--tabel'. ncp query --help lists the options.\n")

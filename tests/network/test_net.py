@@ -176,13 +176,15 @@ def test_shapes_of_any_size(task: Head, strides: tuple[int, int], n: int, height
 def test_the_maps_are_as_feature_info_says(strides: Any) -> None:
     net = MultiResolutionNet(MIDDLE, task="features", in_channels=1, stem_strides=strides).eval()
     info = net.feature_info
-    assert info.channels == MIDDLE.stages[-1].channels == (24, 32, 48, 64)
-    assert info.strides == ((4, 8, 16, 32) if strides[1] == 2 else (2, 4, 8, 16))
+    assert info.channels() == list(MIDDLE.stages[-1].channels) == [24, 32, 48, 64]
+    assert info.reduction() == ([4, 8, 16, 32] if strides[1] == 2 else [2, 4, 8, 16])
+    assert (info.channels(1), info.channels([0, 3]), info.reduction(0)) == (32, [24, 64], info.strides[0])
+    assert info.out_indices == (0, 1, 2, 3)
     for each in (net, net.for_inference()):
         maps = maps_of(each(torch.rand(1, 1, 64, 96)))
         assert each.feature_info == info
-        assert tuple(x.shape[1] for x in maps) == info.channels
-        assert tuple(64 // x.shape[2] for x in maps) == tuple(96 // x.shape[3] for x in maps) == info.strides
+        assert [x.shape[1] for x in maps] == info.channels()
+        assert [64 // x.shape[2] for x in maps] == [96 // x.shape[3] for x in maps] == info.reduction()
 
 
 @given(sides, sides)

@@ -182,6 +182,21 @@ def test_without_a_judge_latencies_are_still_measured(monkeypatch: pytest.Monkey
         assert list(row.verified) == [LATENCY]
 
 
+def test_only_what_is_returned_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[Any] = []
+
+    def counted(code: Any, conditions: Any, seconds: float) -> Any:
+        timed.append(str(code))
+        return computed(code, conditions, seconds)
+
+    monkeypatch.setattr("ncp.latency.measure", counted)
+    origin = MULTIRES.sample(1, np.random.default_rng(0))[0]
+    budget = Budget(max_latency_ms=1.5 * latency_model()(origin).item(), latency=latency_model())
+    asked: dict[str, Any] = {"predictor": fitted("ensemble"), "budget": budget, "origin": origin, **QUICK}
+    result = ncp.search("seg", freeze=MULTIRES.names[4:], **asked)
+    assert set(timed) == {row.code for row in result.rows}
+
+
 def test_codes_are_not_searched_for_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     model = latency_model()
     there = ncp.LatencyModel(CONDITIONS, "Abacus 3000", model.codes, model.milliseconds)

@@ -28,7 +28,6 @@ app = typer.Typer(
 )
 for command in (
     search.search,
-    query.query,
     profile.profile,
     cost.cost,
     train.train,
@@ -40,6 +39,7 @@ for command in (
     page.app,
 ):
     app.command()(command)
+app.command(context_settings={"ignore_unknown_options": True})(query.query)  # a code can begin with a minus: -5,0,e
 app.add_typer(data.app, name="data")
 
 

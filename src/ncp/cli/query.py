@@ -9,7 +9,7 @@ import typer
 
 from ncp.cli.options import AsJson, CodeArgument, require_root
 from ncp.cli.output import print_json, say, show_table
-from ncp.errors import DataError
+from ncp.errors import ConfigError, DataError, quoted
 
 if TYPE_CHECKING:
     import ncp
@@ -57,6 +57,8 @@ def query(
 ) -> None:
     """Show an architecture's values, measured or else predicted."""
     require_root(root, table)
+    if code.startswith("--"):
+        raise ConfigError(f"There is no option {quoted(code)}. ncp query --help lists the options.")
     document = answer(code, _table(table, root), predictor)
     if as_json:
         print_json(document)

@@ -69,7 +69,7 @@ class InferenceNet(nn.Module):
 
     def _transformed(self, maps: list[Tensor]) -> Tensor:
         """The transform of all branches at the first one's size: it and the resizing are linear, so it may go first."""
-        weights = torch.split(self.transform.weight, list(self.feature_info.channels), dim=1)
+        weights = torch.split(self.transform.weight, self.feature_info.channels(), dim=1)
         total = conv2d(maps[0], weights[0], self.transform.bias)
         for x, weight in zip(maps[1:], weights[1:], strict=True):
             total += resized(conv2d(x, weight), total)

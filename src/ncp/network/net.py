@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +21,34 @@ from ncp.weights import load_weights
 Strides = tuple[int, int]
 
 
-class FeatureInfo(NamedTuple):
-    """What a backbone's maps are like, finest first: channels, and strides [pixels of the image per pixel]."""
+@dataclass(frozen=True)
+class FeatureInfo:
+    """What a backbone's maps are like, finest first, with the methods of timm's `FeatureInfo`.
 
-    channels: tuple[int, ...]
+    >>> info = FeatureInfo((96, 128), (4, 8))
+    >>> info.channels(), info.reduction(1), info.out_indices
+    ([96, 128], 8, (0, 1))
+
+    Attributes:
+        widths: channels of every map.
+        strides: pixels of the image per pixel of every map.
+    """
+
+    widths: tuple[int, ...]
     strides: tuple[int, ...]
+
+    @property
+    def out_indices(self) -> tuple[int, ...]:
+        """Indices of the maps."""
+        return tuple(range(len(self.widths)))
+
+    def channels(self, idx: int | Sequence[int] | None = None) -> Any:
+        """The channels of one map, of several, or of all when left out."""
+        return _picked(self.widths, idx)
+
+    def reduction(self, idx: int | Sequence[int] | None = None) -> Any:
+        """The stride of one map, of several, or of all when left out."""
+        return _picked(self.strides, idx)
 
 
 class MultiResolutionNet(nn.Module):
@@ -134,6 +158,12 @@ class MultiResolutionNet(nn.Module):
                 f"Expected an image of at least {coarsest + 1} x {coarsest + 1} pixels, or two and more of them, to "
                 f"train on: batch norm takes variances. Got one of {image.shape[2]} x {image.shape[3]}."
             )
+
+
+def _picked(numbers: tuple[int, ...], idx: int | Sequence[int] | None) -> Any:
+    if isinstance(idx, int):
+        return numbers[idx]
+    return [numbers[i] for i in (range(len(numbers)) if idx is None else idx)]
 
 
 def _read(code: Any, input_channel: Any, network_setting: Any, last_channel: Any) -> Code:
