@@ -10,7 +10,7 @@ from pathlib import Path
 SCRIPTS = (
     *("space", "cost", "predictors", "propagation", "search", "parts"),
     *("network", "gpu", "export", "latency", "command", "compare", "compare_propagated"),
-    *("pareto", "transfer", "table", "app"),
+    *("pareto", "transfer", "own_table", "known", "busy", "table", "app"),
 )
 
 

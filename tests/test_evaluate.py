@@ -11,7 +11,6 @@ from ncp.evaluate import quality, verify
 from ncp.judge import LEAST, fit_searcher_and_judge, halves, judge_for
 from ncp.predictors import Prediction
 from ncp.predictors.gp import GpSettings
-from ncp.texts import code_text
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 
 
@@ -166,7 +165,7 @@ def test_a_search_on_a_users_own_table(table: Table) -> None:
         assert {value.source for value in row.verified.values()} == {"judge" if tabulated is None else "table"}
         assert row.verdict is not None
         assert (row.macs, row.params) == (None, None)
-        assert row.code == code_text(table.space, row.vector)
+        assert row.code == table.space.text(row.vector)
         if tabulated is not None:
             assert [v.mean for v in row.verified.values()] == table.values[tabulated][[0, 2]].tolist()
     wanted = Objective({"seg": 1.0, "video": -1.0}).score(

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ncp.errors import CodeError, ConfigError, DataError, quoted
 from ncp.reading import TEXTS, Bad, Columns, Limits, read_columns
 from ncp.space import Categorical, Codes, Ordinal, Reals, Space
-from ncp.texts import read_code
 
 __all__ = ["Limits", "Read", "read_rows"]
 
@@ -82,7 +81,7 @@ def read_rows(
         path: the file, with a header.
         space: what the codes belong to; choices stand in the file by their name or their index.
         code_columns: names of the columns of the code in the order of the space, a pattern such as `edge*`, or the
-            one column of text that holds it whole, as `ncp.texts.read_code` reads it.
+            one column of text that holds it whole, as `Space.code` reads it.
         values: names of the columns of values, or a mapping from them to the names that they get; None for all that
             are left.
         missing: whether a value may be missing.
@@ -277,7 +276,9 @@ def _whole_of(space: Space) -> Callable[[Any], tuple[int, ...] | Bad]:
         if _empty(cell):
             return Bad("a code is missing", "Expected a code. Got none.")
         try:
-            return read_code(space, cell)
+            if not isinstance(cell, str):
+                raise CodeError(f"Expected a code's text. Got {quoted(cell)}. Keep digits as text: a leading 0 counts.")
+            return tuple(space.code(cell).tolist())
         except CodeError as error:
             return Bad("a code is outside the space", str(error))
 

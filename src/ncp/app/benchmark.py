@@ -14,7 +14,6 @@ from ncp.app.points import GMACS, MPARAMS, Filter, axes_of, draw_points, place_o
 from ncp.app.subject import BENCHMARK
 from ncp.app.visitor import Visitor
 from ncp.report.figures import named
-from ncp.texts import code_text
 
 TAB = "Benchmark"
 _ABSENT = (
@@ -133,7 +132,7 @@ class Walk:
                 f'aria-label="{told}, row {row}">{text}</button>'
                 for act, text, told in _ACTS
             )
-            code = escape(code_text(self.subject.space, self.table.codes[row]))
+            code = escape(self.subject.space.text(self.table.codes[row]))
             line = (
                 f'<div class="code-line"><span class="value">{value}</span><span class="buttons">{buttons}</span></div>'
             )

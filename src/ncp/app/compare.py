@@ -12,9 +12,9 @@ from ncp.app.facts import Facts, facts_of, shown
 from ncp.app.problems import said
 from ncp.app.subject import Subject
 from ncp.app.visitor import Visitor
+from ncp.dimensions import value_text
 from ncp.errors import NcpError
 from ncp.multires import MULTIRES, Code
-from ncp.texts import code_text, read_code, value_text
 
 Vector = tuple[int, ...]
 
@@ -44,13 +44,13 @@ class Comparing:
         """Put a code in a place."""
         self.codes[name] = tuple(code)
         self.fields[name].error = None
-        self.fields[name].value = code_text(self.visitor.subject.space, code)
+        self.fields[name].value = self.visitor.subject.space.text(code)
         self._show()
 
     def _typed(self, name: str) -> None:
         field = self.fields[name]
         try:
-            code = read_code(self.visitor.subject.space, field.value or "")
+            code = tuple(self.visitor.subject.space.code(field.value or "").tolist())
         except NcpError as error:
             field.error = said(error) if field.value else None
             return

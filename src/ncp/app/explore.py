@@ -14,8 +14,8 @@ from ncp.app.subject import Subject
 from ncp.app.visitor import Visitor
 from ncp.cost import HEADS, require_countable
 from ncp.errors import NcpError
+from ncp.image_size import read_size
 from ncp.multires import MULTIRES, Code
-from ncp.texts import read_code, read_size
 
 
 def explore(visitor: Visitor) -> None:
@@ -50,7 +50,7 @@ def explore(visitor: Visitor) -> None:
 
     def typed() -> None:
         try:
-            code = read_code(space, text.value or "")
+            code = tuple(space.code(text.value or "").tolist())
         except NcpError as error:
             text.error = said(error)
             return
@@ -66,7 +66,7 @@ def explore(visitor: Visitor) -> None:
 
 def _read(subject: Subject, text: str | None) -> tuple[int, ...] | None:
     try:
-        return read_code(subject.space, text or "")
+        return tuple(subject.space.code(text or "").tolist())
     except NcpError:
         return None
 

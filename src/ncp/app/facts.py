@@ -10,7 +10,6 @@ from scipy.stats import norm
 
 from ncp.app.subject import Subject
 from ncp.cost import Head, macs, params
-from ncp.texts import code_text
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def facts_of(subject: Subject, code: Sequence[int], counting: Counting) -> Facts
         lines.append(Line(column, mean, std, better, exact, measured, column in subject.minimised))
     price = subject.priced
     return Facts(
-        text=code_text(subject.space, code),
+        text=subject.space.text(code),
         macs=macs(code, counting.image_size, counting.classes, counting.task).item() if price else None,
         params=params(code, counting.classes, counting.task).item() if price else None,
         lines=tuple(lines),

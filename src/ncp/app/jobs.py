@@ -28,7 +28,6 @@ from ncp.searchers.run import ranked
 from ncp.space import Codes
 from ncp.spaces import load_space
 from ncp.table import Table
-from ncp.texts import code_text
 
 POOL, TOP = 300, 10
 LARGEST_TABLE = Limits(rows=50_000, columns=400, bytes=200 << 20)
@@ -111,7 +110,7 @@ def found(place: Place, wish: Wish, progress: Progress) -> tuple[Result, list[di
         starts=wish.starts,
         steps=wish.steps,
         seed=0,
-        origin=code_text(subject.space, wish.origin),
+        origin=subject.space.text(wish.origin),
         freeze=list(wish.freeze),
     )
     result = Result(rows, baseline, asked, perf_counter() - began, run)

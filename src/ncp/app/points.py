@@ -15,7 +15,6 @@ from ncp.app.subject import Subject
 from ncp.cost import macs, params
 from ncp.report.figures import COLOURS, named
 from ncp.space import Reals
-from ncp.texts import code_text
 
 GMACS, MPARAMS = "cost [GMACs]", "size [M parameters]"
 MANY = 4000
@@ -80,7 +79,7 @@ def points_data(subject: Subject, axes: Mapping[str, Reals], x: str, y: str, kep
     shown &= bounded >= kept.low if kept.low is not None else True
     shown &= bounded <= kept.high if kept.high is not None else True
     rows = np.flatnonzero(shown)
-    texts = tuple(code_text(subject.space, table.codes[row]) for row in rows.tolist())
+    texts = tuple(subject.space.text(table.codes[row]) for row in rows.tolist())
     origins = tuple(sorted(set(table.origin.tolist())))
     return Points(x, y, rows, axes[x][rows], axes[y][rows], table.origin[rows], origins, texts)
 

@@ -123,14 +123,14 @@ def _require_place(folder: Path, path: Path) -> None:
 
 def read_code(text: str) -> ncp.Code:
     """Any of the three written forms of a network's code."""
-    from ncp.texts import read_network
+    from ncp.multires import read_network
 
     return read_network(text)
 
 
 def read_image_size(text: str) -> tuple[int, int]:
     """`224` or `512x1024` as height and width."""
-    from ncp.texts import read_size
+    from ncp.image_size import read_size
 
     return read_size(text)
 

@@ -74,12 +74,11 @@ def answer(text: str, table: ncp.Table | None, predictor: str | None) -> dict[st
         DataError: a predictor of another space than the table's.
     """
     import ncp
-    from ncp.texts import code_text, read_code
 
     asked = ncp.load_predictor(predictor or DEFAULT) if predictor is not None or table is None else None
     space = ncp.MULTIRES if asked is None else asked.space
     space = space if table is None else table.space
-    code = read_code(space, text)
+    code = tuple(space.code(text).tolist())
     row = None if table is None else table.row(code)
     values = {} if table is None or row is None else _measured(table, row)
     if asked is None and space == ncp.MULTIRES and (not values or None in [v["mean"] for v in values.values()]):
@@ -93,7 +92,7 @@ def answer(text: str, table: ncp.Table | None, predictor: str | None) -> dict[st
     missing = [column for column in (values or predicted) if values.get(column, {}).get("mean") is None]
     values |= {column: predicted[column] for column in missing if column in predicted}
     return {
-        "code": code_text(space, code),
+        "code": space.text(code),
         "vector": list(code),
         **(_of_network(code) if space == ncp.MULTIRES else {"setting": None, "cost": None}),
         "values": values,
@@ -151,12 +150,10 @@ def _predicted(code: tuple[int, ...], predictor: Predictor) -> dict[str, dict[st
 
 def _neighbours(table: ncp.Table, code: tuple[int, ...]) -> list[dict[str, Any]]:
     """The nearest rows of the table, with their distances in steps."""
-    from ncp.texts import code_text
-
     rows, distances = table.nearest_and_distances(code, min(NEIGHBOURS, len(table)))
     return [
         {
-            "code": code_text(table.space, table.codes[row]),
+            "code": table.space.text(table.codes[row]),
             "distance": distance,
             "values": {column: value["mean"] for column, value in _measured(table, row).items()},
         }

@@ -161,10 +161,10 @@ def _require_partners(
 
 def edits(result: Result, row: Row) -> str:
     """What a row changes of the origin, and what that gains."""
-    from ncp.texts import read_code, value_text
+    from ncp.dimensions import value_text
 
     space = result.trajectory.space
-    origin = read_code(space, result.asked["origin"])
+    origin = space.code(result.asked["origin"]).tolist()
     parts = [
         f"{dim.name} {value_text(dim, before)} -> {value_text(dim, after)}"
         for dim, before, after in zip(space.dimensions, origin, row.vector, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -14,10 +15,13 @@ from torch import Tensor, nn
 from ncp.errors import ConfigError
 from ncp.predictors.base import Predictor
 from ncp.predictors.ensemble import Ensemble, EnsembleSettings
+from ncp.predictors.features import Features
 from ncp.predictors.gp import DEFAULTS as GP_DEFAULTS
 from ncp.predictors.gp import GaussianProcess, GpSettings, Prior
+from ncp.predictors.scale import Scale
 from ncp.progress import Progress, quiet, shares
 from ncp.space import Codes, Reals, Space
+from ncp.threads import one_thread
 
 
 @dataclass(frozen=True)
@@ -91,27 +95,30 @@ class Blend(Predictor):
         progress: Progress = quiet,
         settings: BlendSettings = DEFAULTS,
     ) -> Blend:
-        """Fit all on the same rows."""
+        """Fit all on the same rows, on two threads: one learns kernels, one fits the ensemble and every process."""
         rows = (space, codes, values, columns, seed)
-        steps = iter(shares(progress, 2 + sum(1 + len(tasks) for tasks in families(columns))))
-        ensemble = Ensemble.fit(*rows, next(steps), settings)
-        rng, relaxed = np.random.default_rng(seed), ensemble.relaxed(codes)
-        x, targets = ensemble.features(relaxed).double(), ensemble.scale.to_scores(values).double()
+        steps = iter(shares(progress, 1 + sum(1 + len(tasks) for tasks in families(columns))))
+        rng, relaxed = np.random.default_rng(seed), torch.as_tensor(space.relax(codes), dtype=torch.float32)
+        x = Features(space).fit(relaxed)(relaxed).double()
+        targets = Scale.normal_scores(values).to_scores(values).double()
 
         def learned(prior: Prior, focus: Sequence[int], share: float, step: Progress) -> Prior:
             some = replace(settings.gp, steps=max(1, round(share * settings.gp.steps)))
             return prior.learned(x, targets, focus, rng, some, step)
 
-        general = learned(Prior.vague(x.shape[1], len(columns)), range(len(columns)), GENERAL, next(steps))
-        gps, groups = [], []
-        for tasks in families(columns):
-            of_family = learned(general, [j for task in tasks for j in task], FAMILY, next(steps))
-            for task in tasks:
-                step = next(steps)
-                own = learned(of_family, task, TASK, step) if len(tasks) > 1 else of_family
-                gps.append(GaussianProcess.fit(*rows, quiet, settings.gp, own))
-                groups.append(task)
-                step(1.0)
+        with ThreadPoolExecutor(1) as pool:
+            fitted_ensemble = pool.submit(one_thread()(Ensemble.fit), *rows, quiet, settings)
+            general = learned(Prior.vague(x.shape[1], len(columns)), range(len(columns)), GENERAL, next(steps))
+            fitted, groups = [], []
+            for tasks in families(columns):
+                of_family = learned(general, [j for task in tasks for j in task], FAMILY, next(steps))
+                for task in tasks:
+                    step = next(steps)
+                    own = learned(of_family, task, TASK, step) if len(tasks) > 1 else of_family
+                    fitted.append(pool.submit(one_thread()(GaussianProcess.fit), *rows, quiet, settings.gp, own))
+                    groups.append(task)
+                    step(1.0)
+            ensemble, gps = fitted_ensemble.result(), [process.result() for process in fitted]
         self = cls(space, columns, ensemble, gps, groups)
         self.remember(codes)
         noise = (1 - SHARE) * ensemble.noise

@@ -32,7 +32,6 @@ from ncp.report.run import Run
 from ncp.searchers import Comparison, front, result
 from ncp.space import Reals
 from ncp.table import Table
-from ncp.texts import code_text
 
 BESIDE = ("trace.json", "heldout.json", "predictor.safetensors", "config.yaml")
 """Files beside a document that belong to its run."""
@@ -61,7 +60,7 @@ def write_report(source: str | Path, path: str | Path, table: Table | None = Non
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused as json
             title, subtitle, sections = _SECTIONS[kind](document, folder, table)
         behind = {row for section in sections for figure in section.figures for row in figure.rows}
-        texts = {} if table is None else {row: code_text(table.space, table.codes[row]) for row in sorted(behind)}
+        texts = {} if table is None else {row: table.space.text(table.codes[row]) for row in sorted(behind)}
         page = rendered(title, subtitle, [*sections, _asked(document)], texts)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         if isinstance(error, NcpError):
