@@ -54,8 +54,8 @@ def main() -> None:
     worse = {way: round(float((np.array(first[way]) < base - 1e-9).mean()), 3) for way in WAYS}
     record(
         "known/first",
-        claim=f"True objective of the first code by four ways to rank measured and predicted codes, mean of {len(base)} "
-        "tables and objectives on NAS-Bench-201; and how often it is worse than the best measured row",
+        claim="True objective of the first code by four ways to rank measured and predicted codes, mean of "
+        f"{len(base)} tables and objectives on NAS-Bench-201; and how often it is worse than the best measured row",
         target="none (what a search does is the first)",
         value={**means, **{f"worse, {way}": share for way, share in worse.items()}},
         met=True,

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from ncp import Code, LatencyModel, macs
+from ncp.arrays import Reals
 from ncp.latency import drawn
 from ncp.profile import Conditions, Latency, processor
-from ncp.space import Reals
 
 CONDITIONS = Conditions(image_size=(64, 64))
 

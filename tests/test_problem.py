@@ -8,8 +8,8 @@ import torch
 from numpy.testing import assert_array_equal
 
 from ncp import Budget, Categorical, Objective, Predictor, Space
+from ncp.arrays import distinct
 from ncp.problem import Problem, moves, on_simplices
-from ncp.space import distinct
 from tests.predictors.fitted import SPACES
 
 

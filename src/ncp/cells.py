@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ncp.arrays import Codes
 from ncp.errors import CodeError, quoted
-from ncp.space import FORMS, Categorical, Codes, Form, Space
+from ncp.space import FORMS, Categorical, Form, Space
 
 OPERATIONS = ("avg_pool_3x3", "none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
 """In the order of the published one-hot codes."""

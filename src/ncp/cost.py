@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ncp.arrays import parts
 from ncp.errors import CodeError, ConfigError, quoted
 from ncp.multires import MULTIRES, STAGES
-from ncp.space import Space, parts
+from ncp.space import Space
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
+from ncp.arrays import Reals
 from ncp.errors import ConfigError
 from ncp.predictors import Prediction, Predictor
-from ncp.space import Reals
 from ncp.table import Table
 
 

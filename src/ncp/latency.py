@@ -15,6 +15,7 @@ from scipy.optimize import nnls
 from scipy.stats import kendalltau
 from torch import Tensor
 
+from ncp.arrays import Codes, Reals
 from ncp.cost import macs_by_part
 from ncp.errors import ConfigError, DataError, quoted
 from ncp.files import as_path, write_json
@@ -22,7 +23,6 @@ from ncp.multires import MULTIRES, STAGES, Code
 from ncp.numbers import as_seed
 from ncp.profile import Conditions, Latency, measure, processor
 from ncp.progress import Progress, quiet
-from ncp.space import Codes, Reals
 
 FORMAT = 2
 LEAST = 40

@@ -12,10 +12,11 @@ from typing import Any, Never, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ncp.arrays import Codes
 from ncp.cost import Head, ImageSize, has_cost, macs, params, require_countable
 from ncp.errors import CodeError, ConfigError, InfeasibleError, quoted
 from ncp.multires import MULTIRES
-from ncp.space import Codes, Space
+from ncp.space import Space
 
 FLOOR = 10.0
 """What a standard deviation below a floor takes off a score: more than any objective gives."""

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncp.arrays import Codes, Reals
 from ncp.errors import DataError, quoted
 from ncp.files import whole_file
 from ncp.reading import TEXTS, Limits, parquet_errors
-from ncp.space import Codes, Reals, Space
+from ncp.space import Space
 
 FORMAT = 1
 

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ncp.arrays import Codes, Reals, parts
 from ncp.objective import Budget, Objective
 from ncp.predictors import Predictor
-from ncp.space import Codes, Moves, Reals, Space, parts
+from ncp.space import Moves, Space
 
 Bound = float | Tensor
 """Of one cost: for all points, or one for each, `(n,)`."""

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ncp.arrays import Codes, Reals, distinct
 from ncp.cost import has_cost, macs
 from ncp.errors import CodeError, ConfigError, DataError
 from ncp.numbers import as_count, as_items, as_seed, require_type
@@ -20,7 +21,7 @@ from ncp.predictors import Predictor
 from ncp.predictors.mlp import Mlp
 from ncp.problem import Bound, Problem, moves, on_simplices, per_coordinate, smallest, snap_within, within_budget
 from ncp.progress import Progress, quiet
-from ncp.space import Codes, Reals, Space, distinct
+from ncp.space import Space
 from ncp.threads import one_thread
 
 Strategy = Literal["continuous", "winner-takes-all", "paper"]

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncp.arrays import Codes, Reals
 from ncp.errors import CodeError, ConfigError, DataError, quoted
 from ncp.reading import TEXTS, Bad, Columns, Limits, read_columns
-from ncp.space import Categorical, Codes, Ordinal, Reals, Space
+from ncp.space import Categorical, Ordinal, Space
 
 __all__ = ["Limits", "Read", "read_rows"]
 

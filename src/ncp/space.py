@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -12,14 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ncp.arrays import Codes, Reals, parts, read_array
 from ncp.dimensions import Categorical, Dimension, Ordinal, described, read_value, value_text
 from ncp.errors import CodeError, quoted
 from ncp.numbers import as_items, require_type
 
-__all__ = ["FORMS", "Categorical", "Codes", "Dimension", "Form", "Ordinal", "Reals", "Space", "parts"]
-
-Codes = NDArray[np.int64]
-Reals = NDArray[np.float64]
+__all__ = ["FORMS", "Categorical", "Dimension", "Form", "Moves", "Ordinal", "Space", "require_space"]
 
 
 class Form(NamedTuple):
@@ -119,7 +117,7 @@ class Space:
         Raises:
             CodeError: what is no array of numbers.
         """
-        array = _array(codes)
+        array = read_array(codes)
         if array.shape[1] != len(self):
             return np.zeros(len(array), dtype=bool)
         if len(array) == 1:  # numpy takes longer on a single row
@@ -155,7 +153,7 @@ class Space:
             CodeError: a text that cannot be read, what is no array of numbers, a wrong count of them, or a number
                 outside the space.
         """
-        array = _array(self._without_texts(codes))
+        array = read_array(self._without_texts(codes))
         if len(array) and array.shape[1] != len(self):
             raise CodeError(f"Expected {len(self)} integers per code. Got {array.shape[1]}.")
         inside = self.contains(array)
@@ -352,23 +350,6 @@ def require_space(space: Any) -> None:
     require_type(space, Space, "space", "an ncp.Space, from ncp.load_space or ncp.Space")
 
 
-def parts(rows: int, size: int = 1 << 14) -> Iterator[slice]:
-    """Slices of `rows` rows, so few at a time that their columns stay in the processor's cache."""
-    return (slice(start, start + size) for start in range(0, rows, size))
-
-
-def distinct(codes: Codes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first row of every different code of codes `(n, d)`, `(k,)`; and which of these each row equals, `(n,)`.
-
-    >>> distinct(np.array([[8, 1], [8, 0], [8, 1]]))
-    (array([0, 1]), array([0, 1, 0]))
-    """
-    whole = np.ascontiguousarray(codes).view(np.dtype((np.void, codes.dtype.itemsize * codes.shape[1])))[:, 0]
-    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    return first[order], np.argsort(order)[inverse]
-
-
 def _nearest(dim: Dimension, x: Reals) -> Codes:
     """The values of a dimension nearest to its relaxed coordinates, `(n, dim.width)` to `(n,)`."""
     if isinstance(dim, Categorical):
@@ -378,33 +359,3 @@ def _nearest(dim: Dimension, x: Reals) -> Codes:
         midpoints = (values[1:] + values[:-1]) / 2
         nearest = values[np.searchsorted(midpoints, x[:, 0], side="right")]
     return nearest
-
-
-def _array(codes: Any) -> NDArray[Any]:
-    """`codes`, one or many, as an array of numbers `(n, d)`."""
-    if isinstance(codes, np.ndarray) and codes.dtype.hasobject:
-        codes = codes.tolist()
-    codes = getattr(codes, "vector", codes)
-    if isinstance(codes, (list, tuple)):
-        codes = [getattr(code, "vector", code) for code in codes]
-    if isinstance(codes, list) or np.asarray(codes).dtype.kind not in "iuf":
-        for value in _flat(codes):
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise CodeError(f"Expected codes of integers. Got {quoted(value)}.")
-    try:
-        array = np.asarray(codes)
-    except ValueError:
-        raise CodeError("Expected codes of one length. Got rows of different lengths.") from None
-    if array.ndim not in (1, 2):
-        raise CodeError(f"Expected one code, (d,), or many, (n, d). Got {quoted(codes)} of shape {array.shape}.")
-    return array if array.ndim == 2 else array.reshape(1 if array.size else 0, array.size)
-
-
-def _flat(values: Any) -> Iterator[Any]:
-    """The plain values in nested sequences and arrays."""
-    plain = values.tolist() if hasattr(values, "tolist") else values
-    if isinstance(plain, (list, tuple)):
-        for value in plain:
-            yield from _flat(value)
-    else:
-        yield plain

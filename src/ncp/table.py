@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ncp.arrays import Codes, Reals
 from ncp.columns import column_names, minimised_names
 from ncp.errors import ConfigError, DataError, NotTabulatedError, quoted
 from ncp.files import as_path
 from ncp.numbers import as_items, as_number, as_seed, require_type
 from ncp.parquet import read_table, write_table
 from ncp.rows import Read, read_rows
-from ncp.space import Categorical, Codes, Reals, Space, require_space
+from ncp.space import Categorical, Space, require_space
 
 Rows = NDArray[np.int64]
 Texts = NDArray[np.str_]

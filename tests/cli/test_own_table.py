@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from ncp import Categorical, Ordinal, Space
+from ncp.arrays import Codes, Reals
 from ncp.pareto import front
-from ncp.space import Codes, Reals
 from tests.cli.conftest import Run
 
 SPACE = Space(

@@ -25,9 +25,9 @@ from ncp import (
     compare,
     simulate,
 )
+from ncp.arrays import Codes, Reals
 from ncp.searchers import SEARCHERS
 from ncp.searchers.random import Random
-from ncp.space import Codes, Reals
 
 SPACE = Space.from_dict({"depth": [1, 2, 3, 4], "edge": ["none", "skip", "conv"], "width": [8, 16, 32]})
 CODES = np.unique(SPACE.sample(500, np.random.default_rng(0)), axis=0)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from ncp import Budget, ConfigError, InfeasibleError, Objective, macs, search
+from ncp.arrays import Codes
 from ncp.problem import Problem
 from ncp.searchers.edit import changed, edited
-from ncp.space import Codes
 from tests.predictors.fitted import SPACES, fitted
 
 WANTED = Objective({"seg/mIoU": 1.0, "video": 0.5})

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from ncp import DataError, Objective, Space, Table, compare
+from ncp.arrays import Codes
 from ncp.searchers import SEARCHERS
 from ncp.searchers.random import Random
-from ncp.space import Codes
 from tests.search.test_comparison import ASKED, CODES, SPACE, TABLE, VALUES
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from ncp import Budget, Categorical, Objective, Ordinal, Space
+from ncp.arrays import Codes, Reals
 from ncp.problem import Problem, moves
 from ncp.searchers.polish import BEAM, HOPED, polish
-from ncp.space import Codes, Reals
 
 
 @dataclass(frozen=True, eq=False)

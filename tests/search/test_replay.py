@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from ncp import ConfigError, DataError, History, InfeasibleError, Objective, Space, Table, simulate
+from ncp.arrays import Codes, Reals
 from ncp.searchers.base import Searcher, mutated
 from ncp.searchers.replay import _steps, replay
 from ncp.searchers.scoring import score_rows
-from ncp.space import Codes, Reals
 from tests.predictors.fitted import SPACES
 
 SPACE = Space.from_dict({"c": [8, 16, 32, 64], "edge": ["none", "skip", "conv"]})

@@ -9,9 +9,9 @@ import torch
 from scipy.integrate import quad
 
 from ncp import CELL201, Budget, ConfigError, Objective
+from ncp.arrays import Codes, Reals
 from ncp.searchers.bayesian import Bayesian, distances, normal_scores
 from ncp.searchers.surrogate import Improvement, Surrogate, _Fit, _loss, log_improvement
-from ncp.space import Codes, Reals
 from tests.predictors.fitted import SPACES
 
 every_space = pytest.mark.parametrize("space", SPACES)

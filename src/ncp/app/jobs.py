@@ -12,6 +12,7 @@ import numpy as np
 
 from ncp.app.frames import frames_of
 from ncp.app.subject import Place, Subject, benchmark, opened
+from ncp.arrays import Codes
 from ncp.errors import ConfigError, DataError
 from ncp.judge import fit_searcher_and_judge, halves
 from ncp.objective import Budget, Objective
@@ -25,7 +26,6 @@ from ncp.searchers.known import Known
 from ncp.searchers.result import Baseline, Result, Row
 from ncp.searchers.rows import baseline_of, rows_of
 from ncp.searchers.run import ranked
-from ncp.space import Codes
 from ncp.spaces import load_space
 from ncp.table import Table
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ncp.arrays import Reals
 from ncp.cost import has_cost
 from ncp.errors import DataError
 from ncp.predictors import Predictor, load_judge, load_predictor
-from ncp.space import Reals, Space
+from ncp.space import Space
 from ncp.table import Table
 
 BENCHMARK = "nas-bench-mr"

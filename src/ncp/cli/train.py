@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import ncp
     from ncp.config import Configuration
     from ncp.predictors import Prediction
-    from ncp.space import Reals
+    from ncp.arrays import Reals
     from ncp.table import Rows
 
 FILES = {

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncp.arrays import Codes
 from ncp.cells import CELL201
 from ncp.cost import macs, params
 from ncp.datasets.sources import DETECTION_CSV, PICKLES, SEARCH_LIST, Source
@@ -17,7 +18,6 @@ from ncp.errors import CodeError, DataError, quoted
 from ncp.files import as_path, is_file
 from ncp.multires import MULTIRES, Code
 from ncp.pickles import read_pickle
-from ncp.space import Codes
 from ncp.table import Table
 
 METRICS = {

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ncp.arrays import Codes, Reals, parts
 from ncp.predictors.scale import Scale, centres_and_deviations
-from ncp.space import Codes, Reals, Space, parts
+from ncp.space import Space
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ncp.arrays import Codes, Reals
 from ncp.errors import ConfigError
 from ncp.predictors.base import Predictor
 from ncp.predictors.ensemble import Ensemble, EnsembleSettings
@@ -20,7 +21,7 @@ from ncp.predictors.gp import DEFAULTS as GP_DEFAULTS
 from ncp.predictors.gp import GaussianProcess, GpSettings, Prior
 from ncp.predictors.scale import Scale
 from ncp.progress import Progress, quiet, shares
-from ncp.space import Codes, Reals, Space
+from ncp.space import Space
 from ncp.threads import one_thread
 
 

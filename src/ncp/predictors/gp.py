@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ncp.arrays import Codes, Reals
 from ncp.numbers import as_count, as_number
 from ncp.predictors.base import Predictor
 from ncp.predictors.features import Features
 from ncp.predictors.scale import Scale
 from ncp.predictors.settings import keep
 from ncp.progress import Progress, quiet
-from ncp.space import Codes, Reals, Space
+from ncp.space import Space
 
 JITTER = 1e-4
 REDRAWN = 20

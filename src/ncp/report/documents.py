@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from ncp.arrays import Reals
 from ncp.cost import has_cost, macs
 from ncp.errors import DataError
 from ncp.objective import Objective
 from ncp.pareto import front
-from ncp.space import Reals
 from ncp.table import Table
 
 Kind = Literal["search", "pareto", "compare", "train"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ncp.arrays import Reals
 from ncp.errors import CodeError, DataError, NcpError
 from ncp.files import whole_file
 from ncp.multires import Code
@@ -30,7 +31,6 @@ from ncp.report.network import draw_network, network_data
 from ncp.report.page import Cell, Figure, Grid, Section, rendered
 from ncp.report.run import Run
 from ncp.searchers import Comparison, front, result
-from ncp.space import Reals
 from ncp.table import Table
 
 BESIDE = ("trace.json", "heldout.json", "predictor.safetensors", "config.yaml")

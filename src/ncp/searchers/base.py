@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ncp.space import Codes, Reals, Space
+from ncp.arrays import Codes, Reals
+from ncp.space import Space
 
 
 class Searcher(ABC):

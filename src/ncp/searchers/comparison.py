@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, bootstrap, mannwhitneyu
 
+from ncp.arrays import Reals
 from ncp.files import as_path, write_json
 from ncp.numbers import as_count, as_items
 from ncp.objective import as_objective
@@ -25,7 +26,7 @@ from ncp.searchers.kept import Kept, Replay
 from ncp.searchers.registry import OURS, SEARCHERS, YARDSTICK, require_searchers
 from ncp.searchers.replay import replay
 from ncp.searchers.scoring import Scored, score_rows
-from ncp.space import Reals, Space
+from ncp.space import Space
 from ncp.table import Table
 
 FORMAT = 1

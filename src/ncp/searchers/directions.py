@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.space import Reals, parts
+from ncp.arrays import Reals, parts
 
 REFERENCE = -3.0
 """Where hypervolumes begin [standard deviations from a table's mean]; of cost they begin at the budget."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ncp.arrays import Codes, Reals, distinct
 from ncp.errors import InfeasibleError
 from ncp.problem import Problem
 from ncp.progress import Progress, quiet
-from ncp.space import Codes, Reals, distinct
 
 BEAM, REDUCED = 32, 32
 """Codes kept from round to round, and propagated ones that are led back to where they are near enough."""

@@ -6,8 +6,9 @@ from collections import deque
 
 import numpy as np
 
+from ncp.arrays import Codes, Reals
 from ncp.searchers.base import Searcher, mutated
-from ncp.space import Codes, Reals, Space
+from ncp.space import Space
 
 
 class Evolution(Searcher):

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ncp.arrays import Reals
 from ncp.errors import InfeasibleError
 from ncp.problem import Problem
-from ncp.space import Reals
 
 
 def keeping_floors(problem: Problem, values: Reals, measured: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ncp.arrays import Reals
 from ncp.files import write_json
 from ncp.searchers.result import FORMAT, NO_BASELINE, Row, document_of
-from ncp.space import Reals
 
 
 @dataclass(frozen=True)

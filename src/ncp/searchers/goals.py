@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ncp.arrays import Codes, Reals, parts
 from ncp.cost import has_cost, macs
 from ncp.errors import ConfigError
 from ncp.objective import Budget, Objective, as_objective
 from ncp.predictors import Predictor
 from ncp.problem import Problem
-from ncp.space import Codes, Reals, parts
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ncp.arrays import Codes, Reals, parts
 from ncp.problem import Problem
-from ncp.space import Codes, Reals, parts
 from ncp.table import Table
 
 

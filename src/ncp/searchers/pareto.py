@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ncp.arrays import Codes, Reals
 from ncp.evaluate import verify
 from ncp.judge import predictor_and_judge
 from ncp.numbers import as_count, as_seed
@@ -30,7 +31,6 @@ from ncp.searchers.goals import Goals, read_objectives
 from ncp.searchers.known import Known, weighed_by
 from ncp.searchers.result import Value
 from ncp.searchers.rows import rows_of
-from ncp.space import Codes, Reals
 from ncp.table import Table
 from ncp.threads import one_thread
 

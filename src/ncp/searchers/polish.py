@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ncp.arrays import Codes, Reals, distinct
 from ncp.problem import Problem, free_moves
-from ncp.space import Codes, Moves, Reals, distinct
+from ncp.space import Moves
 
 BEAM, FIRST = 8, 512
 """Codes kept from round to round, and first moves that are followed by a second one."""

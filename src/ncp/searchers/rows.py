@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ncp.arrays import Codes, Reals
 from ncp.cost import has_cost, macs, params
 from ncp.evaluate import Evaluation, verify
 from ncp.latency import LatencyModel
@@ -14,7 +15,6 @@ from ncp.predictors import Predictor
 from ncp.problem import Problem
 from ncp.searchers.known import Known
 from ncp.searchers.result import Baseline, Row, Value
-from ncp.space import Codes, Reals
 from ncp.table import Table
 
 LATENCY = "latency [ms]"

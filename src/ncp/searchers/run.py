@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ncp.arrays import Codes, Reals
 from ncp.errors import ConfigError
-from ncp.judge import predictor_and_judge
+from ncp.judge import Pair, predictor_and_judge
 from ncp.numbers import as_count, as_seed
 from ncp.objective import Budget, Objective, as_budget, as_objective
 from ncp.predictors import Predictor
@@ -24,7 +25,7 @@ from ncp.searchers.known import Known
 from ncp.searchers.polish import polish
 from ncp.searchers.result import Result
 from ncp.searchers.rows import baseline_of, claims_of, latency_model, rows_of
-from ncp.space import Codes, Reals, Space
+from ncp.space import Space
 from ncp.table import Table
 from ncp.threads import one_thread
 
@@ -119,23 +120,25 @@ def search(
     rows = rows_of(problem, codes, judge, table, ranks)
     baseline = None if known is None or table is None else baseline_of(problem, known, judge, table)
     progress(1.0)
-    asked = asked_of(
+    settings = {"strategy": strategy, "starts": starts, "steps": steps, "seed": seed, "max_changes": max_changes}
+    return Result(rows, baseline, _asked(problem, pair, base, settings), perf_counter() - began, run)
+
+
+def _asked(problem: Problem, pair: Pair, base: Codes | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked, and of which predictor and judge."""
+    objective, space = problem.objective, problem.space
+    return asked_of(
         problem,
-        judge,
+        pair.judge,
         weights=dict(objective.weights),
         caution=objective.caution,
         at_least=dict(objective.at_least),
-        strategy=strategy,
-        starts=starts,
-        steps=steps,
-        seed=seed,
-        origin=None if base is None else predictor.space.text(base),
-        freeze=list(names),
-        max_changes=max_changes,
+        **settings,
+        origin=None if base is None else space.text(base),
+        freeze=[name for name, kept in zip(space.names, problem.frozen, strict=True) if kept],
         origin_claim=None if base is None else float(claims_of(problem, base[None])[0]),
         predictor_source=pair.source,
     )
-    return Result(rows, baseline, asked, perf_counter() - began, run)
 
 
 def _best(

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ncp.arrays import Codes, Reals
 from ncp.extras import require_extra
 from ncp.searchers.base import Searcher
-from ncp.space import Categorical, Codes, Reals, Space
+from ncp.space import Categorical, Space
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

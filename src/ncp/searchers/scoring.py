@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ncp.arrays import Codes, Reals
 from ncp.errors import ConfigError, DataError, InfeasibleError
 from ncp.objective import FLOOR, Objective
 from ncp.predictors.scale import deviations
-from ncp.space import Codes, Reals, Space
+from ncp.space import Space
 from ncp.table import Table, require_table
 
 LARGEST = 1e100

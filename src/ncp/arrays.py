@@ -1,0 +1,61 @@
+"""Arrays of codes: read from what callers pass, cut into chunks, and without doubles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncp.errors import CodeError, quoted
+
+Codes = NDArray[np.int64]
+Reals = NDArray[np.float64]
+
+
+def parts(rows: int, size: int = 1 << 14) -> Iterator[slice]:
+    """Slices of `rows` rows, so few at a time that their columns stay in the processor's cache."""
+    return (slice(start, start + size) for start in range(0, rows, size))
+
+
+def distinct(codes: Codes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first row of every different code of codes `(n, d)`, `(k,)`; and which of these each row equals, `(n,)`.
+
+    >>> distinct(np.array([[8, 1], [8, 0], [8, 1]]))
+    (array([0, 1]), array([0, 1, 0]))
+    """
+    whole = np.ascontiguousarray(codes).view(np.dtype((np.void, codes.dtype.itemsize * codes.shape[1])))[:, 0]
+    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return first[order], np.argsort(order)[inverse]
+
+
+def read_array(codes: Any) -> NDArray[Any]:
+    """`codes`, one or many, as an array of numbers `(n, d)`."""
+    if isinstance(codes, np.ndarray) and codes.dtype.hasobject:
+        codes = codes.tolist()
+    codes = getattr(codes, "vector", codes)
+    if isinstance(codes, (list, tuple)):
+        codes = [getattr(code, "vector", code) for code in codes]
+    if isinstance(codes, list) or np.asarray(codes).dtype.kind not in "iuf":
+        for value in _flat(codes):
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise CodeError(f"Expected codes of integers. Got {quoted(value)}.")
+    try:
+        array = np.asarray(codes)
+    except ValueError:
+        raise CodeError("Expected codes of one length. Got rows of different lengths.") from None
+    if array.ndim not in (1, 2):
+        raise CodeError(f"Expected one code, (d,), or many, (n, d). Got {quoted(codes)} of shape {array.shape}.")
+    return array if array.ndim == 2 else array.reshape(1 if array.size else 0, array.size)
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    """The plain values in nested sequences and arrays."""
+    plain = values.tolist() if hasattr(values, "tolist") else values
+    if isinstance(plain, (list, tuple)):
+        for value in plain:
+            yield from _flat(value)
+    else:
+        yield plain
