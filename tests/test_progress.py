@@ -1,14 +1,27 @@
-from itertools import pairwise
+"""Steps of work report one rising share of the whole."""
 
-from ncp.progress import share, shares
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ncp.progress import share, ticks
 
 
-def test_steps_within_steps_rise_from_nothing_to_all():
-    seen = []
-    first, second = shares(seen.append, 2)
-    for step in (*shares(first, 3), share(second, 0.0, 0.7), share(second, 0.7, 1.0)):
+def test_steps_within_steps_rise_to_the_end() -> None:
+    seen: list[float] = []
+    first, second = share(seen.append, 0.0, 0.5), share(seen.append, 0.5, 1.0)
+    for step in (first, share(second, 0.0, 0.7), share(second, 0.7, 1.0)):
         for done in (0.0, 0.5, 1.0):
             step(done)
+    assert seen == sorted(seen)
     assert (seen[0], seen[-1]) == (0.0, 1.0)
-    assert all(a <= b for a, b in pairwise(seen))
-    assert 0.5 in seen
+    assert seen[1] == pytest.approx(0.25)
+    assert seen[-2] == pytest.approx(0.5 + 0.5 * 0.85)
+
+
+def test_calls_from_several_threads_are_counted() -> None:
+    seen: list[float] = []
+    tick = ticks(seen.append, 200)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(tick, [0.5] * 200))
+    assert seen == [pytest.approx(k / 200) for k in range(1, 201)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 
 Progress = Callable[[float], None]
 """Called with the share of the work that is done, from 0 to 1."""
@@ -21,6 +22,14 @@ def share(progress: Progress, begin: float, end: float) -> Progress:
     return lambda done: progress((1 - done) * begin + done * end)
 
 
-def shares(progress: Progress, count: int) -> list[Progress]:
-    """The progress of each of `count` equal steps of the work, one after the other."""
-    return [share(progress, step / count, (step + 1) / count) for step in range(count)]
+def ticks(progress: Progress, count: int) -> Progress:
+    """What counts `count` calls from any thread, and reports after each the share of them that is done."""
+    lock, done = Lock(), 0
+
+    def tick(_: float) -> None:
+        nonlocal done
+        with lock:
+            done += 1
+            progress(done / count)
+
+    return tick

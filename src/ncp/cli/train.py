@@ -18,9 +18,9 @@ from ncp.errors import DataError
 
 if TYPE_CHECKING:
     import ncp
+    from ncp.arrays import Reals
     from ncp.config import Configuration
     from ncp.predictors import Prediction
-    from ncp.arrays import Reals
     from ncp.table import Rows
 
 FILES = {

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ncp.arrays import Codes, Reals
@@ -18,9 +19,9 @@ from ncp.predictors.base import Predictor
 from ncp.predictors.ensemble import Ensemble, EnsembleSettings
 from ncp.predictors.features import Features
 from ncp.predictors.gp import DEFAULTS as GP_DEFAULTS
-from ncp.predictors.gp import GaussianProcess, GpSettings, Prior
+from ncp.predictors.gp import GaussianProcess, GpSettings, Prior, drawn_subsets
 from ncp.predictors.scale import Scale
-from ncp.progress import Progress, quiet, shares
+from ncp.progress import Progress, quiet, ticks
 from ncp.space import Space
 from ncp.threads import one_thread
 
@@ -96,30 +97,37 @@ class Blend(Predictor):
         progress: Progress = quiet,
         settings: BlendSettings = DEFAULTS,
     ) -> Blend:
-        """Fit all on the same rows, on two threads: one learns kernels, one fits the ensemble and every process."""
-        rows = (space, codes, values, columns, seed)
-        steps = iter(shares(progress, 1 + sum(1 + len(tasks) for tasks in families(columns))))
+        """Fit all on the same rows, on two threads: the ensemble beside the processes, and these by families."""
+        rows, how = (space, codes, values, columns, seed), settings.gp
         rng, relaxed = np.random.default_rng(seed), torch.as_tensor(space.relax(codes), dtype=torch.float32)
         x = Features(space).fit(relaxed)(relaxed).double()
         targets = Scale.normal_scores(values).to_scores(values).double()
 
-        def learned(prior: Prior, focus: Sequence[int], share: float, step: Progress) -> Prior:
-            some = replace(settings.gp, steps=max(1, round(share * settings.gp.steps)))
-            return prior.learned(x, targets, focus, rng, some, step)
+        def lessons(share: float) -> list[NDArray[np.int64]]:
+            return drawn_subsets(len(x), replace(how, steps=max(1, round(share * how.steps))), rng)
 
-        with ThreadPoolExecutor(1) as pool:
+        first = lessons(GENERAL)  # drawn in one order, whatever the threads do
+        drawn = [
+            (tasks, lessons(FAMILY), [lessons(TASK) for _ in tasks] if len(tasks) > 1 else [])
+            for tasks in families(columns)
+        ]
+        tick = ticks(progress, len(first) + sum(len(of_family) + sum(map(len, own)) for _, of_family, own in drawn))
+
+        @one_thread()
+        def of_family(
+            general: Prior, tasks: list[list[int]], subsets: list[NDArray[np.int64]], own: list[list[NDArray[np.int64]]]
+        ) -> list[GaussianProcess]:
+            prior = general.learned(x, targets, [j for task in tasks for j in task], subsets, how, tick)
+            each = zip(tasks, own, strict=True) if own else ()
+            priors = [prior.learned(x, targets, task, few, how, tick) for task, few in each] or [prior]
+            return [GaussianProcess.fit(*rows, quiet, how, learned) for learned in priors]
+
+        with ThreadPoolExecutor(2) as pool:
             fitted_ensemble = pool.submit(one_thread()(Ensemble.fit), *rows, quiet, settings)
-            general = learned(Prior.vague(x.shape[1], len(columns)), range(len(columns)), GENERAL, next(steps))
-            fitted, groups = [], []
-            for tasks in families(columns):
-                of_family = learned(general, [j for task in tasks for j in task], FAMILY, next(steps))
-                for task in tasks:
-                    step = next(steps)
-                    own = learned(of_family, task, TASK, step) if len(tasks) > 1 else of_family
-                    fitted.append(pool.submit(one_thread()(GaussianProcess.fit), *rows, quiet, settings.gp, own))
-                    groups.append(task)
-                    step(1.0)
-            ensemble, gps = fitted_ensemble.result(), [process.result() for process in fitted]
+            general = Prior.vague(x.shape[1], len(columns)).learned(x, targets, range(len(columns)), first, how, tick)
+            fitted = [pool.submit(of_family, general, *each) for each in drawn]
+            ensemble, gps = fitted_ensemble.result(), [process for family in fitted for process in family.result()]
+        groups = [task for tasks, _, _ in drawn for task in tasks]
         self = cls(space, columns, ensemble, gps, groups)
         self.remember(codes)
         noise = (1 - SHARE) * ensemble.noise

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ncp.arrays import Codes, Reals
@@ -97,26 +98,31 @@ class Prior:
         x: Tensor,
         targets: Tensor,
         focus: Sequence[int],
-        rng: np.random.Generator,
+        subsets: Sequence[NDArray[np.int64]],
         settings: GpSettings,
         progress: Progress = quiet,
     ) -> Prior:
         """A prior that makes the columns `focus` of `targets` `(n, m)` likelier, given features `x` `(n, f)`.
 
-        Every one of `settings.steps` looks at a random subset of the rows.
+        Every step looks at one of the subsets of rows, which `drawn_subsets` draws.
         """
         kernel, log_ratio = deepcopy(self.kernel), self.log_ratio[focus].clone().requires_grad_()
         optimizer = torch.optim.Adam([*kernel.parameters(), log_ratio], lr=settings.learning_rate)
-        for step in range(settings.steps):
-            rows = torch.as_tensor(rng.permutation(len(x))[: settings.subset])
+        for step, subset in enumerate(subsets, start=1):
+            rows = torch.as_tensor(subset)
             y = targets[rows][:, focus]
             optimizer.zero_grad()
             _ascend(kernel, log_ratio, x[rows], y - y.mean(dim=0))
             optimizer.step()
-            progress((step + 1) / settings.steps)
+            progress(step / len(subsets))
         ratios = self.log_ratio.clone()
         ratios[focus] = log_ratio.detach()
         return Prior(kernel, ratios)
+
+
+def drawn_subsets(rows: int, settings: GpSettings, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Random subsets of the rows, one for each of the steps that learn a kernel."""
+    return [rng.permutation(rows)[: settings.subset] for _ in range(settings.steps)]
 
 
 class GaussianProcess(Predictor):
@@ -182,7 +188,9 @@ class GaussianProcess(Predictor):
         x = self.features(self.relaxed(codes))
         if prior is None:
             vague = Prior.vague(len(self.features), len(columns))
-            prior = vague.learned(x, targets, range(len(columns)), rng, settings, progress)
+            prior = vague.learned(
+                x, targets, range(len(columns)), drawn_subsets(len(x), settings, rng), settings, progress
+            )
         self.kernel.load_state_dict(prior.kernel.state_dict())
         with torch.no_grad():
             self._condition(x, targets, prior.log_ratio.exp())

@@ -16,7 +16,7 @@ from ncp.arrays import Codes, Reals
 from ncp.errors import DataError
 from ncp.predictors.base import Predictor
 from ncp.predictors.blend import families
-from ncp.predictors.gp import DEFAULTS, GaussianProcess, GpSettings, Kernel, Prior
+from ncp.predictors.gp import DEFAULTS, GaussianProcess, GpSettings, Kernel, Prior, drawn_subsets
 from ncp.predictors.scale import Scale
 from ncp.progress import Progress, quiet, share
 from ncp.space import Space
@@ -183,7 +183,8 @@ class Transfer(Predictor):
         left = _left(self._told(z).double(), targets.double(), families(names))
         rng = np.random.default_rng(seed)
         vague = Prior.vague(z.shape[1], len(names))
-        taught = vague.learned(z.double(), left, range(len(names)), rng, settings, share(progress, 0.5, 1.0))
+        subsets = drawn_subsets(len(z), settings, rng)
+        taught = vague.learned(z.double(), left, range(len(names)), subsets, settings, share(progress, 0.5, 1.0))
         self.alone.load_state_dict(taught.kernel.state_dict())
         with torch.no_grad():
             for group, labelled, own in zip(groups, rows, self._labels, strict=True):
