@@ -198,7 +198,7 @@ def test_what_is_minimised_is_found_small(table: Table) -> None:
     assert judge is not None
     assert judge.minimised == ("video/top1",)
     for one, other, alone in ((predictor, table, "predictor"), (plain, minimised, "table")):
-        with pytest.raises(ConfigError, match=f"^Only the {alone} takes small values of video/top1 for better"):
+        with pytest.raises(ConfigError, match=f"^Small values of video/top1 are better in the {alone} only"):
             search(wanted, predictor=one, table=other, **options)
 
 

@@ -70,7 +70,7 @@ def test_values_of_ones_own_under_published_codes_and_columns_are_used(whole: Ta
     few = whole.select("seg/mIoU", rows=np.flatnonzero(whole.sampled)[:80])
     mine = Table(MULTIRES, few.codes, 100 - few.values, few.columns)
     found = pair(mine)
-    assert found.source == "fitted"
+    assert found.slow
     assert np.corrcoef(found.predictor.predict(few.codes).mean[:, 0], mine.values[:, 0])[0, 1] > 0.5
 
 
@@ -85,14 +85,22 @@ def test_columns_that_nobody_asked_for_change_nothing(table: Table) -> None:
         pair(sparse, [Objective({"rare": 1.0})])
 
 
+def test_a_tasks_name_means_its_first_column_in_the_table(table: Table) -> None:
+    wanted = [Objective({"seg/mAcc": 1.0}, at_least={"seg": 60.0})]
+    found = pair(table, wanted)
+    assert found.predictor.columns == ("seg/mIoU", "seg/mAcc")
+    assert wanted[0].floors(found.predictor.columns) == {0: 60.0}
+    assert pair(table, [Objective({"seg/mAcc": 1.0, "seg": 1.0})]).predictor.columns == ("seg/mIoU", "seg/mAcc")
+
+
 def test_a_pair_that_was_fitted_is_kept(table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NCP_CACHE", str(tmp_path))
     first, second = pair(table), pair(table)
-    assert (first.source, second.source) == ("fitted", "kept")
+    assert (first.source, second.source) == ("fitted and kept", "kept")
     codes = SMALL.sample(9, np.random.default_rng(0))
     for one, other in zip(first[:2], second[:2], strict=True):
         np.testing.assert_array_equal(one.predict(codes).mean, other.predict(codes).mean)
-    assert pair(table.select(rows=np.arange(60)[::-1])).source == "kept"  # the same rows in another order
+    assert pair(table.select(rows=np.arange(60)[::-1])).source == "fitted and kept"  # halves go by the order of rows
     least = Table(SMALL, table.codes, table.values, COLUMNS, minimised=["seg/mIoU"])
     for other in (
         pair(table, seed=1),
@@ -103,7 +111,7 @@ def test_a_pair_that_was_fitted_is_kept(table: Table, monkeypatch: pytest.Monkey
         assert other.source == "fitted"
     for file in (tmp_path / "predictors").iterdir():
         file.write_bytes(file.read_bytes()[:1000])
-    assert pair(table).source == "fitted"  # what is damaged is fitted again
+    assert pair(table).source == "fitted and kept"  # what is damaged is fitted again
     assert pair(table).source == "kept"
 
 

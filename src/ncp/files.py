@@ -40,11 +40,11 @@ def as_path(path: Any, field: str = "path") -> Path:
             return read
     except (TypeError, UnicodeEncodeError):
         pass
-    raise ConfigError("{field} must be the path of a file. You gave {given}.", field=field, given=path)
+    raise ConfigError("{field} must be the path of a file. Got {given}.", field=field, given=path)
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; none that may not be looked at."""
+    """Whether the path is a file; False if access is denied."""
     return os.path.isfile(path)  # noqa: PTH113 (Path.is_file raises where it may not look)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import version
 from importlib.resources import files
@@ -22,9 +21,10 @@ from ncp.objective import Objective
 from ncp.predictors import FORMAT, SHIPPED, Predictor, fit_predictor, load_judge, load_predictor
 from ncp.progress import Progress, quiet, share
 from ncp.table import Table, require_table
+from ncp.threads import beside
 
 LEAST = 200
-"""A judge needs at least this many rows."""
+"""A judge of a given predictor needs at least this many rows."""
 KEPT = 40
 """Fitted pairs that are kept in the cache; older ones are deleted."""
 
@@ -32,12 +32,14 @@ KEPT = 40
 class Pair(NamedTuple):
     """A search's predictor, its judge (None where none can be fitted), and where the two come from.
 
-    `source` is `shipped`, `given`, `fitted` on the table, or `kept`: fitted on the same table before.
+    `source` is `shipped`, `given`, `fitted` on the table, `fitted and kept` in the cache, or `kept`: fitted on the same
+    table before. `slow` says whether something had to be fitted.
     """
 
     predictor: Predictor
     judge: Predictor | None
     source: str
+    slow: bool = False
 
 
 def predictor_and_judge(
@@ -85,6 +87,7 @@ def predictor_and_judge(
             judge = load_judge(given.shipped)
         elif table is not None:
             judge = judge_for(given, table, columns, seed, progress)
+            found = found._replace(slow=judge is not None)
     judge = judge or found.judge
     if judge is not None:
         _require_judge(judge, found.predictor, columns)
@@ -125,8 +128,8 @@ def fit_searcher_and_judge(table: Table, seed: int = 0, progress: Progress = qui
         predictor.measure_by(table.values[np.concatenate([mine, other])], table.minimised)
         return predictor
 
-    with ThreadPoolExecutor(1) as pool:
-        judging = pool.submit(fitted, other, "ensemble")
+    with beside(1) as (pool, alive):
+        judging = pool.submit(fitted, other, "ensemble", alive(quiet))
         predictor = fitted(mine, "gp", share(progress, 0.0, 0.9))
         judge = judging.result()
     progress(1.0)
@@ -196,7 +199,8 @@ def _without_predictor(table: Table | None, objectives: Sequence[Objective], see
     """The shipped pair, unless a table is not the one it was fitted on; then a pair fitted on that table."""
     if table is None:
         return Pair(load_predictor(SHIPPED[0]), load_judge(SHIPPED[0]), "shipped")
-    columns = wanted_columns(objectives, table.columns)
+    wanted = set(wanted_columns(objectives, table.columns))
+    columns = tuple(column for column in table.columns if column in wanted)  # a task's first column stays its first
     if is_shipped(table, columns):
         return Pair(load_predictor(SHIPPED[0]), load_judge(SHIPPED[0]), "shipped")
     few = table.select(columns=columns)
@@ -207,14 +211,14 @@ def _without_predictor(table: Table | None, objectives: Sequence[Objective], see
     if kept is not None:
         return Pair(*kept, "kept")
     fitted = fit_searcher_and_judge(few, seed, progress)
-    _keep(fitted, place)
-    return Pair(*fitted, "fitted")
+    return Pair(*fitted, "fitted and kept" if _keep(fitted, place) else "fitted", slow=True)
 
 
 def _place(table: Table, seed: int) -> Path | None:
-    """Where the pair of a table is kept: a name that everything goes into which decides what is fitted."""
+    """The cache path of a table's pair, named by a digest of all that decides the fit; None without a cache folder."""
     about = {
         "values": digests_of(table, table.columns),
+        "order": hashlib.sha256(table.codes.tobytes()).hexdigest(),
         "space": table.space.to_dict(),
         "minimised": table.minimised,
         "seed": seed,
@@ -236,10 +240,10 @@ def _load(place: Path | None) -> tuple[Predictor, Predictor] | None:
         return None
 
 
-def _keep(pair: tuple[Predictor, Predictor], place: Path | None) -> None:
-    """Write a pair into the cache, where that is possible, and delete the oldest of many."""
+def _keep(pair: tuple[Predictor, Predictor], place: Path | None) -> bool:
+    """Write a pair into the cache and delete the oldest of many; whether that was possible."""
     if place is None:
-        return
+        return False
     with suppress(DataError, OSError):
         pair[1].save(_file(place, "judge"))
         pair[0].save(_file(place, "search"))
@@ -247,6 +251,8 @@ def _keep(pair: tuple[Predictor, Predictor], place: Path | None) -> None:
         for old in kept[:-KEPT]:
             old.unlink(missing_ok=True)
             old.with_name(old.name.replace(".search.", ".judge.")).unlink(missing_ok=True)
+        return True
+    return False
 
 
 def _file(place: Path, role: str) -> Path:
@@ -254,7 +260,7 @@ def _file(place: Path, role: str) -> Path:
 
 
 def _require_match(predictor: Predictor, table: Table, columns: Sequence[str]) -> None:
-    """Refuse a table that says nothing of the predictor's codes and columns, or takes small values for better alone."""
+    """Refuse a table whose space, columns or directions differ from the predictor's."""
     if predictor.space != table.space:
         raise ConfigError(
             "The predictor and {field} have different search spaces, of {dimensions} dimensions. Choose a table of the "
@@ -275,8 +281,8 @@ def _require_match(predictor: Predictor, table: Table, columns: Sequence[str]) -
         if (column in table.minimised) != (column in predictor.minimised):
             alone = "table" if column in table.minimised else "predictor"
             raise ConfigError(
-                "Only the {alone} takes small values of {column} for better. Fit the predictor again, with "
-                "minimised=table.minimised.",
+                "Small values of {column} are better in the {alone} only. Fit the predictor again with the table's "
+                "minimised columns.",
                 field="table",
                 given=table,
                 column=column,

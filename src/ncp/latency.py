@@ -29,7 +29,7 @@ LEAST = 40
 """Fewer measured codes make no predictor."""
 HELD_OUT = 0.2
 ROUNDS = 2
-"""So often a code is measured, and the lower latency counts: minutes in which the machine is slow come and go."""
+"""How often each code is measured, minutes apart; the lowest latency counts, since slow spells come and go."""
 NOISE = 0.1
 """Relative errors of a latency below this are noise of measuring."""
 

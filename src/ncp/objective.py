@@ -52,7 +52,8 @@ class Objective:
         caution: the uncertainty penalty: standard deviations of the predictor's mean that are subtracted from its
             values (a lower confidence bound). It keeps a search from exploiting the predictor's errors.
         at_least: minimum values by column or task [raw units], whether the column has a weight or not; for a minimised
-            column the largest value that is allowed. A search returns no code that is predicted to be worse.
+            column the largest value that is allowed. A search returns no code that is measured, or else
+            predicted, to be worse.
 
     Raises:
         ConfigError: no weights, a weight that is zero or no finite number, or a minimum that is no finite number.
@@ -378,7 +379,13 @@ def _is_one(codes: Any) -> bool:
     """
     if isinstance(codes, str) or hasattr(codes, "vector"):
         return True
+    if getattr(codes, "ndim", 1) == 2:
+        return False
     try:
-        return len(codes) > 0 and np.isscalar(codes[0]) and not isinstance(codes[0], str)
+        return len(codes) > 0 and _is_number(codes[0])
     except (TypeError, LookupError):
         raise CodeError(f"Expected one code or many. Got {quoted(codes)}.") from None
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, str) and not hasattr(value, "vector") and np.ndim(value) == 0

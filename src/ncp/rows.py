@@ -21,7 +21,7 @@ from ncp.space import Categorical, Ordinal, Space
 __all__ = ["Limits", "Read", "read_rows"]
 
 SHOWN = 5
-"""So many problems stand in a message."""
+"""Most problems that a message shows."""
 
 DEFAULT = Limits()
 
@@ -140,7 +140,7 @@ def _value_columns(
     if not renamed:
         raise DataError(f"{path} has no column of values, only {quoted(header)}. Add what was measured.")
     if len(renamed) < len(wanted):
-        raise DataError("{field} must name every column once. You gave {given}.", field="values", given=list(wanted))
+        raise DataError("{field} must name every column once. Got {given}.", field="values", given=list(wanted))
     return dict(renamed)
 
 
@@ -160,7 +160,7 @@ def _texts_in(field: str, given: Any) -> list[str]:
         names = list(given)
         if all(isinstance(name, str) for name in names):
             return names
-    raise ConfigError("{field} must be names of columns. You gave {given}.", field=field, given=given)
+    raise ConfigError("{field} must be names of columns. Got {given}.", field=field, given=given)
 
 
 def _require_a_number(path: Path, file: Columns, name: str) -> None:

@@ -181,7 +181,7 @@ class Space:
         """One code as people write it, which `codes` reads.
 
         A space with a form of its own (`FORMS`) uses that. Any other writes its values in order with commas between,
-        choices by their names; where a name holds a comma, the integers joined by `_`.
+        choices by their names; where that could be read otherwise, its integers as JSON.
 
         >>> Space.from_dict({"width": [8, 16], "op": ["skip", "conv"]}).text([16, 1])
         '16,conv'
@@ -192,10 +192,12 @@ class Space:
         numbers = self.code(code).tolist()
         if self.dimensions in FORMS:
             return FORMS[self.dimensions].write(numbers)
-        named = [value_text(dim, number) for dim, number in zip(self.dimensions, numbers, strict=True)]
-        if any("," in name or name != name.strip() or not name for name in named):
-            return "_".join(map(str, numbers))
-        return ",".join(named)
+        named = ",".join(value_text(dim, number) for dim, number in zip(self.dimensions, numbers, strict=True))
+        try:
+            read = self.read_values(named)
+        except CodeError:
+            read = []
+        return named if read == numbers else json.dumps(numbers)  # names with commas cannot be told apart
 
     def sample(self, n: int, rng: np.random.Generator) -> Codes:
         """Draw `n` codes uniformly, `(n, d)`."""
@@ -230,7 +232,7 @@ class Space:
 
     @cached_property
     def _ways(self) -> Codes:
-        """Of every way to move, `(4, k)`: the dimension, the shift, how many values there are, whether it is a choice.
+        """All ways to move, `(4, k)`: dimension, shift, number of values, and whether it is a choice.
 
         An ordinal dimension shifts by -1 or 1. A choice shifts to the first, second, .. of the others.
         """

@@ -24,7 +24,7 @@ def is_loopback(host: str) -> bool:
     >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("gpu-box")
     (True, True, False, False)
     """
-    address = _address(host)
+    address = _address(host.casefold())
     return host in LOOPBACK or (address is not None and address.is_loopback)
 
 

@@ -21,7 +21,7 @@ _ABSENT = (
     "again. Everything else works without it."
 )
 LISTED = 6
-"""So many rows stand in each list."""
+"""Rows in each list."""
 _ACTS = (("look", "Open", "Open under Code"), ("a", "A", "Compare as A"), ("b", "B", "Compare as B"))
 
 

@@ -11,7 +11,7 @@ from ncp.multires import MULTIRES, Code
 from ncp.searchers.result import Result
 
 SHOWN = 4
-"""So many columns stand above the film."""
+"""Columns above the film."""
 
 
 def frames_of(result: Result) -> list[dict[str, Any]]:

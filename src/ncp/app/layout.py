@@ -9,7 +9,7 @@ from ncp.multires import MULTIRES
 from ncp.space import Categorical, Dimension, Space
 
 GROUP = 12
-"""So many dimensions of a space of one's own stand together."""
+"""Dimensions of a user's own space in one group."""
 
 
 def places(space: Space, code: Sequence[int]) -> list[int]:

@@ -186,15 +186,19 @@ class Propagation:
         """After a stop only what was met until then counts."""
         if not stopped or self.result is None or self.wish is None:
             return
-        codes = self.result.trajectory.codes[: step + 1]
+        result = self.result
+        codes = result.trajectory.codes[: step + 1]
         met = codes.reshape(-1, codes.shape[-1])
         try:
-            self.rows, _ = await self.visitor.workers.run(
+            rows, _ = await self.visitor.workers.run(
                 best_rows, self.visitor.subject.place, self.wish, np.unique(met, axis=0)
             )
         except NcpError as error:
             self.problem.error = said(error)
             return
+        if self.result is not result:  # another propagation has ended meanwhile
+            return
+        self.rows = rows
         if not self.visitor.gone:
             self.found.set_content(results(self.result, self.rows, step))
 

@@ -17,7 +17,7 @@ from ncp.table import Table
 
 BENCHMARK = "nas-bench-mr"
 KEPT = 8
-"""So many predictors and tables of visitors' own a process keeps open."""
+"""Predictors and tables of visitors that a process keeps open."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, TextIO
 
 import typer
@@ -91,7 +92,7 @@ def _status() -> int:
     except KeyboardInterrupt:
         return _complain("stopped", STOPPED)
     except NcpError as error:
-        return _complain(error.said(flag), 2)
+        return _complain(error.said(partial(flag, command=next(iter(sys.argv[1:]), ""))), 2)
     except MemoryError:
         return _complain("There is not enough memory. Ask for less at once.", 2)
     except OSError as error:

@@ -16,10 +16,14 @@ _FLAGS = {
 }
 
 
-def flag(field: str) -> Name:
-    """The flag of an argument: of its own name, unless it is listed.
+_OF_COMPARE = {"objective": Name("--objective"), "weights": Name("--objective")}
 
-    >>> flag("max_changes").text
-    '--max-changes'
+
+def flag(field: str, command: str = "") -> Name:
+    """The flag of an argument of a command: of its own name, unless it is listed.
+
+    >>> flag("max_changes").text, flag("objective").text, flag("objective", "compare").text
+    ('--max-changes', '--tasks', '--objective')
     """
-    return _FLAGS.get(field) or Name(f"--{field.replace('_', '-')}")
+    own = _OF_COMPARE if command == "compare" else {}
+    return own.get(field) or _FLAGS.get(field) or Name(f"--{field.replace('_', '-')}")

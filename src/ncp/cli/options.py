@@ -52,18 +52,26 @@ AtLeast = Annotated[
     ),
 ]
 CautionOption = Annotated[
-    float, typer.Option("--caution", min=0, max=100, help="Deviations of the predictor taken off its promises.")
+    float, typer.Option("--caution", min=0, max=100, help="Standard deviations subtracted from predicted values.")
 ]
 StepsOption = Annotated[int, typer.Option("--steps", min=1, help="Steps of each.")]
 StartsOption = Annotated[int, typer.Option("--starts", min=1, max=MOST, help="Codes that move at once.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the starts.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the starts and fits.")]
 PredictorOption = Annotated[
     Path | None,
-    typer.Option("--predictor", metavar="FILE", help="Your own predictor, from ncp train; else the shipped one."),
+    typer.Option(
+        "--predictor",
+        metavar="FILE",
+        help="Your own predictor, from ncp train. Left out: one fitted on --table, or the shipped one.",
+    ),
 ]
 TableOption = Annotated[
     str | None,
-    typer.Option("--table", metavar="NAME|FILE", help="Measured values: verdicts on codes that stand in it."),
+    typer.Option(
+        "--table",
+        metavar="NAME|FILE",
+        help="Measured values: its rows are candidates, and it gives a predictor and a judge.",
+    ),
 ]
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ncp.searchers.result import Row, Value
 
-UNCHECKED = "Not checked: these values come from the predictor alone. Pass --table to check them against measured ones."
+UNCHECKED = "Not checked: these values come from the predictor alone. A --table with enough rows gives a judge."
 FOLDED = 16
 """Characters in a line of a heading, unless its cells need more."""
 GAP = 2
@@ -69,7 +69,8 @@ def say(*lines: str) -> None:
 
 
 SOURCES = {
-    "fitted": "The predictor and its judge were fitted on this table, and are kept in the cache for the next search.",
+    "fitted": "The predictor and its judge were fitted on this table.",
+    "fitted and kept": "The predictor and its judge were fitted on this table, and are kept for the next search.",
     "kept": "The predictor and its judge come from the cache: they were fitted on this table before.",
 }
 """What to say of a predictor by where it comes from."""
@@ -77,7 +78,8 @@ SOURCES = {
 
 def source_of(asked: Mapping[str, Any]) -> list[str]:
     """A line that says whether a search had to fit its predictor; none where it was given or shipped."""
-    return [SOURCES[source] for source in [asked["predictor_source"]] if source in SOURCES]
+    source = asked["predictor_source"]
+    return [SOURCES[source]] if source in SOURCES else []
 
 
 def written(*paths: Path) -> None:

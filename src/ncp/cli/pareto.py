@@ -116,7 +116,7 @@ def pareto(
 
 
 def _summary(front: Front) -> str:
-    """How many codes there are, what they dominate, and how far predictions are from the independent check."""
+    """How many codes there are, what they dominate, and how far predictions are from table and judge."""
     count = len(front.rows)
     found = f"{count} code{'s' if count > 1 else ''}, none of which beats another. "
     found += f"Hypervolume {front.hypervolume:.4g} by the predictor"
@@ -124,6 +124,6 @@ def _summary(front: Front) -> str:
         return f"{found}. {UNCHECKED} {front.seconds:.1f} s."
     gaps = ", ".join(f"{gap:+.2f} in {name}" for name, gap in front.gap.items())
     return (
-        f"{found}, {front.verified_hypervolume:.4g} by the independent check. Predictions less that check, on average, "
+        f"{found}, {front.verified_hypervolume:.4g} by table and judge. Predictions less these, on average, "
         f"in standard deviations: {gaps}. {front.seconds:.1f} s."
     )

@@ -174,13 +174,13 @@ def edits(result: Result, row: Row) -> str:
 
 
 def _summary(result: Result) -> str:
-    """How far predictions are from the independent check, and how long the search took."""
+    """How far predictions are from table and judge, and how long the search took."""
     caution = result.asked["caution"]
     ranked = f"Ranked by the prediction less {caution:g} of its standard deviations. " if caution else ""
     if result.gap is None:
         return f"{ranked}{UNCHECKED} {result.seconds:.1f} s."
     side = "above" if result.gap >= 0 else "below"
     return (
-        f"{ranked}Predictions are {abs(result.gap):.2f} standard deviations {side} the independent check on average. "
+        f"{ranked}Predictions are {abs(result.gap):.2f} standard deviations {side} table and judge on average. "
         f"{result.seconds:.1f} s."
     )

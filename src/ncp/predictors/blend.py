@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -23,7 +22,7 @@ from ncp.predictors.gp import GaussianProcess, GpSettings, Prior, drawn_subsets
 from ncp.predictors.scale import Scale
 from ncp.progress import Progress, quiet, ticks
 from ncp.space import Space
-from ncp.threads import one_thread
+from ncp.threads import beside, one_thread
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,9 @@ class BlendSettings(EnsembleSettings):
 
 
 DEFAULTS = BlendSettings()
+
+Subsets = list[NDArray[np.int64]]
+"""Rows that the steps of learning a kernel look at."""
 
 
 SHARE = 2 / 3
@@ -103,7 +105,7 @@ class Blend(Predictor):
         x = Features(space).fit(relaxed)(relaxed).double()
         targets = Scale.normal_scores(values).to_scores(values).double()
 
-        def lessons(share: float) -> list[NDArray[np.int64]]:
+        def lessons(share: float) -> Subsets:
             return drawn_subsets(len(x), replace(how, steps=max(1, round(share * how.steps))), rng)
 
         first = lessons(GENERAL)  # drawn in one order, whatever the threads do
@@ -111,22 +113,24 @@ class Blend(Predictor):
             (tasks, lessons(FAMILY), [lessons(TASK) for _ in tasks] if len(tasks) > 1 else [])
             for tasks in families(columns)
         ]
-        tick = ticks(progress, len(first) + sum(len(of_family) + sum(map(len, own)) for _, of_family, own in drawn))
+        count = len(first) + sum(len(of_family) + sum(map(len, own)) for _, of_family, own in drawn)
 
-        @one_thread()
-        def of_family(
-            general: Prior, tasks: list[list[int]], subsets: list[NDArray[np.int64]], own: list[list[NDArray[np.int64]]]
-        ) -> list[GaussianProcess]:
-            prior = general.learned(x, targets, [j for task in tasks for j in task], subsets, how, tick)
-            each = zip(tasks, own, strict=True) if own else ()
-            priors = [prior.learned(x, targets, task, few, how, tick) for task, few in each] or [prior]
-            return [GaussianProcess.fit(*rows, quiet, how, learned) for learned in priors]
+        with beside(2) as (pool, alive):
+            tick = alive(ticks(progress, count))
 
-        with ThreadPoolExecutor(2) as pool:
-            fitted_ensemble = pool.submit(one_thread()(Ensemble.fit), *rows, quiet, settings)
+            @one_thread()
+            def fitted(
+                general: Prior, tasks: list[list[int]], subsets: Subsets, own: list[Subsets]
+            ) -> list[GaussianProcess]:
+                prior = general.learned(x, targets, [j for task in tasks for j in task], subsets, how, tick)
+                each = zip(tasks, own, strict=True) if own else ()
+                priors = [prior.learned(x, targets, task, few, how, tick) for task, few in each] or [prior]
+                return [GaussianProcess.fit(*rows, quiet, how, learned) for learned in priors]
+
+            trained = pool.submit(one_thread()(Ensemble.fit), *rows, alive(quiet), settings)
             general = Prior.vague(x.shape[1], len(columns)).learned(x, targets, range(len(columns)), first, how, tick)
-            fitted = [pool.submit(of_family, general, *each) for each in drawn]
-            ensemble, gps = fitted_ensemble.result(), [process for family in fitted for process in family.result()]
+            families_of = [pool.submit(fitted, general, *each) for each in drawn]
+            ensemble, gps = trained.result(), [process for family in families_of for process in family.result()]
         groups = [task for tasks, _, _ in drawn for task in tasks]
         self = cls(space, columns, ensemble, gps, groups)
         self.remember(codes)

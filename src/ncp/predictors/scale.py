@@ -14,9 +14,9 @@ from ncp.arrays import Reals
 LIMIT = 4.0
 """Scores beyond are cut: a failed run is bad, but not without bound."""
 FEW = 20
-"""One row in so many may be a failed run, and one of a smaller table."""
+"""Up to one row in this many may be a failed run; one row of a smaller table."""
 FAR = 20
-"""A run has failed if its value is so many times farther from the median than the values of all runs but a few."""
+"""A run has failed if its value is more than this many times as far from the median as those of all but a few rows."""
 
 ROUNDING = 1e-13
 """A column whose deviation is a smaller share of its values is constant but for rounding."""

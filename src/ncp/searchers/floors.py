@@ -1,4 +1,4 @@
-"""Floors: which codes keep them, and what to say where none does."""
+"""Minimum values: which codes keep them, and what to say where none does."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.arrays import Reals
+from ncp.arrays import Codes, Reals
 from ncp.errors import InfeasibleError
 from ncp.problem import Problem
+from ncp.searchers.known import Known
 
 
-def keeping_floors(problem: Problem, values: Reals, measured: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which codes keep the minimum values of the objective, `(n,)`: by prediction, or where they were measured to.
+def keeping_floors(problem: Problem, values: Reals, codes: Codes, known: Known | None) -> NDArray[np.bool_]:
+    """Which codes keep the minimum values of the objective, `(n,)`: as they were measured, else by prediction.
 
     Args:
         problem: its objective has the minimum values.
         values: predicted values, `(n, m)`.
-        measured: codes that were measured to keep them, `(n,)`.
+        codes: `(n, d)`.
+        known: what was measured.
 
     Raises:
         InfeasibleError: there is none.
@@ -26,7 +28,9 @@ def keeping_floors(problem: Problem, values: Reals, measured: NDArray[np.bool_])
     if not problem.objective.at_least:
         return np.ones(len(values), dtype=bool)
     short = problem.objective.short(values, problem.predictor.columns, problem.predictor.unit.cpu().numpy())
-    kept: NDArray[np.bool_] = (short <= 0) | measured
+    kept: NDArray[np.bool_] = short <= 0
+    if known is not None:
+        kept = (kept | known.holds(codes)) & ~known.worse_than_minimum(codes)
     if not kept.any():
         raise unreachable(problem, values[short.argmin()])
     return kept
@@ -40,8 +44,8 @@ def unreachable(problem: Problem, closest: Reals) -> InfeasibleError:
     asked = " and ".join(f"{predictor.columns[j]} of {bound[sign[j]]} {floor:g}" for j, floor in floors.items())
     best = " and ".join(f"{predictor.columns[j]} {_down(closest[j], sign[j])}" for j in floors)
     return InfeasibleError(
-        f"No code within the budget is predicted to have {asked}: the closest that was found has {best}. "
-        "Lower the floors to that, or raise the budget."
+        f"No code within the budget is measured or predicted to have {asked}: the closest that was found has {best}. "
+        "Ask for less, or raise the budget."
     )
 
 

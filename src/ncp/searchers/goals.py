@@ -131,10 +131,6 @@ class Goals:
         about = predictor.columns, predictor.location, predictor.unit
         return torch.stack([objective.score(mean, spread, *about) for objective in self.objectives], dim=1)
 
-    def keep_floors(self, values: Reals) -> NDArray[np.bool_]:
-        """Whether raw values `(n, m)` of the predictor's columns keep the floors, `(n,)`."""
-        return (self._short(torch.as_tensor(values)) <= 0).numpy()
-
     def _short(self, mean: Tensor) -> Tensor:
         short: Tensor = self.problem.objective.short(mean.double(), self.predictor.columns, self.predictor.unit)
         return short

@@ -97,7 +97,7 @@ class Known:
 
 
 class _Moments(NamedTuple):
-    """Of objectives `(n,)`: the predicted mean, the deviations of the predictor's error and of a training's noise."""
+    """Predicted objectives, and deviations of the predictor's error and of a training's noise, `(n,)` each."""
 
     mean: Reals
     error: Reals

@@ -25,7 +25,7 @@ from ncp.progress import Progress, quiet, share
 from ncp.propagation import ascend, require_finite
 from ncp.searchers.asked import asked_of
 from ncp.searchers.directions import REFERENCE, Directions
-from ncp.searchers.floors import unreachable
+from ncp.searchers.floors import keeping_floors, unreachable
 from ncp.searchers.front import Front, FrontBaseline
 from ncp.searchers.goals import Goals, read_objectives
 from ncp.searchers.known import Known, weighed_by
@@ -92,7 +92,7 @@ def pareto_search(
     wanted = read_objectives(objectives)
     floors = Objective(wanted[0].weights, at_least={} if at_least is None else at_least)
     pair = predictor_and_judge(predictor, judge, table, [*wanted, floors], seed, share(progress, 0.0, FITTING))
-    progress = share(progress, FITTING if pair.source == "fitted" else 0.0, 1.0)
+    progress = share(progress, FITTING if pair.slow else 0.0, 1.0)
     goals = Goals.of(pair.predictor, wanted, given, cost, floors.at_least)
     rng = np.random.default_rng(seed)
     codes = _climbed(goals.focused(), starts, steps, rng, share(progress, 0.0, 0.3))
@@ -238,13 +238,11 @@ def _front(
     predicted = _values([row.predicted for row in rows], columns)
     claims, verdicts = goals.of_values(predicted), goals.of_values(_values([row.verified for row in rows], columns))
     scores = goals.evaluated(codes)[0][:, :k] if goals.cautious else claims.copy()
-    keeps = goals.keep_floors(predicted)
+    kept = np.flatnonzero(keeping_floors(goals.problem, predicted, codes, known))
     if known is not None and table is not None:
         measured = known.holds(codes)
-        keeps = (keeps | measured) & ~known.worse_than_minimum(codes)
         scores[measured] = _weighed(goals, table, codes[measured])
     points = goals.with_cost(scores, codes)
-    kept = np.flatnonzero(keeps)
     kept = kept[thinned(points[kept])]
     kept = kept[np.argsort(-points[kept, k] if goals.cost else -scores[kept].mean(axis=1), kind="stable")]
     reference = [REFERENCE] * k + [0.0] * goals.cost

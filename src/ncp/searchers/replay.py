@@ -19,7 +19,7 @@ from ncp.table import Table
 from ncp.threads import one_thread
 
 PATIENCE = 200
-"""After so many proposals in a row of rows that were evaluated before, a random row is evaluated."""
+"""After this many repeated proposals in a row, a random row is evaluated."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ncp.arrays import Codes, Reals
+from ncp.arrays import Codes, Reals, distinct
 from ncp.errors import ConfigError
 from ncp.judge import Pair, predictor_and_judge
 from ncp.numbers import as_count, as_seed
@@ -101,7 +101,7 @@ def search(
         latency.require_here()
     pair = predictor_and_judge(predictor, judge, table, [objective], seed, share(progress, 0.0, FITTING))
     predictor, judge = pair.predictor, pair.judge
-    progress = share(progress, FITTING if pair.source == "fitted" else 0.0, 1.0)
+    progress = share(progress, FITTING if pair.slow else 0.0, 1.0)
     problem = Problem(predictor, objective, budget, frozen_dimensions(predictor.space, freeze))
     names = tuple(name for name, kept in zip(predictor.space.names, problem.frozen, strict=True) if kept)
     base = None if origin is None else _origin(predictor.space, origin)
@@ -155,8 +155,6 @@ def _best(
         codes = np.concatenate([polish(problem.focused(), found), found])
     else:
         codes = edited(problem.focused(), base, max_changes, found, progress)
-    if known is not None:
-        codes = np.concatenate([known.codes[:POOL], codes])
     return ranked(problem, codes, known, top, varied=max_changes is None)
 
 
@@ -175,14 +173,12 @@ def ranked(problem: Problem, codes: Codes, known: Known | None, top: int, varied
     """
     if known is not None:
         codes = np.concatenate([known.codes[:POOL], codes])
-    codes = codes[np.sort(np.unique(codes, axis=0, return_index=True)[1])]
+    codes = codes[np.sort(distinct(codes)[0])]
     values, scores = problem.values_and_scores(codes)
-    if known is None:
-        kept = keeping_floors(problem, values, np.zeros(len(codes), dtype=bool))
-    else:
-        scores = known.rank(codes, scores)
-        kept = keeping_floors(problem, values, known.holds(codes)) & ~known.worse_than_minimum(codes)
+    kept = keeping_floors(problem, values, codes, known)
     codes, scores = codes[kept], scores[kept]
+    if known is not None:
+        scores = known.rank(codes, scores)
     order = np.argsort(-scores, kind="stable")
     order = order[apart(codes[order], top)] if varied else order[:top]
     return codes[order], scores[order]

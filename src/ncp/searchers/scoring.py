@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ncp.arrays import Codes, Reals
 from ncp.errors import ConfigError, DataError, InfeasibleError
 from ncp.objective import FLOOR, Objective
-from ncp.predictors.scale import deviations
+from ncp.predictors.scale import centres_and_deviations
 from ncp.space import Space
 from ncp.table import Table, require_table
 
@@ -127,7 +127,8 @@ class _Scale:
                     f"{self.names[k]} has the value {largest:g}, which is too large to compute with. "
                     "Leave such rows out, or write the column in a larger unit."
                 )
-            self.location[k], self.unit[k] = known.mean(), deviations(known[:, None])[0]
+            location, unit = centres_and_deviations(known[:, None])
+            self.location[k], self.unit[k] = location[0], unit[0]
         self.unit[[name in table.minimised for name in self.names]] *= -1
 
     def scores(self, table: Table) -> tuple[Reals, Reals]:
