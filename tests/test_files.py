@@ -172,7 +172,7 @@ def test_names_of_any_length(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [None, 3, b"x", ["x"], "a\0b", "\ud800", {"seg": 1.0}])
 def test_what_is_no_path(path: object) -> None:
-    with pytest.raises(ConfigError, match=r"^out must be the path of a file\. You gave ") as refused:
+    with pytest.raises(ConfigError, match=r"^out must be the path of a file\. Got ") as refused:
         as_path(path, "out")
     assert refused.value.field == "out"
 

@@ -108,7 +108,7 @@ def test_a_pair_that_was_fitted_is_kept(table: Table, monkeypatch: pytest.Monkey
         pair(least),
         pair(table, [Objective({"video": 1})]),
     ):
-        assert other.source == "fitted"
+        assert other.source == "fitted and kept"
     for file in (tmp_path / "predictors").iterdir():
         file.write_bytes(file.read_bytes()[:1000])
     assert pair(table).source == "fitted and kept"  # what is damaged is fitted again

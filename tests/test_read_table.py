@@ -208,7 +208,7 @@ def test_parquet_cells(tmp_path: Path) -> None:
             "Column 'id' of .* holds no number: its first cell is 'a'.*name the columns that do with values",
         ),
         ({"values": ["acc", "top1"]}, "has no column 'top1'. Its "),
-        ({"values": ["acc", "acc"]}, "values must name every column once. You gave "),
+        ({"values": ["acc", "acc"]}, "values must name every column once. Got "),
         ({"values": ["acc"], "minimised": ["lat"]}, "Expected minimised columns among acc. Got 'lat'."),
         ({"minimised": "lat"}, "minimised must be a list of names of columns. Got 'lat'."),
     ],

@@ -5,6 +5,7 @@ import pickle
 import re
 from collections import Counter
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -148,6 +149,21 @@ def test_texts_are_codes_too(space: Space) -> None:
     np.testing.assert_array_equal(space.relax(texts), space.relax(codes))
     with pytest.raises(CodeError, match=r"^Expected one code\. Got 5\.$"):
         space.code(texts)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"a": ["x,y", "z"], "b": ["1", "0"]},
+        {"op": ["max_pool", "conv_3"], "n": [1, 2]},
+        {"a": ["[1", " b"], "b": ["0", "1"]},
+        {"a": ["1", "0"], "b": [-1, 5]},
+    ],
+)
+def test_every_code_is_read_from_its_text(data: Any) -> None:
+    space = Space.from_dict(data)
+    for code in product(*(dim.values for dim in space.dimensions)):
+        assert tuple(space.code(space.text(code)).tolist()) == code
 
 
 def test_codes_reads_one_or_many_arrays_lists_or_objects() -> None:

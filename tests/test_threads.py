@@ -1,12 +1,15 @@
 from collections.abc import Iterator
+from contextlib import suppress
 from threading import Event, Thread
+from time import sleep
 
 import numpy as np
 import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from ncp.threads import one_thread
+from ncp.progress import Progress, quiet
+from ncp.threads import beside, one_thread
 
 
 def threads() -> tuple[int, set[int]]:
@@ -64,3 +67,22 @@ def test_threads_that_leave_in_any_order_restore_what_was_there() -> None:
     assert seen[0] == (1, {1})
     assert seen[1] == seen[2]
     assert threads() == outside
+
+
+def test_work_beside_ends_when_its_block_does() -> None:
+    began, steps = Event(), []
+
+    def work(progress: Progress) -> None:
+        for step in range(1000):
+            began.set()
+            sleep(0.01)
+            progress(step / 1000)
+            steps.append(step)
+
+    with suppress(KeyboardInterrupt), beside(1) as (pool, alive):
+        running, waiting = pool.submit(work, alive(quiet)), pool.submit(work, alive(quiet))
+        began.wait()
+        raise KeyboardInterrupt
+    assert running.done()
+    assert waiting.cancelled()
+    assert len(steps) < 100

@@ -125,6 +125,8 @@ def test_the_table_is_printed_although_the_report_fails(run: Run, monkeypatch: p
         (("--table", "none.parquet"), "none.parquet"),
         (("--warm-start", "none.parquet"), "none.parquet"),
         (("--out", "mine.parquet"), "mine.parquet"),
+        (("--objective", "sge"), "--objective has no task or column 'sge'."),
+        (("--objective", "seg:0"), "--objective must give every column a finite number that is not zero."),
         (("--report", "."), "it is a folder. Name a file in it."),
         (("--report", "page.pdf"), "--report must end in"),
         (("--report", "mine.parquet/page.html"), "mine.parquet"),

@@ -121,3 +121,16 @@ def test_a_front_of_a_measured_space_is_the_tables_own(whole: Table) -> None:
     assert result.verified_hypervolume == pytest.approx(result.hypervolume, rel=0.7)
     assert result.verified_hypervolume <= result.baseline.hypervolume * (1 + 1e-9)
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["baseline"]["size"] == result.baseline.size
+
+
+@pytest.mark.parametrize("find", [ncp.search, lambda objective, **asked: ncp.pareto_search([objective], **asked)])
+def test_minimum_values_that_only_the_predictor_promises_are_refused(find: Any, whole: Table) -> None:
+    rows = np.arange(0, 256, 2)
+    values = whole.values[rows] + 20
+    hopeful = ncp.fit_predictor(whole.codes[rows], values, whole.columns, space=CELLS, kind="gp")
+    asked = {"predictor": hopeful, "table": whole, "starts": 4, "steps": 4}
+    minimum = {"a": float(whole.values[:, 0].max()) + 5}
+    objective = Objective({"a": 1.0}, at_least=minimum) if find is ncp.search else "a"
+    more = {} if find is ncp.search else {"at_least": minimum}
+    with pytest.raises(ncp.InfeasibleError, match="is measured or predicted to have a/x of at least"):
+        find(objective, **asked, **more)
