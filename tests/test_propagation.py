@@ -175,6 +175,13 @@ def test_with_frozen_dimensions_the_smallest_cost_is_theirs_and_the_advice_helps
     assert propagate(fitted("ensemble"), SEG, codes, budget=advised, freeze=kept, steps=1).codes.shape == (1, 3, 27)
 
 
+def test_a_negative_weight_of_a_minimised_column_is_refused() -> None:
+    predictor = deepcopy(fitted("gp", "mixed"))
+    predictor.unit[2] *= -1
+    with pytest.raises(ConfigError, match=r"^Small values of video/top1 are better"):
+        propagate(predictor, {"video": -1.0}, rows("mixed")[0][:1], steps=2)  # type: ignore[arg-type]
+
+
 def test_a_budget_in_a_space_without_costs_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^Budgets work only for NAS-Bench-MR networks"):
         propagate(fitted("gp", "cell201"), SEG, [[0] * 6], budget=Budget(max_macs=1e9))

@@ -106,6 +106,7 @@ def propagate(
     objective, budget = as_objective(objective), as_budget(budget)
     require_type(predictor, Predictor, "predictor", "a predictor, from ncp.fit_predictor or ncp.load_predictor")
     require_strategy(strategy, objective)
+    objective.require_direction(predictor.columns, predictor.minimised)
     space, codes = predictor.space, predictor.space.codes(start)
     if not len(codes):
         raise CodeError("{field} must hold at least one code.", field="start", given=start)

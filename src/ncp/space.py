@@ -117,7 +117,7 @@ class Space:
         Raises:
             CodeError: what is no array of numbers.
         """
-        array = read_array(codes)
+        array = read_array(self._without_texts(codes))
         if array.shape[1] != len(self):
             return np.zeros(len(array), dtype=bool)
         if len(array) == 1:  # numpy takes longer on a single row

@@ -155,6 +155,8 @@ class Table:
         if unknown:
             raise NotTabulatedError(f"The table has no column {quoted(unknown[0])}. It has {', '.join(self.columns)}.")
         places = [self.columns.index(name) for name in names]
+        if not len(self):
+            return np.full((len(rows), len(places)), np.nan)
         found: Reals = np.where(rows[:, None] >= 0, self.values[rows][:, places], np.nan)
         return found
 

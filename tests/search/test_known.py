@@ -132,5 +132,44 @@ def test_minimum_values_that_only_the_predictor_promises_are_refused(find: Any, 
     minimum = {"a": float(whole.values[:, 0].max()) + 5}
     objective = Objective({"a": 1.0}, at_least=minimum) if find is ncp.search else "a"
     more = {} if find is ncp.search else {"at_least": minimum}
-    with pytest.raises(ncp.InfeasibleError, match="is measured or predicted to have a/x of at least"):
+    with pytest.raises(
+        ncp.InfeasibleError, match=r"is measured or predicted to have a/x of at least .*: all that were"
+    ):
         find(objective, **asked, **more)
+
+
+def test_a_measured_value_counts_although_another_is_missing() -> None:
+    codes, values = rows("mixed")
+    values = values[:40].copy()
+    values[::2, 2] = np.nan  # not measured where it is wanted
+    least = float(np.median(values[:, 0]))
+    known, _ = known_of(Objective({"video": 1.0}, at_least={"seg": least}), values)
+    np.testing.assert_array_equal(known.worse_than_minimum(codes[:40]), values[:, 0] < least)
+    assert len(known.codes) == ((values[:, 0] >= least) & ~np.isnan(values[:, 2])).sum()
+
+
+def test_a_front_keeps_the_order_of_what_was_measured(whole: Table) -> None:
+    result = ncp.pareto_search(["a"], table=whole, starts=4, steps=4, size=9)
+    best = whole.codes[int(whole.values[:, 0].argmax())]
+    assert [row.vector for row in result.rows] == [tuple(best.tolist())]
+
+
+def test_a_front_may_hold_only_rows_that_were_measured(whole: Table) -> None:
+    half = whole.select(rows=slice(0, 256, 2))
+    modest = ncp.fit_predictor(half.codes, half.values - 50, half.columns, space=CELLS, kind="gp")
+    least = float(np.sort(whole.values[:, 0])[-3])
+    asked: dict[str, Any] = {"predictor": modest, "table": whole, "starts": 4, "steps": 4}
+    front = ncp.pareto_search(["a", "b"], at_least={"a": least}, **asked)
+    found = ncp.search(Objective({"b": 1.0}, at_least={"a": least}), **asked)
+    for row in (*front.rows, *found.rows):
+        assert row.verified["a/x"].mean >= least
+        assert row.verified["a/x"].source == "table"
+
+
+def test_a_table_without_rows_knows_nothing(whole: Table) -> None:
+    empty = whole.select(rows=slice(0, 0))
+    assert np.isnan(empty.lookup(whole.codes[:3])).all()
+    predictor = ncp.fit_predictor(whole.codes, whole.values, whole.columns, space=CELLS, kind="gp")
+    result = ncp.search("a", predictor=predictor, table=empty, **QUICK)
+    assert result.baseline is None
+    assert len(result.rows) == 5

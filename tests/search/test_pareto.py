@@ -153,7 +153,7 @@ def test_of_what_is_found_only_the_front_above_the_floors_is_shown() -> None:
     goals = Goals.of(predictor, [Objective({t: 1.0}) for t in TASKS], BUDGET, True, {"seg": 70})
     codes = MULTIRES.sample(300, np.random.default_rng(0))
     codes = codes[BUDGET.allows(codes)]
-    shown = pareto._front(goals, codes, judge, None, pareto._Thinned(np.ones((300, 3)), 300), {})
+    shown = pareto._front(goals, codes, judge, None, None, pareto._Thinned(np.ones((300, 3)), 300), {})
     values = predictor.predict(codes).mean[:, [0, 2]]
     kept = values[:, 0] >= 70
     kept[kept] = front(np.column_stack([values, -ncp.macs(codes)])[kept])

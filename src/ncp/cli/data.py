@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ncp.cli.options import AsJson
-from ncp.cli.output import print_json
+from ncp.cli.output import print_json, say, show_table
 from ncp.errors import ConfigError, DataError, printable
 from ncp.files import is_file
 
@@ -202,23 +202,21 @@ def _show(tables: tuple[Stored, ...], as_json: bool) -> None:
     if as_json:
         print_json({"tables": [_plain(table) for table in tables]})
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table("table", "rows", "columns", "SHA-256", "state")
-    for table in tables:
-        state = "absent" if not table.present else "damaged" if table.problems else "good"
-        shown.add_row(table.name, f"{table.rows}", f"{len(table.columns)}", table.sha256[:12], state)
-    console = Console()
-    console.print(shown)
+    states = ["absent" if not table.present else "damaged" if table.problems else "good" for table in tables]
+    show_table(
+        ["table", "rows", "columns", "SHA-256", "state"],
+        [
+            [table.name, f"{table.rows}", f"{len(table.columns)}", table.sha256[:12], state]
+            for table, state in zip(tables, states, strict=True)
+        ],
+        left=["SHA-256", "state"],
+    )
     for table in tables:
         tasks = dict.fromkeys(column.split("/")[0] for column in table.columns)
-        lines = [f"{table.name}: {table.path}", *(f"note: {note}" for note in table.notes)]
-        lines += [f"problem: {problem}" for problem in table.problems]
-        lines += [f"tasks: {', '.join(tasks)}"] if tasks else []
-        lines += [f"not there: {', '.join(table.absent)}"] if table.absent else []
-        for line in lines:
-            console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
+        say(f"{table.name}: {table.path}", *(f"note: {note}" for note in table.notes))
+        say(*(f"problem: {problem}" for problem in table.problems))
+        say(*([f"tasks: {', '.join(tasks)}"] if tasks else []))
+        say(*([f"not there: {', '.join(table.absent)}"] if table.absent else []))
 
 
 def _plain(table: Stored) -> dict[str, Any]:

@@ -29,22 +29,28 @@ def keeping_floors(problem: Problem, values: Reals, codes: Codes, known: Known |
         return np.ones(len(values), dtype=bool)
     short = problem.objective.short(values, problem.predictor.columns, problem.predictor.unit.cpu().numpy())
     kept: NDArray[np.bool_] = short <= 0
+    worse = np.zeros(len(codes), dtype=bool)
     if known is not None:
-        kept = (kept | known.holds(codes)) & ~known.worse_than_minimum(codes)
+        worse = known.worse_than_minimum(codes)
+        kept = (kept | known.holds(codes)) & ~worse
     if not kept.any():
-        raise unreachable(problem, values[short.argmin()])
+        closest = None if worse.all() else values[int(np.where(worse, np.inf, short).argmin())]
+        raise unreachable(problem, closest)
     return kept
 
 
-def unreachable(problem: Problem, closest: Reals) -> InfeasibleError:
-    """That no code keeps the floors, with the values `(m,)` of the one that comes closest."""
+def unreachable(problem: Problem, closest: Reals | None) -> InfeasibleError:
+    """That no code keeps the minimum values, with the predicted values `(m,)` of the one that comes closest, if any."""
     predictor, floors = problem.predictor, problem.objective.floors(problem.predictor.columns)
     bound = {1: "at least", -1: "at most"}
     sign = {j: -1 if predictor.columns[j] in predictor.minimised else 1 for j in floors}
     asked = " and ".join(f"{predictor.columns[j]} of {bound[sign[j]]} {floor:g}" for j, floor in floors.items())
-    best = " and ".join(f"{predictor.columns[j]} {_down(closest[j], sign[j])}" for j in floors)
+    found = "all that were found are measured to be worse"
+    if closest is not None:
+        best = " and ".join(f"{predictor.columns[j]} {_down(closest[j], sign[j])}" for j in floors)
+        found = f"the closest that was found has {best}"
     return InfeasibleError(
-        f"No code within the budget is measured or predicted to have {asked}: the closest that was found has {best}. "
+        f"No code within the budget is measured or predicted to have {asked}: {found}. "
         "Ask for less, or raise the budget."
     )
 

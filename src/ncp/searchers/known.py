@@ -55,11 +55,12 @@ class Known:
         values = np.full((len(table), len(predictor.columns)), np.nan)
         if set(named) <= set(table.columns):
             values[:, where] = table.values[:, [table.columns.index(name) for name in named]]
-        rows = np.flatnonzero(~np.isnan(values[:, where]).any(axis=1))
         location, unit = (x.double().cpu().numpy() for x in (predictor.location, predictor.unit))
-        short = objective.short(values[rows], predictor.columns, unit)
-        worse = frozenset(code.tobytes() for code in table.codes[rows[short > 0]])
-        rows = rows[short <= 0]
+        broken = np.zeros(len(table), dtype=bool)
+        for j, minimum in objective.floors(predictor.columns).items():
+            broken |= (minimum - values[:, j]) / unit[j] > 0  # never where nothing was measured
+        worse = frozenset(code.tobytes() for code in table.codes[broken])
+        rows = np.flatnonzero(~np.isnan(values[:, where]).any(axis=1) & ~broken)
         if origin is not None:
             changed = table.codes[rows] != origin
             near = changed.sum(axis=1) <= (len(origin) if most is None else most)
@@ -68,8 +69,7 @@ class Known:
         measured = objective.plain().score(values[rows], None, predictor.columns, location, unit)
         order = np.argsort(-measured, kind="stable")
         codes, measured = table.codes[rows[order]], measured[order]
-        weighed = weighed_by(problem, codes, measured)
-        return cls(problem, codes, measured, np.maximum.accumulate(weighed[::-1])[::-1], worse)
+        return cls(problem, codes, measured, in_measured_order(measured, weighed_by(problem, codes, measured)), worse)
 
     def holds(self, codes: Codes) -> NDArray[np.bool_]:
         """Which codes `(n, d)` are among the rows, `(n,)`."""
@@ -102,6 +102,14 @@ class _Moments(NamedTuple):
     mean: Reals
     error: Reals
     noise: Reals
+
+
+def in_measured_order(measured: Reals, weighed: Reals) -> Reals:
+    """Weighed objectives `(n,)`, raised so that none is below that of a row which was measured to be worse."""
+    order = np.argsort(measured, kind="stable")
+    raised = np.empty(len(weighed))
+    raised[order] = np.maximum.accumulate(weighed[order])
+    return raised
 
 
 def weighed_by(problem: Problem, codes: Codes, measured: Reals) -> Reals:

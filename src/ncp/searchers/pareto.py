@@ -28,7 +28,7 @@ from ncp.searchers.directions import REFERENCE, Directions
 from ncp.searchers.floors import keeping_floors, unreachable
 from ncp.searchers.front import Front, FrontBaseline
 from ncp.searchers.goals import Goals, read_objectives
-from ncp.searchers.known import Known, weighed_by
+from ncp.searchers.known import Known, in_measured_order, weighed_by
 from ncp.searchers.result import Value
 from ncp.searchers.rows import rows_of
 from ncp.table import Table
@@ -96,9 +96,11 @@ def pareto_search(
     goals = Goals.of(pair.predictor, wanted, given, cost, floors.at_least)
     rng = np.random.default_rng(seed)
     codes = _climbed(goals.focused(), starts, steps, rng, share(progress, 0.0, 0.3))
-    codes = _reached(goals.focused(), codes)
+    known = None if table is None else Known.of(goals.problem, table)
+    codes = _reached(goals.focused(), codes, known)
     rays = np.abs(rng.normal(size=(max(DIRECTIONS, 2 * size), len(wanted) + goals.cost)))
-    codes = _improved(goals.focused(), codes, rays, rng, share(progress, 0.3, 0.95))
+    if len(codes):
+        codes = _improved(goals.focused(), codes, rays, rng, share(progress, 0.3, 0.95))
     asked = asked_of(
         replace(goals.problem, budget=given),
         pair.judge,
@@ -115,7 +117,7 @@ def pareto_search(
         seed=seed,
         predictor_source=pair.source,
     )
-    found = _front(goals, codes, pair.judge, table, _Thinned(rays, size), asked)
+    found = _front(goals, codes, pair.judge, table, known, _Thinned(rays, size), asked)
     progress(1.0)
     return replace(found, seconds=perf_counter() - began)
 
@@ -155,8 +157,11 @@ def _climbed(goals: Goals, starts: int, steps: int, rng: np.random.Generator, pr
     return np.unique(snap_within(goals.problem, flat, np.tile(origin, (len(x), 1))), axis=0)
 
 
-def _reached(goals: Goals, codes: Codes) -> Codes:
-    """Those of codes that keep the floors, or if none does, those that moves from the closest ones reach."""
+def _reached(goals: Goals, codes: Codes, known: Known | None) -> Codes:
+    """Those of codes that keep the minimum values, or if none does, those that moves from the closest ones reach.
+
+    None may be left where measured rows keep them.
+    """
     _, short = goals.evaluated(codes)
     for _ in range(ROUNDS):
         if not short.all():
@@ -170,7 +175,7 @@ def _reached(goals: Goals, codes: Codes) -> Codes:
         if short.min() >= least:
             break
     kept = np.flatnonzero(short <= 0)
-    if not len(kept):
+    if not len(kept) and (known is None or not len(known.codes)):
         closest = goals.predictor.predict(codes[[int(short.argmin())]]).mean[0]
         raise unreachable(goals.problem, closest)
     return codes[kept]
@@ -226,12 +231,19 @@ class _Thinned(NamedTuple):
 
 
 def _front(
-    goals: Goals, codes: Codes, judge: Predictor | None, table: Table | None, thinned: _Thinned, asked: dict[str, Any]
+    goals: Goals,
+    codes: Codes,
+    judge: Predictor | None,
+    table: Table | None,
+    known: Known | None,
+    thinned: _Thinned,
+    asked: dict[str, Any],
 ) -> Front:
     """The front of codes and of measured rows, with what table or judge say."""
-    known = None if table is None else Known.of(goals.problem, table)
+    weighed = np.empty((0, len(goals.objectives)))
     if known is not None and table is not None:
-        best = front(goals.with_cost(_weighed(goals, table, known.codes), known.codes))
+        weighed = _weighed(goals, table, known.codes)
+        best = front(goals.with_cost(weighed, known.codes))
         codes = np.unique(np.concatenate([codes, known.codes[best]]), axis=0)
     unmeasured = replace(goals.problem, budget=replace(goals.budget, max_latency_ms=None))
     rows, columns, k = rows_of(unmeasured, codes, judge, table), goals.predictor.columns, len(goals.objectives)
@@ -239,9 +251,11 @@ def _front(
     claims, verdicts = goals.of_values(predicted), goals.of_values(_values([row.verified for row in rows], columns))
     scores = goals.evaluated(codes)[0][:, :k] if goals.cautious else claims.copy()
     kept = np.flatnonzero(keeping_floors(goals.problem, predicted, codes, known))
-    if known is not None and table is not None:
-        measured = known.holds(codes)
-        scores[measured] = _weighed(goals, table, codes[measured])
+    if known is not None:
+        places = {code.tobytes(): place for place, code in enumerate(known.codes)}
+        for row, code in enumerate(codes):
+            if code.tobytes() in places:
+                scores[row] = weighed[places[code.tobytes()]]
     points = goals.with_cost(scores, codes)
     kept = kept[thinned(points[kept])]
     kept = kept[np.argsort(-points[kept, k] if goals.cost else -scores[kept].mean(axis=1), kind="stable")]
@@ -283,7 +297,9 @@ def _weighed(goals: Goals, table: Table, codes: Codes) -> Reals:
     measured = _measured(goals, table, codes)
     return np.stack(
         [
-            weighed_by(replace(goals.problem, objective=objective.plain()), codes, measured[:, j])
+            in_measured_order(
+                measured[:, j], weighed_by(replace(goals.problem, objective=objective.plain()), codes, measured[:, j])
+            )
             for j, objective in enumerate(goals.objectives)
         ],
         axis=1,
