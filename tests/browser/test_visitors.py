@@ -87,7 +87,7 @@ def test_two_visitors_do_not_meet(site: str, visit: Open) -> None:
     one.get_by_role("button", name="NAS-Bench-MR").wait_for()
     turn_to(one, "Propagate")
     turn_to(other, "Propagate")
-    assert one.get_by_label("weight of acc").is_visible()
+    one.get_by_label("weight of acc").wait_for()
     other.get_by_label("weight of seg/mIoU").wait_for()
     assert other.get_by_role("button", name="NAS-Bench-MR").count() == 0
     turn_to(other, "Code")
@@ -165,7 +165,7 @@ def test_harmful_files_are_told_apart_and_nothing_in_them_runs(site: str, visit:
     pq.write_table(many, written)
     assert len(written.getvalue()) < 1 << 20
     bring(page, written.getvalue(), "table.parquet")
-    page.get_by_text("A table may have at most 50000 rows").wait_for()
+    page.get_by_text("has more than 50000 rows.").wait_for()
     assert page.get_by_role("button", name="NAS-Bench-MR").count() == 0
     bring(page, table(), "../../../etc/table.csv")
     page.get_by_role("button", name="NAS-Bench-MR").wait_for()

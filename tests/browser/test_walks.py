@@ -152,7 +152,7 @@ def test_what_cannot_be_is_said_beside_its_field(site: str, visit: Open, picture
         ("weight of seg/mIoU", "0", "The weight must be a number other than zero, such as 1."),
         ("weight of seg/mIoU", "abc", "The weight must be a number other than zero, such as 1."),
         ("floor of seg/mIoU", "high", "The minimum value must be a number, such as 76.5."),
-        ("floor of seg/mIoU", "99", "is predicted to have seg/mIoU of at least 99"),
+        ("floor of seg/mIoU", "99", "predicted to have seg/mIoU of at least 99"),
     ):
         field = page.get_by_label(label, exact=True)
         before = field.input_value()

@@ -53,7 +53,7 @@ def test_text_of_a_dynamic_size(run: Run) -> None:
     assert (status, err) == (0, "")
     cost = macs(CODE, 128, 50, "features").item()
     lines = out.splitlines()
-    assert re.fullmatch(r"Written: net\.pt2 \(\d\.\d MB\), torch", lines[0])
+    assert re.fullmatch(r"Format: torch, \d\.\d MB", lines[0])
     assert lines[1:7] == [
         "Weights: drawn at random",
         "Input: image (batch, 3, 32*h, 32*w)",

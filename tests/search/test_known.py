@@ -132,9 +132,7 @@ def test_minimum_values_that_only_the_predictor_promises_are_refused(find: Any, 
     minimum = {"a": float(whole.values[:, 0].max()) + 5}
     objective = Objective({"a": 1.0}, at_least=minimum) if find is ncp.search else "a"
     more = {} if find is ncp.search else {"at_least": minimum}
-    with pytest.raises(
-        ncp.InfeasibleError, match=r"is measured or predicted to have a/x of at least .*: all that were"
-    ):
+    with pytest.raises(ncp.InfeasibleError, match=r"predicted to have a/x of at least .*: all that were"):
         find(objective, **asked, **more)
 
 
