@@ -94,14 +94,21 @@ def main() -> None:
         value=taus,
         met=taus["predictor"] >= 0.910 and taus["judge"] >= 0.884,
     )
-    ran = subprocess.run([sys.executable, __file__, "wide"], check=True, capture_output=True, text=True)  # noqa: S603
-    seconds, memory = map(float, ran.stdout.split())
+    runs = []
+    for _ in range(REPEATS):
+        with tempfile.TemporaryDirectory() as cache:
+            command = [sys.executable, __file__, "wide"]
+            kept = os.environ | {"NCP_CACHE": cache}
+            ran = subprocess.run(command, check=True, capture_output=True, text=True, env=kept)  # noqa: S603
+            runs.append(tuple(map(float, ran.stdout.split())))
+    seconds, memory = (median(figures) for figures in zip(*runs, strict=True))
     record(
         "own table/wide",
         claim=f"ncp.search on {ROWS} rows of {WIDE[0]} dimensions of {WIDE[1]} choices, 256 starts of 70 steps",
         target="<= 20 s, <= 1000 MB",
         value={"seconds": round(seconds, 1), "MB": round(memory)},
         met=seconds <= 20 and memory <= 1000,
+        runs=REPEATS,
     )
 
 
