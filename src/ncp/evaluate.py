@@ -66,7 +66,7 @@ def quality(prediction: Prediction, values: Reals, columns: Sequence[str]) -> di
 
 
 def verify(codes: Any, columns: Sequence[str], judge: Predictor | None, table: Table | None = None) -> Evaluation:
-    """Look values up in a table, and ask the judge for those that are not there.
+    """Take values from a table where it has them, and from the judge's predictions elsewhere.
 
     Args:
         codes: `(n, d)`.

@@ -120,7 +120,7 @@ def _standard_stream(there: os.stat_result) -> int | None:
 
 
 def _remove_stale(folder: Path, beginning: str, here: str) -> None:
-    """Remove what killed runs left of a file: of dead processes on this machine (`here`), or nobody's for a day."""
+    """Remove temporary files of killed runs: dead processes on this machine (`here`), or files unchanged for a day."""
     for left in folder.glob(f"{beginning}*"):
         process = left.name.removeprefix(here).partition("-")[0]
         with suppress(OSError):

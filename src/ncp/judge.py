@@ -1,4 +1,4 @@
-"""Who predicts and who judges: the shipped pair, a pair fitted on a table, or a judge for a given predictor."""
+"""Choose a search's predictor and judge: the shipped pair, one fitted on a table, or a judge for a given predictor."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def predictor_and_judge(
     seed: int,
     progress: Progress = quiet,
 ) -> Pair:
-    """What a search follows, and what checks its results.
+    """The predictor that a search follows, and the judge that checks its results.
 
     - Neither predictor nor table: the shipped predictor and its judge.
     - A table alone: a predictor fitted on half of its sampled rows and a judge on the other half. For the published

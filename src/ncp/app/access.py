@@ -1,4 +1,4 @@
-"""Who is answered: requests for the page by one of its own names, from the page itself and not from another site.
+"""Check Host and Origin: answer requests to the page's own names, and none that come from another site.
 
 Without this, any web page that somebody opens could use their `ncp app` on loopback: by a name that its owner points
 there (DNS rebinding), or by a socket, which browsers open across sites.

@@ -1,4 +1,4 @@
-"""Where visitors' files lie: one folder per server, which a later server removes if this one is killed."""
+"""Folders for visitors' files: one per server. A later server removes it if this one is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server takes from visitors: no body beyond a size, and no more visitors than it has room for."""
+"""Limits on the size of a request's body and on the number of visitors at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FULL = (
 
 
 class Limits:
-    """Refuses bodies that are too large, by what they say and by what comes, and visitors when there is no room.
+    """Refuse bodies that are too large, by their declared and actual size, and visitors beyond the limit.
 
     Args:
         app: what answers.

@@ -73,7 +73,7 @@ def _web(workers: Workers, trainers: Workers, folder: Path) -> FastAPI:
     def page() -> None:
         lay_out(workers, trainers, folder)
 
-    core.sio.eio.cors_allowed_origins = []  # no word to other sites: NiceGUI would let all of them connect
+    core.sio.eio.cors_allowed_origins = []  # NiceGUI would let every other site connect
     core.app.add_exception_handler(404, _not_found)
     ui.run_with(
         web,

@@ -144,7 +144,7 @@ class Bringing:
         self._show()
 
     def _forget_table(self) -> None:
-        """Remove what was made of files before: a disk is not without end."""
+        """Remove files made from earlier uploads, so that they do not fill the disk."""
         old = self.visitor.own
         if old is not None and old.table is not None:
             shutil.rmtree(Path(old.table).parent, ignore_errors=True)

@@ -235,7 +235,7 @@ def _done(function: Job, arguments: tuple[Any, ...], progress: Progress) -> tupl
         return "refused", error
     except MemoryError:
         return "refused", NcpError("This needs more memory than a computation may take. Try something smaller.")
-    except Exception:  # the visitor is told that, and the log what
+    except Exception:  # the visitor sees that it failed, and the log has the traceback
         return "fault", traceback.format_exc()
 
 

@@ -84,7 +84,7 @@ def compare(
 
 
 def _name(result: Comparison, table: str, warm_start: Path | None) -> None:
-    """Add to what was asked what only the command knows: the names of its tables, and itself."""
+    """Add the command line and the names of the tables to the result; the comparison itself does not know them."""
     result.asked["command"] = command()
     result.asked["table"] = {"name": table, **result.asked["table"]}
     if warm_start is not None:

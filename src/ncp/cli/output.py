@@ -73,7 +73,7 @@ SOURCES = {
     "fitted and kept": "The predictor and its judge were fitted on this table, and are kept for the next search.",
     "kept": "The predictor and its judge come from the cache: they were fitted on this table before.",
 }
-"""What to say of a predictor by where it comes from."""
+"""Descriptions of a predictor, by where it comes from."""
 
 
 def source_of(asked: Mapping[str, Any]) -> list[str]:
@@ -83,7 +83,7 @@ def source_of(asked: Mapping[str, Any]) -> list[str]:
 
 
 def written(*paths: Path) -> None:
-    """Say which files a command wrote; after its answer, and not where a program reads that."""
+    """List the files that a command wrote, after its answer; not for output that a program reads."""
     say(f"Written: {', '.join(map(str, paths))}")
 
 

@@ -73,8 +73,8 @@ def simulate(
 ) -> History:
     """Simulate a search on a table.
 
-    A row that was evaluated before is told again and costs nothing. If a searcher proposes a code that is not in the
-    table, the nearest row that was not evaluated yet is used instead, and counted.
+    If a searcher proposes a row again, it receives the same value, and this does not count as a query. If it proposes a
+    code that is not in the table, the nearest row that was not evaluated yet is used instead, and counts.
 
     Args:
         table: the measured values; rows without a value in a column of the objective cannot be asked for.
