@@ -9,6 +9,7 @@ the table says is better.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,12 +74,11 @@ class Known:
 
     def holds(self, codes: Codes) -> NDArray[np.bool_]:
         """Which codes `(n, d)` are among the rows, `(n,)`."""
-        every = {code.tobytes() for code in self.codes}
-        return np.array([code.tobytes() in every for code in codes], dtype=bool)
+        return _are_in(codes, {code.tobytes() for code in self.codes})
 
     def worse_than_minimum(self, codes: Codes) -> NDArray[np.bool_]:
         """Which codes `(n, d)` were measured to be worse than a minimum value, `(n,)`."""
-        return np.array([code.tobytes() in self.worse for code in codes], dtype=bool)
+        return _are_in(codes, self.worse)
 
     def rank(self, codes: Codes, scores: Reals) -> Reals:
         """What codes `(n, d)` are worth, `(n,)`: by measurement and prediction, else by prediction less its error.
@@ -94,6 +94,11 @@ class Known:
             return careful
         ranks: Reals = np.where(where >= 0, self.weighed[where], careful)
         return ranks
+
+
+def _are_in(codes: Codes, every: Set[bytes]) -> NDArray[np.bool_]:
+    """Which codes `(n, d)` have their bytes in a set, `(n,)`."""
+    return np.array([code.tobytes() in every for code in codes], dtype=bool)
 
 
 class _Moments(NamedTuple):
@@ -133,12 +138,16 @@ def _moments(problem: Problem, codes: Codes) -> _Moments:
     shares = weights / np.abs(weights).sum() / unit
     found = _Moments(*np.empty((3, len(codes))))
     for part in parts(len(codes), 4096):
-        mean, std = (x[:, places].double().cpu().numpy() for x in predictor.moments(predictor.relaxed(codes[part])))
-        total = predictor.predict(codes[part]).std
-        found.mean[part] = (mean - location) @ shares
+        scores, spread = predictor.scores_and_spread(predictor.relaxed(codes[part]))
+        curve, std, total = (
+            x[:, places].double().cpu().numpy()
+            for x in (
+                predictor.scale(scores),
+                predictor.scale.deviation(scores, spread),
+                predictor.scale.deviation(scores, (spread**2 + predictor.noise).sqrt()),
+            )
+        )
+        found.mean[part] = (curve - location) @ shares
         found.error[part] = np.sqrt(std**2 @ shares**2)
-        if total is not None:
-            found.noise[part] = np.sqrt(np.maximum(total[:, places] ** 2 - std**2, 0) @ shares**2)
-        else:
-            found.noise[part] = 0.0
+        found.noise[part] = np.sqrt(np.maximum(total**2 - std**2, 0) @ shares**2)
     return found
