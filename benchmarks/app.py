@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+from busy import busy_machine, record_busy
 from measure import record
 from visitors import Visitor
 
@@ -81,6 +82,16 @@ async def look(visitor: Visitor) -> None:
     await visitor.until(lambda: any("frames" in e.get("props", {}) for e in visitor.elements.values()))
 
 
+async def measure_busy(visitor: Visitor) -> None:
+    """Press Propagate alone and beside a program that computes on every core."""
+    await propagate(visitor)
+    alone = [await propagate(visitor) for _ in range(9)]
+    with busy_machine():
+        await propagate(visitor)
+        beside = [await propagate(visitor) for _ in range(9)]
+    record_busy("page", median(alone), median(beside), runs=len(alone))
+
+
 async def measured(address: str, pid: int) -> None:
     """All figures."""
     one = Visitor(address)
@@ -106,6 +117,7 @@ async def measured(address: str, pid: int) -> None:
         unit="s",
         runs=len(alone),
     )
+    await measure_busy(one)
     crowd = [Visitor(address) for _ in range(CROWD)]
     await asyncio.gather(*(look(visitor) for visitor in crowd))
     answers = asyncio.gather(*(propagate(visitor) for visitor in crowd))

@@ -5,7 +5,8 @@ python benchmarks/busy.py
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from statistics import median
 from time import perf_counter
 
@@ -26,11 +27,21 @@ while os.getppid() == parent:
 """Matrix products on all cores, as a training computes them, until this program ends."""
 
 
+@contextmanager
+def busy_machine() -> Iterator[None]:
+    """Let another program compute on every core while the block runs."""
+    command = [sys.executable, "-c", BESIDE.format(threads=len(CORES) or 2)]
+    other = subprocess.Popen(command)  # noqa: S603
+    try:
+        yield
+    finally:
+        other.kill()
+        other.wait()
+
+
 def seconds_of(work: Callable[[], object], busy: bool) -> float:
     """The median wall time, alone or beside the other program [s]."""
-    command = [sys.executable, "-c", BESIDE.format(threads=len(CORES) or 2)]
-    other = subprocess.Popen(command) if busy else None  # noqa: S603
-    try:
+    with busy_machine() if busy else nullcontext():
         work()
         seconds = []
         for _ in range(REPEATS):
@@ -38,10 +49,19 @@ def seconds_of(work: Callable[[], object], busy: bool) -> float:
             work()
             seconds.append(perf_counter() - start)
         return median(seconds)
-    finally:
-        if other is not None:
-            other.kill()
-            other.wait()
+
+
+def record_busy(name: str, alone: float, beside: float, runs: int = REPEATS) -> None:
+    """Record both times of one piece of work [s]."""
+    record(
+        f"busy/{name}",
+        claim=f"{name}: seconds alone, and beside matrix products on every core",
+        target="beside <= 1.5 x alone",
+        value={"alone": round(alone, 2), "beside": round(beside, 2), "ratio": round(beside / alone, 2)},
+        met=beside <= 1.5 * alone,
+        unit="s",
+        runs=runs,
+    )
 
 
 def main() -> None:
@@ -56,16 +76,7 @@ def main() -> None:
         "fit": lambda: ncp.fit_predictor(codes, values, ["a/x", "b/y", "c/z"]),
     }
     for name, work in works.items():
-        alone, beside = seconds_of(work, busy=False), seconds_of(work, busy=True)
-        record(
-            f"busy/{name}",
-            claim=f"{name}: seconds alone, and beside matrix products on every core",
-            target="beside <= 1.5 x alone",
-            value={"alone": round(alone, 2), "beside": round(beside, 2), "ratio": round(beside / alone, 2)},
-            met=beside <= 1.5 * alone,
-            unit="s",
-            runs=REPEATS,
-        )
+        record_busy(name, seconds_of(work, busy=False), seconds_of(work, busy=True))
 
 
 if __name__ == "__main__":
