@@ -14,9 +14,9 @@ from safetensors import safe_open
 
 import ncp
 from measure import use_threads
-from ncp.evaluate import quality
-from ncp.judge import digests_of, fit_searcher_and_judge, halves
-from ncp.predictors.store import write_tensors
+from ncp.optim.judge import digests_of, fit_searcher_and_judge, halves
+from ncp.predictors.file import write_tensors
+from ncp.predictors.quality import quality
 
 ASSETS = Path(ncp.__file__).with_name("assets")
 CARD = ASSETS / "card.json"

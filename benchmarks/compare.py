@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ncp
 from measure import median_seconds, record, use_threads
-from ncp.files import whole_file
+from ncp.io.files import whole_file
 
 SHARED = Path(os.environ.get("NCP_SHARED") or Path(__file__).parents[2] / "shared")
 REPLAYS = Path(__file__).with_name("replays")

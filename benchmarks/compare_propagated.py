@@ -15,9 +15,9 @@ from scipy.stats import mannwhitneyu
 import ncp
 from measure import record
 from ncp.processes import cores, processes
-from ncp.searchers import SEARCHERS
 from ncp.searchers.base import Searcher
 from ncp.searchers.bayesian import Bayesian
+from ncp.searchers.registry import SEARCHERS
 from ncp.searchers.replay import replay
 from ncp.searchers.scoring import score_rows
 from ncp.threads import one_thread

@@ -10,7 +10,7 @@ import numpy as np
 
 from measure import median_seconds, record, use_threads
 from ncp import MULTIRES, macs, params
-from ncp.pickles import read_pickle
+from ncp.io.pickles import read_pickle
 
 SHARED = Path(os.environ.get("NCP_SHARED") or Path(__file__).parents[2] / "shared")
 CODES, SECONDS, MEGABYTES = 1_000_000, 1.5, 32

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from measure import record, use_threads
 from ncp import MultiResolutionNet
 from ncp.cost import HEADS
-from ncp.export import ENDINGS, Format, export
+from ncp.network.export import ENDINGS, Format, export
 
 CODE = "16_112-1_1_2_128-1_2_1_4_128_120-1_3_1_2_4_128_128_128-2_4_2_4_1_4_96_128_128_56-128"
 """One of middle size."""

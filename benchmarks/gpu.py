@@ -14,8 +14,8 @@ import torch
 
 import ncp
 from measure import record
-from ncp.latency import calibrate
-from ncp.profile import Conditions
+from ncp.network.latency import calibrate
+from ncp.network.profile import Conditions
 from network import CODES, SHARED, in_turns, largest_difference, pair, training_step
 
 RUNS, CALIBRATED, PIXELS = 20, 300, 224

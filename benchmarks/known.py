@@ -15,9 +15,9 @@ import numpy as np
 
 import ncp
 from measure import record, use_threads
-from ncp.judge import fit_searcher_and_judge
-from ncp.problem import Problem
-from ncp.searchers.known import Known
+from ncp.optim.judge import fit_searcher_and_judge
+from ncp.optim.known import Known
+from ncp.optim.problem import Problem
 
 TASKS = ("cifar10", "cifar100", "imagenet16_120")
 WEIGHTS = ((1, 0, 0), (0, 0, 1), (1, 1, 1))

@@ -9,8 +9,8 @@ from time import perf_counter
 
 import ncp
 from measure import record, use_threads
-from ncp.latency import calibrate
-from ncp.profile import Conditions
+from ncp.network.latency import calibrate
+from ncp.network.profile import Conditions
 
 CODES, PIXELS = 300, 128
 BOUNDS = (5, 10, 20)

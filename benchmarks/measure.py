@@ -20,7 +20,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from ncp.files import whole_file
+from ncp.io.files import whole_file
 
 RESULTS = Path(__file__).with_name("results.json")
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []  # Linux tells; others do not

@@ -17,8 +17,8 @@ import numpy as np
 
 import ncp
 from measure import record, use_threads
-from ncp.evaluate import quality
-from ncp.judge import fit_searcher_and_judge, halves
+from ncp.optim.judge import fit_searcher_and_judge, halves
+from ncp.predictors.quality import quality
 
 COLUMNS = ["a/top1", "a/top5", "b/mIoU", "b/mAcc", "b/aAcc", "c/top1", "c/top5"]
 CELLS, WIDE = (6, 4), (200, 5)

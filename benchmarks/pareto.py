@@ -10,8 +10,8 @@ import torch
 
 import ncp
 from measure import record, use_threads
+from ncp.optim.front_search import pareto_search
 from ncp.pareto import front, hypervolume
-from ncp.searchers.pareto import pareto_search
 
 TASKS = ["seg", "video", "cls-50-1000"]
 GMACS, SEEDS, POPULATION = 8, range(3), 100

@@ -10,9 +10,9 @@ import numpy as np
 
 import ncp
 from measure import record, use_threads
-from ncp.arrays import Codes
-from ncp.problem import Problem, snap_within
-from ncp.searchers.polish import polish
+from ncp.optim.local_search import polish
+from ncp.optim.problem import Problem, snap_within
+from ncp.spaces.arrays import Codes
 
 TASKS = ["seg/mIoU", "cls-50-1000/top1", "video/top1"]
 BUDGETS, SEEDS = (1, 2, 4, 8), range(3)

@@ -11,7 +11,7 @@ import numpy as np
 
 import ncp
 from measure import record, use_threads
-from ncp.evaluate import quality
+from ncp.predictors.quality import quality
 
 ORIGINAL = {
     "seg": 0.769,

@@ -7,7 +7,7 @@ import numpy as np
 
 import ncp
 from measure import record, use_threads
-from ncp.judge import fit_searcher_and_judge
+from ncp.optim.judge import fit_searcher_and_judge
 
 TASKS = ["seg/mIoU", "cls-50-1000/top1", "video/top1"]
 BUDGETS = (1, 2, 4, 8)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ncp.files import whole_file
+from ncp.io.files import whole_file
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"

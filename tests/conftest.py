@@ -32,7 +32,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def imported(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds the published tables as `ncp data import` leaves them."""
-    from ncp.datasets import import_folder
+    from ncp.tables.cache import import_folder
 
     root = tmp_path_factory.mktemp("imported")
     import_folder(shared / "data" / "nas-bench-mr", root)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from ncp import Code, LatencyModel, macs
-from ncp.arrays import Reals
-from ncp.latency import drawn
-from ncp.profile import Conditions, Latency, processor
+from ncp.network.latency import drawn
+from ncp.network.profile import Conditions, Latency, processor
+from ncp.spaces.arrays import Reals
 
 CONDITIONS = Conditions(image_size=(64, 64))
 
@@ -20,7 +20,7 @@ def milliseconds(codes: Any) -> Reals:
 
 
 def computed(code: Code, conditions: Conditions, seconds: float = 0.0) -> Latency:  # noqa: ARG001
-    """What stands in for `ncp.profile.measure`."""
+    """What stands in for `ncp.network.profile.measure`."""
     median = float(milliseconds(code.vector)[0])
     return Latency(conditions.batch, median, 1.05 * median, 5)
 

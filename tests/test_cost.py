@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ncp import MULTIRES, Code, CodeError, ConfigError, Ordinal, Space, macs, params
 from ncp.cost import HEADS, LARGEST_IMAGE, MOST_CLASSES, Head, has_cost, macs_by_part
-from ncp.pickles import read_pickle
+from ncp.io.pickles import read_pickle
 from tests.strategies import codes, generators
 
 SMALLEST, LARGEST = ([min(dim.values) for dim in MULTIRES.dimensions], [max(dim.values) for dim in MULTIRES.dimensions])

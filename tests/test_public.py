@@ -3,7 +3,9 @@
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -36,8 +38,8 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_modules_are_loaded_when_they_are_first_asked_for() -> None:
-    loaded = python("import ncp; print(ncp.datasets.import_file.__module__, ncp.spaces.load_space is ncp.load_space)")
-    assert loaded.stdout == "ncp.datasets.own True\n", loaded.stderr
+    loaded = python("import ncp; print(ncp.tables.__name__, ncp.load_space is ncp.spaces.named.load_space)")
+    assert loaded.stdout == "ncp.tables True\n", loaded.stderr
 
 
 def test_the_version_is_the_distribution_s() -> None:
@@ -72,3 +74,11 @@ def test_help_prints_the_commands(arguments: list[str]) -> None:
     assert "Find one network architecture" in shown.stdout + shown.stderr
     assert re.search(r"\bcost\b", shown.stdout + shown.stderr)
     assert "Traceback" not in shown.stderr
+
+
+def test_the_rooms_that_contributing_describes_are_the_layers_that_are_checked() -> None:
+    root = Path(__file__).parents[1]
+    [contract] = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = [[name.strip().removeprefix("ncp.") for name in layer.split("|")] for layer in contract["layers"]]
+    rooms = re.findall(r"^\| (`.+?`) \|", (root / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert [re.findall(r"`(\w+)`", row) for row in rooms] == layers

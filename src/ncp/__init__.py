@@ -5,9 +5,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ncp.cells import CELL201 as CELL201
+    from ncp.spaces.cells import CELL201 as CELL201
     from ncp.cost import macs as macs, params as params
-    from ncp.datasets import load_table as load_table
+    from ncp.tables.cache import load_table as load_table
     from ncp.errors import (
         CodeError as CodeError,
         ConfigError as ConfigError,
@@ -17,38 +17,30 @@ if TYPE_CHECKING:
         NcpError as NcpError,
         NotTabulatedError as NotTabulatedError,
     )
-    from ncp.latency import LatencyModel as LatencyModel, load_latency as load_latency
-    from ncp.multires import MULTIRES as MULTIRES, Code as Code, Stage as Stage
-    from ncp.network import MultiResolutionNet as MultiResolutionNet
-    from ncp.objective import Budget as Budget, Objective as Objective
-    from ncp.predictors import (
-        Prediction as Prediction,
-        Predictor as Predictor,
-        fit_predictor as fit_predictor,
-        load_judge as load_judge,
-        load_predictor as load_predictor,
-    )
-    from ncp.propagation import Trajectory as Trajectory, propagate as propagate
-    from ncp.searchers import (
-        Comparison as Comparison,
-        History as History,
-        Result as Result,
-        compare as compare,
-        search as search,
-        simulate as simulate,
-    )
-    from ncp.searchers.front import Front as Front
-    from ncp.searchers.pareto import pareto_search as pareto_search
-    from ncp.space import Categorical as Categorical, Ordinal as Ordinal, Space as Space
-    from ncp.spaces import load_space as load_space
-    from ncp.table import Table as Table
+    from ncp.network.latency import LatencyModel as LatencyModel, load_latency as load_latency
+    from ncp.spaces.multires import MULTIRES as MULTIRES, Code as Code, Stage as Stage
+    from ncp.network.net import MultiResolutionNet as MultiResolutionNet
+    from ncp.optim.objective import Budget as Budget, Objective as Objective
+    from ncp.predictors.base import Prediction as Prediction, Predictor as Predictor
+    from ncp.predictors.fitting import fit_predictor as fit_predictor
+    from ncp.predictors.file import load_judge as load_judge, load_predictor as load_predictor
+    from ncp.optim.propagation import Trajectory as Trajectory, propagate as propagate
+    from ncp.searchers.comparison import Comparison as Comparison, compare as compare
+    from ncp.searchers.replay import History as History, simulate as simulate
+    from ncp.optim.results import Result as Result
+    from ncp.optim.search import search as search
+    from ncp.optim.front import Front as Front
+    from ncp.optim.front_search import pareto_search as pareto_search
+    from ncp.spaces.space import Categorical as Categorical, Ordinal as Ordinal, Space as Space
+    from ncp.spaces.named import load_space as load_space
+    from ncp.tables.table import Table as Table
 
     __version__: str
 
 _WHERE = {
-    "ncp.cells": ("CELL201",),
+    "ncp.spaces.cells": ("CELL201",),
     "ncp.cost": ("macs", "params"),
-    "ncp.datasets": ("load_table",),
+    "ncp.tables.cache": ("load_table",),
     "ncp.errors": (
         "CodeError",
         "ConfigError",
@@ -58,18 +50,23 @@ _WHERE = {
         "NcpError",
         "NotTabulatedError",
     ),
-    "ncp.latency": ("LatencyModel", "load_latency"),
-    "ncp.multires": ("MULTIRES", "Code", "Stage"),
-    "ncp.network": ("MultiResolutionNet",),
-    "ncp.objective": ("Budget", "Objective"),
-    "ncp.predictors": ("Prediction", "Predictor", "fit_predictor", "load_judge", "load_predictor"),
-    "ncp.propagation": ("Trajectory", "propagate"),
-    "ncp.searchers": ("Comparison", "History", "Result", "compare", "search", "simulate"),
-    "ncp.searchers.front": ("Front",),
-    "ncp.searchers.pareto": ("pareto_search",),
-    "ncp.space": ("Categorical", "Ordinal", "Space"),
-    "ncp.spaces": ("load_space",),
-    "ncp.table": ("Table",),
+    "ncp.network.latency": ("LatencyModel", "load_latency"),
+    "ncp.spaces.multires": ("MULTIRES", "Code", "Stage"),
+    "ncp.network.net": ("MultiResolutionNet",),
+    "ncp.optim.objective": ("Budget", "Objective"),
+    "ncp.predictors.base": ("Prediction", "Predictor"),
+    "ncp.predictors.file": ("load_judge", "load_predictor"),
+    "ncp.predictors.fitting": ("fit_predictor",),
+    "ncp.optim.propagation": ("Trajectory", "propagate"),
+    "ncp.optim.results": ("Result",),
+    "ncp.optim.search": ("search",),
+    "ncp.searchers.comparison": ("Comparison", "compare"),
+    "ncp.searchers.replay": ("History", "simulate"),
+    "ncp.optim.front": ("Front",),
+    "ncp.optim.front_search": ("pareto_search",),
+    "ncp.spaces.space": ("Categorical", "Ordinal", "Space"),
+    "ncp.spaces.named": ("load_space",),
+    "ncp.tables.table": ("Table",),
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 

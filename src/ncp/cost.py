@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.arrays import parts
 from ncp.errors import CodeError, ConfigError, quoted
-from ncp.multires import MULTIRES, STAGES
-from ncp.space import Space
+from ncp.spaces.arrays import parts
+from ncp.spaces.multires import MULTIRES, STAGES
+from ncp.spaces.space import Space
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -125,6 +126,22 @@ def _require_head(classes: Any, task: Any) -> None:
 
 def _whole(number: Any) -> bool:
     return isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+
+
+def read_image_size(text: str) -> tuple[int, int]:
+    """Height and width [pixels] as people write them.
+
+    >>> read_image_size("512x1024")
+    (512, 1024)
+
+    Raises:
+        ConfigError: anything but one positive integer, or two with an x between them.
+    """
+    numbers = re.fullmatch(r"([0-9]{1,9})(?:x([0-9]{1,9}))?", text, re.IGNORECASE)
+    if not numbers:
+        raise ConfigError(f"Expected an image size such as 224 or 512x1024. Got {quoted(text)}.")
+    height, width = numbers.groups()
+    return int(height), int(width or height)
 
 
 def _total(codes: Any, areas: list[int], classes: int, task: Head) -> Any:

@@ -9,8 +9,8 @@ import moocore  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ncp.arrays import Reals
 from ncp.errors import ConfigError, quoted
+from ncp.spaces.arrays import Reals
 
 EXACT = 5
 """Most objectives in which hypervolumes are exact: beyond, the time grows exponentially with the points."""

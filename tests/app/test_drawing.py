@@ -6,8 +6,8 @@ import time
 from hypothesis import given
 
 from ncp.app.drawing import network_svg
-from ncp.multires import Code
 from ncp.report.network import network_data
+from ncp.spaces.multires import Code
 from tests.strategies import codes
 
 

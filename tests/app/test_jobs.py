@@ -20,8 +20,8 @@ from ncp.app.limits import LARGEST
 from ncp.app.subject import BENCHMARK, Place, opened
 from ncp.app.visitor import START
 from ncp.errors import DataError, InfeasibleError
-from ncp.multires import MULTIRES, Code
 from ncp.progress import quiet
+from ncp.spaces.multires import MULTIRES, Code
 from tests.cli.test_own_table import SPACE, written
 
 PLACE = Place(BENCHMARK, BENCHMARK, BENCHMARK, None)

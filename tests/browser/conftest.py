@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
 
-from ncp.datasets.store import import_folder
+from ncp.tables.cache import import_folder
 
 SIZES: dict[str, ViewportSize] = {
     "phone": ViewportSize(width=390, height=844),

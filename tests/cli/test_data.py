@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 import ncp
-from ncp.space import Categorical
-from ncp.spaces import load_space
+from ncp.spaces.named import load_space
+from ncp.spaces.space import Categorical
 from tests.cli.conftest import Run
-from tests.datasets.server import serve
+from tests.tables.server import serve
 
 
 @pytest.fixture

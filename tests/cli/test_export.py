@@ -141,7 +141,9 @@ def test_help(run: Run) -> None:
 
 
 def test_the_command_line_starts_without_what_exports() -> None:
-    program = "import sys, ncp.cli; print([name for name in ('torch', 'onnx', 'ncp.export') if name in sys.modules])"
+    program = (
+        "import sys, ncp.cli; print([name for name in ('torch', 'onnx', 'ncp.network.export') if name in sys.modules])"
+    )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
     assert ran.stdout == "[]\n"
 

@@ -11,7 +11,7 @@ import ncp
 from ncp.cli.options import PAGE, require_file, require_outputs
 from ncp.cli.output import print_json, say, show_claims, show_table
 from ncp.errors import NcpError
-from ncp.searchers.result import Row, Value
+from ncp.optim.results import Row, Value
 from tests.cli.conftest import Run
 
 NUMBERS = ["77.12 ±0.50", "123456789.12", "-0.25"]

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from ncp import Categorical, Ordinal, Space
-from ncp.arrays import Codes, Reals
 from ncp.pareto import front
+from ncp.spaces.arrays import Codes, Reals
 from tests.cli.conftest import Run
 
 SPACE = Space(
@@ -103,7 +103,7 @@ def test_it_is_queried_trained_on_searched_and_compared(imported: Run, monkeypat
     assert {value["source"] for row in rows for value in row["verified"].values()} <= {"table", "judge"}
 
     for name, number in {"DIRECTIONS": 50, "ROUNDS": 1, "TRIED": 300, "CROSSED": 100}.items():
-        monkeypatch.setattr(f"ncp.searchers.pareto.{name}", number)
+        monkeypatch.setattr(f"ncp.optim.front_search.{name}", number)
     quick = ("--starts", "16", "--steps", "10", "--size", "60", "--json")
     status, out, error = imported("pareto", *tasks, *fitted, "--at-least", "latency=12", *quick)
     assert status == 0, error

@@ -17,7 +17,7 @@ QUICK = ("--starts", "6", "--steps", "3", "--size", "25", "--predictor", "own.sa
 def few(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     """A smaller search than users get, with a small predictor in the folder."""
     for name, number in {"DIRECTIONS": 50, "ROUNDS": 1, "TRIED": 300, "CROSSED": 100}.items():
-        monkeypatch.setattr(f"ncp.searchers.pareto.{name}", number)
+        monkeypatch.setattr(f"ncp.optim.front_search.{name}", number)
     fitted("ensemble").save("own.safetensors")
 
 

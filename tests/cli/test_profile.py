@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import ncp
-from ncp.profile import STAGES, processor, profile
+from ncp.network.profile import STAGES, processor, profile
 from tests.cli.conftest import Run
 from tests.latencies import computed
 
@@ -22,13 +22,13 @@ CALIBRATE = ("--calibrate", "here.json", "--codes", "40", "--image-size", "64", 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measures an architecture in less time than users wait."""
-    monkeypatch.setattr("ncp.profile.profile", partial(profile, seconds=0.05))
+    monkeypatch.setattr("ncp.network.profile.profile", partial(profile, seconds=0.05))
 
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Computes the latencies of a calibration instead of measuring them."""
-    monkeypatch.setattr("ncp.latency.measure", computed)
+    monkeypatch.setattr("ncp.network.latency.measure", computed)
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     def measure(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("ncp.latency.measure", measure)
-    monkeypatch.setattr("ncp.profile.latency", measure)
+    monkeypatch.setattr("ncp.network.latency.measure", measure)
+    monkeypatch.setattr("ncp.network.profile.latency", measure)
 
 
 @pytest.mark.usefixtures("hasty")

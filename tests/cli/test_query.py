@@ -137,7 +137,7 @@ def test_without_a_table_for_people(run: Run) -> None:
 def test_your_own_predictor(run: Run, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     codes = ncp.MULTIRES.sample(40, rng)
-    settings = ncp.predictors.kinds.GpSettings(inducing=8, steps=2)
+    settings = ncp.predictors.fitting.GpSettings(inducing=8, steps=2)
     values = rng.normal(size=(40, 1))
     ncp.fit_predictor(codes, values, ["my/own"], kind="gp", settings=settings).save(tmp_path / "mine.safetensors")
     _, out, _ = run("query", TEXT, "--predictor", str(tmp_path / "mine.safetensors"), "--json")
@@ -145,7 +145,7 @@ def test_your_own_predictor(run: Run, tmp_path: Path) -> None:
 
 
 def test_published_rows(run: Run, shared: Path, tmp_path: Path) -> None:
-    from ncp.datasets import import_folder
+    from ncp.tables.cache import import_folder
 
     (tmp_path / "video").mkdir()
     for file in ("search_list.txt", "video/trainval.pkl"):
@@ -208,8 +208,8 @@ def test_a_mistake_in_the_command_line_is_exit_status_2(run: Run, arguments: lis
 
 
 def test_every_flag_and_origin_of_the_tables_is_explained() -> None:
-    from ncp.datasets.convert import ORIGINS
-    from ncp.table import NOT_SAMPLED
+    from ncp.tables.published import ORIGINS
+    from ncp.tables.table import NOT_SAMPLED
 
     assert set(query.ORIGINS) == {name for name, _ in ORIGINS if name} | set(NOT_SAMPLED)
 

@@ -126,7 +126,7 @@ def test_the_written_configuration_does_the_same_again(run: Run, config: str) ->
 
 
 def test_the_published_table(run: Run, shared: Path, tmp_path: Path) -> None:
-    from ncp.datasets import import_folder
+    from ncp.tables.cache import import_folder
 
     (tmp_path / "video").mkdir()
     for file in ("search_list.txt", "video/trainval.pkl"):

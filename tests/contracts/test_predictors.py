@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from scipy.stats import kendalltau
 
 from ncp import CodeError, ConfigError, DataError, Predictor, fit_predictor, load_predictor
-from ncp.predictors.store import write_tensors
+from ncp.predictors.file import write_tensors
 from tests.predictors.fitted import COLUMNS, COMPLETE, PAIRS, SPACES, fitted, rows
 
 every = pytest.mark.parametrize(("kind", "space"), PAIRS)

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from ncp import CELL201, MULTIRES, History, Objective, Space, Table
-from ncp.arrays import Codes, Reals
-from ncp.searchers import SEARCHERS
 from ncp.searchers.base import Searcher
 from ncp.searchers.bayesian import Bayesian
-from ncp.searchers.registry import Make
+from ncp.searchers.registry import SEARCHERS, Make
 from ncp.searchers.replay import replay
 from ncp.searchers.scoring import score_rows
+from ncp.spaces.arrays import Codes, Reals
 from tests.predictors.fitted import MIXED
 
 COLUMNS = ("seg/mIoU", "video/top1")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ncp import Budget, Objective, propagate
-from ncp.propagation import STRATEGIES
+from ncp.optim.propagation import STRATEGIES
 from tests.predictors.fitted import PAIRS, SPACES, fitted
 
 WANTED = Objective({"seg/mIoU": 1.0, "video": -0.5})

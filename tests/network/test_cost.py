@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import ncp
 from ncp.cost import HEADS, Head
-from ncp.network import MultiResolutionNet
+from ncp.network.net import MultiResolutionNet
 from tests.strategies import codes
 
 SMALLEST, LARGEST = ([f(dim.values) for dim in ncp.MULTIRES.dimensions] for f in (min, max))

@@ -15,7 +15,8 @@ from torch.nn.functional import conv2d
 
 from ncp import MULTIRES, Code
 from ncp.cost import HEADS, Head
-from ncp.network import MultiResolutionNet, inference, winograd
+from ncp.network import inference, winograd
+from ncp.network.net import MultiResolutionNet
 from tests.network.test_net import MIDDLE, SMALLEST, TASKS, error, maps_of
 
 WIDE = Code.parse("104_96-1_1_1_96-1_2_1_1_104_96-1_3_1_1_1_96_128_8-1_4_1_1_1_1_112_96_48_8-96")

@@ -15,7 +15,7 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from ncp import MULTIRES, Code, CodeError, ConfigError
 from ncp.cost import HEADS, MOST_CLASSES, Head
-from ncp.network import FeatureInfo, MultiResolutionNet
+from ncp.network.net import FeatureInfo, MultiResolutionNet
 
 SMALLEST = Code([min(dim.values) for dim in MULTIRES.dimensions])
 MIDDLE = Code.parse("24_40-2_1_1_48-1_2_2_1_32_56-2_3_1_1_2_16_40_72-1_4_1_2_1_1_24_32_48_64-96")

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from ncp import CELL201, MULTIRES, Categorical, Ordinal, Predictor, Space, fit_predictor
-from ncp.predictors import KINDS
 from ncp.predictors.blend import BlendSettings
 from ncp.predictors.ensemble import EnsembleSettings
+from ncp.predictors.fitting import KINDS
 from ncp.predictors.gp import GpSettings
 from ncp.predictors.mlp import MlpSettings
 

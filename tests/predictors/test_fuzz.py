@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ncp import Categorical, NcpError, Ordinal, Space, fit_predictor
-from ncp.predictors import KINDS
 from ncp.predictors.blend import BlendSettings
 from ncp.predictors.ensemble import EnsembleSettings
+from ncp.predictors.fitting import KINDS
 from ncp.predictors.gp import GpSettings
 from ncp.predictors.mlp import MlpSettings
 

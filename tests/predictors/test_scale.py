@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ncp.datasets.convert import convert
 from ncp.predictors.scale import LIMIT, Scale, centres_and_deviations, deviations, ordinary
+from ncp.tables.published import convert
 from tests.strategies import generators
 
 scales = st.sampled_from([Scale.standard, Scale.normal_scores])

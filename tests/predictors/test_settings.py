@@ -9,8 +9,8 @@ import pytest
 from ncp import ConfigError
 from ncp.predictors.blend import BlendSettings
 from ncp.predictors.ensemble import EnsembleSettings
+from ncp.predictors.fitting import SETTINGS
 from ncp.predictors.gp import GpSettings
-from ncp.predictors.kinds import SETTINGS
 from ncp.predictors.mlp import MlpSettings
 
 BAD: dict[str, list[Any]] = {

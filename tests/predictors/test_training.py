@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from ncp import ConfigError, DataError, Ordinal, Predictor, Space, fit_predictor
-from ncp.predictors import KINDS
 from ncp.predictors.blend import BlendSettings
 from ncp.predictors.ensemble import EnsembleSettings
+from ncp.predictors.fitting import KINDS
 from ncp.predictors.gp import GpSettings
 from ncp.predictors.mlp import MlpSettings
 

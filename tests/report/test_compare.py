@@ -7,7 +7,7 @@ import pytest
 
 from ncp import Comparison, DataError
 from ncp.report.compare import COLOURS, compare_data, draw_compare
-from ncp.searchers import SEARCHERS
+from ncp.searchers.registry import SEARCHERS
 
 
 def made(queries: int, names: tuple[str, ...] = ("random", "local"), optimum: float = 9.0) -> Comparison:

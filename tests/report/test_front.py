@@ -9,10 +9,10 @@ import pytest
 
 import ncp
 from ncp import MULTIRES, Budget, Objective, Table
+from ncp.optim.front import Front
+from ncp.optim.front_search import pareto_search
 from ncp.pareto import front
 from ncp.report.front import draw_front, front_data
-from ncp.searchers.front import Front
-from ncp.searchers.pareto import pareto_search
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 
 QUICK: dict[str, Any] = {"starts": 6, "steps": 3, "size": 20}
@@ -23,7 +23,7 @@ def few() -> Iterator[None]:
     """A smaller search than users get."""
     with pytest.MonkeyPatch.context() as patch:
         for name, number in {"DIRECTIONS": 50, "ROUNDS": 1, "TRIED": 300, "CROSSED": 100}.items():
-            patch.setattr(f"ncp.searchers.pareto.{name}", number)
+            patch.setattr(f"ncp.optim.front_search.{name}", number)
         yield
 
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 
-from ncp.predictors import Prediction
+from ncp.predictors.base import Prediction
 from ncp.report.front import Panel, draw_front
 from ncp.report.run import Run, draw_run
 from ncp.report.scatter import draw_scatter, scatter_data

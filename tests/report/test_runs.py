@@ -12,7 +12,7 @@ import pytest
 
 from ncp import Budget, Comparison, DataError, Objective, search
 from ncp.cli.output import run_id
-from ncp.files import write_json
+from ncp.io.files import write_json
 from ncp.report import html
 from ncp.report.documents import read_document
 from ncp.report.html import write_report

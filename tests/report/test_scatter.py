@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ncp.arrays import Reals
 from ncp.errors import DataError
-from ncp.predictors import Prediction
+from ncp.predictors.base import Prediction
 from ncp.report.scatter import draw_scatter, scatter_data
+from ncp.spaces.arrays import Reals
 
 COLUMNS = ("seg/mIoU", "mine/seconds")
 

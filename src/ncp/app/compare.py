@@ -12,9 +12,9 @@ from ncp.app.facts import Facts, facts_of, shown
 from ncp.app.problems import said
 from ncp.app.subject import Subject
 from ncp.app.visitor import Visitor
-from ncp.dimensions import value_text
 from ncp.errors import NcpError
-from ncp.multires import MULTIRES, Code
+from ncp.spaces.dimensions import value_text
+from ncp.spaces.multires import MULTIRES, Code
 
 Vector = tuple[int, ...]
 

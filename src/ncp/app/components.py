@@ -9,7 +9,7 @@ from nicegui import ui
 from nicegui.element import Element
 
 from ncp.app.layout import groups, places
-from ncp.space import Space
+from ncp.spaces.space import Space
 
 PACE = 70
 """Milliseconds per step of a film."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from ncp.app.facts import Counting
 from ncp.app.subject import Place, opened
-from ncp.multires import MULTIRES, Code
+from ncp.optim.results import Result, Row
 from ncp.progress import Progress
-from ncp.searchers.result import Result, Row
-from ncp.space import Space
+from ncp.spaces.multires import MULTIRES, Code
+from ncp.spaces.space import Space
 
 
 def python_of(space: Space, row: Row, asked: dict[str, Any]) -> bytes:
@@ -42,8 +42,8 @@ def onnx_of(code: Sequence[int], counting: Counting, folder: Path, _: Progress) 
     Raises:
         MissingExtraError: the extra `export` is not installed.
     """
-    from ncp.export import export
-    from ncp.network import MultiResolutionNet
+    from ncp.network.export import export
+    from ncp.network.net import MultiResolutionNet
 
     net = MultiResolutionNet(Code.from_vector(code), task=counting.task, num_classes=counting.classes)
     path = folder / "network.onnx"

@@ -7,8 +7,8 @@ from html import escape
 
 import numpy as np
 
-from ncp.multires import STAGES, Code, Stage
 from ncp.report.network import Module, network_data
+from ncp.spaces.multires import STAGES, Code, Stage
 
 LABELS, STEM, HEAD, MARGIN = 48, 58, 54, 4  # all lengths in units of the picture, about a pixel
 TOP, LANE, TALL = 34, 58, 34

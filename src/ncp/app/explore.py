@@ -12,10 +12,9 @@ from ncp.app.facts import Counting, Facts, Line, facts_of, shown
 from ncp.app.problems import Place, complain, said
 from ncp.app.subject import Subject
 from ncp.app.visitor import Visitor
-from ncp.cost import HEADS, require_countable
+from ncp.cost import HEADS, read_image_size, require_countable
 from ncp.errors import NcpError
-from ncp.image_size import read_size
-from ncp.multires import MULTIRES, Code
+from ncp.spaces.multires import MULTIRES, Code
 
 
 def explore(visitor: Visitor) -> None:
@@ -93,7 +92,7 @@ def _counting(visitor: Visitor) -> None:
     def changed() -> None:
         size.error = classes.error = task.error = None
         try:
-            read = read_size(size.value or "")
+            read = read_image_size(size.value or "")
             require_countable(read, 1, task.value)
         except NcpError as error:
             complain(error, fields, size)

@@ -7,8 +7,8 @@ from html import escape
 
 from ncp.app.facts import shown
 from ncp.extras import has_extra
-from ncp.multires import MULTIRES
-from ncp.searchers.result import Result, Row, Value, compared
+from ncp.optim.results import Result, Row, Value, compared
+from ncp.spaces.multires import MULTIRES
 
 ACTS = {"look": "Open", "onnx": "ONNX", "python": "Python"}
 NEEDS = {"onnx": "export", "report": "report"}

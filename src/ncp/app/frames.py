@@ -7,8 +7,8 @@ from typing import Any
 from ncp.app.drawing import network_svg
 from ncp.app.layout import places
 from ncp.cost import has_cost, macs, params
-from ncp.multires import MULTIRES, Code
-from ncp.searchers.result import Result
+from ncp.optim.results import Result
+from ncp.spaces.multires import MULTIRES, Code
 
 SHOWN = 4
 """Columns above the film."""

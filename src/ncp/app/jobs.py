@@ -12,22 +12,22 @@ import numpy as np
 
 from ncp.app.frames import frames_of
 from ncp.app.subject import Place, Subject, benchmark, opened
-from ncp.arrays import Codes
 from ncp.errors import ConfigError, DataError
-from ncp.judge import fit_searcher_and_judge, halves
-from ncp.objective import Budget, Objective
-from ncp.problem import Problem
+from ncp.io.tabular import Limits
+from ncp.optim.judge import fit_searcher_and_judge, halves
+from ncp.optim.known import Known
+from ncp.optim.objective import Budget, Objective
+from ncp.optim.problem import Problem
+from ncp.optim.propagation import Strategy, frozen_dimensions, propagate
+from ncp.optim.provenance import asked_of
+from ncp.optim.result_rows import baseline_of, rows_of
+from ncp.optim.results import Baseline, Result, Row
+from ncp.optim.search import ranked
 from ncp.progress import Progress
-from ncp.propagation import Strategy, frozen_dimensions, propagate
-from ncp.reading import Limits
-from ncp.rows import read_rows
-from ncp.searchers.asked import asked_of
-from ncp.searchers.known import Known
-from ncp.searchers.result import Baseline, Result, Row
-from ncp.searchers.rows import baseline_of, rows_of
-from ncp.searchers.run import ranked
-from ncp.spaces import load_space
-from ncp.table import Table
+from ncp.spaces.arrays import Codes
+from ncp.spaces.named import load_space
+from ncp.tables.reading import read_rows
+from ncp.tables.table import Table
 
 POOL, TOP = 300, 10
 LARGEST_TABLE = Limits(rows=50_000, columns=400, bytes=200 << 20)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ncp.multires import MULTIRES
-from ncp.space import Categorical, Dimension, Space
+from ncp.spaces.multires import MULTIRES
+from ncp.spaces.space import Categorical, Dimension, Space
 
 GROUP = 12
 """Dimensions of a user's own space in one group."""

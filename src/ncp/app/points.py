@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ncp.app.facts import Counting, facts_of
 from ncp.app.subject import Subject
-from ncp.arrays import Reals
 from ncp.cost import macs, params
 from ncp.report.figures import COLOURS, named
+from ncp.spaces.arrays import Reals
 
 GMACS, MPARAMS = "cost [GMACs]", "size [M parameters]"
 MANY = 4000

@@ -20,9 +20,9 @@ from ncp.app.problems import Place, complain, label, said
 from ncp.app.visitor import Visitor
 from ncp.errors import NcpError
 from ncp.extras import require_extra
-from ncp.objective import Budget, Objective
-from ncp.propagation import STRATEGIES
-from ncp.searchers.result import Result, Row
+from ncp.optim.objective import Budget, Objective
+from ncp.optim.propagation import STRATEGIES
+from ncp.optim.results import Result, Row
 
 FIRST = ("seg", "cls-50-1000", "video")
 """Tasks that are wanted to begin with; of a table of one's own the first column."""

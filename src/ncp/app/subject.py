@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ncp.arrays import Reals
 from ncp.cost import has_cost
 from ncp.errors import DataError
-from ncp.predictors import Predictor, load_judge, load_predictor
-from ncp.space import Space
-from ncp.table import Table
+from ncp.predictors.base import Predictor
+from ncp.predictors.file import load_judge, load_predictor
+from ncp.spaces.arrays import Reals
+from ncp.spaces.space import Space
+from ncp.tables.table import Table
 
 BENCHMARK = "nas-bench-mr"
 KEPT = 8
@@ -98,7 +99,7 @@ def benchmark_place() -> Place:
 
 def stored_path() -> Path:
     """The file of the benchmark's table."""
-    from ncp.datasets.sources import cache_dir
+    from ncp.tables.sources import cache_dir
 
     return Path(cache_dir()) / f"{BENCHMARK}.parquet"
 

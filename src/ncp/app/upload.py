@@ -19,7 +19,7 @@ from ncp.app.problems import Place, complain, said
 from ncp.app.subject import prepare
 from ncp.app.visitor import Visitor
 from ncp.errors import NcpError, quoted
-from ncp.spaces import LARGEST_FILE, SPACES
+from ncp.spaces.named import LARGEST_FILE, SPACES
 
 KINDS = {"table": (".csv", ".parquet"), "space": (".yaml", ".yml", ".json")}
 SIZES = {"table": LARGEST, "space": LARGEST_FILE}

@@ -13,7 +13,7 @@ from ncp.cli.report import write_page
 from ncp.errors import printable
 
 if TYPE_CHECKING:
-    from ncp.searchers import Comparison
+    from ncp.searchers.comparison import Comparison
 
 DEFAULT = ("random", "evolution", "local", "tpe", "bayesian")
 

@@ -13,12 +13,12 @@ import typer
 from ncp.cli.options import AsJson
 from ncp.cli.output import print_json, say, show_table
 from ncp.errors import ConfigError, DataError, printable
-from ncp.files import is_file
+from ncp.io.files import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ncp.datasets import Stored
+    from ncp.tables.cache import Stored
 
 app = typer.Typer(help="Get, list and check the benchmarks' tables.", no_args_is_help=True)
 
@@ -78,7 +78,7 @@ def import_(
         raise ConfigError(
             f"Expected a file of your own for --codes, --values, --drop-bad and --out. Got the folder {source}."
         )
-    from ncp.datasets import import_folder
+    from ncp.tables.cache import import_folder
 
     _show(import_folder(source, root), as_json)
 
@@ -96,8 +96,8 @@ def fetch(
     from rich.console import Console
     from rich.progress import Progress
 
-    from ncp.datasets import fetch_tables
-    from ncp.datasets.sources import PUBLISHED, UPSTREAM
+    from ncp.tables.cache import fetch_tables
+    from ncp.tables.sources import PUBLISHED, UPSTREAM
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Downloading", total=len(PUBLISHED))
@@ -133,8 +133,8 @@ def check(root: Root = None, as_json: AsJson = False) -> None:
 def _import_file(
     source: Path, space: str, codes: str | None, values: str | None, drop_bad: bool, out: Path | None, as_json: bool
 ) -> None:
-    from ncp.datasets import import_file
-    from ncp.spaces import load_space
+    from ncp.spaces.named import load_space
+    from ncp.tables.own import import_file
 
     names, minimised = _wanted(values)
     brought = import_file(
@@ -193,7 +193,7 @@ def _wanted(values: str | None) -> tuple[list[str] | None, list[str]]:
 
 
 def _all(root: Path | None) -> tuple[Stored, ...]:
-    from ncp.datasets import NAMES, stored
+    from ncp.tables.cache import NAMES, stored
 
     return tuple(stored(name, root) for name in NAMES)
 

@@ -21,7 +21,7 @@ from ncp.cli.options import (
 from ncp.cli.output import print_json, say, written
 
 if TYPE_CHECKING:
-    from ncp.export import Exported
+    from ncp.network.export import Exported
 
 
 def export(
@@ -49,10 +49,10 @@ def export(
     """Export an architecture's network to ONNX or torch.export."""
     architecture, image_size, outputs = read_code(code), read_image_size(size), read_classes(classes, task)
 
-    from ncp.export import ENDINGS
-    from ncp.export import export as export_network
-    from ncp.network import MultiResolutionNet
-    from ncp.profile import Conditions
+    from ncp.network.export import ENDINGS
+    from ncp.network.export import export as export_network
+    from ncp.network.net import MultiResolutionNet
+    from ncp.network.profile import Conditions
 
     path = out or Path(f"net{ENDINGS.get(format, '')}")  # type: ignore[call-overload]
     require_file(path, "out", [ENDINGS[format]] if format in ENDINGS else [])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import ncp
-    from ncp.propagation import Strategy
+    from ncp.optim.propagation import Strategy
 
 MOST = 100_000
 """Codes at once: more take more memory than machines have."""
@@ -131,16 +131,16 @@ def _require_place(folder: Path, path: Path) -> None:
 
 def read_code(text: str) -> ncp.Code:
     """Any of the three written forms of a network's code."""
-    from ncp.multires import read_network
+    from ncp.spaces.multires import read_network
 
     return read_network(text)
 
 
 def read_image_size(text: str) -> tuple[int, int]:
     """`224` or `512x1024` as height and width."""
-    from ncp.image_size import read_size
+    from ncp.cost import read_image_size
 
-    return read_size(text)
+    return read_image_size(text)
 
 
 def read_classes(classes: int | None, task: str) -> int:
@@ -160,7 +160,7 @@ def require_root(root: Path | None, table: str | None) -> None:
     Raises:
         ConfigError: a table of one's own.
     """
-    from ncp.datasets import NAMES
+    from ncp.tables.cache import NAMES
 
     if root is not None and table is not None and table not in NAMES:
         raise ConfigError(f"--root does nothing with a table of your own, {table}. Leave it out.")
@@ -187,7 +187,7 @@ def read_strategy(text: str) -> Strategy:
     Raises:
         ConfigError: another name.
     """
-    from ncp.propagation import STRATEGIES
+    from ncp.optim.propagation import STRATEGIES
 
     if text not in STRATEGIES:
         names = ", ".join(STRATEGIES)

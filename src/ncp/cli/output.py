@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import typer
 
 from ncp.errors import printable
-from ncp.files import plain
+from ncp.io.files import plain
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ncp.searchers.result import Row, Value
+    from ncp.optim.results import Row, Value
 
 UNCHECKED = "Not checked: these values come from the predictor alone. A --table with enough rows gives a judge."
 FOLDED = 16

@@ -32,7 +32,7 @@ from ncp.cli.report import write_page
 from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ncp.searchers.front import Front
+    from ncp.optim.front import Front
 
 SHOWN = 10
 """Codes that are printed; the file has them all."""
@@ -75,10 +75,10 @@ def pareto(
 
     with progress_bar("Loading") as bar:
         import ncp
+        from ncp.optim.front import compared
+        from ncp.optim.front_search import pareto_search
         from ncp.report.documents import evenly
         from ncp.report.front import draw_front, front_data
-        from ncp.searchers.front import compared
-        from ncp.searchers.pareto import pareto_search
 
         measured = None if table is None else ncp.load_table(table)
         front = pareto_search(

@@ -21,7 +21,7 @@ from ncp.cli.output import print_json, progress_bar, say, show_table, written
 from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ncp.profile import Profile
+    from ncp.network.profile import Profile
 
 USUAL_ERROR, USUAL_SPREAD = 0.12, 1.5
 """Of a calibration, and of the 90th percentile over the median, on an idle machine."""
@@ -71,9 +71,9 @@ def profile(
 
     import torch
 
-    from ncp.latency import calibrate as measured_many
-    from ncp.profile import Conditions
-    from ncp.profile import profile as measured
+    from ncp.network.latency import calibrate as measured_many
+    from ncp.network.profile import Conditions
+    from ncp.network.profile import profile as measured
 
     conditions = Conditions(
         task,  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from ncp.errors import ConfigError, DataError, quoted
 
 if TYPE_CHECKING:
     import ncp
-    from ncp.predictors import Predictor
+    from ncp.predictors.base import Predictor
 
 DEFAULT = "nas-bench-mr"
 NEIGHBOURS = 3
@@ -116,7 +116,7 @@ def _of_network(code: tuple[int, ...]) -> dict[str, Any]:
 def _table(name: str | None, root: Path | None) -> ncp.Table | None:
     """The table asked for; None if nobody asked for one and the default is not there."""
     import ncp
-    from ncp.datasets import stored
+    from ncp.tables.cache import stored
 
     if name is None and not stored(DEFAULT, root).present:
         return None

@@ -39,8 +39,8 @@ def report(
 def write_page(source: Path, out: Path, table: ncp.Table | None = None) -> Path:
     """Write the page; without a table the default one stands behind what has its columns, if it is there."""
     import ncp
-    from ncp.datasets import stored
     from ncp.report.html import write_report
+    from ncp.tables.cache import stored
 
     if table is None and stored(DEFAULT, None).present:
         table = ncp.load_table(DEFAULT)

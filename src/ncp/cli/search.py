@@ -33,8 +33,7 @@ from ncp.cli.report import write_page
 from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ncp.searchers import Result
-    from ncp.searchers.result import Row
+    from ncp.optim.results import Result, Row
 
 CHANGES = 6
 """Dimensions that an edit may change, unless the user says so."""
@@ -92,8 +91,8 @@ def search(
 
     with progress_bar("Loading") as bar:
         import ncp
+        from ncp.optim.results import compared
         from ncp.report.run import draw_run, run_data
-        from ncp.searchers.result import compared
 
         moves = read_strategy(strategy)
         budget = ncp.Budget(
@@ -161,7 +160,7 @@ def _require_partners(
 
 def edits(result: Result, row: Row) -> str:
     """What a row changes of the origin, and what that gains."""
-    from ncp.dimensions import value_text
+    from ncp.spaces.dimensions import value_text
 
     space = result.trajectory.space
     origin = space.code(result.asked["origin"]).tolist()

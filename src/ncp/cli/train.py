@@ -18,10 +18,10 @@ from ncp.errors import DataError
 
 if TYPE_CHECKING:
     import ncp
-    from ncp.arrays import Reals
-    from ncp.config import Configuration
-    from ncp.predictors import Prediction
-    from ncp.table import Rows
+    from ncp.cli.train_config import Configuration
+    from ncp.predictors.base import Prediction
+    from ncp.spaces.arrays import Reals
+    from ncp.tables.table import Rows
 
 FILES = {
     "predictor": "predictor.safetensors",
@@ -49,7 +49,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Fit a predictor and measure it on rows that it has not seen."""
-    from ncp.config import read_config
+    from ncp.cli.train_config import read_config
 
     settings = read_config(config, override or ())
     require_root(root, settings.data.table)
@@ -95,8 +95,8 @@ def split(table: ncp.Table, settings: Configuration[Any]) -> tuple[Rows, Rows]:
 def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration[Any]) -> dict[str, Any]:
     """Train, measure, and write every file of the run, the metrics last; return the metrics."""
     import ncp
-    from ncp.evaluate import quality
-    from ncp.files import whole_file, write_json
+    from ncp.io.files import whole_file, write_json
+    from ncp.predictors.quality import quality
     from ncp.report.scatter import draw_scatter, scatter_data
 
     with progress_bar("Training") as bar:

@@ -13,10 +13,10 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from ncp.cost import HEADS, Head, require_countable
 from ncp.errors import CodeError, ConfigError, quoted
-from ncp.multires import Code
 from ncp.network.inference import InferenceNet
 from ncp.network.parts import Fusion, Parallel, Unit, require_images, resized
-from ncp.weights import load_weights
+from ncp.network.weights import load_weights
+from ncp.spaces.multires import Code
 
 Strides = tuple[int, int]
 
@@ -137,7 +137,7 @@ class MultiResolutionNet(nn.Module):
         return cast("Tensor", self.classifier(merged))
 
     def load_published(self, path: str | Path) -> MultiResolutionNet:
-        """Take weights published by the authors, or saved by this class, from a file; see `ncp.weights.read_weights`.
+        """Load weights that the authors published, or that this class saved; see `ncp.network.weights.read_weights`.
 
         Raises:
             DataError: no such file, one that holds anything but weights, or those of another network.

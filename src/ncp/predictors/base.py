@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ncp.arrays import Codes, Reals, parts
 from ncp.predictors.scale import Scale, centres_and_deviations
-from ncp.space import Space
+from ncp.spaces.arrays import Codes, Reals, parts
+from ncp.spaces.space import Space
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ class Predictor(nn.Module):
         return torch.as_tensor(self.space.relax(codes), dtype=self.noise.dtype, device=self.noise.device)
 
     def save(self, path: str | Path) -> None:
-        """Write this predictor to a file, which `ncp.load_predictor` reads; see `ncp.predictors.save`."""
-        from ncp.predictors.store import save
+        """Write this predictor to a file, which `ncp.load_predictor` reads; see `ncp.predictors.file.save`."""
+        from ncp.predictors.file import save
 
         save(self, path)
 

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ncp.arrays import Codes, Reals
 from ncp.errors import ConfigError
 from ncp.predictors.base import Predictor
 from ncp.predictors.ensemble import Ensemble, EnsembleSettings
@@ -21,7 +20,8 @@ from ncp.predictors.gp import DEFAULTS as GP_DEFAULTS
 from ncp.predictors.gp import GaussianProcess, GpSettings, Prior, drawn_subsets
 from ncp.predictors.scale import Scale
 from ncp.progress import Progress, quiet, ticks
-from ncp.space import Space
+from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.space import Space
 from ncp.threads import beside, one_thread
 
 

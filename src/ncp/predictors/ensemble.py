@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu, smooth_l1_loss
 
-from ncp.arrays import Codes, Reals
 from ncp.numbers import as_count
 from ncp.predictors.base import Predictor
 from ncp.predictors.features import Features
 from ncp.predictors.scale import Scale
 from ncp.predictors.settings import as_sizes, as_training, keep
 from ncp.progress import Progress, quiet
-from ncp.space import Space
+from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.space import Space
 
 
 @dataclass(frozen=True)

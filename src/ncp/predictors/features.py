@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ncp.cost import has_cost, macs, macs_by_part, params
-from ncp.multires import STAGES
-from ncp.space import Categorical, Space
+from ncp.spaces.multires import STAGES
+from ncp.spaces.space import Categorical, Space
 
 _CELLS = [(stage, branch) for stage in range(STAGES) for branch in range(stage + 1)]
 GROUPS = [

@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ncp.arrays import Codes, Reals
 from ncp.numbers import as_count, as_number
 from ncp.predictors.base import Predictor
 from ncp.predictors.features import Features
 from ncp.predictors.scale import Scale
 from ncp.predictors.settings import keep
 from ncp.progress import Progress, quiet
-from ncp.space import Space
+from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.space import Space
 
 JITTER = 1e-4
 REDRAWN = 20

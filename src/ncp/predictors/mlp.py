@@ -13,13 +13,13 @@ from scipy.stats import kendalltau
 from torch import Tensor, nn
 from torch.nn.functional import silu, smooth_l1_loss
 
-from ncp.arrays import Codes, Reals
 from ncp.cost import has_cost, macs, params
 from ncp.predictors.base import Predictor
 from ncp.predictors.scale import Scale
 from ncp.predictors.settings import as_training, keep
 from ncp.progress import Progress, quiet
-from ncp.space import Space
+from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.space import Space
 
 SHARED, HEAD = 256, 128
 

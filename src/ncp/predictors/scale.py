@@ -9,7 +9,7 @@ import torch
 from scipy.stats import norm
 from torch import Tensor, nn
 
-from ncp.arrays import Reals
+from ncp.spaces.arrays import Reals
 
 LIMIT = 4.0
 """Scores beyond are cut: a failed run is bad, but not without bound."""

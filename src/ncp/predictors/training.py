@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ncp.arrays import Codes, Reals
 from ncp.errors import ConfigError, DataError
 from ncp.predictors.scale import ROUNDING, ordinary
-from ncp.space import Ordinal, Space
+from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.space import Ordinal, Space
 
 LEAST = 10
 """Fewer rows are not enough to fit a predictor."""

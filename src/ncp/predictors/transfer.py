@@ -12,14 +12,14 @@ from scipy.linalg import LinAlgError, cho_solve, cholesky
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
-from ncp.arrays import Codes, Reals
 from ncp.errors import DataError
 from ncp.predictors.base import Predictor
 from ncp.predictors.blend import families
 from ncp.predictors.gp import DEFAULTS, GaussianProcess, GpSettings, Kernel, Prior, drawn_subsets
 from ncp.predictors.scale import Scale
 from ncp.progress import Progress, quiet, share
-from ncp.space import Space
+from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.space import Space
 
 AMPLITUDES = 0.4, 0.2, 0.2, 0.1, 0.18
 """A priori, in variances of a column: what the known columns say; a kernel of what they have alone, of all that they

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ncp.arrays import Reals
-from ncp.files import whole_file
+from ncp.io.files import whole_file
 from ncp.report.plain import plain_texts
-from ncp.searchers import Comparison
+from ncp.searchers.comparison import Comparison
+from ncp.spaces.arrays import Reals
 
 COLOURS = ("#0b5fa5", "#d95f02", "#1b9e77", "#7570b3", "#e6ab02", "#a6761d", "#666666", "#e7298a")
 """Told apart by the colour-blind; the first is the best searcher's."""

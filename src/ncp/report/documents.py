@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from ncp.arrays import Reals
 from ncp.cost import has_cost, macs
 from ncp.errors import DataError
-from ncp.objective import Objective
+from ncp.optim.objective import Objective
 from ncp.pareto import front
-from ncp.table import Table
+from ncp.spaces.arrays import Reals
+from ncp.tables.table import Table
 
 Kind = Literal["search", "pareto", "compare", "train"]
 KEYS: dict[Kind, set[str]] = {

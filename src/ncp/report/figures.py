@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ncp.arrays import Reals
 from ncp.extras import require_extra
 from ncp.report.compare import Curve
 from ncp.report.documents import Calibration, Claims, Tradeoff
 from ncp.report.run import Run
 from ncp.report.scatter import PERCENT
+from ncp.spaces.arrays import Reals
 
 BLUE, ORANGE, GREEN, PINK, RED, SKY = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"
 COLOURS = (BLUE, RED, GREEN, PINK, ORANGE, SKY, "#8c8c8c", "#7a5c00")

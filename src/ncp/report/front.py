@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.arrays import Reals
 from ncp.cost import has_cost, macs
 from ncp.errors import printable
+from ncp.optim.front import Front
 from ncp.pareto import front
 from ncp.report.plain import plain_texts, save
 from ncp.report.scatter import PERCENT
-from ncp.searchers.front import Front
-from ncp.table import Table
+from ncp.spaces.arrays import Reals
+from ncp.tables.table import Table
 
 COLOUR, FAINT = "#0b5fa5", "#9aa5b1"
 

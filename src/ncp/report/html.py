@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ncp.arrays import Reals
 from ncp.errors import CodeError, DataError, NcpError
-from ncp.files import whole_file
-from ncp.multires import Code
+from ncp.io.files import whole_file
+from ncp.optim import front, results
 from ncp.report import figures as drawn
 from ncp.report.compare import NOTE, compare_data, p_text, proposals_text
 from ncp.report.documents import (
@@ -30,8 +29,10 @@ from ncp.report.documents import (
 from ncp.report.network import draw_network, network_data
 from ncp.report.page import Cell, Figure, Grid, Section, rendered
 from ncp.report.run import Run
-from ncp.searchers import Comparison, front, result
-from ncp.table import Table
+from ncp.searchers.comparison import Comparison
+from ncp.spaces.arrays import Reals
+from ncp.spaces.multires import Code
+from ncp.tables.table import Table
 
 BESIDE = ("trace.json", "heldout.json", "predictor.safetensors", "config.yaml")
 """Files beside a document that belong to its run."""
@@ -81,7 +82,7 @@ def _of_search(document: dict[str, Any], folder: Path, table: Table | None) -> t
     rows, asked = document["rows"], document["asked"]
     wanted = ", ".join(f"{name} x {weight:g}" for name, weight in asked["weights"].items())
     title = f"Search for {wanted}"
-    sections = [_answer(rows[0]), Section("The codes", [result.compared(document)], table=_codes(rows))]
+    sections = [_answer(rows[0]), Section("The codes", [results.compared(document)], table=_codes(rows))]
     trace = folder / "trace.json"
     if trace.is_file():
         run = Run.from_json(trace)

@@ -12,8 +12,8 @@ import numpy as np
 
 from ncp.cost import macs, macs_by_part, params
 from ncp.errors import ConfigError, quoted
-from ncp.files import whole_file
-from ncp.multires import MULTIRES, STAGES, Code, Stage
+from ncp.io.files import whole_file
+from ncp.spaces.multires import MULTIRES, STAGES, Code, Stage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

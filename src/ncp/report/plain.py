@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ncp.files import whole_file
+from ncp.io.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

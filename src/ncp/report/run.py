@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ncp.arrays import Codes, Reals
 from ncp.cost import has_cost, macs
 from ncp.errors import DataError, printable
-from ncp.files import write_json
+from ncp.io.files import write_json
+from ncp.optim.results import Result
 from ncp.report.documents import read_json
 from ncp.report.plain import plain_texts, save
-from ncp.searchers import Result
+from ncp.spaces.arrays import Codes, Reals
 
 COLOUR, FAINT = "#0b5fa5", "#9aa5b1"
 

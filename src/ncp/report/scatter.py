@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ncp.arrays import Reals
 from ncp.errors import printable
-from ncp.evaluate import quality
-from ncp.predictors import Prediction
+from ncp.predictors.base import Prediction
+from ncp.predictors.quality import quality
 from ncp.report.plain import plain_texts, save
+from ncp.spaces.arrays import Reals
 
 COLOUR, BEYOND = "#0b5fa5", "#b3261e"
 PERCENT = ("mIoU", "mAcc", "aAcc", "top1", "top5", "easy", "moderate", "hard", "Acc")

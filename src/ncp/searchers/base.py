@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ncp.arrays import Codes, Reals
-from ncp.space import Space
+from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.space import Space
 
 
 class Searcher(ABC):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import median_abs_deviation, norm, rankdata
 
-from ncp.arrays import Codes, Reals
-from ncp.objective import Budget, Objective
-from ncp.problem import moves, snap_within
+from ncp.optim.objective import Budget, Objective
+from ncp.optim.problem import moves, snap_within
+from ncp.optim.propagation import STRATEGIES
 from ncp.progress import quiet
-from ncp.propagation import STRATEGIES
 from ncp.searchers.base import Searcher
 from ncp.searchers.surrogate import Improvement, Surrogate
-from ncp.space import Space
+from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.space import Space
 
 TYPICAL = 2000
 """Codes that say how features vary."""

@@ -16,18 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, bootstrap, mannwhitneyu
 
-from ncp.arrays import Reals
-from ncp.files import as_path, write_json
+from ncp.io.files import as_path, write_json
 from ncp.numbers import as_count, as_items
-from ncp.objective import as_objective
+from ncp.optim.objective import as_objective
 from ncp.processes import cores, processes
 from ncp.progress import Progress, quiet
 from ncp.searchers.kept import Kept, Replay
 from ncp.searchers.registry import OURS, SEARCHERS, YARDSTICK, require_searchers
 from ncp.searchers.replay import replay
 from ncp.searchers.scoring import Scored, score_rows
-from ncp.space import Space
-from ncp.table import Table
+from ncp.spaces.arrays import Reals
+from ncp.spaces.space import Space
+from ncp.tables.table import Table
 
 FORMAT = 1
 CONFIDENCE = 0.95

@@ -6,9 +6,9 @@ from collections import deque
 
 import numpy as np
 
-from ncp.arrays import Codes, Reals
 from ncp.searchers.base import Searcher, mutated
-from ncp.space import Space
+from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.space import Space
 
 
 class Evolution(Searcher):

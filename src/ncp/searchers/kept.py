@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ncp.files import write_json
+from ncp.io.files import write_json
 from ncp.searchers.replay import History
 from ncp.searchers.scoring import Scored
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ncp.arrays import Codes, Reals
 from ncp.searchers.base import Searcher
-from ncp.space import Space
+from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.space import Space
 
 
 class Local(Searcher):

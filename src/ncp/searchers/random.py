@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ncp.arrays import Codes, Reals
 from ncp.searchers.base import Searcher
+from ncp.spaces.arrays import Codes, Reals
 
 
 class Random(Searcher):

@@ -12,8 +12,8 @@ from ncp.searchers.base import Searcher
 from ncp.searchers.bayesian import Bayesian
 from ncp.searchers.evolution import Evolution
 from ncp.searchers.local import Local
+from ncp.searchers.optuna import Gp, Nsga2, Tpe
 from ncp.searchers.random import Random
-from ncp.searchers.samplers import Gp, Nsga2, Tpe
 
 Make = Callable[..., Searcher]
 """Makes a searcher of a space, a generator of random numbers and perhaps a pool."""

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.arrays import Codes, Reals
 from ncp.numbers import as_count, as_seed
-from ncp.objective import as_objective
+from ncp.optim.objective import as_objective
 from ncp.searchers.registry import OURS, SEARCHERS, Make, require_searchers
 from ncp.searchers.scoring import Scored, score_rows
-from ncp.space import Categorical, Space
-from ncp.table import Table
+from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.space import Categorical, Space
+from ncp.tables.table import Table
 from ncp.threads import one_thread
 
 PATIENCE = 200

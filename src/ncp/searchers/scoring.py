@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.arrays import Codes, Reals
 from ncp.errors import ConfigError, DataError, InfeasibleError
-from ncp.objective import FLOOR, Objective
+from ncp.optim.objective import FLOOR, Objective
 from ncp.predictors.scale import centres_and_deviations
-from ncp.space import Space
-from ncp.table import Table, require_table
+from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.space import Space
+from ncp.tables.table import Table, require_table
 
 LARGEST = 1e100
 """The largest value of a column: squares of it can still be added."""

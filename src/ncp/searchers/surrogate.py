@@ -15,13 +15,13 @@ from scipy.linalg import LinAlgError, cho_solve, cholesky
 from scipy.optimize import minimize
 from torch import Tensor
 
-from ncp.arrays import Codes, Reals
 from ncp.errors import ConfigError, quoted
+from ncp.optim.problem import Problem
 from ncp.predictors.base import Predictor
 from ncp.predictors.features import Features, Meaning
 from ncp.predictors.scale import Scale
-from ncp.problem import Problem
-from ncp.space import Space
+from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.space import Space
 
 NOISE, NOISE_DEVIATION = 0.2, 1.5
 """Of a score, a priori: variance in shares of the signal's, and the deviation of its logarithm."""

@@ -1,0 +1,1 @@
+"""Objectives, budgets, and the propagation and searches that find codes."""

@@ -1,0 +1,86 @@
+"""Which kinds of predictor there are, and the one door to fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ncp.errors import ConfigError, DataError, quoted
+from ncp.numbers import as_seed
+from ncp.predictors.base import Predictor
+from ncp.predictors.blend import Blend, BlendSettings
+from ncp.predictors.ensemble import Ensemble, EnsembleSettings
+from ncp.predictors.gp import GaussianProcess, GpSettings
+from ncp.predictors.mlp import Mlp, MlpSettings
+from ncp.predictors.training import training_rows
+from ncp.predictors.transfer import Transfer
+from ncp.progress import Progress, quiet
+from ncp.spaces.multires import MULTIRES
+from ncp.spaces.space import Space, require_space
+from ncp.tables.columns import column_names, minimised_names
+from ncp.threads import one_thread
+
+KINDS: dict[str, type[Blend | Ensemble | GaussianProcess | Mlp | Transfer]] = {
+    cls.kind: cls for cls in (Blend, Mlp, Ensemble, GaussianProcess, Transfer)
+}
+
+Settings = BlendSettings | MlpSettings | EnsembleSettings | GpSettings
+SETTINGS: dict[str, type[Settings]] = {
+    "default": BlendSettings,
+    "mlp": MlpSettings,
+    "ensemble": EnsembleSettings,
+    "gp": GpSettings,
+    "transfer": GpSettings,
+}
+
+
+@one_thread()
+def fit_predictor(
+    codes: Any,
+    values: Any,
+    columns: Sequence[str],
+    *,
+    space: Space = MULTIRES,
+    kind: str = "default",
+    seed: int = 0,
+    progress: Progress = quiet,
+    settings: Settings | None = None,
+    minimised: Sequence[str] = (),
+) -> Predictor:
+    """Learn the values of codes, all columns in one fit.
+
+    Args:
+        codes: `(n, d)`, as `space.codes` reads them; one that was measured several times may come several times.
+        values: `(n, m)`, or `(n,)` for one column, in raw units, none missing; for `transfer` NaN where a row has no
+            value.
+        columns: m different names, `task/metric`.
+        space: what the codes belong to.
+        kind: `default` (an ensemble and a Gaussian process), `mlp` (the paper's), `ensemble`, `gp`; or `transfer`, for
+            new columns of which few rows have a value, beside others of which most have.
+        seed: of everything random; the same seed gives the same predictor, with any number of threads.
+        progress: called with the share that is done.
+        settings: how it is trained, of the class that `SETTINGS` names for the kind; its defaults when left out.
+        minimised: columns in which small values are better: an objective wants them small, see `measure_by`. What is
+            predicted stays in raw units.
+
+    Raises:
+        CodeError: a code outside the space.
+        ConfigError: a kind that there is not, settings of another kind, a seed that is none, a space whose values are
+            too close to each other for single precision.
+        DataError: values that do not fit the codes, are missing, or do not fit into single precision; a column
+            twice; a minimised column that is none.
+    """
+    require_space(space)
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ConfigError(f"Expected one of {', '.join(KINDS)} as the kind of predictor. Got {quoted(kind)}.")
+    chosen = SETTINGS[kind]() if settings is None else settings
+    if type(chosen) is not SETTINGS[kind]:
+        raise ConfigError(f"Expected {SETTINGS[kind].__name__} for the kind {kind}. Got {quoted(chosen)}.")
+    names = column_names(columns)
+    if not names:
+        raise DataError("Expected a column to fit. Got no column names.")
+    least = minimised_names(minimised, names)
+    rows, numbers = training_rows(space, codes, values, names, missing=kind == Transfer.kind)
+    predictor = KINDS[kind].fit(space, rows, numbers, names, as_seed(seed), progress, chosen)  # type: ignore[arg-type]
+    predictor.measure_by(numbers, least)
+    return predictor

@@ -1,0 +1,1 @@
+"""Search spaces: which codes there are, and how they are written."""

@@ -1,0 +1,275 @@
+"""The multi-resolution networks of NAS-Bench-MR: 27 integers, and the three ways in which people write them."""
+
+from __future__ import annotations
+
+import json
+import operator
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, SupportsIndex
+
+from ncp.errors import CodeError, quoted
+from ncp.spaces.space import FORMS, Form, Ordinal, Space
+
+STAGES = 4
+_COUNTS, _CHANNELS = range(1, 5), range(8, 129, 8)
+
+
+def _dimensions() -> list[Ordinal]:
+    dims = [Ordinal("i1", _CHANNELS), Ordinal("i2", _CHANNELS)]
+    for stage in range(1, STAGES + 1):
+        branches = [f"{stage}" if stage == 1 else f"{stage}_{k}" for k in range(1, stage + 1)]
+        dims.append(Ordinal(f"b{stage}", _COUNTS))
+        dims += [Ordinal(f"n{branch}", _COUNTS) for branch in branches]
+        dims += [Ordinal(f"c{branch}", _CHANNELS) for branch in branches]
+    return [*dims, Ordinal("o", _CHANNELS)]
+
+
+MULTIRES = Space(_dimensions())
+"""The 27-dimensional space: two stem channels, four stages, the head's channels; 2^80 codes (section 3.1)."""
+
+
+class Stage(NamedTuple):
+    """One stage: `modules` repetitions of parallel branches, branch k with `blocks[k]` blocks of `channels[k]`."""
+
+    modules: int
+    blocks: tuple[int, ...]
+    channels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """One architecture of the multi-resolution space; immutable, hashable, printed as its text form.
+
+    >>> code = Code.parse("96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64")
+    >>> code.stages[1]
+    Stage(modules=1, blocks=(1, 1), channels=(128, 8))
+    >>> Code.from_vector(code.vector) == Code.from_setting(**code.setting) == code
+    True
+    """
+
+    vector: tuple[int, ...]
+
+    def __init__(self, vector: Sequence[SupportsIndex]) -> None:
+        (row,) = MULTIRES.codes(_integers(vector)).tolist()
+        object.__setattr__(self, "vector", tuple(row))
+
+    @classmethod
+    def parse(cls, text: str) -> Code:
+        """Read the text form: 31 integers in 6 groups, `i1_i2-b1_1_n1_c1-b2_2_..-b3_3_..-b4_4_..-o`.
+
+        Raises:
+            CodeError: anything else, with the text and what to do.
+        """
+        if not isinstance(text, str):
+            raise CodeError(f"Expected a code's text. Got {quoted(text)}. A vector is read by Code.from_vector.")
+        groups = [group.split("_") for group in text.split("-")]
+        for part in (part for group in groups for part in group):
+            if not re.fullmatch(r"0|[1-9][0-9]{0,99}", part):
+                raise CodeError(
+                    f"Expected 31 integers in 6 groups joined by '-'. Got {quoted(part)} in {quoted(text)}. "
+                    "Write '_' within a group, and digits without spaces, signs or leading zeros."
+                )
+        sizes = [len(group) for group in groups]
+        if sizes != [2, 4, 6, 8, 10, 1]:
+            hint = (
+                "A 27-integer vector is read by Code.from_vector."
+                if sum(sizes) == len(MULTIRES)
+                else f"The groups hold 2, 4, 6, 8, 10 and 1; these hold {quoted(sizes)[1:-1]}."
+            )
+            raise CodeError(
+                f"Expected 31 integers in 6 groups joined by '-'. "
+                f"Got {sum(sizes)} in {len(groups)} group{'s' * (len(groups) > 1)} in {quoted(text)}. {hint}"
+            )
+        return cls._from_31([int(part) for group in groups for part in group])
+
+    @classmethod
+    def from_vector(cls, vector: Sequence[SupportsIndex]) -> Code:
+        """Read 27 integers, or the text's 31 (with each stage's number of branches).
+
+        Raises:
+            CodeError: a wrong count, a number that is not whole, or one outside the space.
+        """
+        numbers = _integers(vector)
+        if len(numbers) == 31:
+            return cls._from_31(numbers)
+        if len(numbers) != len(MULTIRES):
+            hint = " The last one is missing: append o, the channels of the last layer." if len(numbers) == 26 else ""
+            raise CodeError(
+                f"Expected 27 integers, or the 31 of a code's text. Got {len(numbers)} in {quoted(numbers)}.{hint}"
+            )
+        return cls(numbers)
+
+    @classmethod
+    def from_setting(
+        cls,
+        *,
+        input_channel: Sequence[SupportsIndex],
+        network_setting: Sequence[Sequence[Any]],
+        last_channel: SupportsIndex,
+    ) -> Code:
+        """Read a setting: stem channels, one `[branches, [blocks..], [channels..]]` per module, head channels.
+
+        Raises:
+            CodeError: modules out of order, or modules of one stage that differ; the message names the module.
+        """
+        stem = _integers(input_channel, "input_channel")
+        if len(stem) != 2:
+            raise CodeError(f"Expected 2 integers as input_channel. Got {quoted(stem)}.")
+        head = _integer(last_channel, "as last_channel")
+        try:
+            modules = [] if isinstance(network_setting, (str, bytes)) else list(network_setting)
+        except TypeError:
+            modules = []
+        if not modules:
+            raise CodeError(
+                "Expected one [branches, [blocks..], [channels..]] per module in network_setting. "
+                f"Got {quoted(network_setting)}."
+            )
+        stages: list[Stage] = []
+        for number, module in enumerate(modules, start=1):
+            branches, blocks, channels = _module(number, module)
+            if branches == len(stages) + 1 <= STAGES:
+                stages.append(Stage(1, blocks, channels))
+            elif branches != len(stages):
+                expected = " or ".join(str(b) for b in (len(stages), len(stages) + 1) if 1 <= b <= STAGES)
+                raise CodeError(
+                    f"Expected module {number} to have {expected} branches. Got {branches}. "
+                    "The branches of a setting's modules grow from 1 to 4, one at a time."
+                )
+            elif (blocks, channels) != stages[-1][1:]:
+                raise CodeError(
+                    f"Expected module {number} to repeat its stage, {_listed(stages[-1])}. "
+                    f"Got {_listed(Stage(1, blocks, channels))}. "
+                    "Only settings whose stages are uniform have a code."
+                )
+            else:
+                stages[-1] = stages[-1]._replace(modules=stages[-1].modules + 1)
+        if len(stages) != STAGES:
+            raise CodeError(
+                f"Expected modules of 1, 2, 3 and 4 branches in network_setting. Got none of {len(stages) + 1}."
+            )
+        body = [number for stage in stages for number in (stage.modules, *stage.blocks, *stage.channels)]
+        return cls([*stem, *body, head])
+
+    @classmethod
+    def _from_31(cls, numbers: Sequence[int]) -> Code:
+        vector, start = list(numbers[:2]), 2
+        for branches in range(1, STAGES + 1):
+            modules, stated, *rest = numbers[start : start + 2 + 2 * branches]
+            if stated != branches:
+                raise CodeError(
+                    f"Expected {branches} as the number of branches of stage {branches}. Got {quoted(stated)}."
+                )
+            vector += [modules, *rest]
+            start += 2 + 2 * branches
+        return cls([*vector, numbers[-1]])
+
+    @property
+    def stem(self) -> tuple[int, int]:
+        """Channels of the two stem convolutions."""
+        return self.vector[0], self.vector[1]
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The four stages."""
+        stages, start = [], 2
+        for k in range(1, STAGES + 1):
+            modules, *rest = self.vector[start : start + 1 + 2 * k]
+            stages.append(Stage(modules, tuple(rest[:k]), tuple(rest[k:])))
+            start += 1 + 2 * k
+        return tuple(stages)
+
+    @property
+    def head(self) -> int:
+        """Channels of the last layer."""
+        return self.vector[-1]
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """The form that builds a network: `input_channel`, `network_setting`, `last_channel`."""
+        modules = [
+            [len(stage.blocks), list(stage.blocks), list(stage.channels)]
+            for stage in self.stages
+            for _ in range(stage.modules)
+        ]
+        return {"input_channel": list(self.stem), "network_setting": modules, "last_channel": self.head}
+
+    def __str__(self) -> str:
+        groups = [self.stem, *((s.modules, len(s.blocks), *s.blocks, *s.channels) for s in self.stages), (self.head,)]
+        return "-".join("_".join(map(str, group)) for group in groups)
+
+    def __repr__(self) -> str:
+        return f"Code.parse({str(self)!r})"
+
+
+def _integer(number: Any, place: str) -> int:
+    """A whole number as an int; a float, NaN, a truth value or text is refused."""
+    try:
+        if not isinstance(number, bool):
+            return operator.index(number)
+    except TypeError:
+        pass
+    raise CodeError(f"Expected an integer {place}. Got {quoted(number)}.")
+
+
+def _integers(numbers: Any, name: str = "the vector") -> list[int]:
+    sequence = isinstance(numbers, Iterable) and getattr(numbers, "ndim", 1) == 1
+    if not sequence or isinstance(numbers, (str, bytes)):
+        hint = " Text is read by Code.parse." if isinstance(numbers, str) else ""
+        raise CodeError(f"Expected a sequence of integers as {name}. Got {quoted(numbers)}.{hint}")
+    return [_integer(number, f"at position {position} of {name}") for position, number in enumerate(numbers)]
+
+
+def _module(number: int, module: Sequence[Any]) -> Stage:
+    """One entry of a setting, `[branches, [blocks..], [channels..]]`, with `modules` holding the branches."""
+    name = f"module {number}"
+    try:
+        branches, blocks, channels = module
+    except (TypeError, ValueError):
+        raise CodeError(f"Expected [branches, [blocks..], [channels..]] as {name}. Got {quoted(module)}.") from None
+    size = _integer(branches, f"as the branches of {name}")
+    read = Stage(
+        size, (*_integers(blocks, f"the blocks of {name}"),), (*_integers(channels, f"the channels of {name}"),)
+    )
+    if not size == len(read.blocks) == len(read.channels):
+        raise CodeError(
+            f"Expected as many blocks and channels as branches in {name}. "
+            f"Got {len(read.blocks)} and {len(read.channels)} for {size}."
+        )
+    return read
+
+
+def _listed(stage: Stage) -> str:
+    return f"[{len(stage.blocks)}, {list(stage.blocks)}, {list(stage.channels)}]"
+
+
+def read_network(text: str) -> Code:
+    """Any of the three written forms of a network's code: its text, or its vector or setting as JSON.
+
+    Raises:
+        CodeError: anything else.
+    """
+    if not isinstance(text, str) or not text.lstrip().startswith(("[", "{")):
+        return Code.parse(text.strip() if isinstance(text, str) else text)
+    try:
+        read = json.loads(text, object_pairs_hook=_setting)
+    except CodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise CodeError(f"Expected a code's vector or setting as JSON. Got {quoted(text)}: {error}.") from None
+    return Code.from_vector(read) if isinstance(read, list) else Code.from_setting(**read)
+
+
+def _setting(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A setting's three keys, each of them once."""
+    keys = [key for key, _ in pairs]
+    if sorted(keys) != ["input_channel", "last_channel", "network_setting"]:
+        raise CodeError(
+            f"Expected a setting with the keys input_channel, network_setting and last_channel. Got {quoted(keys)}."
+        )
+    return dict(pairs)
+
+
+FORMS[MULTIRES.dimensions] = Form(lambda text: read_network(text).vector, lambda numbers: str(Code(numbers)))

@@ -1,0 +1,101 @@
+"""Search spaces by name, and from files of a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ncp.errors import CodeError, ConfigError, quoted
+from ncp.io.files import as_path
+from ncp.io.yaml import read_yaml
+from ncp.spaces.cells import CELL201
+from ncp.spaces.multires import MULTIRES
+from ncp.spaces.space import Space
+
+SPACES = {"multires": MULTIRES, "cell201": CELL201}
+
+LARGEST_FILE = 1 << 20
+DIMENSIONS = (2, 200)
+LONGEST_RANGE = 10_000
+
+_EXAMPLE = "Write a line per dimension, such as 'op: [skip, conv]' or 'width: {from: 8, to: 128, step: 8}'"
+
+
+def load_space(name: str | Path) -> Space:
+    """A space by its name, or from a YAML or JSON file that has a line per dimension.
+
+    A dimension is a list of increasing integers, the same as `{from: 8, to: 128, step: 8}` (step 1 if left out), or a
+    list of choices, which are texts.
+
+    >>> load_space("cell201").size
+    15625
+
+    Args:
+        name: `multires`, `cell201`, or the path of a file.
+
+    Raises:
+        ConfigError: no such name or file, or one that is no space, naming the dimension.
+    """
+    path = as_path(name, "space")
+    if str(name) in SPACES:
+        return SPACES[str(name)]
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE + 1)
+        text = raw.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"Expected {' or '.join(SPACES)}, or the file of a space. Got {path}: {reason}.") from None
+    if len(raw) > LARGEST_FILE:
+        raise ConfigError(f"Expected at most {LARGEST_FILE} bytes in the file of a space. Got more in {path}.")
+    try:
+        return _space(read_yaml(text, f"in {path}"))
+    except (CodeError, ConfigError) as error:
+        raise ConfigError(f"{error} See {path}. {_EXAMPLE}.") from None
+
+
+def _space(document: Any) -> Space:
+    if not isinstance(document, dict):
+        raise ConfigError(f"Expected dimensions and their values. Got {quoted(document)}.")
+    least, most = DIMENSIONS
+    if not least <= len(document) <= most:
+        raise ConfigError(f"Expected from {least} to {most} dimensions. Got {len(document)}.")
+    return Space.from_dict({_name(name): _values(name, given) for name, given in document.items()})
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"Expected a text as the name of every dimension. Got {quoted(name)}. Put it in quotes.")
+    return name
+
+
+def _values(name: str, given: Any) -> Sequence[Any]:
+    if isinstance(given, dict):
+        return _range(name, given)
+    if isinstance(given, list):
+        kinds = {type(value) for value in given}
+        odd = [value for value in given if type(value) not in (int, str)]
+        if odd or len(kinds) > 1:
+            got = odd[0] if odd else given
+            raise ConfigError(
+                f"Expected integers alone or texts alone for the dimension {quoted(name)}. Got {quoted(got)}. "
+                "Put choices in quotes: without them, some words and numbers are no texts to YAML. For "
+                "fractions with an order, write integers in a smaller unit, here and in the table."
+            )
+        return given
+    raise ConfigError(f"Expected a list, or from, to and step, for the dimension {quoted(name)}. Got {quoted(given)}.")
+
+
+def _range(name: str, given: dict[Any, Any]) -> list[int]:
+    numbers, called = {"step": 1, **given}, quoted(name)
+    if numbers.keys() != {"from", "to", "step"} or {type(number) for number in numbers.values()} != {int}:
+        raise ConfigError(f"Expected integers from, to and step for the dimension {called}. Got {quoted(given)}.")
+    first, last, step = numbers["from"], numbers["to"], numbers["step"]
+    if step < 1 or last <= first or (last - first) % step:
+        raise ConfigError(
+            f"Expected whole steps upwards from one end to the other for the dimension {called}. Got {quoted(given)}."
+        )
+    if (last - first) // step >= LONGEST_RANGE:
+        raise ConfigError(f"Expected at most {LONGEST_RANGE} values for the dimension {called}. Got {quoted(given)}.")
+    return list(range(first, last + 1, step))

@@ -1,0 +1,363 @@
+"""A search space: which integer arrays are architecture codes, how people write them, how they relax and snap back."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ncp.errors import CodeError, quoted
+from ncp.numbers import as_items, require_type
+from ncp.spaces.arrays import Codes, Reals, parts, read_array
+from ncp.spaces.dimensions import Categorical, Dimension, Ordinal, described, read_value, value_text
+
+__all__ = ["FORMS", "Categorical", "Dimension", "Form", "Moves", "Ordinal", "Space", "require_space"]
+
+
+class Form(NamedTuple):
+    """How the codes of one space are written: `read` takes a text and returns integers, `write` the other way."""
+
+    read: Callable[[str], Sequence[int]]
+    write: Callable[[Sequence[int]], str]
+
+
+FORMS: dict[tuple[Dimension, ...], Form] = {}
+"""Written forms by the dimensions of a space; a space without one writes its values in order (`Space.text`)."""
+
+
+class Moves(NamedTuple):
+    """Single moves of codes, k of them: which code, in which dimension, to which of its values, each `(k,)`."""
+
+    rows: NDArray[np.int64]
+    dimensions: NDArray[np.int64]
+    targets: NDArray[np.int64]
+
+    def only(self, which: NDArray[Any]) -> Moves:
+        """Some of the moves: those of a mask or of indices."""
+        return Moves(self.rows[which], self.dimensions[which], self.targets[which])
+
+
+@dataclass(frozen=True)
+class Space:
+    """A product of ordinal and categorical dimensions.
+
+    Codes are integer arrays of shape `(n, d)`. Their relaxation has shape `(n, width)`: an ordinal dimension is one
+    real in the units of its values, a categorical one is a point on the simplex of its choices (one-hot for a code).
+
+    >>> space = Space([Ordinal("c", range(8, 129, 8)), Categorical("edge", ["none", "skip"])])
+    >>> space.relax([[16, 1]])
+    array([[16.,  0.,  1.]])
+    >>> space.snap([[19.9, 0.7, 0.3]])
+    array([[16,  0]])
+    """
+
+    dimensions: tuple[Dimension, ...]
+
+    def __init__(self, dimensions: Iterable[Dimension]) -> None:
+        given = tuple(as_items(dimensions, "dimensions", "dimensions"))
+        for dim in given:
+            if not isinstance(dim, (Ordinal, Categorical)):
+                raise CodeError(f"Expected dimensions, Ordinal or Categorical. Got {quoted(dim)}.")
+        names = [dim.name for dim in given]
+        if not given or len(set(names)) < len(names):
+            raise CodeError(f"Expected at least one dimension, each with a name of its own. Got {names!r}.")
+        object.__setattr__(self, "dimensions", given)
+
+    def __len__(self) -> int:
+        return len(self.dimensions)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The dimensions' names, in order."""
+        return tuple(dim.name for dim in self.dimensions)
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Where each dimension lies among the relaxed coordinates."""
+        ends = np.cumsum([dim.width for dim in self.dimensions]).tolist()
+        return tuple(slice(end - dim.width, end) for dim, end in zip(self.dimensions, ends, strict=True))
+
+    @cached_property
+    def simplices(self) -> tuple[NDArray[np.int64], ...]:
+        """Relaxed coordinates of categorical dimensions, those of one width together, `(dimensions, width)` each."""
+        widths: dict[int, list[int]] = {}
+        for dim, where in zip(self.dimensions, self.slices, strict=True):
+            if isinstance(dim, Categorical):
+                widths.setdefault(dim.width, []).append(where.start)
+        return tuple(np.array(starts)[:, None] + np.arange(width) for width, starts in widths.items())
+
+    @property
+    def width(self) -> int:
+        """Number of relaxed coordinates."""
+        return sum(dim.width for dim in self.dimensions)
+
+    @cached_property
+    def bounds(self) -> Reals:
+        """Least and greatest value of every relaxed coordinate, `(2, width)`."""
+        pairs = [
+            [(dim.values[0], dim.values[-1])] if isinstance(dim, Ordinal) else [(0, 1)] * dim.width
+            for dim in self.dimensions
+        ]
+        return np.array([pair for dim_pairs in pairs for pair in dim_pairs], dtype=np.float64).T
+
+    @property
+    def size(self) -> int:
+        """How many codes there are."""
+        return math.prod(len(dim.values) for dim in self.dimensions)
+
+    def contains(self, codes: Any) -> NDArray[np.bool_]:
+        """Which rows of `codes` `(n, d)` lie in the space, `(n,)`.
+
+        Raises:
+            CodeError: what is no array of numbers.
+        """
+        array = read_array(self._without_texts(codes))
+        if array.shape[1] != len(self):
+            return np.zeros(len(array), dtype=bool)
+        if len(array) == 1:  # numpy takes longer on a single row
+            return np.array([all(v in dim.values for dim, v in zip(self.dimensions, array[0].tolist(), strict=True))])
+        low, high, step, uneven = self._grid
+        inside = np.empty(len(array), dtype=bool)
+        for part in parts(len(array)):
+            rows = array[part]
+            with np.errstate(invalid="ignore"):  # infinity has no remainder
+                inside[part] = ((rows >= low) & (rows <= high) & ((rows - low) % step == 0)).all(axis=1)
+            for column in uneven:
+                inside[part] &= np.isin(rows[:, column], self.dimensions[column].values)
+        return inside
+
+    @cached_property
+    def _grid(self) -> tuple[Codes, Codes, Codes, tuple[int, ...]]:
+        """Least value, greatest value and step of every dimension, `(d,)`; and the dimensions that skip a value."""
+        every = [np.asarray(dim.values) for dim in self.dimensions]
+        low, high = (np.array([values[end] for values in every]) for end in (0, -1))
+        step = np.array([np.gcd.reduce(np.diff(values)) for values in every])
+        uneven = np.flatnonzero((high - low) // step + 1 != [len(values) for values in every])
+        return low, high, step, tuple(uneven.tolist())
+
+    def codes(self, codes: Any) -> Codes:
+        """Read one code or many as an integer array `(n, d)`, or say what is wrong with them.
+
+        Args:
+            codes: an array or nested sequence of numbers, `(d,)` or `(n, d)`; texts, as `text` writes them, or objects
+                with a `vector`; one or many. Whole floats are read as the integers they are: files of numbers often
+                hold nothing else.
+
+        Raises:
+            CodeError: a text that cannot be read, what is no array of numbers, a wrong count of them, or a number
+                outside the space.
+        """
+        array = read_array(self._without_texts(codes))
+        if len(array) and array.shape[1] != len(self):
+            raise CodeError(f"Expected {len(self)} integers per code. Got {array.shape[1]}.")
+        inside = self.contains(array)
+        if len(array) and not inside.all():
+            row = int(np.argmin(inside))
+            for dim, value in zip(self.dimensions, array[row].tolist(), strict=True):
+                if value not in dim.values:
+                    where = "" if len(array) == 1 else f" in row {row}"
+                    raise CodeError(f"Expected {described(dim)} for {dim.name}. Got {quoted(value)}{where}.")
+        return array.astype(np.int64, copy=False).reshape(len(array), len(self))
+
+    def code(self, code: Any) -> Codes:
+        """Read exactly one code, in any form that `codes` takes, as integers `(d,)`.
+
+        Raises:
+            CodeError: none or several codes, and what `codes` refuses.
+        """
+        rows = self.codes(code)
+        if len(rows) != 1:
+            raise CodeError(f"Expected one code. Got {len(rows)}.")
+        one: Codes = rows[0]
+        return one
+
+    def text(self, code: Any) -> str:
+        """One code as people write it, which `codes` reads.
+
+        A space with a form of its own (`FORMS`) uses that. Any other writes its values in order with commas between,
+        choices by their names; where that could be read otherwise, its integers as JSON.
+
+        >>> Space.from_dict({"width": [8, 16], "op": ["skip", "conv"]}).text([16, 1])
+        '16,conv'
+
+        Raises:
+            CodeError: anything but one code of the space.
+        """
+        numbers = self.code(code).tolist()
+        if self.dimensions in FORMS:
+            return FORMS[self.dimensions].write(numbers)
+        named = ",".join(value_text(dim, number) for dim, number in zip(self.dimensions, numbers, strict=True))
+        try:
+            read = self.read_values(named)
+        except CodeError:
+            read = []
+        return named if read == numbers else json.dumps(numbers)  # names with commas cannot be told apart
+
+    def sample(self, n: int, rng: np.random.Generator) -> Codes:
+        """Draw `n` codes uniformly, `(n, d)`."""
+        columns = np.empty((len(self), n), dtype=np.int64)  # filled by rows: twice as fast as by columns
+        for column, dim in zip(columns, self.dimensions, strict=True):
+            column[:] = np.asarray(dim.values)[rng.integers(len(dim.values), size=n)]
+        return np.ascontiguousarray(columns.T)
+
+    def neighbours(self, code: Any) -> Codes:
+        """All codes one move away, `(k, d)`: the next smaller and larger value, or any other choice.
+
+        Raises:
+            CodeError: anything but one code of the space.
+        """
+        bases = self.code(code)[None]
+        return self.moved(bases, self.moves(bases))
+
+    def moves(self, codes: Codes) -> Moves:
+        """All single moves of codes `(n, d)` of the space, code by code."""
+        dimension, shift, size, choice = self._ways
+        index = np.stack([np.searchsorted(dim.values, c) for dim, c in zip(self.dimensions, codes.T, strict=True)])
+        index = index.T[:, dimension]
+        target = np.where(choice, shift + (shift >= index), index + shift)
+        rows, ways = np.nonzero((target >= 0) & (target < size))
+        return Moves(rows, dimension[ways], target[rows, ways])
+
+    def moved(self, codes: Codes, moves: Moves) -> Codes:
+        """The code that every move makes of its own, `(k, d)`."""
+        made: Codes = codes[moves.rows]
+        made[np.arange(len(made)), moves.dimensions] = self._values[moves.dimensions, moves.targets]
+        return made
+
+    @cached_property
+    def _ways(self) -> Codes:
+        """All ways to move, `(4, k)`: dimension, shift, number of values, and whether it is a choice.
+
+        An ordinal dimension shifts by -1 or 1. A choice shifts to the first, second, .. of the others.
+        """
+        return np.array(
+            [
+                (position, shift, len(dim.values), isinstance(dim, Categorical))
+                for position, dim in enumerate(self.dimensions)
+                for shift in ((-1, 1) if isinstance(dim, Ordinal) else range(len(dim.values) - 1))
+            ]
+        ).T
+
+    @cached_property
+    def _values(self) -> Codes:
+        """The values of every dimension, filled up with zeros, `(d, most)`."""
+        values = np.zeros((len(self), max(len(dim.values) for dim in self.dimensions)), dtype=np.int64)
+        for row, dim in zip(values, self.dimensions, strict=True):
+            row[: len(dim.values)] = dim.values
+        return values
+
+    def relax(self, codes: Any) -> Reals:
+        """Codes `(n, d)` as points of the relaxed space, `(n, width)`; what `codes` refuses, this refuses."""
+        array = self.codes(codes)
+        choice = np.array([isinstance(dim, Categorical) for dim in self.dimensions])
+        first = np.array([where.start for where in self.slices])
+        relaxed = np.zeros((len(array), self.width))
+        relaxed[:, first[~choice]] = array[:, ~choice]
+        np.put_along_axis(relaxed, first[choice] + array[:, choice], 1.0, axis=1)
+        return relaxed
+
+    def snap(self, relaxed: ArrayLike) -> Codes:
+        """The codes nearest to points of the relaxed space, `(n, width)` to `(n, d)`.
+
+        Ordinal ties go up, categorical ties to the earlier choice; infinity is the greatest value.
+
+        Raises:
+            CodeError: a wrong number of coordinates, or one that is not a number.
+        """
+        try:
+            x = np.atleast_2d(np.asarray(relaxed, dtype=np.float64))
+        except (TypeError, ValueError):
+            raise CodeError(f"Expected points of {self.width} real coordinates. Got {quoted(relaxed)}.") from None
+        if x.ndim != 2 or x.shape[1] != self.width:
+            raise CodeError(f"Expected points of {self.width} coordinates, (n, {self.width}). Got shape {x.shape}.")
+        if np.isnan(x).any():
+            raise CodeError("Expected real coordinates to snap. Got nan: a step before this one has diverged.")
+        codes = np.empty((len(x), len(self)), dtype=np.int64)
+        for part in parts(len(x)):
+            for column, dim, where in zip(codes[part].T, self.dimensions, self.slices, strict=True):
+                column[:] = _nearest(dim, x[part, where])
+        return codes
+
+    def _without_texts(self, codes: Any) -> Any:
+        """`codes` with every text in it read."""
+        if isinstance(codes, str):
+            return self._read(codes)
+        if isinstance(codes, np.ndarray) and codes.dtype.kind in "OU":
+            codes = codes.tolist()
+        if isinstance(codes, (list, tuple)) and any(isinstance(code, str) for code in codes):
+            for code in codes:
+                if isinstance(code, (int, float)):
+                    raise CodeError(f"Expected codes as integers or as texts. Got both in {quoted(codes)}.")
+            return [self._read(code) if isinstance(code, str) else code for code in codes]
+        return codes
+
+    def _read(self, text: str) -> Sequence[int]:
+        form = FORMS.get(self.dimensions)
+        return self.read_values(text.strip()) if form is None else form.read(text.strip())
+
+    def read_values(self, text: str) -> list[int]:
+        """The integers of values in order: with commas between, choices by their names; joined by `_`; or as JSON.
+
+        Raises:
+            CodeError: a wrong count of values, or one that is neither an integer nor a choice.
+        """
+        try:
+            values = json.loads(text) if text.startswith("[") else text.split("," if "," in text else "_")
+        except (ValueError, RecursionError) as error:
+            raise CodeError(f"Expected a code's values as JSON. Got {quoted(text)}: {error}.") from None
+        if len(values) != len(self):
+            raise CodeError(
+                f"Expected {len(self)} values with commas between ({', '.join(self.names[:3])}, ..), or as many "
+                f"integers joined by '_'. Got {len(values)} in {quoted(text)}."
+            )
+        values = [value.strip() if isinstance(value, str) else value for value in values]
+        return [read_value(dim, value) for dim, value in zip(self.dimensions, values, strict=True)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The space as plain data, `{name: [values] or [choices]}`: what json and YAML files hold."""
+        return {dim.name: list(dim.values if isinstance(dim, Ordinal) else dim.choices) for dim in self.dimensions}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Sequence[int] | Sequence[str]]) -> Space:
+        """Read what `to_dict` wrote: a list of integers is ordinal, a list of texts categorical.
+
+        Raises:
+            CodeError: anything else, naming the dimension.
+        """
+        if not isinstance(data, Mapping):
+            raise CodeError(f"Expected dimensions by name, such as {{'width': [8, 16]}}. Got {quoted(data)}.")
+        dimensions: list[Dimension] = []
+        for name, values in data.items():
+            if not isinstance(values, (list, tuple)):
+                raise CodeError(
+                    f"Expected a list of integers or texts for the dimension {name!r}. Got {quoted(values)}."
+                )
+            kind = Categorical if any(isinstance(v, str) for v in values) else Ordinal
+            dimensions.append(kind(name, values))
+        return cls(dimensions)
+
+
+def require_space(space: Any) -> None:
+    """Refuse what is no space.
+
+    Raises:
+        ConfigError: anything but a `Space`.
+    """
+    require_type(space, Space, "space", "an ncp.Space, from ncp.load_space or ncp.Space")
+
+
+def _nearest(dim: Dimension, x: Reals) -> Codes:
+    """The values of a dimension nearest to its relaxed coordinates, `(n, dim.width)` to `(n,)`."""
+    if isinstance(dim, Categorical):
+        nearest: Codes = x.argmax(axis=1)
+    else:
+        values = np.asarray(dim.values)
+        midpoints = (values[1:] + values[:-1]) / 2
+        nearest = values[np.searchsorted(midpoints, x[:, 0], side="right")]
+    return nearest

@@ -1,0 +1,1 @@
+"""Tables of trained networks: published, imported or made from your own files."""

@@ -1,0 +1,216 @@
+"""Turn a folder of published files into tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncp.cost import macs, params
+from ncp.errors import CodeError, DataError, quoted
+from ncp.io.files import as_path, is_file
+from ncp.io.pickles import read_pickle
+from ncp.spaces.arrays import Codes
+from ncp.spaces.cells import CELL201
+from ncp.spaces.multires import MULTIRES, Code
+from ncp.tables.sources import DETECTION_CSV, PICKLES, SEARCH_LIST, Source
+from ncp.tables.table import Table
+
+METRICS = {
+    **dict.fromkeys(("seg", "seg-4x"), ("mIoU", "mAcc", "aAcc")),
+    **dict.fromkeys(("cls-50-1000", "cls-50-100", "cls-10-1000", "cls-10c", "video", "video-p"), ("top1", "top5")),
+    "3ddet": ("easy", "moderate", "hard"),
+}
+"""The settings on multi-resolution networks and what was measured in each, in the order of the table's columns."""
+
+CELL_METRICS = ("Acc", "Flops", "Params")
+
+ORIGINS = (("wide-3", 1200), ("wide-4", 2000), ("small", 2500), ("", 2511))
+"""What the parts of search_list.txt are, each up to a line; the last are anchors (one width) and searched networks."""
+
+BATCH = ((165, 200), (331, 400), (541, 600), (740, 772), (2197, 2200), (2291, 2299), (2311, 2325))
+"""Lines of search_list.txt (from, up to) whose 3ddet values are depressed with a sharp edge: see docs/data.md."""
+
+FAILED = 1.0
+"""3ddet values below this are no results."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Tables by name, the files that they were made of, what was not there, and what was not as expected."""
+
+    tables: Mapping[str, Table]
+    sources: Mapping[str, tuple[Source, ...]]
+    absent: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Setting:
+    codes: Codes
+    values: Mapping[str, NDArray[np.float64]]
+    source: Source
+
+
+def convert(folder: str | Path) -> Imported:
+    """Read the published files that a folder holds, each checked by its hash before it is opened.
+
+    Args:
+        folder: the published data folder, or the repository that holds it: `<setting>/trainval.pkl`,
+            `search_list.txt`; for 3ddet `3ddet_moderate.csv` does as well.
+
+    Raises:
+        DataError: no folder, nothing in it, a file that is not the published one, or no search_list.txt.
+    """
+    base = as_path(folder, "folder")
+    if not is_file(base / SEARCH_LIST.path) and is_file(base / "data" / SEARCH_LIST.path):
+        base = base / "data"
+    notes: list[str] = []
+    settings = {name: found for name in METRICS if (found := _multires(base, name, notes))}
+    cells = base / PICKLES["nas-bench-201"].path
+    tables, sources = {}, {}
+    if settings:
+        tables["nas-bench-mr"] = _merge(settings, _search_list(base), notes)
+        sources["nas-bench-mr"] = (SEARCH_LIST, *(setting.source for setting in settings.values()))
+    if is_file(cells):
+        tables["nas-bench-201"] = _cells(cells)
+        sources["nas-bench-201"] = (PICKLES["nas-bench-201"],)
+    if not tables:
+        raise DataError(
+            f"Expected a folder with files such as {PICKLES['seg'].path}. Got none of them in {folder}. "
+            "Point to the published data folder, or download it: ncp data fetch."
+        )
+    absent = [name for name in METRICS if name not in settings]
+    absent += [] if is_file(cells) else ["nas-bench-201"]
+    return Imported(tables, sources, tuple(absent), tuple(notes))
+
+
+def _multires(base: Path, name: str, notes: list[str]) -> _Setting | None:
+    """One setting, None where its file is absent."""
+    source = PICKLES[name]
+    file = base / source.path
+    if is_file(file):
+        source.check(file)
+        return _from_items(file, name, source, notes)
+    csv = base / DETECTION_CSV.path
+    if name != "3ddet" or not is_file(csv):
+        return None
+    DETECTION_CSV.check(csv)
+    table = Table.from_csv(csv, space=MULTIRES, code_columns="c*")
+    return _Setting(table.codes, {"moderate": table.values[:, 0]}, DETECTION_CSV)
+
+
+def _from_items(file: Path, name: str, source: Source, notes: list[str]) -> _Setting:
+    """The published form: a list with one dict per network."""
+    items = _items(file, "embedding")
+    present = [metric for metric in METRICS[name] if metric in items[0]]
+    known = {*present, "flops", "params", "embedding", "input_channel", "inverted_residual_setting", "last_channel"}
+    if not present:
+        raise DataError(f"Expected {', '.join(METRICS[name])} in {file}. Got {quoted(sorted(items[0]))}.")
+    for word, keys in (("no", set(METRICS[name]) - known), ("an unexpected", set(items[0]) - known)):
+        notes += [f"{name}: {word} {key!r} in the file" for key in sorted(keys)]
+    try:
+        codes = MULTIRES.codes([_integers(item["embedding"]) for item in items])
+    except CodeError as error:
+        raise DataError(f"Expected the code of every network in {file}. Got: {error}") from error
+    for metric, unit, cost in (("flops", 1e9, macs), ("params", 1e6, params)):
+        if metric not in items[0]:
+            notes.append(f"{name}: no {metric!r} in the file")
+        elif wrong := int((np.rint(_column(items, metric, file) * unit) != cost(codes)).sum()):
+            notes.append(f"{name}: {metric} of {wrong} networks are not what ncp.{cost.__name__} computes")
+    return _Setting(codes, {metric: _column(items, metric, file) for metric in present}, source)
+
+
+def _items(file: Path, code: str) -> list[dict[str, Any]]:
+    items = read_pickle(file)
+    if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):
+        raise DataError(f"Expected a list of networks in {file}. Got a {type(items).__name__}.")
+    if any(item.keys() != items[0].keys() for item in items) or code not in items[0]:
+        raise DataError(f"Expected networks that all have the same keys, with {code!r}, in {file}. Got others.")
+    return items
+
+
+def _integers(numbers: Any) -> Any:
+    return numbers.tolist() if isinstance(numbers, np.ndarray) else numbers
+
+
+def _column(items: list[dict[str, Any]], key: str, file: Path) -> NDArray[np.float64]:
+    values = [item[key] for item in items]
+    wrong = next((value for value in values if not isinstance(value, (int, float, np.number))), None)
+    if wrong is not None:
+        raise DataError(f"Expected a number as {key!r} of every network in {file}. Got a {type(wrong).__name__}.")
+    return np.array(values, dtype=np.float64)
+
+
+def _merge(settings: Mapping[str, _Setting], listed: Codes, notes: list[str]) -> Table:
+    """One table of all settings, in the order of the first."""
+    codes = next(iter(settings.values())).codes
+    row = {code.tobytes(): number for number, code in enumerate(codes)}
+    columns: dict[str, NDArray[np.float64]] = {}
+    for name, setting in settings.items():
+        places = np.array([row.get(code.tobytes(), -1) for code in setting.codes])
+        if not np.array_equal(places, np.arange(len(codes))):
+            notes.append(
+                f"{name}: {(places >= 0).sum()} of the {len(codes)} networks, in another order, "
+                f"and {(places < 0).sum()} that are left out; its rows were put in order"
+            )
+        for metric, values in setting.values.items():
+            column = np.full(len(codes), np.nan)
+            column[places[places >= 0]] = values[places >= 0]
+            columns[f"{name}/{metric}"] = column
+    line = {code.tobytes(): number for number, code in enumerate(listed)}
+    lines = np.array([line.get(code.tobytes(), -1) for code in codes])
+    if (lines < 0).any():
+        notes.append(f"{(lines < 0).sum()} networks are not in {SEARCH_LIST.path}: they have no origin")
+    return Table(
+        MULTIRES,
+        codes,
+        np.stack(list(columns.values()), axis=1),
+        tuple(columns),
+        [_origin(number, code) for number, code in zip(lines.tolist(), codes, strict=True)],
+        _flags(lines, columns.get("3ddet/moderate")),
+    )
+
+
+def _search_list(base: Path) -> Codes:
+    """All networks in the order in which they were listed, `(2511, 27)`."""
+    file = base / SEARCH_LIST.path
+    if not is_file(file):
+        raise DataError(
+            f"Expected {SEARCH_LIST.path} beside the settings in {base}: it says where each network comes from. "
+            "Got none. Copy it there from the published data folder."
+        )
+    SEARCH_LIST.check(file)
+    return MULTIRES.codes([Code.parse(text) for text in file.read_text().split()])
+
+
+def _origin(line: int, code: Codes) -> str:
+    if line < 0:
+        return ""
+    part = next(name for name, end in ORIGINS if line < end)
+    widths = {int(value) for dim, value in zip(MULTIRES.dimensions, code, strict=True) if len(dim.values) == 16}
+    return part or ("anchor" if len(widths) == 1 else "searched")
+
+
+def _flags(lines: NDArray[np.int64], detection: NDArray[np.float64] | None) -> list[str]:
+    if detection is None:
+        return [""] * len(lines)
+    batch = np.any([(start <= lines) & (lines < end) for start, end in BATCH], axis=0)
+    named = zip(batch.tolist(), (detection < FAILED).tolist(), strict=True)
+    return [",".join(["3ddet-batch"] * in_batch + ["3ddet-failed"] * failed) for in_batch, failed in named]
+
+
+def _cells(file: Path) -> Table:
+    """The cells of NAS-Bench-201, one run on ImageNet16-120 each."""
+    PICKLES["nas-bench-201"].check(file)
+    items = _items(file, "embedding")
+    one_hot = np.array([item["embedding"] for item in items], dtype=np.float64)
+    codes = CELL201.snap(one_hot)
+    if not np.array_equal(CELL201.relax(codes), one_hot):
+        raise DataError(f"Expected one operation per edge, one-hot, in {file}. Got others.")
+    values = np.stack([_column(items, metric, file) for metric in CELL_METRICS], axis=1)
+    return Table(CELL201, codes, values, [f"nas-bench-201/{metric}" for metric in CELL_METRICS])

@@ -1,0 +1,359 @@
+"""One table: codes, the values that training gave them, where each row comes from, and what is odd about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ncp.errors import ConfigError, DataError, NotTabulatedError, quoted
+from ncp.io.files import as_path
+from ncp.numbers import as_items, as_number, as_seed, require_type
+from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.space import Categorical, Space, require_space
+from ncp.tables.columns import column_names, minimised_names
+from ncp.tables.parquet import read_table, write_table
+from ncp.tables.reading import Read, read_rows
+
+Rows = NDArray[np.int64]
+Texts = NDArray[np.str_]
+
+NOT_SAMPLED = ("anchor", "searched")
+"""Origins of rows that were chosen by hand or found by a search: no fair predictor trains on them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Codes and their measured values; immutable.
+
+    >>> space = Space.from_dict({"c": [8, 16, 24, 32], "edge": ["none", "skip"]})
+    >>> table = Table(space, [[8, 0], [32, 1]], [[71.5, 0.9], [74.0, float("nan")]], ["seg/mIoU", "video/top1"])
+    >>> table.query([32, 1])
+    {'seg/mIoU': 74.0, 'video/top1': nan}
+
+    Args:
+        space: what the codes belong to.
+        codes: `(n, d)`, each code once.
+        values: `(n, m)`, in raw units; NaN where a network has no value.
+        columns: m different names, `task/metric`.
+        origin: `(n,)`, where each row comes from; empty texts when left out.
+        flags: `(n,)`, names of what is odd about a row, joined by commas; empty texts when left out.
+        minimised: those of the columns in which small values are better.
+
+    Raises:
+        CodeError: a code outside the space.
+        DataError: shapes that do not fit, a code or column twice, an infinite value, a minimised column that is none.
+    """
+
+    space: Space
+    codes: Codes
+    values: Reals
+    columns: tuple[str, ...]
+    origin: Texts
+    flags: Texts
+    minimised: tuple[str, ...]
+
+    def __init__(
+        self,
+        space: Space,
+        codes: Any,
+        values: ArrayLike,
+        columns: Sequence[str],
+        origin: ArrayLike | None = None,
+        flags: ArrayLike | None = None,
+        minimised: Sequence[str] = (),
+    ) -> None:
+        require_space(space)
+        rows = space.codes(codes).copy()
+        texts = [
+            np.full(len(rows), "") if given is None else np.asarray(given, dtype=np.str_).copy()
+            for given in (origin, flags)
+        ]
+        try:
+            numbers = np.asarray(values, dtype=np.float64).copy()
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"Expected a number, or NaN, in every row and column of the values. Got: {error}."
+            ) from None
+        fields = {"codes": rows, "values": numbers, "origin": texts[0], "flags": texts[1]}
+        names = column_names(columns)
+        least = minimised_names(minimised, names)
+        _validate(fields, names)
+        for array in fields.values():
+            array.setflags(write=False)
+        for name, value in {"space": space, "columns": names, "minimised": least, **fields}.items():
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __repr__(self) -> str:
+        return f"Table({len(self)} rows of {len(self.space)} dimensions, columns {', '.join(self.columns)})"
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The parts of the column names before the '/', each once, in order."""
+        return tuple(dict.fromkeys(_task(column) for column in self.columns))
+
+    @property
+    def sampled(self) -> NDArray[np.bool_]:
+        """Which rows were drawn at random, `(n,)`: not chosen by hand, not found by a search."""
+        return ~np.isin(self.origin, NOT_SAMPLED)
+
+    def flagged(self, flag: str) -> NDArray[np.bool_]:
+        """Which rows carry `flag`, `(n,)`."""
+        require_type(flag, str, "flag", "the name of a flag")
+        return np.array([flag in flags.split(",") for flags in self.flags.tolist()], dtype=bool)
+
+    def row(self, code: Any) -> int | None:
+        """The row of a code, None if the table does not hold it.
+
+        Raises:
+            CodeError: what is no code of the space.
+        """
+        return self._rows.get(self.space.code(code).tobytes())
+
+    def query(self, code: Any) -> dict[str, float]:
+        """The measured values of a code, NaN where one is missing.
+
+        Args:
+            code: one code, in any form that `Space.codes` reads.
+
+        Raises:
+            CodeError: what is no code of the space.
+            NotTabulatedError: a code that was not trained.
+        """
+        row = self.row(code)
+        if row is None:
+            raise NotTabulatedError(
+                f"The table has no row of {self.space.text(code)}: none of its {len(self)} networks is that one. "
+                "A predictor of the same space can tell what to expect of it."
+            )
+        return dict(zip(self.columns, self.values[row].tolist(), strict=True))
+
+    def lookup(self, codes: Any, columns: Sequence[str] | None = None) -> Reals:
+        """The measured values of many codes, `(n, m)`; NaN for a code that is not in the table or has no value.
+
+        Args:
+            codes: `(n, d)`, in any form that `Space.codes` reads.
+            columns: full names; all when left out.
+
+        Raises:
+            CodeError: what is no code of the space.
+            NotTabulatedError: a column that the table does not have.
+        """
+        rows = np.array([self._rows.get(code.tobytes(), -1) for code in self.space.codes(codes)], dtype=np.int64)
+        names = self.columns if columns is None else as_items(columns, "columns", "names of columns")
+        unknown = [name for name in names if not isinstance(name, str) or name not in self.columns]
+        if unknown:
+            raise NotTabulatedError(f"The table has no column {quoted(unknown[0])}. It has {', '.join(self.columns)}.")
+        places = [self.columns.index(name) for name in names]
+        if not len(self):
+            return np.full((len(rows), len(places)), np.nan)
+        found: Reals = np.where(rows[:, None] >= 0, self.values[rows][:, places], np.nan)
+        return found
+
+    def nearest(self, code: Any, k: int = 1) -> Rows:
+        """The k rows nearest to a code, nearest first, `(k,)`.
+
+        The distance counts steps: between the places of two values of an ordinal dimension, one between two choices.
+
+        Raises:
+            CodeError: what is no code of the space.
+            ConfigError: k that is not from 1 to the number of rows.
+        """
+        return self.nearest_and_distances(code, k)[0]
+
+    def nearest_and_distances(self, code: Any, k: int = 1) -> tuple[Rows, NDArray[np.int64]]:
+        """As `nearest`, and the distances in steps, `(k,)` each."""
+        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= len(self):
+            raise ConfigError(f"Expected from 1 to {len(self)} nearest rows. Got {quoted(k)}.")
+        distance = np.zeros(len(self), dtype=np.int64)
+        for dim, column, value in zip(self.space.dimensions, self.codes.T, self.space.code(code).tolist(), strict=True):
+            if isinstance(dim, Categorical):
+                distance += column != value
+            else:
+                distance += abs(np.searchsorted(dim.values, column) - dim.values.index(value))
+        rows = np.argsort(distance, kind="stable")[:k]
+        return rows, distance[rows]
+
+    def select(self, columns: str | Sequence[str] | None = None, rows: ArrayLike | slice | None = None) -> Table:
+        """A smaller table.
+
+        Args:
+            columns: full names, or tasks for all their columns (`"seg"`); one or many, all when left out.
+            rows: indices, a mask `(n,)` or a slice; all when left out.
+
+        Raises:
+            DataError: a name that is not there, with the closest one that is; rows that are not there or come twice.
+        """
+        given = [columns] if isinstance(columns, str) else columns
+        names = self.columns if given is None else self._named(as_items(given, "columns", "names of columns"))
+        places = np.array([self.columns.index(name) for name in names], dtype=np.int64)
+        chosen = self._chosen(slice(None) if rows is None else rows)
+        values = self.values[np.ix_(chosen, places)]
+        least = [name for name in names if name in self.minimised]
+        return Table(self.space, self.codes[chosen], values, names, self.origin[chosen], self.flags[chosen], least)
+
+    def split(self, seed: int, test_size: float = 0.2) -> tuple[Rows, Rows]:
+        """Rows to train and to test on, `(n_train,)` and `(n_test,)`: the split of the published predictor.
+
+        The same as scikit-learn's `train_test_split(range(n), test_size=test_size, random_state=seed)`.
+
+        Raises:
+            ConfigError: a test size that is no share between 0 and 1, or leaves one side empty; a seed that is none.
+        """
+        share = as_number(test_size, "test_size", above=0, below=1)
+        held_out = math.ceil(share * len(self))
+        if not 0 < held_out < len(self):
+            raise ConfigError(f"Expected rows on both sides. Got {held_out} to test on, of {len(self)}.")
+        order = np.random.RandomState(as_seed(seed)).permutation(len(self))
+        return order[held_out:], order[:held_out]
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the table to a file, whole or not at all; the space and the columns stand in the file's metadata.
+
+        Raises:
+            DataError: a path that cannot be written to.
+        """
+        texts = (self.origin, self.flags)
+        write_table(path, self.space, self.codes, self.values, texts, self.columns, self.minimised)
+
+    @classmethod
+    def from_parquet(cls, path: str | Path) -> Table:
+        """Read what `to_parquet` wrote.
+
+        Raises:
+            DataError: a file that is not there, is damaged, or was written by something else.
+        """
+        return cls(**read_table(as_path(path)))
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | Path,
+        *,
+        space: Space,
+        code_columns: str | Sequence[str],
+        values: Sequence[str] | Mapping[str, str] | None = None,
+    ) -> Table:
+        """Read a table from a file of comma-separated values with a header.
+
+        Args:
+            path: the file; columns called `origin` and `flags` are read as such, an empty value is a missing one.
+            space: what the codes belong to; choices stand in the file by their index or their name.
+            code_columns: the names of the columns of the code, in the order of the space; or a pattern such as `c*`,
+                which takes them in the order of the file.
+            values: names of the columns of values, or a mapping from them to the names that they get; when left out,
+                all that are left.
+
+        Raises:
+            DataError: a file that cannot be read; a column that is missing; rows and columns that hold no number, a
+                code outside the space, or one that was there before.
+        """
+        require_space(space)
+        return cls.of(space, read_rows(as_path(path), space, code_columns, values, missing=True))
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        space: Space,
+        codes: str | Sequence[str] | None = None,
+        values: Sequence[str] | Mapping[str, str] | None = None,
+        minimised: Sequence[str] = (),
+        drop_bad: bool = False,
+    ) -> Table:
+        """Read a table from columns of any layout: comma-separated values (also `.csv.gz`) or parquet.
+
+        Args:
+            path: the file; columns called `origin` and `flags` are read as such.
+            space: what the codes belong to; choices stand in the file by their name, or by their index where no
+                choice looks like a number.
+            codes: the names of the columns of the code, in the order of the space; a pattern such as `edge*`, which
+                takes them in the order of the file unless they have the names of the space; or one column of texts
+                that hold the code whole. The names of the space when left out.
+            values: names of the columns of values, or a mapping from them to the names that they get; when left out,
+                all that are left.
+            minimised: those of the table's columns in which small values are better.
+            drop_bad: leave rows out that are not good; of a code that comes twice the first row stays.
+
+        Raises:
+            DataError: a file that cannot be read; a column that is missing; rows that are not good (a missing value,
+                what is no number, a code outside the space or twice, too few or many cells), the first few named.
+        """
+        require_space(space)
+        chosen = space.names if codes is None else codes
+        return cls.of(space, read_rows(as_path(path), space, chosen, values, drop_bad=drop_bad), minimised)
+
+    @classmethod
+    def of(cls, space: Space, read: Read, minimised: Sequence[str] = ()) -> Table:
+        """The table of what `read_rows` has read."""
+        return cls(space, read.codes, read.values, read.columns, *read.texts, minimised)
+
+    @cached_property
+    def _rows(self) -> dict[bytes, int]:
+        return {code.tobytes(): row for row, code in enumerate(self.codes)}
+
+    def _named(self, names: Sequence[str]) -> tuple[str, ...]:
+        found: list[str] = []
+        for name in names:
+            if not isinstance(name, str):
+                raise DataError(f"Expected names of columns. Got {quoted(name)}.")
+            matches = [name] if name in self.columns else [column for column in self.columns if _task(column) == name]
+            if not matches:
+                known = [*self.columns, *self.tasks]
+                close = get_close_matches(str(name), known, n=1, cutoff=0) or ["nothing: the table has no columns"]
+                raise DataError(
+                    f"Expected a column or task of the table. Got {quoted(name)}. The closest is {close[0]}; "
+                    f"there are {', '.join(self.columns)}."
+                )
+            found += matches
+        return tuple(dict.fromkeys(found))
+
+    def _chosen(self, rows: ArrayLike | slice) -> Rows:
+        try:
+            index = rows if isinstance(rows, slice) else np.atleast_1d(rows)
+            chosen = np.arange(len(self))[index if isinstance(index, slice) or index.size else []]
+        except (IndexError, ValueError):
+            chosen = np.empty((0, 0), dtype=np.int64)
+        if chosen.ndim != 1:
+            raise DataError(f"Expected indices of rows below {len(self)}, or a mask. Got {quoted(rows)}.")
+        return chosen
+
+
+def _task(column: str) -> str:
+    return column.split("/", maxsplit=1)[0]
+
+
+def _validate(fields: Mapping[str, NDArray[Any]], columns: tuple[str, ...]) -> None:
+    """What every table holds to."""
+    n, codes = len(fields["codes"]), fields["codes"]
+    for name, shape in {"values": (n, len(columns)), "origin": (n,), "flags": (n,)}.items():
+        if fields[name].shape != shape:
+            raise DataError(f"Expected {name} of shape {shape}. Got {fields[name].shape}.")
+    if np.isinf(fields["values"]).any():
+        row, place = np.argwhere(np.isinf(fields["values"]))[0].tolist()
+        raise DataError(f"Expected finite values, or NaN where one is missing. Got inf in row {row}, {columns[place]}.")
+    _, first, counts = np.unique(codes, axis=0, return_index=True, return_counts=True)
+    if len(first) < n:
+        code = codes[int(first[counts > 1].min())]
+        rows = np.flatnonzero((codes == code).all(axis=1)).tolist()
+        raise DataError(f"Expected each code once. Got {quoted(code.tolist())} in rows {rows[0]} and {rows[1]}.")
+
+
+def require_table(table: Any, field: str = "table") -> None:
+    """Refuse what is no table.
+
+    Raises:
+        ConfigError: anything but a `Table`.
+    """
+    require_type(table, Table, field, "an ncp.Table, from ncp.load_table or ncp.Table")

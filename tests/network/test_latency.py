@@ -1,0 +1,541 @@
+"""Latency to search by: what is measured and kept, what is predicted from it, and bounds that hold."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.stats import kendalltau
+
+import ncp
+from ncp import MULTIRES, Budget, Code, ConfigError, DataError, InfeasibleError, LatencyModel, Objective, macs
+from ncp.network.latency import LEAST, calibrate, drawn, load_latency
+from ncp.network.profile import Conditions, Latency, processor
+from ncp.optim.problem import Problem, smallest
+from ncp.optim.propagation import STRATEGIES
+from tests.latencies import CONDITIONS, computed, latency_model, milliseconds
+from tests.predictors.fitted import fitted
+from tests.strategies import generators
+
+MACHINE = processor("cpu")
+SMALLEST = np.array([[dim.values[0] for dim in MULTIRES.dimensions]])
+SEG = Objective({"seg": 1.0})
+SOME = MULTIRES.sample(200, np.random.default_rng(3))
+Measured = list[str]
+
+
+@cache
+def texts(count: int) -> list[str]:
+    """The codes that a calibration measures."""
+    return [str(Code(code.tolist())) for code in drawn(count, np.random.default_rng(0))]
+
+
+def document(codes: int = 3, measurements: int | None = None, **changed: Any) -> dict[str, Any]:
+    """What a file holds after so many measurements, of a calibration with `codes` codes."""
+    done = 2 * codes if measurements is None else measurements
+    known = {
+        text: [float(milliseconds(Code.parse(text).vector)[0])] * (1 + (number < done - codes))
+        for number, text in enumerate(texts(45)[: min(codes, done)])
+    }
+    conditions = json.loads(json.dumps(asdict(CONDITIONS)))
+    return {"format": 2, "machine": MACHINE, "conditions": conditions, "milliseconds": known} | changed
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
+    """Computes latencies instead of measuring them, and lists the codes that were asked for."""
+    asked: Measured = []
+
+    def measure(code: Code, conditions: Conditions, seconds: float = 0.2) -> Latency:
+        asked.append(str(code))
+        return computed(code, conditions, seconds)
+
+    monkeypatch.setattr("ncp.network.latency.measure", measure)
+    return asked
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch, measured: Measured) -> Callable[[int], Any]:
+    """Lets so many codes be measured, until Ctrl-C."""
+
+    def after(count: int) -> None:
+        def measure(code: Code, conditions: Conditions, seconds: float = 0.2) -> Latency:
+            if len(measured) == count:
+                raise KeyboardInterrupt
+            measured.append(str(code))
+            return computed(code, conditions, seconds)
+
+        monkeypatch.setattr("ncp.network.latency.measure", measure)
+
+    return after
+
+
+def test_drawn_codes_are_different_of_all_sizes_and_the_seeds() -> None:
+    codes = drawn(300, np.random.default_rng(1))
+    assert codes.shape == (300, 27)
+    assert MULTIRES.contains(codes).all()
+    assert len(np.unique(codes, axis=0)) == 300
+    np.testing.assert_array_equal(codes, drawn(300, np.random.default_rng(1)))
+    assert (codes != drawn(300, np.random.default_rng(2))).any()
+    cost = np.log10(macs(codes))
+    whole = np.log10(macs(MULTIRES.sample(3000, np.random.default_rng(0))))
+    low, high = np.quantile(cost, [0.05, 0.95])
+    assert high - low > 1
+    assert np.ptp(cost) > 2
+    assert 0.2 < (cost < np.quantile(whole, 0.05)).mean() < 0.6  # the half from smaller parts of the space
+
+
+def test_a_calibration_is_kept_in_a_file(tmp_path: Path, measured: Measured) -> None:
+    path = tmp_path / "new" / "here.json"
+    model = calibrate(path, CONDITIONS, 45, seconds=0.0)
+    assert measured == 2 * texts(45)
+    assert json.loads(path.read_text()) == document(45)
+    assert list(path.parent.iterdir()) == [path]
+    assert (model.conditions, model.machine) == (CONDITIONS, MACHINE)
+    np.testing.assert_array_equal(model.codes, drawn(45, np.random.default_rng(0)))
+    np.testing.assert_array_equal(model.milliseconds, milliseconds(model.codes))
+    loaded = load_latency(path)
+    assert (loaded.conditions, loaded.machine, loaded.error) == (CONDITIONS, MACHINE, model.error)
+    np.testing.assert_array_equal(loaded(SOME), model(SOME))
+    assert isinstance(ncp.load_latency(path), ncp.LatencyModel)
+
+
+def test_a_second_calibration_measures_nothing_and_gives_the_same_model(tmp_path: Path, measured: Measured) -> None:
+    path = tmp_path / "here.json"
+    first = calibrate(path, CONDITIONS, LEAST)
+    written, times = path.read_text(), path.stat().st_mtime_ns
+    for asked in ({"count": LEAST}, {"count": LEAST, "seed": 7}):
+        again = calibrate(path, CONDITIONS, **asked)
+        assert len(measured) == 2 * LEAST
+        assert (again.error, path.read_text(), path.stat().st_mtime_ns) == (first.error, written, times)
+        np.testing.assert_array_equal(again(SOME), first(SOME))
+
+
+@pytest.mark.parametrize("done", [0, 17, 45, 60])
+def test_an_interrupted_calibration_goes_on_where_it_stopped(
+    done: int, tmp_path: Path, interrupted: Callable[[int], None], measured: Measured
+) -> None:
+    path = tmp_path / "here.json"
+    interrupted(done)
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(path, CONDITIONS, 45)
+    assert json.loads(path.read_text()) == document(45, done)
+    assert list(tmp_path.iterdir()) == [path]
+    interrupted(99)
+    resumed = calibrate(path, CONDITIONS, 45)
+    assert measured == 2 * texts(45)
+    assert json.loads(path.read_text()) == document(45)
+    np.testing.assert_array_equal(resumed.codes, drawn(45, np.random.default_rng(0)))
+    np.testing.assert_array_equal(resumed.milliseconds, milliseconds(resumed.codes))
+
+
+def test_what_is_measured_is_written_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, held = tmp_path / "here.json", []
+
+    def measure(code: Code, conditions: Conditions, seconds: float = 0.2) -> Latency:
+        held.append(sum(map(len, json.loads(path.read_text())["milliseconds"].values())))
+        return computed(code, conditions, seconds)
+
+    monkeypatch.setattr("ncp.network.latency.measure", measure)
+    calibrate(path, CONDITIONS, 45)
+    assert len(held) == 90
+    assert all(number - 10 <= kept <= number for number, kept in enumerate(held))
+
+
+def test_the_lower_latency_of_two_rounds_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: Measured = []
+
+    def measure(code: Code, conditions: Conditions, seconds: float = 0.2) -> Latency:
+        measured.append(str(code))
+        found = computed(code, conditions, seconds)
+        return replace(found, median=found.median * (3 if len(measured) % 4 else 1))
+
+    monkeypatch.setattr("ncp.network.latency.measure", measure)
+    model = calibrate(tmp_path / "here.json", CONDITIONS, 45)
+    fast = {measured[number] for number in range(3, 90, 4)}  # every fourth measurement is right
+    expected = [1 if text in fast else 3 for text in texts(45)]
+    assert {1, 3} == set(expected)
+    np.testing.assert_allclose(model.milliseconds / milliseconds(model.codes), expected)
+
+
+@pytest.mark.slow
+def test_more_codes_can_be_measured_later(tmp_path: Path, measured: Measured) -> None:
+    path = tmp_path / "here.json"
+    calibrate(path, CONDITIONS, LEAST)
+    model = calibrate(path, CONDITIONS, LEAST + 15, seed=5)
+    assert len(measured) / 2 == len(set(measured)) == len(model.codes) == LEAST + 15
+    assert len(calibrate(path, CONDITIONS, LEAST).codes) == LEAST + 15
+    assert len(measured) / 2 == LEAST + 15
+
+
+def test_progress_rises_to_one(tmp_path: Path, interrupted: Callable[[int], None]) -> None:
+    path = tmp_path / "here.json"
+    shares: list[list[float]] = [[], [], []]
+    interrupted(30)
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(path, CONDITIONS, LEAST, progress=shares[0].append)
+    interrupted(99)
+    calibrate(path, CONDITIONS, LEAST, progress=shares[1].append)
+    calibrate(path, CONDITIONS, LEAST, progress=shares[2].append)
+    assert all(0 < share <= 1 for each in shares for share in each)
+    assert [sorted(each) for each in shares] == shares
+    assert shares[0][-1] == pytest.approx(30 / (2 * LEAST))
+    assert shares[1][0] == pytest.approx(31 / (2 * LEAST))
+    assert shares[1][-1] == 1
+    assert shares[2] == [1]
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"batch": 2}, "classification, 50 classes, 2 x 64 x 64 pixels, 1 threads"),
+        ({"threads": 2}, "classification, 50 classes, 1 x 64 x 64 pixels, 2 threads"),
+        ({"image_size": (64, 96)}, "classification, 50 classes, 1 x 64 x 96 pixels, 1 threads"),
+        ({"task": "features"}, "features, 50 classes, 1 x 64 x 64 pixels, 1 threads"),
+        ({"classes": 19}, "classification, 19 classes, 1 x 64 x 64 pixels, 1 threads"),
+    ],
+)
+def test_a_file_of_other_conditions_is_refused(
+    other: dict[str, Any], told: str, tmp_path: Path, measured: Measured
+) -> None:
+    path = tmp_path / "here.json"
+    path.write_text(json.dumps(document(3)))
+    message = (
+        f"Expected {path} to hold latencies for {told} on {MACHINE}. "
+        f"Got classification, 50 classes, 1 x 64 x 64 pixels, 1 threads on {MACHINE}. Choose another file."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        calibrate(path, replace(CONDITIONS, **other), LEAST)
+    assert not measured
+    assert json.loads(path.read_text()) == document(3)
+
+
+def test_a_file_of_another_machine_is_refused(tmp_path: Path, measured: Measured) -> None:
+    path = tmp_path / "there.json"
+    path.write_text(json.dumps(document(LEAST, machine="Abacus 3000")))
+    with pytest.raises(DataError, match=rf"on {re.escape(MACHINE)}\. Got .* on Abacus 3000\. Choose another file\.$"):
+        calibrate(path, CONDITIONS, LEAST)
+    model = load_latency(path)
+    assert model(SOME).shape == (200,)  # to predict is allowed
+    message = f"Expected to measure on Abacus 3000. Got {MACHINE}. Calibrate here."
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        model.measure(SOME[:1])
+    assert not measured
+
+
+@pytest.mark.parametrize("where", ["file/here.json", "file/deeper/here.json", "folder", "/proc/here.json"])
+def test_a_path_that_cannot_be_written_to_is_refused_before_anything_is_measured(
+    where: str, tmp_path: Path, measured: Measured
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DataError, match=rf"^(Cannot write .*{where}: |Expected latencies in .*{where}\. Got: )"):
+        calibrate(tmp_path / where, CONDITIONS, LEAST)
+    assert not measured
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("count", [LEAST - 1, 0, -3])
+def test_fewer_codes_than_make_a_predictor_are_not_measured(count: int, tmp_path: Path, measured: Measured) -> None:
+    with pytest.raises(ConfigError, match=f"^count must be at least 40, got {count}.$"):
+        calibrate(tmp_path / "here.json", CONDITIONS, count)
+    assert not measured
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    message = f"Expected latencies in {tmp_path / 'none.json'}. Got: No such file or directory. Measure them: "
+    with pytest.raises(DataError, match=f"^{re.escape(message)}ncp profile --calibrate.$"):
+        load_latency(tmp_path / "none.json")
+
+
+FIRST = texts(1)[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"format": 1}, "Got a damaged file ('format 1'). Measure again."),
+        ({"milliseconds": {FIRST: [1.0, float("nan")]}}, "Got a damaged file ('a latency that is no positive number')"),
+        ({"milliseconds": {FIRST: [1.0, float("inf")]}}, "Got a damaged file ('a latency that is no positive number')"),
+        ({"milliseconds": {FIRST: [1.0, -1.0]}}, "Got a damaged file ('a latency that is no positive number')"),
+        ({"milliseconds": {FIRST: [1.0, 0]}}, "Got a damaged file ('a latency that is no positive number')"),
+        ({"milliseconds": {FIRST: [1.0, 10**400]}}, "Got a damaged file ('int too large to convert to float')"),
+        ({"milliseconds": {FIRST: ["fast"]}}, "Got a damaged file ("),
+        ({"milliseconds": {FIRST: []}}, "Got a damaged file ('a latency that is no positive number')"),
+        ({"milliseconds": {FIRST: 1.0}}, "Got a damaged file ("),
+        ({"milliseconds": {"8_8": [1.0]}}, "Got a damaged file ("),
+        ({"milliseconds": [1.0]}, "Got a damaged file ("),
+        ({"conditions": {"image_size": [64, 64], "cores": 3}}, "Got a damaged file ("),
+        ({"conditions": {"image_size": 64}}, "Got a damaged file ("),
+        ({"conditions": {"image_size": [64, 64], "batch": -1}}, "batch must be a positive integer, got -1."),
+        ({"conditions": {"image_size": [64, 64], "task": "x"}}, "Expected one of classification, segmentation, fea"),
+    ],
+)
+def test_a_damaged_file_is_refused(changed: dict[str, Any], message: str, tmp_path: Path, measured: Measured) -> None:
+    path = tmp_path / "here.json"
+    path.write_text(json.dumps(document(**changed)))
+    for read in (load_latency, lambda path: calibrate(path, CONDITIONS, LEAST)):
+        with pytest.raises(DataError, match=rf"^Expected latencies in {re.escape(str(path))}.*{re.escape(message)}"):
+            read(path)
+    assert not measured
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_file_of_a_gpu_is_refused_where_there_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "gpu.json"
+    path.write_text(json.dumps(document(conditions={"image_size": [64, 64], "device": "cuda"})))
+    message = f"Expected latencies in {path} for conditions of this machine. device is cuda, but torch finds no GPU."
+    with pytest.raises(DataError, match=re.escape(message)):
+        load_latency(path)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(FIRST),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=5,
+)
+ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+TOO_FEW = json.dumps(document(LEAST - 1))
+
+
+@ONE_FOLDER
+@given(field=st.sampled_from([*document(), *(f"conditions/{name}" for name in asdict(CONDITIONS))]), value=anything)
+def test_whatever_stands_in_a_field_is_a_data_error(field: str, value: Any, tmp_path: Path) -> None:
+    held = document()
+    place, _, name = field.rpartition("/")
+    (held[place] if place else held)[name] = value
+    (tmp_path / "here.json").write_text(json.dumps(held))
+    with pytest.raises(DataError, match=r"^Expected "):  # three codes are too few where the rest can be read
+        load_latency(tmp_path / "here.json")
+
+
+@ONE_FOLDER
+@given(content=st.binary(max_size=40) | anything.map(lambda value: json.dumps(value).encode()))
+def test_a_file_of_anything_else_is_a_data_error(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "here.json").write_bytes(content)
+    with pytest.raises(DataError, match="Got a damaged file"):
+        load_latency(tmp_path / "here.json")
+
+
+@ONE_FOLDER
+@given(end=st.integers(0, len(TOO_FEW) - 1))
+def test_a_truncated_file_is_refused(end: int, tmp_path: Path) -> None:
+    (tmp_path / "here.json").write_text(TOO_FEW[:end])
+    with pytest.raises(DataError, match="Got a damaged file"):
+        load_latency(tmp_path / "here.json")
+
+
+def test_too_few_codes_make_no_model(tmp_path: Path) -> None:
+    (tmp_path / "here.json").write_text(TOO_FEW)
+    with pytest.raises(DataError, match=r"^Expected at least 40 measured codes\. Got 39\. Measure more: ncp profile"):
+        load_latency(tmp_path / "here.json")
+    codes = drawn(LEAST, np.random.default_rng(0))
+    with pytest.raises(DataError, match="Got 39"):
+        LatencyModel(CONDITIONS, MACHINE, codes[1:], milliseconds(codes[1:]))
+    assert len(LatencyModel(CONDITIONS, MACHINE, codes, milliseconds(codes)).codes) == LEAST
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0, 0.0])
+def test_latencies_that_are_no_positive_numbers_make_no_model(bad: float) -> None:
+    codes = drawn(LEAST, np.random.default_rng(0))
+    with pytest.raises(
+        DataError, match=r"^Expected latencies that are positive numbers\. Got others\. Measure again\.$"
+    ):
+        LatencyModel(CONDITIONS, MACHINE, codes, np.where(np.arange(LEAST) == 7, bad, milliseconds(codes)))
+
+
+def test_errors_are_small_where_codes_explain_latencies() -> None:
+    error = latency_model(150).error
+    assert error.codes == 30
+    assert 0 < error.mape < 0.15
+    assert error.tau > 0.9
+    model, fresh = latency_model(150), drawn(400, np.random.default_rng(9))
+    assert np.abs(model(fresh) / milliseconds(fresh) - 1).mean() < 2 * error.mape + 0.05
+    np.testing.assert_allclose(model(model.codes), model.milliseconds, rtol=0.3)
+
+
+def test_errors_are_those_of_codes_held_out() -> None:
+    codes = drawn(60, np.random.default_rng(0))
+    error = LatencyModel(CONDITIONS, MACHINE, codes, milliseconds(codes)).error
+    order = np.random.default_rng(0).permutation(60)
+    held_out, rest = codes[order[:12]], codes[order[12:]]
+    predicted, truth = LatencyModel(CONDITIONS, MACHINE, rest, milliseconds(rest))(held_out), milliseconds(held_out)
+    assert error.codes == 12
+    assert error.mape == pytest.approx(np.abs(predicted / truth - 1).mean())
+    assert error.rms == pytest.approx(np.sqrt(((predicted / truth - 1) ** 2).mean()))
+    assert error.rms > error.mape
+    assert error.tau == pytest.approx(kendalltau(predicted, truth).statistic)
+
+
+def test_latency_rises_with_every_dimension() -> None:
+    model = latency_model()
+    for code in SOME[:20]:
+        above = np.repeat(code[None], len(MULTIRES), axis=0)
+        for position, dim in enumerate(MULTIRES.dimensions):
+            above[position, position] = dim.values[min(list(dim.values).index(code[position]) + 1, len(dim.values) - 1)]
+        assert (model(above) >= model([code])[0] - 1e-9).all()
+
+
+def test_arrays_codes_and_tensors_get_the_same_predictions() -> None:
+    model = latency_model()
+    expected = model(SOME)
+    assert (expected.shape, expected.dtype) == ((200,), np.float64)
+    assert (expected > 0).all()
+    for given_as in (SOME.tolist(), [Code(code.tolist()) for code in SOME], torch.as_tensor(SOME)):
+        np.testing.assert_allclose(np.asarray(model(given_as)), expected, rtol=1e-10)
+    np.testing.assert_allclose(model(torch.as_tensor(SOME).double()).numpy(), expected, rtol=1e-10)
+    single = model(torch.as_tensor(SOME).float())
+    assert single.dtype == torch.float32
+    np.testing.assert_allclose(single.numpy(), expected, rtol=1e-5)
+    assert model(Code(SOME[0].tolist())).shape == (1,)
+    assert model(SOME[:0]).shape == (0,)
+    with pytest.raises(ncp.CodeError, match="Expected 27 integers per code"):
+        model([[1, 2]])
+
+
+def test_a_prediction_does_not_depend_on_the_company_a_code_is_asked_in() -> None:
+    model = latency_model()
+    together = model(SOME)
+    for some in (SOME[:1], SOME[50:57], SOME[::-1], np.repeat(SOME, 30, axis=0)):
+        where = [int(np.flatnonzero((code == SOME).all(axis=1))[0]) for code in some]
+        np.testing.assert_allclose(model(some), together[where], rtol=1e-11)
+
+
+def test_gradients_are_those_of_the_predictions() -> None:
+    low, high = MULTIRES.bounds
+    points = low + (high - low) * np.random.default_rng(0).uniform(0.1, 0.9, size=(4, 27))
+    x = torch.tensor(points, requires_grad=True)
+    model = latency_model()
+    (slope,) = torch.autograd.grad(model(x).sum(), x)
+    assert torch.isfinite(slope).all()
+    assert (slope >= 0).all()
+    assert (slope > 0).any(dim=0).sum() > 20  # what was found to cost nothing has no slope
+    for column in range(27):
+        step = torch.zeros(27, dtype=torch.float64)
+        step[column] = 1e-4
+        rise = (model(x.detach() + step) - model(x.detach() - step)) / 2e-4
+        torch.testing.assert_close(slope[:, column], rise, rtol=1e-4, atol=1e-6)
+    (single,) = torch.autograd.grad(model(x.float()).sum(), x)
+    torch.testing.assert_close(single, slope, rtol=1e-3, atol=1e-4)
+
+
+def test_found_codes_are_measured_as_the_codes_of_the_calibration_were(
+    monkeypatch: pytest.MonkeyPatch, measured: Measured
+) -> None:
+    found = latency_model().measure(SOME[:3])
+    assert measured == 2 * [str(Code(code.tolist())) for code in SOME[:3]]
+    np.testing.assert_allclose([each.median for each in found], milliseconds(SOME[:3]))
+    monkeypatch.setattr("ncp.network.latency.processor", lambda device: f"another {device}")
+    with pytest.raises(ConfigError, match=re.escape(f"Expected to measure on {MACHINE}. Got another cpu. Calibrate")):
+        latency_model().measure(SOME[:3])
+    assert len(measured) == 6
+
+
+def test_the_lower_of_two_measurements_of_a_found_code_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    factors = iter((3, 1, 1, 1, 3, 1))
+
+    def measure(code: Code, conditions: Conditions, seconds: float = 0.2) -> Latency:
+        found = computed(code, conditions, seconds)
+        return replace(found, median=found.median * next(factors))
+
+    monkeypatch.setattr("ncp.network.latency.measure", measure)
+    found = latency_model().measure(SOME[:3])
+    np.testing.assert_allclose([each.median for each in found], milliseconds(SOME[:3]))
+
+
+@pytest.mark.slow
+def test_a_calibration_really_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = np.repeat(SMALLEST, LEAST, axis=0)
+    small[:, 0] = 8 * (1 + np.arange(LEAST) % 16)
+    small[:, -1] = 8 * (1 + np.arange(LEAST) // 16)
+    monkeypatch.setattr("ncp.network.latency.drawn", lambda *_: small)
+    model = calibrate(tmp_path / "here.json", Conditions("features", 2, (8, 8)), LEAST, seconds=0.0)
+    np.testing.assert_array_equal(model.codes, small)
+    assert (model.milliseconds > 0).all()
+    (found,) = model.measure(small[:1], seconds=0.0)
+    assert (found.batch, found.runs) == (1, 5)
+    assert found.median > 0
+
+
+def least(frozen: Any = False, codes: Any = SOME[:1]) -> float:
+    """The latency below which no code is, by the model."""
+    problem = Problem(fitted("ensemble"), SEG, Budget(), np.broadcast_to(frozen, 27))
+    return float(latency_model()(smallest(problem, codes)).max())
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@settings(max_examples=4)
+@given(rng=generators, share=st.floats(0, 1), starts=st.integers(1, 3), also=st.booleans(), kept=st.floats(0, 1))
+def test_no_propagated_code_is_above_the_bound(
+    strategy: Any, rng: np.random.Generator, share: float, starts: int, also: bool, kept: float
+) -> None:
+    model, start, frozen = latency_model(), MULTIRES.sample(starts, rng), rng.random(27) < kept
+    low = least(frozen, start) * (1 + 1e-9)
+    bound = low * (100 / low) ** share if low < 100 else low
+    floor = np.where(frozen, start, SMALLEST)
+    bounds = {"max_macs": float(2 * macs(floor).max())} if also else {}
+    budget = Budget(max_latency_ms=bound, latency=model, **bounds)
+    names = np.array(MULTIRES.names)[frozen]
+    trajectory = ncp.propagate(fitted("ensemble"), SEG, start, budget=budget, strategy=strategy, steps=4, freeze=names)
+    codes = trajectory.codes.reshape(-1, 27)
+    for some in (codes, trajectory.best(5)):
+        assert (model(some) <= bound).all()
+        assert not also or (macs(some) <= bounds["max_macs"]).all()
+    assert (trajectory.codes[..., frozen] == start[:, frozen]).all()
+
+
+@settings(max_examples=4)
+@given(rng=generators, share=st.floats(0, 1), caution=st.sampled_from([0.0, 1.0]))
+def test_no_found_code_is_above_the_bound(rng: np.random.Generator, share: float, caution: float) -> None:
+    free = rng.choice(27, size=8, replace=False)
+    frozen = ~np.isin(np.arange(27), free)
+    origin = np.where(rng.random(27) < 0.5, MULTIRES.sample(1, rng), SMALLEST)
+    low = least(frozen, origin) * (1 + 1e-9)
+    bound = low * 3**share
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ncp.network.latency.measure", computed)
+        result = ncp.search(
+            Objective({"seg": 1.0}, caution=caution),
+            predictor=fitted("ensemble"),
+            budget=Budget(max_latency_ms=bound, latency=latency_model()),
+            starts=3,
+            steps=3,
+            top=5,
+            origin=origin,
+            freeze=np.array(MULTIRES.names)[frozen].tolist(),
+        )
+    assert (latency_model()(np.array([row.vector for row in result.rows])) <= bound).all()
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_bound_that_binds_is_nearly_used_up(strategy: Any) -> None:
+    bound, model = 6.0, latency_model()
+    start = SOME[model(SOME) > 20][:4]
+    budget = Budget(max_latency_ms=bound, latency=model)
+    trajectory = ncp.propagate(fitted("ensemble"), SEG, start, budget=budget, strategy=strategy, steps=6)
+    assert 0.7 * bound < model(trajectory.best(1)).item() <= bound
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_an_impossible_latency_is_refused_with_advice_that_is_enough(strategy: Any) -> None:
+    model = latency_model()
+    asked: dict[str, Any] = {"strategy": strategy, "steps": 2}
+    with pytest.raises(InfeasibleError) as refused:
+        ncp.propagate(fitted("ensemble"), SEG, SOME[:2], budget=Budget(max_latency_ms=0.01, latency=model), **asked)
+    told = re.fullmatch(
+        r"max_latency_ms = 0\.01 is below the cost of every code\. Raise max_latency_ms to at least (.+)",
+        str(refused.value),
+    )
+    assert told
+    assert float(told[1].rstrip(".")) == pytest.approx(least(), rel=1e-3)
+    enough = Budget(max_latency_ms=float(told[1].rstrip(".")), latency=model)
+    assert enough.allows(ncp.propagate(fitted("ensemble"), SEG, SOME[:2], budget=enough, **asked).best(9)).all()

@@ -1,0 +1,77 @@
+"""Edits stay within so many changes and the budget, and are no worse than one change after another."""
+
+import numpy as np
+import pytest
+
+from ncp import Budget, ConfigError, InfeasibleError, Objective, macs, search
+from ncp.optim.edit import changed, edited
+from ncp.optim.problem import Problem
+from ncp.spaces.arrays import Codes
+from tests.predictors.fitted import SPACES, fitted
+
+WANTED = Objective({"seg/mIoU": 1.0, "video": 0.5})
+
+
+def problem(space: str, budget: Budget | None = None) -> Problem:
+    frozen = np.zeros(len(SPACES[space]), dtype=bool)
+    return Problem(fitted("ensemble", space), WANTED, budget or Budget(), frozen)
+
+
+def greedy(given: Problem, origin: Codes, most: int) -> float:
+    """The score of always making the best single change."""
+    code = origin[None]
+    for _ in range(most):
+        tried = changed(given, code)
+        tried = tried[given.budget.allows(tried) & ((tried != origin).sum(axis=1) <= most)]
+        code = tried[[given.values_and_scores(tried)[1].argmax()]]
+    return float(given.values_and_scores(code)[1][0])
+
+
+@pytest.mark.parametrize("space", ["cell201", "mixed", "twelve"])
+@pytest.mark.parametrize("most", [1, 3])
+def test_no_worse_than_one_change_after_another(space: str, most: int) -> None:
+    given = problem(space)
+    origin, *found = SPACES[space].sample(9, np.random.default_rng(2))
+    codes = edited(given, origin, most, np.array(found))
+    assert ((codes != origin).sum(axis=1) <= most).all()
+    assert len(np.unique(codes, axis=0)) == len(codes)
+    _, scores = given.values_and_scores(codes)
+    assert (np.diff(scores) <= 1e-6).all()
+    assert scores[0] >= greedy(given, origin, most) - 1e-6
+
+
+def test_every_change_of_one_dimension_that_is_not_frozen() -> None:
+    given = problem("cell201")
+    given.frozen[2] = True
+    codes = changed(given, np.zeros((1, 6), dtype=np.int64))
+    assert len(codes) == 1 + 5 * 4
+    assert (codes[:, 2] == 0).all()
+    assert ((codes != 0).sum(axis=1) <= 1).all()
+
+
+def test_a_search_edits_a_code_within_the_budget() -> None:
+    predictor, space = fitted("ensemble"), SPACES["multires"]
+    costs = macs(codes := space.sample(50, np.random.default_rng(4)))
+    origin = codes[np.argsort(costs)[25]]
+    budget = Budget(max_macs=float(macs(origin[None])[0]) * 0.9)  # which the origin itself exceeds
+    asked = {"budget": budget, "predictor": predictor, "origin": origin, "starts": 4, "steps": 3}
+    result = search(WANTED, max_changes=4, **asked)  # type: ignore[arg-type]
+    vectors = np.array([row.vector for row in result.rows])
+    assert (vectors != origin).sum(axis=1).max() <= 4
+    assert macs(vectors).max() <= budget.max_macs  # type: ignore[operator]
+    assert result.asked["max_changes"] == 4
+    far = Budget(max_macs=float(costs.min()) / 3)
+    with pytest.raises(InfeasibleError, match="No code within 1 changes of the origin was found within the budget"):
+        search(WANTED, max_changes=1, **(asked | {"budget": far}))  # type: ignore[arg-type]
+
+
+def test_changes_need_an_origin_and_a_number() -> None:
+    for options in (
+        {"max_changes": 3},
+        {"max_changes": 0, "origin": SPACES["multires"].sample(1, np.random.default_rng(0))},
+    ):
+        with pytest.raises(
+            ConfigError,
+            match=r"^max_changes (counts changes of origin: give a code there|must be an integer, 1 or more)",
+        ):
+            search(WANTED, predictor=fitted("ensemble"), **options)  # type: ignore[arg-type]

@@ -1,0 +1,231 @@
+"""The surrogate's derivatives and posterior, and the improvement that is expected of it."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import quad
+
+from ncp import CELL201, Budget, ConfigError, Objective
+from ncp.searchers.bayesian import Bayesian, distances, normal_scores
+from ncp.searchers.surrogate import Improvement, Surrogate, _Fit, _loss, log_improvement
+from ncp.spaces.arrays import Codes, Reals
+from tests.predictors.fitted import SPACES
+
+every_space = pytest.mark.parametrize("space", SPACES)
+
+
+def data(space: str, n: int = 30) -> tuple[Codes, Reals]:
+    """Different codes, and a smooth curve of them with deviation 1 and mean 0."""
+    rng = np.random.default_rng(3)
+    codes = np.unique(SPACES[space].sample(2 * n, rng), axis=0)
+    codes = codes[rng.permutation(len(codes))[:n]]
+    x = SPACES[space].relax(codes)
+    low, high = SPACES[space].bounds
+    y = ((x - low) / (high - low)) @ rng.normal(size=x.shape[1])
+    return codes, (y - y.mean()) / y.std()
+
+
+def learnt(space: str, n: int = 30) -> Surrogate:
+    codes, targets = data(space, n)
+    surrogate = Surrogate(SPACES[space])
+    surrogate.features.fit(surrogate.relaxed(SPACES[space].sample(500, np.random.default_rng(0))))
+    surrogate.learn(codes, targets)
+    return surrogate
+
+
+@pytest.mark.parametrize("shift", [0.0, -1.0, 1.5])
+def test_the_gradient_of_the_loss(shift: float) -> None:
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(size=(12, 4)), rng.normal(size=12)
+    prior = np.append(np.full(4, -math.log(4)), math.log(0.05))
+    precision = np.linalg.inv(np.eye(5) + 0.5)
+    at = prior + shift * rng.normal(size=5)
+    loss, gradient = _loss(at, z, y, prior, precision)
+    assert math.isfinite(loss)
+    for j, step in enumerate(1e-5 * np.eye(5)):
+        up, down = (_loss(at + sign * step, z, y, prior, precision)[0] for sign in (1, -1))
+        assert gradient[j] == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-6)
+
+
+def test_the_loss_is_the_posterior_by_definition() -> None:
+    """But for a constant: a normal of unknown level and amplitude, both at their likeliest, times the prior."""
+    rng = np.random.default_rng(1)
+    z, y = rng.normal(size=(7, 2)), rng.normal(size=7)
+    prior, precision = np.zeros(3), np.linalg.inv(np.diag([1.0, 4.0, 2.0]) + 0.3)
+    at = np.array([-0.5, 0.3, -2.0])
+    squares = np.array([[(np.exp(at[:2]) * (a - b) ** 2).sum() for a in z] for b in z])
+    matern = (1 + np.sqrt(5 * squares) + 5 / 3 * squares) * np.exp(-np.sqrt(5 * squares))
+    kernel = matern + np.exp(-2) * np.eye(7)
+    inverse = np.linalg.inv(kernel)
+    level = inverse.sum(0) @ y / inverse.sum()
+    amplitude = (y - level) @ inverse @ (y - level) / 7
+    expected = 3.5 * np.log(amplitude) + 0.5 * np.log(np.linalg.det(kernel)) + 0.5 * at @ precision @ at
+    assert _loss(at, z, y, prior, precision)[0] == pytest.approx(expected)
+    fit = _Fit(at, z, y)
+    assert (fit.level, fit.amplitude) == (pytest.approx(level), pytest.approx(amplitude))
+    np.testing.assert_allclose(fit.dual, inverse @ (y - level))
+
+
+@every_space
+def test_learning_goes_down_and_on_from_where_it_stopped(space: str) -> None:
+    codes, targets = data(space)
+    surrogate = learnt(space)
+    z = surrogate.rows.numpy()
+    losses = [
+        _loss(at, z, targets, surrogate.prior, surrogate.precision)[0]
+        for at in (surrogate.prior, surrogate.logarithms.copy())
+    ]
+    surrogate.learn(codes, targets)
+    losses.append(_loss(surrogate.logarithms, z, targets, surrogate.prior, surrogate.precision)[0])
+    assert losses[0] > losses[1] >= losses[2]
+
+
+@every_space
+def test_the_posterior_runs_about_through_what_it_learnt(space: str) -> None:
+    codes, targets = data(space)
+    surrogate = learnt(space)
+    with torch.no_grad():
+        mean, spread = surrogate.scores_and_spread(surrogate.relaxed(codes))
+        far = surrogate.scores_and_spread(surrogate.relaxed(SPACES[space].sample(200, np.random.default_rng(9))))[1]
+    assert mean.shape == spread.shape == (len(codes), 1)
+    assert np.abs(mean[:, 0].numpy() - targets).max() < 1
+    assert np.corrcoef(mean[:, 0], targets)[0, 1] > 0.98
+    assert 0 < spread.mean() < far.mean()
+    np.testing.assert_allclose(mean.numpy(), surrogate.scores(surrogate.relaxed(codes)).detach().numpy())
+
+
+@every_space
+def test_predictions_have_the_noise_that_was_learnt(space: str) -> None:
+    """Of a new value: the posterior's variance plus the noise, by definition."""
+    _, targets = data(space)
+    surrogate = learnt(space)
+    fit = _Fit(surrogate.logarithms, surrogate.rows.numpy(), targets)
+    others = SPACES[space].sample(20, np.random.default_rng(4))
+    with torch.no_grad():
+        across = surrogate._covariances(surrogate.relaxed(others)).numpy()
+    explained = np.einsum("ij,jk,ik->i", across, np.linalg.inv(fit.covariance + fit.noise * np.eye(30)), across)
+    std = surrogate.predict(others).std
+    assert std is not None
+    np.testing.assert_allclose(std[:, 0], np.sqrt(fit.amplitude * (1 - explained + fit.noise)), rtol=1e-4)
+
+
+def test_a_surrogate_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="surrogate cannot be saved"):
+        learnt("mixed").save(tmp_path / "surrogate.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+@every_space
+def test_gradients_flow_through_scores_and_spread(space: str) -> None:
+    surrogate = learnt(space, 15)
+    low, high = (torch.as_tensor(bound) for bound in SPACES[space].bounds)
+    shares = torch.as_tensor(np.random.default_rng(5).uniform(0.2, 0.8, size=(3, SPACES[space].width)))
+    x = (low + shares * (high - low)).requires_grad_()
+    for part in range(2):
+        (gradient,) = torch.autograd.grad(surrogate.scores_and_spread(x)[part].sum(), x)
+        assert torch.isfinite(gradient).all()
+        assert (gradient != 0).any(dim=1).all()
+        way = torch.as_tensor(np.random.default_rng(6).normal(size=x.shape)) * (high - low)
+        with torch.no_grad():
+            up, down = (surrogate.scores_and_spread(x + sign * 1e-5 * way)[part][:, 0] for sign in (1, -1))
+        torch.testing.assert_close((gradient * way).sum(1), (up - down) / 2e-5, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.0, 5.0])
+@pytest.mark.parametrize("z", [-8.0, -5.5, -4.9, -3.0, -1.0, 0.0, 0.5, 2.0, 6.0])
+def test_the_logarithm_of_the_expected_improvement(z: float, spread: float) -> None:
+    def gained(t: float) -> float:
+        return (z + t) * math.exp(-t * t / 2) / math.sqrt(2 * math.pi)
+
+    expected = spread * quad(gained, -z, max(-z, 0) + 12, epsabs=0, epsrel=1e-9)[0]
+    found = log_improvement(torch.tensor(z * spread, dtype=torch.float64), torch.tensor(spread, dtype=torch.float64))
+    assert found.item() == pytest.approx(math.log(expected), abs=1e-6 if z > -5 else 0.01)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_improvement_rises_with_gain_and_is_finite_everywhere(dtype: torch.dtype) -> None:
+    gain = torch.linspace(-40, 40, 8001, dtype=dtype, requires_grad=True)
+    spread = torch.ones(8001, dtype=dtype, requires_grad=True)
+    found = log_improvement(gain, spread)
+    assert torch.isfinite(found).all()
+    by_gain, by_spread = torch.autograd.grad(found.sum(), (gain, spread))
+    for slope in (by_gain, by_spread):
+        assert torch.isfinite(slope).all()
+        assert (slope >= (-1e-9 if dtype == torch.float64 else -1e-3)).all()
+    assert (by_gain > 0).all()
+    if dtype == torch.float64:
+        assert (found.diff() > 0).all()
+        wider = log_improvement(gain, 1.1 * spread)
+        assert (wider >= found - 0.02)[gain < -1].all()
+
+
+def test_what_is_likely_better_promises_more() -> None:
+    surrogate = learnt("mixed")
+    codes, targets = data("mixed")
+    free = np.zeros(len(SPACES["mixed"]), dtype=bool)
+    problem = Improvement(surrogate, Objective({"score": 1.0}), Budget(), free, targets.max())
+    values, promises = problem.values_and_scores(codes)
+    assert values.shape == (len(codes), 1)
+    assert np.isfinite(promises).all()
+    assert np.corrcoef(values[:, 0], promises)[0, 1] > 0.5
+    easy = Improvement(surrogate, Objective({"score": 1.0}), Budget(), free, targets.min())
+    assert (easy.values_and_scores(codes)[1] > promises).all()
+
+
+def test_normal_scores() -> None:
+    scores = normal_scores(np.array([3.0, 100.0, -5.0]))
+    np.testing.assert_allclose(scores, [0, 0.967421566, -0.967421566], atol=1e-9)
+    np.testing.assert_allclose(normal_scores(np.array([1.0, 1.0, 2.0])), [-0.430727, -0.430727, 0.967422], atol=1e-6)
+
+
+def test_distances_from_the_median() -> None:
+    unit = 1.482602218505602  # a normal's deviation in median absolute deviations
+    targets = distances(np.array([-99.0, 4.0, 0.0, 1.0, 2.0]))
+    np.testing.assert_allclose(targets, [-np.log1p(100 / unit), 3 / unit, -np.log1p(1 / unit), 0, 1 / unit])
+    np.testing.assert_allclose(distances(np.array([5.0, 5.0, 5.0, 9.0])), [0, 0, 0, 4])
+    np.testing.assert_array_equal(distances(np.full(3, 7.0)), 0)
+
+
+def test_weights_of_a_dimension_and_of_a_choice_are_alike_a_priori() -> None:
+    surrogate = Surrogate(CELL201)
+    names = [(meaning.block, meaning.dimension, meaning.choice) for meaning in surrogate.features.meanings]
+    covariance = np.linalg.inv(surrogate.precision)
+
+    def between(a: int, b: int) -> float:
+        return float(covariance[a, b] / math.sqrt(covariance[a, a] * covariance[b, b]))
+
+    skip, conv = (names.index(("dimension", names[0][1], op)) for op in ("skip_connect", "nor_conv_3x3"))
+    elsewhere = names.index(("dimension", names[5][1], "skip_connect"))
+    apart = names.index(("dimension", names[5][1], "nor_conv_3x3"))
+    assert 1 > between(skip, conv) > between(skip, elsewhere) > between(skip, apart) > 0
+    assert covariance[-1, :-1] == pytest.approx(0)
+    blocks = np.array([block for block, _, _ in names])
+    for block in ("dimension", "count"):
+        assert np.exp(surrogate.prior[:-1][blocks == block]).sum() == pytest.approx(1 / 3)
+
+
+class Noted(Surrogate):
+    """A surrogate that notes what it learns."""
+
+    learnt: list[Reals]
+
+    def learn(self, codes: Codes, targets: Reals) -> None:
+        self.learnt.append(targets)
+        super().learn(codes, targets)
+
+
+def test_a_searcher_is_patient_and_looks_at_ranks_until_it_knows_fifty_codes() -> None:
+    searcher = Bayesian(CELL201, np.random.default_rng(0))
+    noted = Noted(CELL201)
+    noted.learnt, noted.features, searcher.surrogate = [], searcher.surrogate.features, noted
+    codes = CELL201.sample(80, np.random.default_rng(1))
+    codes = np.unique(codes, axis=0)[:54]
+    scores = np.random.default_rng(2).exponential(size=54)
+    for start, end, asked, seen in ((0, 49, 1, normal_scores), (49, 50, 4, distances), (50, 54, 4, distances)):
+        searcher.tell(codes[start:end], scores[start:end])
+        found = searcher.ask()
+        assert len(np.unique(found, axis=0)) == len(found) == asked
+        np.testing.assert_array_equal(noted.learnt[-1], seen(scores[:end]))

@@ -1,0 +1,95 @@
+"""The cells of NAS-Bench-201, and their text forms."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ncp.errors import CodeError
+from ncp.spaces.cells import CELL201, DIGITS, OPERATIONS, cell_digits, cell_text, from_one_hot, parse_cell
+
+cells = st.tuples(*(st.sampled_from(dim.values) for dim in CELL201.dimensions))
+TEXT = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|"
+
+
+def test_the_space_of_cells() -> None:
+    assert CELL201.size == 15625
+    assert CELL201.width == 30
+    assert CELL201.names == ("edge0-1", "edge0-2", "edge1-2", "edge0-3", "edge1-3", "edge2-3")
+    assert {dim.values for dim in CELL201.dimensions} == {tuple(range(5))}
+    assert sorted(DIGITS) == sorted(OPERATIONS)
+
+
+def test_the_published_one_hot_code_is_the_relaxed_code() -> None:
+    code = [OPERATIONS.index(name) for name in ("nor_conv_3x3", "none", "skip_connect", "none", "none", "avg_pool_3x3")]
+    one_hot = CELL201.relax(code)
+    np.testing.assert_array_equal(one_hot.reshape(6, 5)[0], [0, 0, 0, 0, 1])
+    np.testing.assert_array_equal(CELL201.snap(one_hot), [code])
+    assert parse_cell(TEXT) == tuple(code)
+
+
+@given(cells)
+def test_every_form_comes_back(code: tuple[int, ...]) -> None:
+    assert parse_cell(cell_text(code)) == code
+    assert parse_cell(cell_digits(code)) == code
+    assert from_one_hot(CELL201.relax(code)).tolist() == [list(code)]
+
+
+@given(st.text("|+~_012345abcnose 3x", max_size=9) | st.text(max_size=90))
+def test_any_other_text_is_refused(text: str) -> None:
+    try:
+        code = parse_cell(text)
+    except CodeError:
+        return
+    assert text in (cell_text(code), cell_digits(code))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"Expected a cell such as \|none~0\|\+.*, or six digits from 0 to 4\. Got ''\.$"),
+        ("1234", r"Got '1234'\. Keep digits as text, all six: a leading 0 counts\.$"),
+        (421211, r"Got 421211\. Keep digits as text"),
+        ("555555", "six digits from 0 to 4"),
+        ("٤21211", "six digits from 0 to 4"),
+        ("421211\n", "Expected a cell"),
+        (TEXT + "\n", "Expected a cell"),
+        (TEXT.replace("~1", "~0"), "Expected a cell"),
+        (TEXT[:-1], "Expected a cell"),
+        (TEXT.replace("none", "zero"), r"Expected one of avg_pool_3x3, none, .* on every edge\. Got 'zero'\."),
+        (None, "Got None"),
+    ],
+)
+def test_what_is_no_cell(text: str, message: str) -> None:
+    with pytest.raises(CodeError, match=message):
+        parse_cell(text)
+
+
+def test_one_hot_codes_have_one_operation_per_edge() -> None:
+    good = CELL201.relax([[0] * 6, [1] * 6])
+    for change in (0.5, 1.0):
+        numbers = good.copy()
+        numbers[1, 7] = change
+        with pytest.raises(CodeError, match=r"Expected a single 1 among the five numbers of edge0-2, .* Got \["):
+            from_one_hot(numbers)
+    with pytest.raises(CodeError, match="Expected points of 30 coordinates"):
+        from_one_hot(good[:, 1:])
+    with pytest.raises(CodeError, match="edge0-1"):
+        from_one_hot([0] * 30)
+
+
+def test_texts_are_of_one_code() -> None:
+    for write in (cell_text, cell_digits):
+        with pytest.raises(CodeError, match=r"Expected one code\. Got 2"):
+            write([[0] * 6, [1] * 6])
+        with pytest.raises(CodeError, match="Expected an index from 0 to 4"):
+            write([5] * 6)
+
+
+def test_cells_and_spaces_cost_no_torch() -> None:
+    modules = "ncp.spaces.cells, ncp.spaces.named, ncp.tables.reading"
+    program = f"import sys, {modules}; assert not {{'torch', 'pyarrow'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603

@@ -1,0 +1,151 @@
+"""Tables are kept with the hashes of what they were made of."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ncp.tables.cache
+from ncp.errors import DataError
+from ncp.tables.cache import fetch_tables, import_folder, load_table, stored
+from ncp.tables.sources import PUBLISHED, Source
+from ncp.tables.table import Table
+from tests.tables.server import serve
+
+
+@pytest.fixture
+def copied(imported: Path, tmp_path: Path) -> Path:
+    for file in imported.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_import_says_what_it_wrote(published: Path, tmp_path: Path) -> None:
+    mr, cells = import_folder(published, tmp_path)
+    assert (mr.name, mr.rows, len(mr.columns), mr.absent, mr.notes, mr.problems) == (
+        "nas-bench-mr", 2507, 19, (), (), (),
+    )  # fmt: skip
+    assert (cells.name, cells.rows, len(cells.columns)) == ("nas-bench-201", 15625, 3)
+    assert sorted(mr.sources) == sorted(
+        file.relative_to(published).as_posix()
+        for file in [*published.glob("*/trainval.pkl"), *published.glob("*.csv"), published / "search_list.txt"]
+        if "201" not in str(file)
+    )
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(
+        f"{name}.{suffix}" for name in ("nas-bench-mr", "nas-bench-201") for suffix in ("parquet", "json")
+    )
+
+
+def test_a_folder_of_one_setting(published: Path, tmp_path: Path) -> None:
+    (tmp_path / "from" / "seg").mkdir(parents=True)
+    for file in ("search_list.txt", "seg/trainval.pkl"):
+        (tmp_path / "from" / file).symlink_to(published / file)
+    (mr,) = import_folder(tmp_path / "from", tmp_path / "to")
+    assert mr.columns == ("seg/mIoU", "seg/mAcc", "seg/aAcc")
+    assert mr.absent == ("seg-4x", "cls-50-1000", "cls-50-100", "cls-10-1000", "cls-10c", "video", "video-p", "3ddet")
+
+
+def test_load(imported: Path) -> None:
+    table = load_table("nas-bench-mr", root=imported)
+    same = load_table(imported / "nas-bench-mr.parquet")
+    np.testing.assert_array_equal(table.values, same.values)
+    assert len(load_table("nas-bench-201", imported)) == 15625
+
+
+def test_load_from_the_cache(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NCP_CACHE", str(copied))
+    assert len(load_table("nas-bench-mr")) == 2507
+
+
+def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NCP_CACHE", raising=False)
+    assert ncp.tables.sources.cache_dir().name == "ncp-nas"
+
+
+def test_a_user_without_a_home_has_no_tables_and_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(*_: str, **__: bool) -> str:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("NCP_CACHE", raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_dir", no_home)
+    advice = "There is no home folder, so there is no cache for tables. Set the variable NCP_CACHE to a folder."
+    for ask in (lambda: load_table("nas-bench-mr"), fetch_tables, ncp.tables.sources.cache_dir):
+        with pytest.raises(DataError, match=advice):
+            ask()
+    assert not stored("nas-bench-mr").present
+    assert stored("nas-bench-mr").notes == (advice,)
+
+
+def test_a_root_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "root").touch()
+    message = "root is a file, so it cannot hold tables. Name a folder."
+    with pytest.raises(DataError, match=message):
+        load_table("nas-bench-mr", tmp_path / "root")
+    (problem,) = stored("nas-bench-mr", tmp_path / "root").problems
+    assert message in problem
+
+
+@pytest.mark.parametrize("name", ["nas-bench-mr", "nas-bench-201"])
+def test_a_table_that_is_not_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=rf"The table {name} is not there: .*ncp data import FOLDER.*ncp data fetch"):
+        load_table(name, tmp_path)
+    assert not stored(name, tmp_path).present
+
+
+def test_an_unknown_name() -> None:
+    with pytest.raises(DataError, match=r"no file 'nas-bench-rm'\. Give the path of a table, or nas-bench-mr or"):
+        load_table("nas-bench-rm")
+
+
+def test_a_good_table_has_no_problems(imported: Path) -> None:
+    assert [stored(name, imported).problems for name in ncp.tables.cache.NAMES] == [(), ()]
+
+
+def test_a_table_that_was_replaced(copied: Path) -> None:
+    table = load_table("nas-bench-mr", copied)
+    values = table.values.copy()
+    values[0, 0] += 1
+    path = copied / "nas-bench-mr.parquet"
+    Table(table.space, table.codes, values, table.columns, table.origin, table.flags).to_parquet(path)
+    (problem,) = stored("nas-bench-mr", copied).problems
+    assert problem.startswith("Expected SHA-256 ")
+    assert problem.endswith("Import or fetch it again.")
+
+
+def test_a_table_that_is_damaged(copied: Path) -> None:
+    (copied / "nas-bench-mr.parquet").write_bytes(b"PAR1")
+    (problem,) = stored("nas-bench-mr", copied).problems
+    assert " as a table of ncp: " in problem
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"sha256": 1, "sources": {}, "absent": [], "notes": []}'])
+def test_hashes_that_are_damaged(copied: Path, content: str | None) -> None:
+    file = copied / "nas-bench-mr.json"
+    file.unlink()
+    if content is not None:
+        file.write_text(content)
+    (problem,) = stored("nas-bench-mr", copied).problems
+    assert problem.startswith("Cannot read the hashes of a table in ")
+
+
+def test_a_table_that_was_made_of_something_else(copied: Path) -> None:
+    file = copied / "nas-bench-mr.json"
+    about = json.loads(file.read_text())
+    about["sources"]["seg/trainval.pkl"] = "0" * 64
+    file.write_text(json.dumps(about))
+    (problem,) = stored("nas-bench-mr", copied).problems
+    assert "to be made of published files. Got 'seg/trainval.pkl'" in problem
+
+
+def test_fetch_downloads_and_imports(published: Path, tmp_path: Path) -> None:
+    some = tuple(source for source in PUBLISHED if source.path in ("search_list.txt", "seg/trainval.pkl"))
+    done: list[Source] = []
+    with serve({f"/{source.path}": (published / source.path).read_bytes() for source in some}) as server:
+        for _ in range(2):
+            (mr,) = fetch_tables(tmp_path, base=server.address, sources=some, done=done.append)
+    assert mr.columns == ("seg/mIoU", "seg/mAcc", "seg/aAcc")
+    assert load_table("nas-bench-mr", tmp_path).columns == mr.columns
+    assert server.asked == ["/search_list.txt", "/seg/trainval.pkl"]
+    assert done == list(some) * 2
