@@ -22,7 +22,7 @@ def main() -> None:
     sampled = values[table.sampled]
     z = ((values - sampled.mean(axis=0)) / sampled.std(axis=0)).mean(axis=1)
     cost = ncp.macs(table.codes)
-    objective = ncp.Objective(dict.fromkeys(TASKS, 1.0), caution=0.0)
+    objective = ncp.Objective(dict.fromkeys(TASKS, 1.0), uncertainty_penalty=0.0)
     pairs = [fit_searcher_and_judge(table, seed) for seed in HALVINGS]
     for gmacs in BUDGETS:
         allowed = np.flatnonzero(table.sampled & (cost <= gmacs * 1e9))
@@ -40,7 +40,7 @@ def main() -> None:
                     judge.unit.numpy(),
                 )[0]
             )
-            found.append((first.claim, first.verdict, of_best))
+            found.append((first.predicted_score, first.verified_score, of_best))
         shipped = ncp.search(objective, budget=budget).rows[0]
         claims, verdicts, judged = np.array(found).T
         row = float(z[best])
@@ -57,8 +57,8 @@ def main() -> None:
                 "claim - verdict": round(float((claims - verdicts).mean()), 3),
                 "claims": claims.round(3).tolist(),
                 "verdicts": verdicts.round(3).tolist(),
-                "shipped claim": round(shipped.claim, 3),
-                "shipped verdict": round(float(shipped.verdict or 0.0), 3),
+                "shipped claim": round(shipped.predicted_score, 3),
+                "shipped verdict": round(float(shipped.verified_score or 0.0), 3),
             },
             met=bool(verdicts.mean() > row and (claims - verdicts).mean() <= 0.2),
             note=f"halvings whose verdict is above the row: {int((verdicts > row).sum())} of {len(verdicts)}; "

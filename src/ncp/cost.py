@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncp.errors import CodeError, ConfigError, quoted
-from ncp.spaces.arrays import parts
+from ncp.spaces.arrays import chunks
 from ncp.spaces.multires import MULTIRES, STAGES
 from ncp.spaces.space import Space
 
@@ -151,8 +151,8 @@ def _total(codes: Any, areas: list[int], classes: int, task: Head) -> Any:
         return _of_tensor(codes, areas, int(classes), task)
     rows = MULTIRES.codes(codes)
     total = np.empty(len(rows), dtype=np.int64)
-    for part in parts(len(rows)):
-        total[part] = _polynomial(tuple(np.ascontiguousarray(rows[part].T)), areas, int(classes), task)
+    for chunk in chunks(len(rows)):
+        total[chunk] = _polynomial(tuple(np.ascontiguousarray(rows[chunk].T)), areas, int(classes), task)
     return total
 
 

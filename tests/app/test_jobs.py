@@ -74,7 +74,7 @@ def test_a_stop_leaves_the_best_of_what_was_met() -> None:
 
 def test_a_program_that_is_taken_away_runs(capsys: pytest.CaptureFixture[str]) -> None:
     result, _ = found(PLACE, wish(steps=3), quiet)
-    exec(compile(python_of(MULTIRES, result.rows[0], result.asked), "network.py", "exec"), {})  # noqa: S102
+    exec(compile(python_of(MULTIRES, result.rows[0], result.provenance), "network.py", "exec"), {})  # noqa: S102
     assert capsys.readouterr().out.split("]")[0].strip("[ ") == str(result.rows[0].macs)
 
 
@@ -112,9 +112,9 @@ def test_a_table_of_ones_own_is_kept_trained_and_propagated(tmp_path: Path) -> N
     assert own.table is not None
     start = tuple(own.table.codes[0].tolist())
     result, frames = found(place, wish(weights={"acc": 1.0}, budget=ncp.Budget(), origin=start), quiet)
-    assert result.rows[0].claim > 1
+    assert result.rows[0].predicted_score > 1
     assert frames[0]["svg"] == ""
-    assert b"code = {'width0':" in python_of(SPACE, result.rows[0], result.asked)
+    assert b"code = {'width0':" in python_of(SPACE, result.rows[0], result.provenance)
     assert result.rows[0].code in report_of(result, place, tmp_path, quiet).decode()
 
 

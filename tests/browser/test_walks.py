@@ -79,7 +79,7 @@ def test_a_propagation_from_the_press_to_the_files(
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save result.json").click()
     result = json.loads(Path(saved.value.path()).read_text())
-    assert result["asked"]["weights"] == {"seg/mIoU": 2.0, "cls-50-1000/top1": 1.0, "video/top1": 1.0}
+    assert result["provenance"]["weights"] == {"seg/mIoU": 2.0, "cls-50-1000/top1": 1.0, "video/top1": 1.0}
     codes = [ncp.Code.from_vector(row["vector"]) for row in result["rows"]]
     assert (ncp.macs(codes) <= 3e9).all()
     assert {code.stem for code in codes} == {(32, 64)}

@@ -36,8 +36,8 @@ def test_it_replays_compares_and_goes_on_from_there(run: Run, monkeypatch: pytes
     assert Path("here/compare.svg").read_text().startswith("<?xml")
     result = json.loads(Path("here/compare.json").read_text())
     assert result["optimum"] == table.values[:, 0].max()
-    assert result["asked"]["table"]["name"] == "mine.parquet"
-    assert len(result["asked"]["table"]["sha256"]) == 64
+    assert result["provenance"]["table"]["name"] == "mine.parquet"
+    assert len(result["provenance"]["table"]["sha256"]) == 64
     assert np.array(result["best"]["local"]).shape == (2, 4)
     kept = sorted(Path("here/replays").rglob("*.json"))
     assert [path.name for path in kept] == ["local-0.json", "local-1.json", "random-0.json", "random-1.json"]
@@ -75,7 +75,7 @@ def test_searchers_that_are_not_installed_are_left_out_and_said(run: Run, monkey
     written()
     status, out, error = run("compare", "--table", "mine.parquet", "--objective", "seg", *QUICK, "--json")
     assert status == 0
-    assert json.loads(out)["asked"]["searchers"] == ["random", "evolution", "local", "bayesian"]
+    assert json.loads(out)["provenance"]["searchers"] == ["random", "evolution", "local", "bayesian"]
     assert error.strip() == "Left out: tpe. Install Optuna: pip install 'ncp-nas[search]'."
 
 
@@ -109,7 +109,7 @@ def test_the_table_is_printed_although_the_report_fails(run: Run, monkeypatch: p
     assert status == 2
     assert "ncp: The disk is full." in error
     assert "ms/query" in out
-    assert json.loads(Path("out/compare.json").read_text())["asked"]["queries"] == 4
+    assert json.loads(Path("out/compare.json").read_text())["provenance"]["queries"] == 4
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_finds_a_front_within_the_budget_and_writes_it(run: Run) -> None:
     result = json.loads(out)
     assert status == 0
     assert result == json.loads(Path("out/pareto.json").read_text())
-    assert list(result["asked"]["objectives"]) == ["seg/mIoU", "video/top1"]
+    assert list(result["provenance"]["objectives"]) == ["seg/mIoU", "video/top1"]
     assert 1 < len(result["rows"]) <= 25
     points = []
     for row in result["rows"]:
@@ -35,7 +35,7 @@ def test_finds_a_front_within_the_budget_and_writes_it(run: Run) -> None:
     assert front(points).all()
     assert result["hypervolume"] > 0
     assert Path("out/pareto.svg").read_text().startswith("<?xml")
-    assert f"run {result['asked']['run']}" in Path("out/pareto.svg").read_text()
+    assert f"run {result['provenance']['run']}" in Path("out/pareto.svg").read_text()
 
 
 def test_floors_and_directions_are_kept(run: Run) -> None:
@@ -43,8 +43,8 @@ def test_floors_and_directions_are_kept(run: Run) -> None:
     status, out, _ = run("pareto", "--tasks", "seg,video:-1", "--no-cost", "--max-gmacs", "4", *asked, *QUICK, "--json")
     result = json.loads(out)
     assert status == 0
-    assert result["asked"]["at_least"] == {"seg/mIoU": 69, "seg/mAcc": 0.55, "video": -0.03}
-    assert list(result["asked"]["objectives"]) == ["seg/mIoU", "-video/top1"]
+    assert result["provenance"]["at_least"] == {"seg/mIoU": 69, "seg/mAcc": 0.55, "video": -0.03}
+    assert list(result["provenance"]["objectives"]) == ["seg/mIoU", "-video/top1"]
     predicted = [{name: value["mean"] for name, value in row["predicted"].items()} for row in result["rows"]]
     for row in predicted:
         assert row["seg/mIoU"] >= 69

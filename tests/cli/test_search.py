@@ -27,15 +27,15 @@ def test_finds_codes_within_the_budget_and_writes_them(run: Run) -> None:
     result = json.loads(out)
     assert status == 0
     assert result == json.loads(Path("out/result.json").read_text())
-    assert result["asked"]["weights"] == {"seg": 1.0, "cls-50-1000": 1.0, "video": 2.0}
+    assert result["provenance"]["weights"] == {"seg": 1.0, "cls-50-1000": 1.0, "video": 2.0}
     assert len(result["rows"]) == 3
     for row in result["rows"]:
         assert ncp.macs(ncp.Code.parse(row["code"])).item() == row["macs"] <= 2e9
         assert {value["source"] for value in row["predicted"].values()} == {"predictor"}
         assert {value["source"] for value in row["verified"].values()} == {"judge"}
     assert Path("out/search.svg").read_text().startswith("<?xml")
-    assert f"run {result['asked']['run']}" in Path("out/search.svg").read_text()
-    assert json.loads(Path("out/trace.json").read_text())["run"] == result["asked"]["run"]
+    assert f"run {result['provenance']['run']}" in Path("out/search.svg").read_text()
+    assert json.loads(Path("out/trace.json").read_text())["run"] == result["provenance"]["run"]
 
 
 @pytest.mark.slow
@@ -60,8 +60,8 @@ def test_prints_every_value_whole_with_its_source(run: Run, monkeypatch: pytest.
         values = [*row["predicted"].values(), *row["verified"].values()]
         numbers = [f"{value['mean']:.2f} ±{value['std']:.2f}" for value in values]
         numbers += [
-            f"{row['claim']:.2f}",
-            f"{row['verdict']:.2f}",
+            f"{row['predicted_score']:.2f}",
+            f"{row['verified_score']:.2f}",
             f"{row['macs'] / 1e9:.3f}",
             f"{row['params'] / 1e6:.2f}",
         ]
@@ -88,7 +88,7 @@ def test_a_bound_on_latency_is_kept_and_printed_with_what_was_measured(run: Run)
     ):
         assert text in out
     result = json.loads(Path("out/result.json").read_text())
-    assert (result["asked"]["max_latency_ms"], result["asked"]["latency_of"]["image_size"]) == (3.0, [64, 64])
+    assert (result["provenance"]["max_latency_ms"], result["provenance"]["latency_of"]["image_size"]) == (3.0, [64, 64])
     model = ncp.load_latency("here.json")
     for row in result["rows"]:
         promised, measured = row["predicted"]["latency [ms]"], row["verified"]["latency [ms]"]

@@ -32,7 +32,7 @@ JUNK: list[Any] = [
 ]
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
-    "Objective": (Objective, {"weights": {"seg": 1.0}, "caution": 0.0, "at_least": {"seg": 1.0}}),
+    "Objective": (Objective, {"weights": {"seg": 1.0}, "uncertainty_penalty": 0.0, "at_least": {"seg": 1.0}}),
     "Budget": (
         Budget,
         {"max_macs": 1e9, "max_params": 1e6, "image_size": 64, "classes": 3, "task": "features", "max_latency_ms": 1.0}

@@ -494,8 +494,8 @@ def test_no_propagated_code_is_above_the_bound(
 
 
 @settings(max_examples=4)
-@given(rng=generators, share=st.floats(0, 1), caution=st.sampled_from([0.0, 1.0]))
-def test_no_found_code_is_above_the_bound(rng: np.random.Generator, share: float, caution: float) -> None:
+@given(rng=generators, share=st.floats(0, 1), uncertainty_penalty=st.sampled_from([0.0, 1.0]))
+def test_no_found_code_is_above_the_bound(rng: np.random.Generator, share: float, uncertainty_penalty: float) -> None:
     free = rng.choice(27, size=8, replace=False)
     frozen = ~np.isin(np.arange(27), free)
     origin = np.where(rng.random(27) < 0.5, MULTIRES.sample(1, rng), SMALLEST)
@@ -504,7 +504,7 @@ def test_no_found_code_is_above_the_bound(rng: np.random.Generator, share: float
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ncp.network.latency.measure", computed)
         result = ncp.search(
-            Objective({"seg": 1.0}, caution=caution),
+            Objective({"seg": 1.0}, uncertainty_penalty=uncertainty_penalty),
             predictor=fitted("ensemble"),
             budget=Budget(max_latency_ms=bound, latency=latency_model()),
             starts=3,

@@ -59,7 +59,7 @@ def test_a_search_edits_a_code_within_the_budget() -> None:
     vectors = np.array([row.vector for row in result.rows])
     assert (vectors != origin).sum(axis=1).max() <= 4
     assert macs(vectors).max() <= budget.max_macs  # type: ignore[operator]
-    assert result.asked["max_changes"] == 4
+    assert result.provenance["max_changes"] == 4
     far = Budget(max_macs=float(costs.min()) / 3)
     with pytest.raises(InfeasibleError, match="No code within 1 changes of the origin was found within the budget"):
         search(WANTED, max_changes=1, **(asked | {"budget": far}))  # type: ignore[arg-type]

@@ -85,20 +85,22 @@ def test_nothing_that_was_passed_by_is_better_than_the_whole_front(found: Front)
             budget=BUDGET,
             steps=8,
         )
-        assert found.claims[:, task].max() > 0.85 * alone.scores.max()
+        assert found.predicted_scores[:, task].max() > 0.85 * alone.scores.max()
 
 
 def test_scores_and_verdicts_are_the_predictors_and_the_judges(found: Front) -> None:
     assert found.objectives == tuple(TASKS)
     for predictor, shown, name in (
-        (fitted("ensemble"), found.claims, "claim"),
-        (fitted("gp"), found.verdicts, "verdict"),
+        (fitted("ensemble"), found.predicted_scores, "predicted_score"),
+        (fitted("gp"), found.verified_scores, "verified_score"),
     ):
         mean = predictor.predict(vectors(found)).mean[:, [0, 2]]
         unit, location = fitted("ensemble").unit.numpy()[[0, 2]], fitted("ensemble").location.numpy()[[0, 2]]
         np.testing.assert_allclose(shown, (mean - location) / unit, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose([getattr(row, name) for row in found.rows], shown.mean(axis=1), rtol=1e-9)
-    assert found.gap == pytest.approx(dict(zip(TASKS, (found.claims - found.verdicts).mean(axis=0), strict=True)))
+    assert found.gap == pytest.approx(
+        dict(zip(TASKS, (found.predicted_scores - found.verified_scores).mean(axis=0), strict=True))
+    )
     assert found.verified_hypervolume is not None
     assert {value.source for row in found.rows for value in row.verified.values()} == {"judge"}
 
@@ -108,11 +110,15 @@ def test_the_json_file_holds_everything(found: Front, tmp_path: Path) -> None:
     read = json.loads((tmp_path / "out" / "pareto.json").read_text())
     assert read == json.loads(json.dumps(found.to_dict()))
     assert [tuple(row["vector"]) for row in read["rows"]] == [row.vector for row in found.rows]
-    assert (read["asked"]["max_macs"], read["asked"]["cost"], read["asked"]["reference"]) == (2e9, True, REFERENCE)
-    assert read["asked"]["columns"] == TASKS
-    for row, claims in zip(read["rows"], found.claims.tolist(), strict=True):
-        assert row["claims"] == row["scores"] == dict(zip(TASKS, claims, strict=True))
-        assert list(row["verdicts"]) == TASKS
+    assert (read["provenance"]["max_macs"], read["provenance"]["cost"], read["provenance"]["reference"]) == (
+        2e9,
+        True,
+        REFERENCE,
+    )
+    assert read["provenance"]["columns"] == TASKS
+    for row, predicted_scores in zip(read["rows"], found.predicted_scores.tolist(), strict=True):
+        assert row["predicted_scores"] == row["scores"] == dict(zip(TASKS, predicted_scores, strict=True))
+        assert list(row["verified_scores"]) == TASKS
 
 
 def test_the_seed_decides() -> None:
@@ -122,21 +128,21 @@ def test_the_seed_decides() -> None:
     assert first.rows != third.rows
     assert first.gap is None  # without a judge
     assert first.verified_hypervolume is None
-    assert all(row.verdict is None and row.verified == {} for row in first.rows)
+    assert all(row.verified_score is None and row.verified == {} for row in first.rows)
 
 
-@pytest.mark.parametrize("caution", [0.0, 1.0])
-def test_floors_hold_for_every_code(found: Front, caution: float) -> None:
+@pytest.mark.parametrize("uncertainty_penalty", [0.0, 1.0])
+def test_floors_hold_for_every_code(found: Front, uncertainty_penalty: float) -> None:
     least = {"seg": float(np.quantile(points(found)[:, 0], 0.7)), "seg/mAcc": 0.5}
-    wanted = [Objective({task: 1.0}, caution=caution) for task in TASKS]
+    wanted = [Objective({task: 1.0}, uncertainty_penalty=uncertainty_penalty) for task in TASKS]
     held = pareto_search(wanted, predictor=fitted("ensemble"), budget=BUDGET, at_least=least, **QUICK)
     assert len(held.rows) > 5
     assert list(held.rows[0].predicted) == ["seg/mIoU", "video/top1", "seg/mAcc"]
     for row in held.rows:
         assert row.predicted["seg/mIoU"].mean >= least["seg"]
         assert row.predicted["seg/mAcc"].mean >= 0.5
-    if caution:
-        assert (held.scores < held.claims).all()
+    if uncertainty_penalty:
+        assert (held.scores < held.predicted_scores).all()
     cost = [-(row.macs or 0) for row in held.rows]
     assert front(np.column_stack([held.scores, cost])).all()
 
@@ -159,8 +165,8 @@ def test_of_what_is_found_only_the_front_above_the_floors_is_shown() -> None:
     kept[kept] = front(np.column_stack([values, -ncp.macs(codes)])[kept])
     assert 0 < kept.sum() < len(codes) / 2
     assert {row.vector for row in shown.rows} == set(map(tuple, codes[kept].tolist()))
-    verdicts = np.column_stack([shown.verdicts, np.log10(2e9 / ncp.macs(vectors(shown)))])
-    assert shown.verified_hypervolume == pytest.approx(hypervolume(verdicts, [REFERENCE] * 2 + [0.0]))
+    verified_scores = np.column_stack([shown.verified_scores, np.log10(2e9 / ncp.macs(vectors(shown)))])
+    assert shown.verified_hypervolume == pytest.approx(hypervolume(verified_scores, [REFERENCE] * 2 + [0.0]))
 
 
 def test_moves_improve_a_single_code_and_stay_above_the_floors() -> None:
@@ -233,7 +239,11 @@ def test_a_front_so_small_that_every_code_can_be_tried() -> None:
     codes = np.array(list(product(range(5), range(8, 33, 8), [1, 3, 4])))
     values = np.random.default_rng(1).normal(size=(len(codes), 3))
     predictor = ncp.fit_predictor(codes, values, ["s/a", "t/b", "u/c"], space=space, kind="gp")
-    wanted: list[str | Objective] = ["s", Objective({"t": -1.0}), Objective({"s": 1.0, "u": 2.0}, caution=0.5)]
+    wanted: list[str | Objective] = [
+        "s",
+        Objective({"t": -1.0}),
+        Objective({"s": 1.0, "u": 2.0}, uncertainty_penalty=0.5),
+    ]
     result = pareto_search(wanted, predictor=predictor, **QUICK)
     assert result.objectives == ("s/a", "-t/b", "1 s/a + 2 u/c")
     goals = Goals.of(predictor, [Objective({"s": 1.0}), *wanted[1:]], Budget(), True, {})  # type: ignore[list-item]
@@ -241,10 +251,10 @@ def test_a_front_so_small_that_every_code_can_be_tried() -> None:
     assert all_points.shape == (60, 3)
     best = set(map(tuple, codes[front(all_points)].tolist()))
     assert {row.vector for row in result.rows} == best
-    assert result.asked["cost"] is False
+    assert result.provenance["cost"] is False
     assert all(row.macs is None for row in result.rows)
-    claims = [row.score for row in result.rows]
-    assert claims == sorted(claims, reverse=True)
+    predicted_scores = [row.score for row in result.rows]
+    assert predicted_scores == sorted(predicted_scores, reverse=True)
 
 
 def test_a_space_without_cost_has_a_front_of_tasks_alone() -> None:
@@ -262,7 +272,7 @@ def test_a_budget_needs_a_space_with_costs() -> None:
 def test_one_objective_without_cost_has_one_best_code() -> None:
     result = pareto_search(["seg"], predictor=fitted("ensemble"), budget=BUDGET, cost=False, **QUICK)
     assert len(result.rows) == 1
-    assert result.asked["cost"] is False
+    assert result.provenance["cost"] is False
     assert (result.rows[0].macs or 0) <= 2e9
 
 
@@ -276,7 +286,7 @@ def test_a_budget_of_the_smallest_cost_leaves_the_smallest_code() -> None:
 def test_the_best_of_an_objective_is_the_last_to_be_left_out(found: Front) -> None:
     three = pareto_search(TASKS, predictor=fitted("ensemble"), budget=BUDGET, **QUICK | {"size": 3})
     assert len(three.rows) == 3
-    np.testing.assert_allclose(three.claims.max(axis=0), found.claims.max(axis=0), atol=1e-3)
+    np.testing.assert_allclose(three.predicted_scores.max(axis=0), found.predicted_scores.max(axis=0), atol=1e-3)
 
 
 def test_tabulated_codes_have_the_tables_verdict() -> None:

@@ -89,7 +89,7 @@ def test_a_tasks_name_means_its_first_column_in_the_table(table: Table) -> None:
     wanted = [Objective({"seg/mAcc": 1.0}, at_least={"seg": 60.0})]
     found = pair(table, wanted)
     assert found.predictor.columns == ("seg/mIoU", "seg/mAcc")
-    assert wanted[0].floors(found.predictor.columns) == {0: 60.0}
+    assert wanted[0].minimums(found.predictor.columns) == {0: 60.0}
     assert pair(table, [Objective({"seg/mAcc": 1.0, "seg": 1.0})]).predictor.columns == ("seg/mIoU", "seg/mAcc")
 
 

@@ -60,7 +60,7 @@ def test_the_baseline_names_what_table_and_judge_say_of_the_same_row(whole: Tabl
     document = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert document["baseline"]["code"] == base.code == CELLS.text(base.vector)
     assert document["baseline"]["measured"]["a/x"]["source"] == "table"
-    assert document["asked"]["predictor_source"] in ("fitted and kept", "kept")
+    assert document["provenance"]["predictor_source"] in ("fitted and kept", "kept")
 
 
 def known_of(objective: Objective, values: Any, **more: Any) -> tuple[Known, Problem]:

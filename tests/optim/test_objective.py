@@ -79,10 +79,10 @@ def test_bad_weights_are_refused(weights: Any) -> None:
         Objective(weights)
 
 
-@pytest.mark.parametrize("caution", [-0.1, float("nan"), float("inf"), "much", None])
-def test_bad_caution_is_refused(caution: Any) -> None:
-    with pytest.raises(ConfigError, match=r"^caution must be zero or a positive number\. Got "):
-        Objective({"seg": 1.0}, caution=caution)
+@pytest.mark.parametrize("uncertainty_penalty", [-0.1, float("nan"), float("inf"), "much", None])
+def test_bad_caution_is_refused(uncertainty_penalty: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^uncertainty_penalty must be zero or a positive number\. Got "):
+        Objective({"seg": 1.0}, uncertainty_penalty=uncertainty_penalty)
 
 
 @pytest.mark.parametrize(
@@ -101,14 +101,14 @@ def test_bad_floors_are_refused(floors: Any, expected: str) -> None:
 
 def test_floors_by_hand() -> None:
     objective = Objective({"video": 1.0}, at_least={"seg": 76, "cls-50-1000/top5": 2, "video": 0.5})
-    assert objective.floors(COLUMNS) == {0: 76.0, 3: 2.0, 4: 0.5}
+    assert objective.minimums(COLUMNS) == {0: 76.0, 3: 2.0, 4: 0.5}
     assert objective.named(COLUMNS) == [4, 0, 3]
     location, unit = np.zeros(5), np.array([2.0, 1, 1, -0.5, 0.1])  # the fourth column is minimised
     mean = np.array([[76.0, 0, 0, 2.0, 0.5], [75.0, 0, 0, 1.0, 0.6], [80.0, 0, 0, 3.0, 0.4]])
-    assert objective.short(mean, COLUMNS, unit) == pytest.approx([0, 0.5, 2 + 1])
+    assert objective.shortfall(mean, COLUMNS, unit) == pytest.approx([0, 0.5, 2 + 1])
     assert objective.score(mean, None, COLUMNS, location, unit) == pytest.approx([5, 6 - 5, 4 - 30])
     with pytest.raises(ConfigError, match=r"^at_least must name every column once\. Got \['seg', 'seg/mIoU'\]"):
-        Objective({"video": 1.0}, at_least={"seg": 1, "seg/mIoU": 2}).floors(COLUMNS)
+        Objective({"video": 1.0}, at_least={"seg": 1, "seg/mIoU": 2}).minimums(COLUMNS)
 
 
 VALUES = [
@@ -131,7 +131,9 @@ def test_objectives_and_budgets_are_values(value: Any, same: Any) -> None:
         assert hash(copied) == hash(value)
     plain = json.loads(json.dumps({k: v for k, v in asdict(value).items() if k != "latency"}))
     assert type(value)(**plain) == value
-    assert value != replace(value, **({"caution": 9.0} if isinstance(value, Objective) else {"max_params": 1}))
+    assert value != replace(
+        value, **({"uncertainty_penalty": 9.0} if isinstance(value, Objective) else {"max_params": 1})
+    )
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_weights_cannot_be_changed_from_outside() -> None:
 
 
 def test_a_score_by_hand() -> None:
-    objective = Objective({"seg": 3.0, "video/top1": -1.0}, caution=2.0)
+    objective = Objective({"seg": 3.0, "video/top1": -1.0}, uncertainty_penalty=2.0)
     mean, std = np.array([[72.0, 0, 0, 0, 0.5]]), np.array([[0.5, 9, 9, 9, 0.2]])
     location, unit = np.array([70.0, 0, 0, 0, 0.4]), np.array([2.0, 1, 1, 1, 0.1])
     expected = 0.75 * 1.0 - 0.25 * 1.0
@@ -197,16 +199,18 @@ def test_a_score_by_hand() -> None:
     st.floats(0.1, 10),
 )
 def test_scores_of_arrays_and_tensors_agree_and_do_not_depend_on_the_weights_size(
-    rng: np.random.Generator, weights: dict[str, float], caution: float, factor: float
+    rng: np.random.Generator, weights: dict[str, float], uncertainty_penalty: float, factor: float
 ) -> None:
     mean, std = rng.normal(size=(2, 3, 4, 5))
     std, location, unit = np.abs(std), rng.normal(size=5), rng.uniform(0.1, 3, size=5)
-    objective = Objective(weights, caution=caution)
+    objective = Objective(weights, uncertainty_penalty=uncertainty_penalty)
     array = objective.score(mean, std, COLUMNS, location, unit)
     assert array.shape == (3, 4)
     tensor = objective.score(*map(torch.as_tensor, (mean, std)), COLUMNS, *map(torch.as_tensor, (location, unit)))
     np.testing.assert_allclose(tensor.numpy(), array, rtol=1e-12, atol=1e-12)
-    scaled = Objective({name: factor * weight for name, weight in weights.items()}, caution=caution)
+    scaled = Objective(
+        {name: factor * weight for name, weight in weights.items()}, uncertainty_penalty=uncertainty_penalty
+    )
     np.testing.assert_allclose(scaled.score(mean, std, COLUMNS, location, unit), array, rtol=1e-9, atol=1e-9)
     assert (array <= Objective(weights).score(mean, std, COLUMNS, location, unit) + 1e-12).all()
 

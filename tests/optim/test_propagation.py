@@ -85,10 +85,10 @@ def test_the_paper_strategy_walks_the_published_run(shared: Path) -> None:
 
 
 @st.composite
-def objectives(draw: st.DrawFn, caution: float) -> Objective:
+def objectives(draw: st.DrawFn, uncertainty_penalty: float) -> Objective:
     weight = st.floats(-3, 3).filter(lambda w: abs(w) > 1e-3)
     weights = draw(st.dictionaries(st.sampled_from(COLUMNS), weight, min_size=1))
-    return Objective(weights, caution=caution)
+    return Objective(weights, uncertainty_penalty=uncertainty_penalty)
 
 
 @st.composite
@@ -214,7 +214,10 @@ def test_steps_may_be_an_integer_of_numpy() -> None:
     assert len(run.x) == 2
 
 
-@pytest.mark.parametrize(("part", "given"), [("caution", {"caution": 0.5}), ("at_least", {"at_least": {"seg": 70.0}})])
+@pytest.mark.parametrize(
+    ("part", "given"),
+    [("uncertainty_penalty", {"uncertainty_penalty": 0.5}), ("at_least", {"at_least": {"seg": 70.0}})],
+)
 def test_the_paper_strategy_refuses_what_it_would_ignore(part: str, given: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"The strategy paper .* Leave out {part}") as refused:
         propagate(fitted("gp"), Objective({"seg": 1.0}, **given), SMALLEST, strategy="paper")
@@ -288,10 +291,10 @@ class Tiny:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("caution", [0.0, 0.7])
-def test_a_winner_takes_the_best_move_until_none_gains(seed: int, caution: float) -> None:
+@pytest.mark.parametrize("uncertainty_penalty", [0.0, 0.7])
+def test_a_winner_takes_the_best_move_until_none_gains(seed: int, uncertainty_penalty: float) -> None:
     predictor = Tiny.predictor(seed)
-    objective = Objective({"s": 1.0, "t/b": -0.5}, caution=caution)
+    objective = Objective({"s": 1.0, "t/b": -0.5}, uncertainty_penalty=uncertainty_penalty)
     run = propagate(predictor, objective, Tiny.codes, strategy="winner-takes-all")
     score = dict(zip(map(tuple, Tiny.codes.tolist()), Tiny.scores(predictor, objective, Tiny.codes), strict=True))
     for start in range(len(Tiny.codes)):
@@ -319,7 +322,7 @@ def single_steps(run: Trajectory) -> NDArray[np.int64]:
 @pytest.mark.parametrize("kind", ["ensemble", "gp"])
 def test_a_winner_moves_one_step_of_one_dimension_and_never_down(kind: str, budget: Budget | None) -> None:
     start = MULTIRES.sample(6, np.random.default_rng(3))
-    objective = Objective({"seg": 1.0, "video": -1.0}, caution=0.3)
+    objective = Objective({"seg": 1.0, "video": -1.0}, uncertainty_penalty=0.3)
     run = propagate(fitted(kind), objective, start, strategy="winner-takes-all", steps=25, budget=budget)
     assert single_steps(run).sum(axis=2).max() == 1
     assert np.diff(run.scores, axis=0).min() > -1e-6

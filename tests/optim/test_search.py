@@ -65,13 +65,13 @@ def test_ten_codes_within_the_budget(found: Result) -> None:
 
 
 def test_the_best_claim_comes_first_and_every_row_has_a_verdict(found: Result) -> None:
-    claims = np.array([row.claim for row in found.rows])
-    assert (np.diff(claims) <= 1e-4).all()
-    verdicts = np.array([row.verdict for row in found.rows], dtype=float)
-    assert np.isfinite(verdicts).all()
-    assert found.gap == pytest.approx((claims - verdicts).mean())
-    assert claims.min() > 1.0  # of such codes there are few: standard deviations of the mean of three tasks
-    assert verdicts.min() > 0.9
+    predicted_scores = np.array([row.predicted_score for row in found.rows])
+    assert (np.diff(predicted_scores) <= 1e-4).all()
+    verified_scores = np.array([row.verified_score for row in found.rows], dtype=float)
+    assert np.isfinite(verified_scores).all()
+    assert found.gap == pytest.approx((predicted_scores - verified_scores).mean())
+    assert predicted_scores.min() > 1.0  # of such codes there are few: standard deviations of the mean of three tasks
+    assert verified_scores.min() > 0.9
 
 
 def test_every_number_names_its_source(found: Result) -> None:
@@ -88,7 +88,7 @@ def test_claims_and_verdicts_are_the_predictors_and_the_judges(found: Result) ->
     assert searcher.kind != judge.kind
     codes, where = vectors(found), WANTED.resolve(searcher.columns)
     assert judge.columns == searcher.columns
-    for predictor, values, name in ((searcher, "predicted", "claim"), (judge, "verified", "verdict")):
+    for predictor, values, name in ((searcher, "predicted", "predicted_score"), (judge, "verified", "verified_score")):
         mean = predictor.predict(codes).mean
         shown = np.array([[value.mean for value in getattr(row, values).values()] for row in found.rows])
         np.testing.assert_allclose(shown, mean[:, where], rtol=1e-5)
@@ -100,8 +100,8 @@ def test_the_json_file_holds_everything(found: Result, tmp_path: Path) -> None:
     found.to_json(tmp_path / "out" / "result.json")
     read = json.loads((tmp_path / "out" / "result.json").read_text())
     assert read == json.loads(json.dumps(found.to_dict()))
-    assert read["asked"]["weights"] == {"seg": 1.0, "cls-50-1000": 1.0, "video": 1.0}
-    assert (read["asked"]["max_macs"], read["asked"]["starts"], read["asked"]["seed"]) == (4e9, 32, 0)
+    assert read["provenance"]["weights"] == {"seg": 1.0, "cls-50-1000": 1.0, "video": 1.0}
+    assert (read["provenance"]["max_macs"], read["provenance"]["starts"], read["provenance"]["seed"]) == (4e9, 32, 0)
     assert (read["gap"], read["seconds"]) == (found.gap, found.seconds)
     assert [tuple(row["vector"]) for row in read["rows"]] == [row.vector for row in found.rows]
     again = replace(
@@ -145,22 +145,22 @@ def test_a_bound_on_latency_gives_predicted_and_measured_latencies(
     columns = ["seg/mIoU", "cls-50-1000/top1", "video/top1", LATENCY]
     for row, promised, measured in zip(result.rows, model(codes), milliseconds(codes), strict=True):
         assert list(row.predicted) == list(row.verified) == columns
-        claim, found = row.predicted[LATENCY], row.verified[LATENCY]
-        assert (claim.source, found.source) == ("predictor", "measured")
-        assert (claim.mean, found.mean) == (pytest.approx(promised), pytest.approx(measured))
-        assert claim.std == pytest.approx(promised * model.error.rms)
+        predicted_score, found = row.predicted[LATENCY], row.verified[LATENCY]
+        assert (predicted_score.source, found.source) == ("predictor", "measured")
+        assert (predicted_score.mean, found.mean) == (pytest.approx(promised), pytest.approx(measured))
+        assert predicted_score.std == pytest.approx(promised * model.error.rms)
         assert found.std == pytest.approx(0.05 * measured / 1.2816)
         assert {row.verified[column].source for column in columns[:3]} == {"judge"}
     result.to_json(tmp_path / "result.json")
     draw_run(run_data(result), tmp_path / "search.svg")
     read = json.loads((tmp_path / "result.json").read_text())
-    assert read["asked"]["max_latency_ms"] == 5.0
+    assert read["provenance"]["max_latency_ms"] == 5.0
     conditions = {"task": "classification", "classes": 50, "image_size": [64, 64], "batch": 1, "device": "cpu"}
-    assert read["asked"]["latency_of"] == conditions | {"threads": 1}
+    assert read["provenance"]["latency_of"] == conditions | {"threads": 1}
     assert read["rows"][0]["verified"][LATENCY] == vars(result.rows[0].verified[LATENCY])
     assert (tmp_path / "search.svg").stat().st_size > 1000
     unbounded = ncp.search(WANTED, budget=Budget(latency=model), **asked)
-    assert (unbounded.asked["max_latency_ms"], unbounded.asked["latency_of"]) == (None, None)
+    assert (unbounded.provenance["max_latency_ms"], unbounded.provenance["latency_of"]) == (None, None)
     assert all(LATENCY not in row.predicted | row.verified for row in unbounded.rows)
     assert model(vectors(unbounded)).max() > 5  # the bound has changed what is found
 
@@ -178,7 +178,7 @@ def test_without_a_judge_latencies_are_still_measured(monkeypatch: pytest.Monkey
         **QUICK,
     )
     for row in result.rows:
-        assert row.verdict is None
+        assert row.verified_score is None
         assert list(row.verified) == [LATENCY]
 
 
@@ -235,8 +235,8 @@ def test_frozen_dimensions_keep_the_origins_values() -> None:
     result = ncp.search(WANTED, budget=Budget(max_macs=6e9), freeze=freeze, origin=origin, **QUICK)
     assert (vectors(result)[:, kept] == origin[kept]).all()
     assert (result.trajectory.codes[..., kept] == origin[kept]).all()
-    assert result.asked["freeze"] == list(freeze)
-    assert result.asked["origin"] == str(ncp.Code(origin.tolist()))
+    assert result.provenance["freeze"] == list(freeze)
+    assert result.provenance["origin"] == str(ncp.Code(origin.tolist()))
     assert ncp.macs(vectors(result)).max() <= 6e9
 
 
@@ -269,12 +269,12 @@ def test_what_cannot_be_searched_is_refused(asked: dict[str, Any], error: type[E
 
 def test_caution_ranks_by_less_than_is_claimed() -> None:
     asked: dict[str, Any] = {"predictor": fitted("gp", "mixed"), **QUICK}
-    careful = ncp.search(Objective({"seg": 1.0}, caution=2.0), **asked)
+    careful = ncp.search(Objective({"seg": 1.0}, uncertainty_penalty=2.0), **asked)
     scores = [row.score for row in careful.rows]
     assert scores == sorted(scores, reverse=True)
-    assert all(row.score < row.claim for row in careful.rows)
+    assert all(row.score < row.predicted_score for row in careful.rows)
     plain = ncp.search(Objective({"seg": 1.0}), **asked)
-    assert all(row.score == pytest.approx(row.claim, abs=1e-4) for row in plain.rows)
+    assert all(row.score == pytest.approx(row.predicted_score, abs=1e-4) for row in plain.rows)
 
 
 def test_no_code_is_predicted_below_a_floor() -> None:
@@ -286,9 +286,9 @@ def test_no_code_is_predicted_below_a_floor() -> None:
     held = ncp.search(Objective({"video": 1.0}, at_least={"seg": float(floor)}), **asked)
     assert held.rows
     assert min(row.predicted["seg/mIoU"].mean for row in held.rows) >= floor
-    assert held.asked["at_least"] == {"seg": floor}
-    assert held.asked["columns"] == ["video/top1", "seg/mIoU"]
-    assert all(row.claim == pytest.approx(row.score, abs=1e-4) for row in held.rows)
+    assert held.provenance["at_least"] == {"seg": floor}
+    assert held.provenance["columns"] == ["video/top1", "seg/mIoU"]
+    assert all(row.predicted_score == pytest.approx(row.score, abs=1e-4) for row in held.rows)
     with pytest.raises(InfeasibleError, match=r"seg/mIoU of at least 1000: the closest that was found has seg/mIoU"):
         ncp.search(Objective({"video": 1.0}, at_least={"seg": 1e3}), **asked)
 
@@ -315,10 +315,10 @@ def test_without_a_judge_there_is_no_verdict() -> None:
     assert len(result.rows) == 4
     assert result.gap is None
     for row in result.rows:
-        assert row.verdict is None
+        assert row.verified_score is None
         assert row.verified == {}
         assert set(row.predicted) == {"seg/mIoU", "video/top1"}
-    assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["rows"][0]["verdict"] is None
+    assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["rows"][0]["verified_score"] is None
 
 
 def test_a_predictor_of_ones_own_is_judged_on_rows_that_it_has_not_seen() -> None:
@@ -330,10 +330,10 @@ def test_a_predictor_of_ones_own_is_judged_on_rows_that_it_has_not_seen() -> Non
     for row in result.rows:
         source = "table" if row in tabulated else "judge"
         assert {value.source for value in row.verified.values()} == {source}
-        assert row.verdict is not None
+        assert row.verified_score is not None
     everything = ncp.fit_predictor(codes, values, COLUMNS, space=MIXED, kind="ensemble")
     unjudged = ncp.search(Objective({"seg": 1.0}), predictor=everything, table=table, **QUICK)
-    assert all((row.verdict is None) == (table.row(row.vector) is None) for row in unjudged.rows)
+    assert all((row.verified_score is None) == (table.row(row.vector) is None) for row in unjudged.rows)
 
 
 def test_a_tiny_space_gives_what_it_has() -> None:
@@ -368,7 +368,7 @@ def test_the_shipped_pair_serves_the_table_that_it_was_fitted_on_and_no_other(ta
     mine = Table(MULTIRES, codes, ncp.macs(codes)[:, None] / 1e9, ["seg/mIoU"])
     own = ncp.search(**asked, table=mine)
     assert own.trajectory.columns == ("seg/mIoU",)
-    assert own.asked["judge"] == "ensemble"
+    assert own.provenance["judge"] == "ensemble"
 
 
 def test_tabulated_codes_show_the_tables_values(table: Table) -> None:

@@ -163,7 +163,7 @@ def test_a_search_on_a_users_own_table(table: Table) -> None:
     for row in found.rows:
         tabulated = table.row(row.vector)
         assert {value.source for value in row.verified.values()} == {"judge" if tabulated is None else "table"}
-        assert row.verdict is not None
+        assert row.verified_score is not None
         assert (row.macs, row.params) == (None, None)
         assert row.code == table.space.text(row.vector)
         if tabulated is not None:
@@ -171,8 +171,8 @@ def test_a_search_on_a_users_own_table(table: Table) -> None:
     wanted = Objective({"seg": 1.0, "video": -1.0}).score(
         table.values, None, COLUMNS, table.values.mean(axis=0), table.values.std(axis=0)
     )
-    verdicts = [row.verdict for row in found.rows if row.verdict is not None]
-    assert verdicts[0] > np.quantile(wanted, 0.95)
+    verified_scores = [row.verified_score for row in found.rows if row.verified_score is not None]
+    assert verified_scores[0] > np.quantile(wanted, 0.95)
 
 
 def test_what_is_minimised_is_found_small(table: Table) -> None:
@@ -190,7 +190,9 @@ def test_what_is_minimised_is_found_small(table: Table) -> None:
     found = search(wanted, predictor=predictor, judge=predictor, **options)
     against = search(Objective({"seg": 1.0, "video": -2.0}), predictor=plain, judge=plain, **options)
     assert [row.vector for row in found.rows] == [row.vector for row in against.rows]
-    assert [row.verdict for row in found.rows] == pytest.approx([row.verdict for row in against.rows], rel=1e-4)
+    assert [row.verified_score for row in found.rows] == pytest.approx(
+        [row.verified_score for row in against.rows], rel=1e-4
+    )
     assert found.rows[0].verified["video/top1"].mean < values[:, 2].mean() < values[:, 2].max()
     table = table.select(rows=slice(290))
     minimised = Table(MIXED, table.codes, table.values, COLUMNS, minimised=["video/top1"])

@@ -55,7 +55,7 @@ def test_the_numbers_are_the_fronts_and_the_tables(result: Front, table: Table) 
         "1 seg/mIoU + 1 video/top1 [std]",
     ]
     np.testing.assert_array_equal(seg.y, [row.predicted["seg/mIoU"].mean for row in result.rows])
-    np.testing.assert_array_equal(both.y, result.claims[:, 2])
+    np.testing.assert_array_equal(both.y, result.predicted_scores[:, 2])
     np.testing.assert_array_equal(video.edge, front(np.column_stack([macs, video.y]), minimise=True))
     np.testing.assert_array_equal(seg.edge, front(np.column_stack([macs, seg.y]), minimise=[True, False]))
     assert (seg.floor, video.floor) == (60, None)

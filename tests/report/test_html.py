@@ -37,7 +37,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("found")
     wanted, bound = Objective({"seg/mIoU": 1.0, "video/top1": 2.0}), Budget(max_macs=3e9)
     result = search(wanted, budget=bound, predictor=fitted("ensemble"), judge=fitted("gp"), starts=6, steps=5, top=4)
-    result.asked["command"] = "ncp search --tasks seg,video:2 --max-gmacs 3"
+    result.provenance["command"] = "ncp search --tasks seg,video:2 --max-gmacs 3"
     result.to_json(folder / "result.json")
     run_data(result).to_json(folder / "trace.json")
     return folder
@@ -125,9 +125,9 @@ def test_claims_and_how_often_intervals_hold() -> None:
         "predicted": {"t/x": value, "t/y": value},
         "verified": {"t/x": value | {"mean": 2.0, "source": "judge"}},
     }
-    (claims,) = claims_data([row, row | {"verified": {}}])
-    assert (claims.column, claims.texts, claims.sources) == ("t/x", ("a",), ("judge",))
-    assert (claims.predicted[0], claims.std[0], claims.verified[0]) == (1.0, 0.5, 2.0)
+    (predicted_scores,) = claims_data([row, row | {"verified": {}}])
+    assert (predicted_scores.column, predicted_scores.texts, predicted_scores.sources) == ("t/x", ("a",), ("judge",))
+    assert (predicted_scores.predicted[0], predicted_scores.std[0], predicted_scores.verified[0]) == (1.0, 0.5, 2.0)
     rng = np.random.default_rng(0)
     drawn = rng.normal(size=4000)
     right = Claims("right", np.zeros(4000), np.ones(4000), drawn, ("",) * 4000, ("table",) * 4000)
@@ -142,7 +142,7 @@ def test_claims_and_how_often_intervals_hold() -> None:
 
 def test_the_tradeoff_has_codes_rows_bound_and_floor(found: Path) -> None:
     document = json.loads((found / "result.json").read_text())
-    document["asked"]["at_least"] = {"seg/mIoU": 60.0}
+    document["provenance"]["at_least"] = {"seg/mIoU": 60.0}
     codes, values = rows("multires")
     values = values.copy()
     values[:5, 0] = np.nan
@@ -195,7 +195,7 @@ def test_a_comparison(tmp_path: Path) -> None:
 
 
 def test_files_that_no_command_wrote_are_refused(tmp_path: Path) -> None:
-    for text in ("", "[]", "{}", "x", json.dumps({"asked": {}, "rows": [], "gap": None})):
+    for text in ("", "[]", "{}", "x", json.dumps({"provenance": {}, "rows": [], "gap": None})):
         (tmp_path / "other.json").write_text(text)
         with pytest.raises(DataError, match="Expected "):
             write_report(tmp_path / "other.json", tmp_path / "page.html")
@@ -214,10 +214,10 @@ def test_less_may_be_wanted_and_a_large_table_is_thinned() -> None:
         for k, (acc, ms) in enumerate([(1.0, 1.0), (2.0, 2.0), (2.0, 3.0), (0.5, 0.5)])
     ]
     asked = {"weights": {"acc": 1.0, "ms": 1.0}, "columns": ["acc", "ms"], "minimised": ["ms"]}
-    (panel,) = tradeoff_data({"rows": rows, "asked": asked}, table)
+    (panel,) = tradeoff_data({"rows": rows, "provenance": asked}, table)
     assert (panel.x_name, panel.y_name) == ("acc", "ms")
     assert panel.edge.tolist() == [True, True, False, True]
     assert len(panel.rows) == MOST
     assert (panel.rows[0], panel.rows[-1]) == (0, len(codes) - 1)
-    (panel,) = tradeoff_data({"rows": rows, "asked": asked | {"weights": {"acc": -1.0, "ms": -1.0}}})
+    (panel,) = tradeoff_data({"rows": rows, "provenance": asked | {"weights": {"acc": -1.0, "ms": -1.0}}})
     assert panel.edge.tolist() == [True, False, True, True]

@@ -34,7 +34,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         steps=3,
         top=2,
     )
-    result.asked["run"] = run_id(result.to_dict())
+    result.provenance["run"] = run_id(result.to_dict())
     run_data(result).to_json(folder / "trace.json")
     result.to_json(folder / "result.json")
     return folder

@@ -133,7 +133,7 @@ def test_standings_after_fewer_queries(tmp_path: Path) -> None:
     result.to_json(tmp_path / "deep" / "compare.json")
     read = json.loads((tmp_path / "deep" / "compare.json").read_text())
     assert read == json.loads(json.dumps(result.to_dict()))
-    assert (read["format"], read["optimum"], read["asked"]) == (1, 9.0, {"queries": 3})
+    assert (read["format"], read["optimum"], read["provenance"]) == (2, 9.0, {"queries": 3})
     assert read["best"]["local"] == best["local"].tolist()
     assert [each["searcher"] for each in read["standings"]] == [each.searcher for each in result.standings()]
 
@@ -226,9 +226,13 @@ def test_what_a_comparison_says_of_itself(tmp_path: Path) -> None:
     assert result.optimum == VALUES[VALUES[:, 1] >= -1, 0].max()
     assert {name: counts.tolist() for name, counts in result.listed.items()} == {"local": [0, 0], "bayesian": [3, 3]}
     assert all(not counts.any() for counts in result.propagated.values())
-    assert (result.asked["searchers"], result.asked["seeds"], result.asked["queries"]) == (["local", "bayesian"], 2, 8)
-    assert (result.asked["rows"], result.asked["weights"]) == (len(TABLE), {"seg": 1.0})
-    assert result.asked["at_least"] == {"video": -1.0}
+    assert (result.provenance["searchers"], result.provenance["seeds"], result.provenance["queries"]) == (
+        ["local", "bayesian"],
+        2,
+        8,
+    )
+    assert (result.provenance["rows"], result.provenance["weights"]) == (len(TABLE), {"seg": 1.0})
+    assert result.provenance["at_least"] == {"video": -1.0}
     document = result.to_dict()
     assert (document["listed"], document["propagated"]["local"]) == ({"local": [0, 0], "bayesian": [3, 3]}, [0, 0])
     assert result.damaged == ()
@@ -274,7 +278,11 @@ def test_one_searcher_by_its_name_and_numbers_of_numpy() -> None:
         ({"workers": 0}, "workers must be an integer, 1 or more. Got 0.", "workers"),
         ({"workers": -1}, "workers must be an integer, 1 or more. Got -1.", "workers"),
         ({"workers": 1.5}, "workers must be an integer, 1 or more. Got 1.5.", "workers"),
-        ({"objective": Objective({"seg": 1.0}, caution=0.5)}, "measured, not predicted. Leave it out.", "caution"),
+        (
+            {"objective": Objective({"seg": 1.0}, uncertainty_penalty=0.5)},
+            "measured, not predicted. Leave it out.",
+            "uncertainty_penalty",
+        ),
     ],
 )
 def test_wrong_input(tmp_path: Path, wrong: dict[str, Any], message: str, field: str) -> None:

@@ -189,8 +189,8 @@ def test_minimum_values_that_no_row_meets() -> None:
 
 def test_an_uncertainty_penalty_is_refused() -> None:
     with pytest.raises(ConfigError, match="values of a table are measured, not predicted") as caught:
-        simulate(TABLE, "random", objective=Objective({"seg": 1.0}, caution=1.0))
-    assert (caught.value.field, caught.value.given) == ("caution", 1.0)
+        simulate(TABLE, "random", objective=Objective({"seg": 1.0}, uncertainty_penalty=1.0))
+    assert (caught.value.field, caught.value.given) == ("uncertainty_penalty", 1.0)
 
 
 def test_a_warm_start_is_told_in_the_units_of_the_table() -> None:

@@ -15,15 +15,15 @@ from ncp.spaces.multires import MULTIRES, Code
 from ncp.spaces.space import Space
 
 
-def python_of(space: Space, row: Row, asked: dict[str, Any]) -> bytes:
+def python_of(space: Space, row: Row, provenance: dict[str, Any]) -> bytes:
     """A program that builds the network, or holds the code of another space."""
-    told = f'"""A code that ncp {asked["version"]} found: {_said(row)}."""\n\n'
+    told = f'"""A code that ncp {provenance["version"]} found: {_said(row)}."""\n\n'
     if space == MULTIRES:
-        cost = f"{asked['image_size']!r}, {asked['classes']!r}, {asked['task']!r}"
+        cost = f"{provenance['image_size']!r}, {provenance['classes']!r}, {provenance['task']!r}"
         body = (
             "import ncp\n\n"
             f"code = ncp.Code.parse({row.code!r})\n"
-            f"net = ncp.MultiResolutionNet(code, task={asked['task']!r}, num_classes={asked['classes']!r})\n"
+            f"net = ncp.MultiResolutionNet(code, task={provenance['task']!r}, num_classes={provenance['classes']!r})\n"
             f"print(ncp.macs(code, {cost}), ncp.params(code))\n"
         )
     else:

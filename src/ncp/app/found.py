@@ -23,12 +23,12 @@ def results(result: Result, rows: tuple[Row, ...], step: int | None = None) -> s
     body = "".join(_row(number, row, columns, result) for number, row in enumerate(rows))
     until = f" until step {step}" if step is not None else ""
     gap = replace(result, rows=rows).gap
-    against = "" if gap is None else f" On average the predictor promises {gap:+.2f} std against the verdicts."
+    against = "" if gap is None else f" Predictions exceed the check by {gap:+.2f} std on average."
     return (
         f'<div class="found-head"><h2>The best {len(rows)}{until}</h2>'
         '<span class="buttons">'
         f"{_button('json', 'Save result.json')}{_button('report', 'Save report')}</span></div>"
-        f'<p class="note">Predicted by {escape(result.asked["predictor"])}; below in grey the verdict with its source. '
+        f'<p class="note">Predicted by {escape(result.provenance["predictor"])}; in grey: the check and its source. '
         f"{result.seconds:.1f} s.{against}</p>"
         f'<p class="note">{escape(compared(replace(result, rows=rows).to_dict()))}</p>{_missing()}'
         '<div class="scroll" tabindex="0" role="group" aria-label="the best codes"><table class="best">'
@@ -39,8 +39,8 @@ def results(result: Result, rows: tuple[Row, ...], step: int | None = None) -> s
 def _row(number: int, row: Row, columns: list[str], result: Result) -> str:
     """Two lines: the numbers, and the code with its buttons."""
     sources = ", ".join(dict.fromkeys(value.source for value in row.verified.values())) or "no judge"
-    verdict = sources if row.verdict is None else f"{row.verdict:.2f} {sources}"
-    cells = [f'<th scope="row" class="number">{number + 1}</th>', _cell(f"{row.claim:.2f}", verdict)]
+    verified_score = sources if row.verified_score is None else f"{row.verified_score:.2f} {sources}"
+    cells = [f'<th scope="row" class="number">{number + 1}</th>', _cell(f"{row.predicted_score:.2f}", verified_score)]
     cells += [_cell(_with_std(row.predicted[c]), _mean(row.verified.get(c))) for c in columns]
     if row.macs is not None and row.params is not None:
         cells += [_cell(f"{row.macs / 1e9:.3f}", "exact"), _cell(f"{row.params / 1e6:.2f}", "exact")]
@@ -68,8 +68,8 @@ def _missing() -> str:
     return f'<p class="note">{off}: not installed. Whoever runs this app can add it: <code>{escape(command)}</code></p>'
 
 
-def _cell(claim: str, verdict: str) -> str:
-    return f'<td class="number">{claim}<br><span class="verdict">{escape(verdict)}</span></td>'
+def _cell(predicted_score: str, verified_score: str) -> str:
+    return f'<td class="number">{predicted_score}<br><span class="verdict">{escape(verified_score)}</span></td>'
 
 
 def _with_std(value: Value) -> str:

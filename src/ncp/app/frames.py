@@ -16,15 +16,15 @@ SHOWN = 4
 
 def frames_of(result: Result) -> list[dict[str, Any]]:
     """Every step of the first start: its drawing, the place of every value, score, cost and wanted columns."""
-    run, asked = result.trajectory, result.asked
+    run, provenance = result.trajectory, result.provenance
     codes, scores = run.codes[:, 0], run.scores[:, 0]
     low, high = float(scores.min()), float(scores.max())
     span = (high - low) or 1.0
     price, size = None, None
     if has_cost(run.space):
-        price = macs(codes, asked["image_size"], asked["classes"], asked["task"]) / 1e9
-        size = params(codes, asked["classes"], asked["task"]) / 1e6
-    wanted = [(column, run.columns.index(column)) for column in asked["columns"][:SHOWN]]
+        price = macs(codes, provenance["image_size"], provenance["classes"], provenance["task"]) / 1e9
+        size = params(codes, provenance["classes"], provenance["task"]) / 1e6
+    wanted = [(column, run.columns.index(column)) for column in provenance["columns"][:SHOWN]]
     frames = []
     for step, code in enumerate(codes.tolist()):
         facts = [] if price is None else [["GMACs", f"{price[step]:.3f}"]]

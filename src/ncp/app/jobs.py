@@ -19,7 +19,7 @@ from ncp.optim.known import Known
 from ncp.optim.objective import Budget, Objective
 from ncp.optim.problem import Problem
 from ncp.optim.propagation import Strategy, frozen_dimensions, propagate
-from ncp.optim.provenance import asked_of
+from ncp.optim.provenance import provenance_of
 from ncp.optim.result_rows import baseline_of, rows_of
 from ncp.optim.results import Baseline, Result, Row
 from ncp.optim.search import ranked
@@ -60,12 +60,12 @@ class Wish:
     strategy: Strategy = "continuous"
     starts: int = 8
     steps: int = 30
-    caution: float = 0.0
+    uncertainty_penalty: float = 0.0
 
     @property
     def objective(self) -> Objective:
         """What is wanted."""
-        return Objective(self.weights, self.caution, self.at_least)
+        return Objective(self.weights, self.uncertainty_penalty, self.at_least)
 
 
 def make_ready() -> None:
@@ -100,11 +100,11 @@ def found(place: Place, wish: Wish, progress: Progress) -> tuple[Result, list[di
         progress=progress,
     )
     rows, baseline = best_rows(place, wish, run.best(POOL))
-    asked = asked_of(
+    provenance = provenance_of(
         _problem(subject, wish),
         subject.judge,
         weights=dict(wish.weights),
-        caution=wish.caution,
+        uncertainty_penalty=wish.uncertainty_penalty,
         at_least=dict(wish.at_least),
         strategy=wish.strategy,
         starts=wish.starts,
@@ -113,7 +113,7 @@ def found(place: Place, wish: Wish, progress: Progress) -> tuple[Result, list[di
         origin=subject.space.text(wish.origin),
         freeze=list(wish.freeze),
     )
-    result = Result(rows, baseline, asked, perf_counter() - began, run)
+    result = Result(rows, baseline, provenance, perf_counter() - began, run)
     return result, frames_of(result)
 
 

@@ -29,7 +29,7 @@ def lay_out(workers: Workers, trainers: Workers, root: Path) -> None:
     with ui.element("header").classes("top"):
         with ui.element("div").classes("name"):
             ui.label("ncp").classes("brand").props("role=heading aria-level=1")
-            ui.label("one network that is good at several tasks within an exact budget").classes("claim")
+            ui.label("one network that is good at several tasks within an exact budget").classes("predicted_score")
         subject = ui.element("div").classes("subject")
         ui.button("Light or dark", on_click=lambda: _toggle(dark), color=None).props("flat no-caps").classes("plain")
     with ui.tabs().props('no-caps align=left inline-label aria-label="walks"').classes("walks") as tabs:

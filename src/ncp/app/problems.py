@@ -9,7 +9,7 @@ from ncp.errors import Name, NcpError
 
 _LABELS = {
     "at_least": Name("the minimum values"),
-    "caution": Name("caution"),
+    "uncertainty_penalty": Name("uncertainty_penalty"),
     "classes": Name("classes"),
     "codes": Name("'columns of the code'"),
     "drop_bad": Name("'leave bad rows out'"),

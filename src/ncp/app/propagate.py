@@ -80,7 +80,7 @@ class Propagation:
                 self.strategy = ui.select(list(STRATEGIES), value="continuous", label="strategy")
                 self.strategy.props("outlined dense options-dense")
                 self.steps = _field("steps", "30")
-                self.caution = _field("caution [std]", "0")
+                self.uncertainty_penalty = _field("caution [std]", "0")
         self.press = (
             ui.button("Propagate", on_click=self.start, color=None).props("unelevated no-caps").classes("primary")
         )
@@ -90,7 +90,7 @@ class Propagation:
             "max_params": self.params,
             "strategy": self.strategy,
             "steps": self.steps,
-            "caution": self.caution,
+            "uncertainty_penalty": self.uncertainty_penalty,
             "freeze": self.single,
             "objective": self.wishes,
             "weights": self.wishes,
@@ -127,9 +127,9 @@ class Propagation:
     def _read(self) -> Wish | None:
         """What is asked, or None where a field says what is wrong with it."""
         read, counting = self._read_wishes(), self.visitor.counting
-        numbers = (self.macs, self.params, self.steps, self.caution)
+        numbers = (self.macs, self.params, self.steps, self.uncertainty_penalty)
         self.problem.error = self.single.error = self.strategy.error = None
-        macs, params, steps, caution = map(_filled, numbers)
+        macs, params, steps, uncertainty_penalty = map(_filled, numbers)
         if not self.steps.error and (steps is None or steps % 1 or not 2 <= steps <= MOST_STEPS):
             self.steps.error = f"This must be a whole number from 2 to {MOST_STEPS}."
         if read is None or steps is None or any(field.error for field in numbers):
@@ -140,14 +140,23 @@ class Propagation:
             "max_params": None if params is None else params * label("max_params").unit,
         }
         try:
-            Objective(weights, caution or 0.0, floors)
+            Objective(weights, uncertainty_penalty or 0.0, floors)
             budget = Budget(**bounds, image_size=counting.image_size, classes=counting.classes, task=counting.task)
         except NcpError as error:
             complain(error, self.fields, self.problem)
             return None
         frozen, strategy = self._frozen(), self.strategy.value
         code = self.visitor.code
-        return Wish(weights, floors, budget, frozen, code, strategy, steps=int(steps), caution=caution or 0.0)
+        return Wish(
+            weights,
+            floors,
+            budget,
+            frozen,
+            code,
+            strategy,
+            steps=int(steps),
+            uncertainty_penalty=uncertainty_penalty or 0.0,
+        )
 
     def _frozen(self) -> tuple[str, ...]:
         space = self.visitor.subject.space
@@ -216,7 +225,7 @@ class Propagation:
             ui.notify("Writing the report …")
             await self._save("report", "report.html", "text/html", report_of, result, self.visitor.subject.place)
         elif act == "python":
-            ui.download.content(python_of(self.visitor.subject.space, row, self.result.asked), "network.py")
+            ui.download.content(python_of(self.visitor.subject.space, row, self.result.provenance), "network.py")
         elif act == "onnx":
             ui.notify("Writing ONNX, and checking it against the network …")
             counting = self.visitor.counting

@@ -85,10 +85,10 @@ def compare(
 
 def _name(result: Comparison, table: str, warm_start: Path | None) -> None:
     """Add the command line and the names of the tables to the result; the comparison itself does not know them."""
-    result.asked["command"] = command()
-    result.asked["table"] = {"name": table, **result.asked["table"]}
+    result.provenance["command"] = command()
+    result.provenance["table"] = {"name": table, **result.provenance["table"]}
     if warm_start is not None:
-        result.asked["warm_start"] = {"name": str(warm_start), **result.asked["warm_start"]}
+        result.provenance["warm_start"] = {"name": str(warm_start), **result.provenance["warm_start"]}
 
 
 def _warn(result: Comparison, left_out: list[str]) -> None:

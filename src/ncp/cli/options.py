@@ -51,8 +51,9 @@ AtLeast = Annotated[
         "--at-least", metavar="TASK=VALUE", help="Predicted value [raw units] below which no code is returned."
     ),
 ]
-CautionOption = Annotated[
-    float, typer.Option("--caution", min=0, max=100, help="Standard deviations subtracted from predicted values.")
+UncertaintyPenaltyOption = Annotated[
+    float,
+    typer.Option("--uncertainty-penalty", min=0, max=100, help="Standard deviations subtracted from predicted values."),
 ]
 StepsOption = Annotated[int, typer.Option("--steps", min=1, help="Steps of each.")]
 StartsOption = Annotated[int, typer.Option("--starts", min=1, max=MOST, help="Codes that move at once.")]

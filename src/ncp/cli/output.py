@@ -76,9 +76,9 @@ SOURCES = {
 """Descriptions of a predictor, by where it comes from."""
 
 
-def source_of(asked: Mapping[str, Any]) -> list[str]:
+def source_of(provenance: Mapping[str, Any]) -> list[str]:
     """A line that says whether a search had to fit its predictor; none where it was given or shipped."""
-    source = asked["predictor_source"]
+    source = provenance["predictor_source"]
     return [SOURCES[source]] if source in SOURCES else []
 
 
@@ -152,13 +152,13 @@ def show_claims(rows: Sequence[Row], places: Sequence[int], objective: bool) -> 
     for place in places:
         row = rows[place]
         source = ", ".join(dict.fromkeys(value.source for value in row.verified.values())) or "none"
-        verdict = "-" if row.verdict is None else f"{row.verdict:.2f}"
+        verified_score = "-" if row.verified_score is None else f"{row.verified_score:.2f}"
         cells.append(
             [
                 str(place + 1),
                 f"predictor\n{source}",
                 *(f"{_told(row.predicted.get(c))}\n{_told(row.verified.get(c))}" for c in columns),
-                *([f"{row.claim:.2f}\n{verdict}"] if objective else []),
+                *([f"{row.predicted_score:.2f}\n{verified_score}"] if objective else []),
                 *([f"{(row.macs or 0) / 1e9:.3f}", f"{(row.params or 0) / 1e6:.2f}"] if costly else []),
             ]
         )

@@ -11,7 +11,6 @@ from ncp.cli.options import (
     MOST,
     AsJson,
     AtLeast,
-    CautionOption,
     ClassesOption,
     ImageSizeOption,
     MaxGmacs,
@@ -22,6 +21,7 @@ from ncp.cli.options import (
     StartsOption,
     StepsOption,
     TableOption,
+    UncertaintyPenaltyOption,
     read_floors,
     read_image_size,
     read_tasks,
@@ -52,7 +52,7 @@ def pareto(
     cost: Annotated[bool, typer.Option(help="Whether fewer multiply-adds are an objective, too.")] = True,
     image_size: ImageSizeOption = "128",
     classes: ClassesOption = 50,
-    caution: CautionOption = 0.0,
+    uncertainty_penalty: UncertaintyPenaltyOption = 0.0,
     starts: StartsOption = 512,
     steps: StepsOption = 70,
     size: Annotated[int, typer.Option(min=1, max=MOST, help="Most codes to return.")] = 500,
@@ -82,7 +82,10 @@ def pareto(
 
         measured = None if table is None else ncp.load_table(table)
         front = pareto_search(
-            [ncp.Objective({name: weight}, caution=caution) for name, weight in weights.items()],
+            [
+                ncp.Objective({name: weight}, uncertainty_penalty=uncertainty_penalty)
+                for name, weight in weights.items()
+            ],
             budget=ncp.Budget(
                 max_macs=None if max_gmacs is None else max_gmacs * 1e9,
                 max_params=None if max_mparams is None else max_mparams * 1e6,
@@ -99,8 +102,8 @@ def pareto(
             seed=seed,
             progress=lambda share: bar(share, "Searching"),
         )
-        front.asked["command"] = command()
-        front.asked["run"] = run_id(front.to_dict())
+        front.provenance["command"] = command()
+        front.provenance["run"] = run_id(front.to_dict())
         front.to_json(out / "pareto.json")
     if as_json:
         print_json(front.to_dict())
@@ -108,8 +111,8 @@ def pareto(
         places = evenly(len(front.rows), SHOWN)
         show_claims(front.rows, places, objective=False)
         say(*(f"{place + 1:3} {front.rows[place].code}" for place in places))
-        say(compared(front.to_dict()), *source_of(front.asked), _summary(front))
-    draw_front(front_data(front, measured), out / "pareto.svg", front.asked["run"])
+        say(compared(front.to_dict()), *source_of(front.provenance), _summary(front))
+    draw_front(front_data(front, measured), out / "pareto.svg", front.provenance["run"])
     page = [] if report is None else [write_page(out / "pareto.json", report, measured)]
     if not as_json:
         written(out / "pareto.json", out / "pareto.svg", *page)

@@ -11,7 +11,6 @@ from ncp.cli.options import (
     MOST,
     AsJson,
     AtLeast,
-    CautionOption,
     ClassesOption,
     ImageSizeOption,
     MaxGmacs,
@@ -22,6 +21,7 @@ from ncp.cli.options import (
     StartsOption,
     StepsOption,
     TableOption,
+    UncertaintyPenaltyOption,
     read_floors,
     read_image_size,
     read_strategy,
@@ -58,7 +58,7 @@ def search(
     image_size: ImageSizeOption = "128",
     classes: ClassesOption = 50,
     at_least: AtLeast = None,
-    caution: CautionOption = 0.0,
+    uncertainty_penalty: UncertaintyPenaltyOption = 0.0,
     strategy: Annotated[
         str, typer.Option(metavar="NAME", help="continuous, winner-takes-all or paper.")
     ] = "continuous",
@@ -105,7 +105,7 @@ def search(
         )
         measured = None if table is None else ncp.load_table(table)
         result = ncp.search(
-            ncp.Objective(weights, caution=caution, at_least=floors),
+            ncp.Objective(weights, uncertainty_penalty=uncertainty_penalty, at_least=floors),
             budget=budget,
             predictor=predictor,
             table=measured,
@@ -119,8 +119,8 @@ def search(
             freeze=() if freeze is None else freeze.split(","),
             progress=lambda share: bar(share, "Propagating"),
         )
-        result.asked["command"] = command()
-        result.asked["run"] = run_id(result.to_dict())
+        result.provenance["command"] = command()
+        result.provenance["run"] = run_id(result.to_dict())
         run = run_data(result)
         run.to_json(out / "trace.json")
         result.to_json(out / "result.json")  # the last: a result whose trace is of another run was stopped in between
@@ -130,7 +130,7 @@ def search(
         show_claims(result.rows, range(len(result.rows)), objective=True)
         for number, row in enumerate(result.rows, start=1):
             say(f"{number:2} {row.code}", *([f"   {edits(result, row)}"] if from_ is not None else []))
-        say(compared(result.to_dict()), *source_of(result.asked), _summary(result))
+        say(compared(result.to_dict()), *source_of(result.provenance), _summary(result))
     draw_run(run, out / "search.svg")
     page = [] if report is None else [write_page(out / "result.json", report, measured)]
     if not as_json:
@@ -163,19 +163,20 @@ def edits(result: Result, row: Row) -> str:
     from ncp.spaces.dimensions import value_text
 
     space = result.trajectory.space
-    origin = space.code(result.asked["origin"]).tolist()
-    parts = [
+    origin = space.code(result.provenance["origin"]).tolist()
+    changes = [
         f"{dim.name} {value_text(dim, before)} -> {value_text(dim, after)}"
         for dim, before, after in zip(space.dimensions, origin, row.vector, strict=True)
         if before != after
     ]
-    return f"{len(parts)} changes: {', '.join(parts) or 'none'}; mean z {row.claim - result.asked['origin_claim']:+.2f}"
+    gain = row.predicted_score - result.provenance["origin_predicted_score"]
+    return f"{len(changes)} changes: {', '.join(changes) or 'none'}; mean z {gain:+.2f}"
 
 
 def _summary(result: Result) -> str:
     """How far predictions are from table and judge, and how long the search took."""
-    caution = result.asked["caution"]
-    ranked = f"Ranked by the prediction less {caution:g} of its standard deviations. " if caution else ""
+    penalty = result.provenance["uncertainty_penalty"]
+    ranked = f"Ranked by the prediction less {penalty:g} of its standard deviations. " if penalty else ""
     if result.gap is None:
         return f"{ranked}{UNCHECKED} {result.seconds:.1f} s."
     side = "above" if result.gap >= 0 else "below"

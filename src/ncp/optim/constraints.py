@@ -13,7 +13,7 @@ from ncp.optim.problem import Problem
 from ncp.spaces.arrays import Codes, Reals
 
 
-def keeping_floors(problem: Problem, values: Reals, codes: Codes, known: Known | None) -> NDArray[np.bool_]:
+def meets_minimums(problem: Problem, values: Reals, codes: Codes, known: Known | None) -> NDArray[np.bool_]:
     """Which codes keep the minimum values of the objective, `(n,)`: as they were measured, else by prediction.
 
     Args:
@@ -27,7 +27,7 @@ def keeping_floors(problem: Problem, values: Reals, codes: Codes, known: Known |
     """
     if not problem.objective.at_least:
         return np.ones(len(values), dtype=bool)
-    short = problem.objective.short(values, problem.predictor.columns, problem.predictor.unit.cpu().numpy())
+    short = problem.objective.shortfall(values, problem.predictor.columns, problem.predictor.unit.cpu().numpy())
     kept: NDArray[np.bool_] = short <= 0
     worse = np.zeros(len(codes), dtype=bool)
     if known is not None:
@@ -41,7 +41,7 @@ def keeping_floors(problem: Problem, values: Reals, codes: Codes, known: Known |
 
 def unreachable(problem: Problem, closest: Reals | None) -> InfeasibleError:
     """That no code keeps the minimum values, with the predicted values `(m,)` of the one that comes closest, if any."""
-    predictor, floors = problem.predictor, problem.objective.floors(problem.predictor.columns)
+    predictor, floors = problem.predictor, problem.objective.minimums(problem.predictor.columns)
     bound = {1: "at least", -1: "at most"}
     sign = {j: -1 if predictor.columns[j] in predictor.minimised else 1 for j in floors}
     asked = " and ".join(f"{predictor.columns[j]} of {bound[sign[j]]} {floor:g}" for j, floor in floors.items())

@@ -48,19 +48,19 @@ class Front:
             powers of ten below the budget.
         verified_hypervolume: the same of the verdicts; None unless all rows have one.
         baseline: the front of the measured rows; None without a table, or where no row is within the budget.
-        asked: what was asked, and by what, as in `Result`.
+        provenance: what was asked, and by what, as in `Result`.
         seconds: how long the search took.
     """
 
     rows: tuple[Row, ...]
     objectives: tuple[str, ...]
     scores: Reals
-    claims: Reals
-    verdicts: Reals
+    predicted_scores: Reals
+    verified_scores: Reals
     hypervolume: float
     verified_hypervolume: float | None
     baseline: FrontBaseline | None
-    asked: dict[str, Any]
+    provenance: dict[str, Any]
     seconds: float
 
     def __repr__(self) -> str:
@@ -69,22 +69,24 @@ class Front:
     @property
     def gap(self) -> dict[str, float] | None:
         """Per objective, by how much claims exceed verdicts, on average; None unless all rows have a verdict."""
-        if np.isnan(self.verdicts).any():
+        if np.isnan(self.verified_scores).any():
             return None
-        return dict(zip(self.objectives, (self.claims - self.verdicts).mean(axis=0).tolist(), strict=True))
+        return dict(
+            zip(self.objectives, (self.predicted_scores - self.verified_scores).mean(axis=0).tolist(), strict=True)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as in the json file."""
         rows = []
-        for row, *numbers in zip(self.rows, self.scores, self.claims, self.verdicts, strict=True):
+        for row, *numbers in zip(self.rows, self.scores, self.predicted_scores, self.verified_scores, strict=True):
             named = {
                 name: {o: float(z) for o, z in zip(self.objectives, values, strict=True) if not math.isnan(z)}
-                for name, values in zip(("scores", "claims", "verdicts"), numbers, strict=True)
+                for name, values in zip(("scores", "predicted_scores", "verified_scores"), numbers, strict=True)
             }
             rows.append(document_of(row) | named)
         return {
             "format": FORMAT,
-            "asked": self.asked,
+            "provenance": self.provenance,
             "seconds": self.seconds,
             "gap": self.gap,
             "hypervolume": self.hypervolume,

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ncp.numbers import as_count, as_seed
-from ncp.optim.constraints import keeping_floors, unreachable
+from ncp.optim.constraints import meets_minimums, unreachable
 from ncp.optim.front import Front, FrontBaseline
 from ncp.optim.judge import predictor_and_judge
 from ncp.optim.known import Known, in_measured_order, weighed_by
 from ncp.optim.multi_objective import Goals, read_objectives
-from ncp.optim.objective import FLOOR, Budget, Objective, as_budget
+from ncp.optim.objective import SHORTFALL_PENALTY, Budget, Objective, as_budget
 from ncp.optim.problem import Bound, free_moves, moves, smallest, snap_within
 from ncp.optim.propagation import ascend, require_finite
-from ncp.optim.provenance import asked_of
+from ncp.optim.provenance import provenance_of
 from ncp.optim.result_rows import rows_of
 from ncp.optim.results import Value
 from ncp.optim.scalarisations import REFERENCE, Directions
@@ -101,11 +101,11 @@ def pareto_search(
     rays = np.abs(rng.normal(size=(max(DIRECTIONS, 2 * size), len(wanted) + goals.cost)))
     if len(codes):
         codes = _improved(goals.focused(), codes, rays, rng, share(progress, 0.3, 0.95))
-    asked = asked_of(
+    provenance = provenance_of(
         replace(goals.problem, budget=given),
         pair.judge,
         objectives={
-            name: {"weights": dict(o.weights), "caution": o.caution}
+            name: {"weights": dict(o.weights), "uncertainty_penalty": o.uncertainty_penalty}
             for name, o in zip(goals.names, wanted, strict=True)
         },
         cost=goals.cost,
@@ -117,7 +117,7 @@ def pareto_search(
         seed=seed,
         predictor_source=pair.source,
     )
-    found = _front(goals, codes, pair.judge, table, known, _Thinned(rays, size), asked)
+    found = _front(goals, codes, pair.judge, table, known, _Thinned(rays, size), provenance)
     progress(1.0)
     return replace(found, seconds=perf_counter() - began)
 
@@ -148,7 +148,7 @@ def _climbed(goals: Goals, starts: int, steps: int, rng: np.random.Generator, pr
 
     def score(x: Tensor) -> Tensor:
         scores, short = goals.scores(x)
-        return (weights * scores).sum(1) - FLOOR * short
+        return (weights * scores).sum(1) - SHORTFALL_PENALTY * short
 
     origin = goals.problem.space.sample(starts, rng)
     x = ascend(goals.problem, score, bounds, origin, steps, progress)
@@ -237,7 +237,7 @@ def _front(
     table: Table | None,
     known: Known | None,
     thinned: _Thinned,
-    asked: dict[str, Any],
+    provenance: dict[str, Any],
 ) -> Front:
     """The front of codes and of measured rows, with what table or judge say."""
     weighed = np.empty((0, len(goals.objectives)))
@@ -248,9 +248,12 @@ def _front(
     unmeasured = replace(goals.problem, budget=replace(goals.budget, max_latency_ms=None))
     rows, columns, k = rows_of(unmeasured, codes, judge, table), goals.predictor.columns, len(goals.objectives)
     predicted = _values([row.predicted for row in rows], columns)
-    claims, verdicts = goals.of_values(predicted), goals.of_values(_values([row.verified for row in rows], columns))
-    scores = goals.evaluated(codes)[0][:, :k] if goals.cautious else claims.copy()
-    kept = np.flatnonzero(keeping_floors(goals.problem, predicted, codes, known))
+    predicted_scores, verified_scores = (
+        goals.of_values(predicted),
+        goals.of_values(_values([row.verified for row in rows], columns)),
+    )
+    scores = goals.evaluated(codes)[0][:, :k] if goals.cautious else predicted_scores.copy()
+    kept = np.flatnonzero(meets_minimums(goals.problem, predicted, codes, known))
     if known is not None:
         places = {code.tobytes(): place for place, code in enumerate(known.codes)}
         for row, code in enumerate(codes):
@@ -260,25 +263,25 @@ def _front(
     kept = kept[thinned(points[kept])]
     kept = kept[np.argsort(-points[kept, k] if goals.cost else -scores[kept].mean(axis=1), kind="stable")]
     reference = [REFERENCE] * k + [0.0] * goals.cost
-    verified = None if np.isnan(verdicts[kept]).any() else goals.with_cost(verdicts, codes)[kept]
+    verified = None if np.isnan(verified_scores[kept]).any() else goals.with_cost(verified_scores, codes)[kept]
     return Front(
         rows=tuple(
             replace(
                 rows[i],
                 score=float(scores[i].mean()),
-                claim=float(claims[i].mean()),
-                verdict=None if np.isnan(verdicts[i]).any() else float(verdicts[i].mean()),
+                predicted_score=float(predicted_scores[i].mean()),
+                verified_score=None if np.isnan(verified_scores[i]).any() else float(verified_scores[i].mean()),
             )
             for i in kept
         ),
         objectives=goals.names,
         scores=scores[kept],
-        claims=claims[kept],
-        verdicts=verdicts[kept],
+        predicted_scores=predicted_scores[kept],
+        verified_scores=verified_scores[kept],
         hypervolume=hypervolume(points[kept], reference),
         verified_hypervolume=None if verified is None else hypervolume(verified, reference),
         baseline=None if known is None or table is None else _baseline(goals, known, judge, table, reference),
-        asked=asked,
+        provenance=provenance,
         seconds=0.0,
     )
 

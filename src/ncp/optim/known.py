@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from ncp.optim.problem import Problem
-from ncp.spaces.arrays import Codes, Reals, parts
+from ncp.spaces.arrays import Codes, Reals, chunks
 from ncp.tables.table import Table
 
 
@@ -58,7 +58,7 @@ class Known:
             values[:, where] = table.values[:, [table.columns.index(name) for name in named]]
         location, unit = (x.double().cpu().numpy() for x in (predictor.location, predictor.unit))
         broken = np.zeros(len(table), dtype=bool)
-        for j, minimum in objective.floors(predictor.columns).items():
+        for j, minimum in objective.minimums(predictor.columns).items():
             broken |= (minimum - values[:, j]) / unit[j] > 0  # never where nothing was measured
         worse = frozenset(code.tobytes() for code in table.codes[broken])
         rows = np.flatnonzero(~np.isnan(values[:, where]).any(axis=1) & ~broken)
@@ -137,8 +137,8 @@ def _moments(problem: Problem, codes: Codes) -> _Moments:
     location, unit = (x.double().cpu().numpy()[places] for x in (predictor.location, predictor.unit))
     shares = weights / np.abs(weights).sum() / unit
     found = _Moments(*np.empty((3, len(codes))))
-    for part in parts(len(codes), 4096):
-        scores, spread = predictor.scores_and_spread(predictor.relaxed(codes[part]))
+    for chunk in chunks(len(codes), 4096):
+        scores, spread = predictor.scores_and_spread(predictor.relaxed(codes[chunk]))
         curve, std, total = (
             x[:, places].double().cpu().numpy()
             for x in (
@@ -147,7 +147,7 @@ def _moments(problem: Problem, codes: Codes) -> _Moments:
                 predictor.scale.deviation(scores, (spread**2 + predictor.noise).sqrt()),
             )
         )
-        found.mean[part] = (curve - location) @ shares
-        found.error[part] = np.sqrt(std**2 @ shares**2)
-        found.noise[part] = np.sqrt(np.maximum(total**2 - std**2, 0) @ shares**2)
+        found.mean[chunk] = (curve - location) @ shares
+        found.error[chunk] = np.sqrt(std**2 @ shares**2)
+        found.noise[chunk] = np.sqrt(np.maximum(total**2 - std**2, 0) @ shares**2)
     return found

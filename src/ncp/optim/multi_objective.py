@@ -16,7 +16,7 @@ from ncp.errors import ConfigError
 from ncp.optim.objective import Budget, Objective, as_objective
 from ncp.optim.problem import Problem
 from ncp.predictors.base import Predictor
-from ncp.spaces.arrays import Codes, Reals, parts
+from ncp.spaces.arrays import Codes, Reals, chunks
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ class Goals:
     @property
     def cautious(self) -> bool:
         """Whether some objective is."""
-        return any(objective.caution for objective in self.objectives)
+        return any(objective.uncertainty_penalty for objective in self.objectives)
 
     def focused(self) -> Goals:
         """The same goals for the search alone, as `Problem.focused`."""
@@ -107,7 +107,7 @@ class Goals:
     @torch.no_grad()
     def evaluated(self, codes: Codes) -> tuple[Reals, Reals]:
         """Of codes: points `(n, k)`, with cost `(n, k + 1)`, in which more is better; and how far below floors."""
-        found = [self.scores(self.predictor.relaxed(codes[part])) for part in parts(len(codes), 4096)]
+        found = [self.scores(self.predictor.relaxed(codes[chunk])) for chunk in chunks(len(codes), 4096)]
         scores, short = (np.concatenate([each.double().numpy() for each in both]) for both in zip(*found, strict=True))
         return self.with_cost(scores, codes), short
 
@@ -123,7 +123,7 @@ class Goals:
 
     def of_values(self, values: Reals) -> Reals:
         """The objectives `(n, k)`, without caution, of raw values `(n, m)` of the predictor's columns."""
-        plain = [replace(objective, caution=0.0) for objective in self.objectives]
+        plain = [replace(objective, uncertainty_penalty=0.0) for objective in self.objectives]
         return replace(self, objectives=tuple(plain))._scores(torch.as_tensor(values), None).numpy()
 
     def _scores(self, mean: Tensor, spread: Tensor | None) -> Tensor:
@@ -132,7 +132,7 @@ class Goals:
         return torch.stack([objective.score(mean, spread, *about) for objective in self.objectives], dim=1)
 
     def _short(self, mean: Tensor) -> Tensor:
-        short: Tensor = self.problem.objective.short(mean.double(), self.predictor.columns, self.predictor.unit)
+        short: Tensor = self.problem.objective.shortfall(mean.double(), self.predictor.columns, self.predictor.unit)
         return short
 
 

@@ -18,7 +18,7 @@ from ncp.spaces.arrays import Codes
 from ncp.spaces.multires import MULTIRES
 from ncp.spaces.space import Space
 
-FLOOR = 10.0
+SHORTFALL_PENALTY = 10.0
 """What a standard deviation below a floor takes off a score: more than any objective gives."""
 
 
@@ -60,7 +60,7 @@ class Objective:
     """
 
     weights: Mapping[str, float]
-    caution: float = 0.0
+    uncertainty_penalty: float = 0.0
     at_least: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,11 +80,13 @@ class Objective:
             )
         for name, numbers in (("weights", self.weights), ("at_least", self.at_least)):
             object.__setattr__(self, name, _numbers(name, numbers))
-        if not _finite(self.caution) or self.caution < 0:
+        if not _finite(self.uncertainty_penalty) or self.uncertainty_penalty < 0:
             raise ConfigError(
-                "{field} must be zero or a positive number. Got {given}.", field="caution", given=self.caution
+                "{field} must be zero or a positive number. Got {given}.",
+                field="uncertainty_penalty",
+                given=self.uncertainty_penalty,
             )
-        object.__setattr__(self, "caution", float(self.caution))
+        object.__setattr__(self, "uncertainty_penalty", float(self.uncertainty_penalty))
 
     def resolve(self, columns: Sequence[str]) -> list[int]:
         """Where the columns that have a weight lie among `columns`.
@@ -94,7 +96,7 @@ class Objective:
         """
         return _places(self.weights, columns, "objective")
 
-    def floors(self, columns: Sequence[str]) -> dict[int, float]:
+    def minimums(self, columns: Sequence[str]) -> dict[int, float]:
         """Minimum values by their column's place among `columns`.
 
         Raises:
@@ -104,7 +106,7 @@ class Objective:
 
     def named(self, columns: Sequence[str]) -> list[int]:
         """Where the columns that have a weight or a minimum lie among `columns`."""
-        return list(dict.fromkeys([*self.resolve(columns), *self.floors(columns)]))
+        return list(dict.fromkeys([*self.resolve(columns), *self.minimums(columns)]))
 
     def plain(self) -> Objective:
         """The weights alone: without an uncertainty penalty and minimum values."""
@@ -142,17 +144,17 @@ class Objective:
         scale = sum(abs(weight) for weight in self.weights.values())
         for j, weight in zip(self.resolve(columns), self.weights.values(), strict=True):
             total = total + weight / scale * (mean[..., j] - location[j]) / unit[j]
-            if self.caution and std is not None:
-                total = total - self.caution * abs(weight) / scale * std[..., j] / abs(unit[j])
-        return total - FLOOR * self.short(mean, columns, unit) if self.at_least else total
+            if self.uncertainty_penalty and std is not None:
+                total = total - self.uncertainty_penalty * abs(weight) / scale * std[..., j] / abs(unit[j])
+        return total - SHORTFALL_PENALTY * self.shortfall(mean, columns, unit) if self.at_least else total
 
-    def short(self, mean: Any, columns: Sequence[str], unit: Any) -> Any:
+    def shortfall(self, mean: Any, columns: Sequence[str], unit: Any) -> Any:
         """How far values `(..., m)` are below all minimum values together, `(...)` in standard deviations.
 
         Values of columns without a minimum are never looked at: they may be NaN.
         """
         missing: Any = mean[..., :0].sum(-1)
-        for j, floor in self.floors(columns).items():
+        for j, floor in self.minimums(columns).items():
             missing = missing + ((floor - mean[..., j]) / unit[j]).clip(min=0)
         return missing
 

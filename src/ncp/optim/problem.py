@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ncp.optim.objective import Budget, Objective
 from ncp.predictors.base import Predictor
-from ncp.spaces.arrays import Codes, Reals, parts
+from ncp.spaces.arrays import Codes, Reals, chunks
 from ncp.spaces.space import Moves, Space
 
 Bound = float | Tensor
@@ -48,14 +48,14 @@ class Problem:
     def values_and_scores(self, codes: Codes) -> tuple[Reals, Reals]:
         """Predicted values `(n, m)` and objective `(n,)` of codes."""
         values, scores = np.empty((len(codes), len(self.predictor.columns))), np.empty(len(codes))
-        for part in parts(len(codes), 4096):
-            mean, score = self._values_and_score(self.predictor.relaxed(codes[part]))
-            values[part], scores[part] = mean.cpu().numpy(), score.cpu().numpy()
+        for chunk in chunks(len(codes), 4096):
+            mean, score = self._values_and_score(self.predictor.relaxed(codes[chunk]))
+            values[chunk], scores[chunk] = mean.cpu().numpy(), score.cpu().numpy()
         return values, scores
 
     def _values_and_score(self, x: Tensor) -> tuple[Tensor, Tensor]:
         predictor = self.predictor
-        mean, spread = predictor.moments(x) if self.objective.caution else (predictor(x), None)
+        mean, spread = predictor.moments(x) if self.objective.uncertainty_penalty else (predictor(x), None)
         return mean, self.objective.score(mean, spread, predictor.columns, predictor.location, predictor.unit)
 
 
@@ -132,11 +132,11 @@ def on_simplices(space: Space, x: Tensor) -> Tensor:
     x = x.clone()
     for coordinates in space.simplices:
         where = torch.as_tensor(coordinates, device=x.device)
-        part = x[:, where]
-        ordered = part.sort(dim=-1, descending=True).values
+        choice = x[:, where]
+        ordered = choice.sort(dim=-1, descending=True).values
         excess = (ordered.cumsum(dim=-1) - 1) / torch.arange(1, where.shape[1] + 1, device=x.device)
         last = (ordered > excess).sum(dim=-1, keepdim=True) - 1
-        x[:, where] = (part - excess.gather(-1, last)).clamp_min(0)
+        x[:, where] = (choice - excess.gather(-1, last)).clamp_min(0)
     return x
 
 

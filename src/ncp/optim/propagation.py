@@ -142,8 +142,8 @@ def require_strategy(strategy: Any, objective: Objective) -> None:
     if not isinstance(strategy, str) or strategy not in STRATEGIES:
         known = ", ".join(STRATEGIES)
         raise ConfigError("{field} must be one of {known}. Got {given}.", field="strategy", given=strategy, known=known)
-    if strategy == "paper" and (objective.caution or objective.at_least):
-        ignored = "caution" if objective.caution else "at_least"
+    if strategy == "paper" and (objective.uncertainty_penalty or objective.at_least):
+        ignored = "uncertainty_penalty" if objective.uncertainty_penalty else "at_least"
         raise ConfigError(
             f"The {{field}} paper follows the predicted values alone. Leave out {{{ignored}}}, or choose another.",
             field="strategy",

@@ -13,7 +13,7 @@ from ncp.predictors.base import Predictor
 BUDGET = ("max_macs", "max_params", "max_latency_ms", "image_size", "classes", "task")
 
 
-def asked_of(problem: Problem, judge: Predictor | None, **more: Any) -> dict[str, Any]:
+def provenance_of(problem: Problem, judge: Predictor | None, **more: Any) -> dict[str, Any]:
     """Plain data: `more`, the budget, and by which columns and predictors codes were found and judged."""
     predictor, latency = problem.predictor, latency_model(problem.budget)
     return {

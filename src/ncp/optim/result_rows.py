@@ -23,7 +23,7 @@ UPPER_TENTH = 1.2816
 """Standard deviations between a normal's median and its 90th percentile."""
 
 
-def claims_of(problem: Problem, codes: Codes) -> Reals:
+def predicted_scores_of(problem: Problem, codes: Codes) -> Reals:
     """The objective of codes by the predictor, `(n,)`, without an uncertainty penalty [standard deviations]."""
     mean = problem.predictor.predict(codes).mean
     return _objective(problem, mean)
@@ -48,7 +48,7 @@ def rows_of(
     predicted = predictor.predict(codes)
     stds = np.zeros_like(predicted.mean) if predicted.std is None else predicted.std
     verified = verify(codes, columns, judge, table)
-    claims, verdicts = (
+    predicted_scores, verified_scores = (
         _objective(problem, predicted.mean),
         _objective(problem, _among(problem, columns, verified.values)),
     )
@@ -59,8 +59,8 @@ def rows_of(
             code=predictor.space.text(code),
             vector=tuple(code.tolist()),
             score=float(scores[i]),
-            claim=float(claims[i]),
-            verdict=float(verdicts[i]) if np.isfinite(verdicts[i]) else None,
+            predicted_score=float(predicted_scores[i]),
+            verified_score=float(verified_scores[i]) if np.isfinite(verified_scores[i]) else None,
             predicted={
                 c: Value(float(predicted.mean[i, j]), float(stds[i, j]), "predictor")
                 for c, j in zip(columns, where, strict=True)

@@ -10,7 +10,7 @@ from typing import Any
 from ncp.io.files import write_json
 from ncp.optim.propagation import Trajectory
 
-FORMAT = 1
+FORMAT = 2
 NO_BASELINE = "No baseline: no table was given, or it has no row within the budget."
 
 
@@ -43,8 +43,8 @@ class Row:
     code: str
     vector: tuple[int, ...]
     score: float
-    claim: float
-    verdict: float | None
+    predicted_score: float
+    verified_score: float | None
     predicted: dict[str, Value]
     verified: dict[str, Value]
     macs: int | None
@@ -88,15 +88,15 @@ class Result:
     Attributes:
         rows: the codes.
         baseline: the best measured row within the budget; None without a table, or where no row is within the budget.
-        asked: what was asked: weights, caution, budget, strategy, starts, steps, seed; and by what: columns, predictor,
-            judge, version.
+        provenance: what was asked (weights, uncertainty penalty, budget, strategy, starts, steps, seed) and what
+            answered (columns, predictor, judge, version).
         seconds: how long the search took.
         trajectory: the propagation itself; not part of the json file.
     """
 
     rows: tuple[Row, ...]
     baseline: Baseline | None
-    asked: dict[str, Any]
+    provenance: dict[str, Any]
     seconds: float
     trajectory: Trajectory
 
@@ -111,14 +111,14 @@ class Result:
     @property
     def gap(self) -> float | None:
         """By how much claims exceed verdicts, on average; None without verdicts."""
-        gaps = [row.claim - row.verdict for row in self.rows if row.verdict is not None]
+        gaps = [row.predicted_score - row.verified_score for row in self.rows if row.verified_score is not None]
         return sum(gaps) / len(gaps) if gaps else None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as in the json file."""
         return {
             "format": FORMAT,
-            "asked": self.asked,
+            "provenance": self.provenance,
             "seconds": self.seconds,
             "gap": self.gap,
             "baseline": None if self.baseline is None else document_of(self.baseline),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.spaces.arrays import Reals, parts
+from ncp.spaces.arrays import Reals, chunks
 
 REFERENCE = -3.0
 """Where hypervolumes begin [standard deviations from a table's mean]; of cost they begin at the budget."""
@@ -53,12 +53,12 @@ class Directions:
         """Which points reach farthest along some way, each once."""
         ways = np.arange(len(self.inverse))
         top, winner = np.full(len(ways), -np.inf), np.zeros(len(ways), dtype=np.int64)
-        for part in parts(len(points), 512):
-            reach = self.reach(points[part])
+        for chunk in chunks(len(points), 512):
+            reach = self.reach(points[chunk])
             first = reach.argmax(axis=0)
             better = reach[first, ways] > top
             top = np.where(better, reach[first, ways], top)
-            winner = np.where(better, part.start + first, winner)
+            winner = np.where(better, chunk.start + first, winner)
         return np.unique(winner)
 
     def chosen(self, points: Reals, size: int) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ncp.errors import ConfigError
 from ncp.numbers import as_count, as_seed
-from ncp.optim.constraints import keeping_floors
+from ncp.optim.constraints import meets_minimums
 from ncp.optim.edit import edited
 from ncp.optim.judge import Pair, predictor_and_judge
 from ncp.optim.known import Known
@@ -19,8 +19,8 @@ from ncp.optim.local_search import polish
 from ncp.optim.objective import Budget, Objective, as_budget, as_objective
 from ncp.optim.problem import Problem
 from ncp.optim.propagation import Strategy, frozen_dimensions, propagate, require_strategy
-from ncp.optim.provenance import asked_of
-from ncp.optim.result_rows import baseline_of, claims_of, latency_model, rows_of
+from ncp.optim.provenance import provenance_of
+from ncp.optim.result_rows import baseline_of, latency_model, predicted_scores_of, rows_of
 from ncp.optim.results import Result
 from ncp.predictors.base import Predictor
 from ncp.progress import Progress, quiet, share
@@ -127,16 +127,16 @@ def search(
 def _asked(problem: Problem, pair: Pair, base: Codes | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What was asked, and of which predictor and judge."""
     objective, space = problem.objective, problem.space
-    return asked_of(
+    return provenance_of(
         problem,
         pair.judge,
         weights=dict(objective.weights),
-        caution=objective.caution,
+        uncertainty_penalty=objective.uncertainty_penalty,
         at_least=dict(objective.at_least),
         **settings,
         origin=None if base is None else space.text(base),
         freeze=[name for name, kept in zip(space.names, problem.frozen, strict=True) if kept],
-        origin_claim=None if base is None else float(claims_of(problem, base[None])[0]),
+        origin_predicted_score=None if base is None else float(predicted_scores_of(problem, base[None])[0]),
         predictor_source=pair.source,
     )
 
@@ -175,7 +175,7 @@ def ranked(problem: Problem, codes: Codes, known: Known | None, top: int, varied
         codes = np.concatenate([known.codes[:POOL], codes])
     codes = codes[np.sort(distinct(codes)[0])]
     values, scores = problem.values_and_scores(codes)
-    kept = keeping_floors(problem, values, codes, known)
+    kept = meets_minimums(problem, values, codes, known)
     codes, scores = codes[kept], scores[kept]
     if known is not None:
         scores = known.rank(codes, scores)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ncp.predictors.scale import Scale, centres_and_deviations
-from ncp.spaces.arrays import Codes, Reals, parts
+from ncp.spaces.arrays import Codes, Reals, chunks
 from ncp.spaces.space import Space
 
 
@@ -104,10 +104,10 @@ class Predictor(nn.Module):
         """
         rows = self.space.codes(codes)
         mean, std = np.empty((2, len(rows), len(self.columns)))
-        for part in parts(len(rows), 4096):
-            scores, spread = self.scores_and_spread(self.relaxed(rows[part]))
-            mean[part] = self.scale(scores).cpu().numpy()
-            std[part] = self.scale.deviation(scores, (spread**2 + self.noise).sqrt()).cpu().numpy()
+        for chunk in chunks(len(rows), 4096):
+            scores, spread = self.scores_and_spread(self.relaxed(rows[chunk]))
+            mean[chunk] = self.scale(scores).cpu().numpy()
+            std[chunk] = self.scale.deviation(scores, (spread**2 + self.noise).sqrt()).cpu().numpy()
         return Prediction(mean, std)
 
     def focused(self, wanted: Sequence[int]) -> Predictor:  # noqa: ARG002

@@ -22,9 +22,9 @@ from ncp.tables.table import Table
 
 Kind = Literal["search", "pareto", "compare", "train"]
 KEYS: dict[Kind, set[str]] = {
-    "pareto": {"asked", "rows", "hypervolume"},
-    "search": {"asked", "rows", "gap"},
-    "compare": {"asked", "best", "standings", "optimum"},
+    "pareto": {"provenance", "rows", "hypervolume"},
+    "search": {"provenance", "rows", "gap"},
+    "compare": {"provenance", "best", "standings", "optimum"},
     "train": {"columns", "split", "kind"},
 }
 HELD = ("predicted", "std", "measured")
@@ -172,10 +172,10 @@ def heldout_data(held: Mapping[str, Mapping[str, Sequence[float]]]) -> tuple[Cla
     return tuple(found)
 
 
-def calibration_data(claims: Sequence[Claims]) -> tuple[Calibration, ...]:
+def calibration_data(predicted_scores: Sequence[Claims]) -> tuple[Calibration, ...]:
     """Per column, the share of values within the central intervals of a normal with the predicted deviation."""
     found = []
-    for each in claims:
+    for each in predicted_scores:
         off = np.abs(each.verified - each.predicted) / np.maximum(each.std, 1e-12)
         shares = (off[:, None] <= norm.ppf((1 + LEVELS) / 2)).mean(axis=0)
         found.append(Calibration(each.column, LEVELS, shares, len(off)))
@@ -190,7 +190,7 @@ def evenly(count: int, most: int) -> list[int]:
 
 def tradeoff_data(document: Mapping[str, Any], table: Table | None = None) -> tuple[Tradeoff, ...]:
     """Panels of a search or front, with a table's rows behind them where it has the columns."""
-    rows, asked = document["rows"], document["asked"]
+    rows, provenance = document["rows"], document["provenance"]
     if not rows:
         return ()
     columns = list(rows[0]["predicted"])
@@ -200,11 +200,13 @@ def tradeoff_data(document: Mapping[str, Any], table: Table | None = None) -> tu
     if table is not None:
         behind = dict(zip(table.columns, table.values.T, strict=True))
         if costly and has_cost(table.space):
-            behind[across] = macs(table.codes, asked["image_size"], asked["classes"], asked["task"]) / 1e9
+            behind[across] = (
+                macs(table.codes, provenance["image_size"], provenance["classes"], provenance["task"]) / 1e9
+            )
     x = np.array([row["macs"] / 1e9 if costly else row["predicted"][across]["mean"] for row in rows])
-    bound = asked.get("max_macs") if costly else None
-    floors = asked.get("at_least") or {}
-    small = _wanted_small(asked)
+    bound = provenance.get("max_macs") if costly else None
+    floors = provenance.get("at_least") or {}
+    small = _wanted_small(provenance)
     panels = []
     for column in columns if costly else columns[1:]:
         places, held = np.empty(0, dtype=np.int64), np.empty((0, 2))
@@ -232,10 +234,14 @@ def tradeoff_data(document: Mapping[str, Any], table: Table | None = None) -> tu
     return tuple(panels)
 
 
-def _wanted_small(asked: Mapping[str, Any]) -> set[str]:
+def _wanted_small(provenance: Mapping[str, Any]) -> set[str]:
     """The columns of which less is wanted: minimised ones, and others by a negative weight."""
-    goals = [each["weights"] for each in asked["objectives"].values()] if "objectives" in asked else [asked["weights"]]
+    goals = (
+        [each["weights"] for each in provenance["objectives"].values()]
+        if "objectives" in provenance
+        else [provenance["weights"]]
+    )
     weights = {name: weight for goal in goals for name, weight in goal.items()}
-    columns = asked["columns"]
+    columns = provenance["columns"]
     against = {columns[j] for name, w in weights.items() if w < 0 for j in Objective({name: 1.0}).resolve(columns)}
-    return against ^ set(asked["minimised"])
+    return against ^ set(provenance["minimised"])

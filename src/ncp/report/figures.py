@@ -105,23 +105,29 @@ def tradeoff_figure(panel: Tradeoff) -> Figure:
     return _figure(data, panel.x_name, named(panel.y_name))
 
 
-def claims_figure(claims: Claims, said: str = "claim", known: str = "verdict") -> Figure:
+def claims_figure(predicted_scores: Claims, said: str = "predicted_score", known: str = "verified_score") -> Figure:
     """Verdicts against claims, with the diagonal and the predicted deviations."""
-    ends = [float(f(np.concatenate([claims.predicted, claims.verified]))) for f in (np.min, np.max)]
-    few = len(claims.predicted) <= 100
+    ends = [float(f(np.concatenate([predicted_scores.predicted, predicted_scores.verified]))) for f in (np.min, np.max)]
+    few = len(predicted_scores.predicted) <= 100
     points = {
         "type": "scatter",
         "mode": "markers",
-        "x": _short(claims.predicted),
-        "y": _short(claims.verified),
-        "customdata": [list(pair) for pair in zip(claims.texts, claims.sources, strict=True)],
+        "x": _short(predicted_scores.predicted),
+        "y": _short(predicted_scores.verified),
+        "customdata": [list(pair) for pair in zip(predicted_scores.texts, predicted_scores.sources, strict=True)],
         "hovertemplate": f"%{{customdata[0]}}<br>{said} %{{x:.4g}}, %{{customdata[1]}} %{{y:.4g}}<extra></extra>",
         "marker": {"size": 8 if few else 4, "color": BLUE, "opacity": 1.0 if few else 0.5},
         "name": "codes",
     }
     if few:
-        points["error_x"] = {"type": "data", "array": _short(claims.std), "thickness": 0.8, "width": 0, "color": GREY}
-    column = named(claims.column)
+        points["error_x"] = {
+            "type": "data",
+            "array": _short(predicted_scores.std),
+            "thickness": 0.8,
+            "width": 0,
+            "color": GREY,
+        }
+    column = named(predicted_scores.column)
     return _figure([_line(ends, ends, "equal"), points], f"{said}: {column}", f"{known}: {column}")
 
 

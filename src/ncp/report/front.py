@@ -49,11 +49,11 @@ class Panel:
 
 def front_data(result: Front, table: Table | None = None) -> tuple[Panel, ...]:
     """The numbers behind the picture of `result`; rows of `table` stand where it has all values that a panel needs."""
-    asked, names = result.asked, result.objectives
+    provenance, names = result.provenance, result.objectives
     measured = {} if table is None else dict(zip(table.columns, table.values.T, strict=True))
     cost = ""
-    if asked["cost"]:
-        counted = (asked["image_size"], asked["classes"], asked["task"])
+    if provenance["cost"]:
+        counted = (provenance["image_size"], provenance["classes"], provenance["task"])
         cost, gmacs = "cost [GMACs]", macs([row.vector for row in result.rows], *counted) / 1e9
         if table is not None and has_cost(table.space):
             measured[cost] = macs(table.codes, *counted) / 1e9
@@ -77,8 +77,8 @@ def front_data(result: Front, table: Table | None = None) -> tuple[Panel, ...]:
                 edge=front(np.column_stack([x, y]), minimise=down),
                 rows_x=rows[:, 0],
                 rows_y=rows[:, 1],
-                budget=asked["max_macs"] / 1e9 if cost and asked["max_macs"] is not None else None,
-                floor=asked["at_least"].get(column, asked["at_least"].get(column.partition("/")[0])),
+                budget=provenance["max_macs"] / 1e9 if cost and provenance["max_macs"] is not None else None,
+                floor=provenance["at_least"].get(column, provenance["at_least"].get(column.partition("/")[0])),
             )
         )
     return tuple(panels)
@@ -143,14 +143,14 @@ def _shown(result: Front, place: int) -> Reals:
     column = result.objectives[place].removeprefix("-")
     if all(column in row.predicted for row in result.rows):
         return np.array([row.predicted[column].mean for row in result.rows])
-    claims: Reals = result.claims[:, place]
-    return claims
+    predicted_scores: Reals = result.predicted_scores[:, place]
+    return predicted_scores
 
 
 def _labelled(result: Front, name: str) -> str:
     """An objective's name with its unit."""
     column = name.removeprefix("-")
-    if column not in result.asked["columns"]:
+    if column not in result.provenance["columns"]:
         return f"{name} [std]"
     wanted = " (less is better)" if _wanted_small(result, name) else ""
     return f"{column} [{'%' if column.rpartition('/')[2] in PERCENT else 'raw units'}]{wanted}"
@@ -159,5 +159,5 @@ def _labelled(result: Front, name: str) -> str:
 def _wanted_small(result: Front, name: str) -> bool:
     """Whether less of what is shown of an objective is better: of a column, by its weight or since it is minimised."""
     column = name.removeprefix("-")
-    against = name.startswith("-") != (column in result.asked["minimised"])
-    return column in result.asked["columns"] and against
+    against = name.startswith("-") != (column in result.provenance["minimised"])
+    return column in result.provenance["columns"] and against

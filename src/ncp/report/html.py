@@ -62,7 +62,7 @@ def write_report(source: str | Path, path: str | Path, table: Table | None = Non
             title, subtitle, sections = _SECTIONS[kind](document, folder, table)
         behind = {row for section in sections for figure in section.figures for row in figure.rows}
         texts = {} if table is None else {row: table.space.text(table.codes[row]) for row in sorted(behind)}
-        page = rendered(title, subtitle, [*sections, _asked(document)], texts)
+        page = rendered(title, subtitle, [*sections, _provenance(document)], texts)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         if isinstance(error, NcpError):
             raise
@@ -79,21 +79,21 @@ def _require_another(path: Path, sources: Sequence[Path]) -> None:
 
 
 def _of_search(document: dict[str, Any], folder: Path, table: Table | None) -> tuple[str, str, list[Section]]:
-    rows, asked = document["rows"], document["asked"]
-    wanted = ", ".join(f"{name} x {weight:g}" for name, weight in asked["weights"].items())
+    rows, provenance = document["rows"], document["provenance"]
+    wanted = ", ".join(f"{name} x {weight:g}" for name, weight in provenance["weights"].items())
     title = f"Search for {wanted}"
     sections = [_answer(rows[0]), Section("The codes", [results.compared(document)], table=_codes(rows))]
     trace = folder / "trace.json"
     if trace.is_file():
         run = Run.from_json(trace)
-        sections.append(_way(run) if run.run == asked.get("run") else _left_out("The way there", ["trace.json"]))
-    sections += [_tradeoff(document, table), *_verdicts(document)]
+        sections.append(_way(run) if run.run == provenance.get("run") else _left_out("The way there", ["trace.json"]))
+    sections += [_tradeoff(document, table), *_verified_scores(document)]
     return title, _told(document), sections
 
 
 def _of_front(document: dict[str, Any], folder: Path, table: Table | None) -> tuple[str, str, list[Section]]:  # noqa: ARG001
-    rows, asked = document["rows"], document["asked"]
-    title = f"Front of {', '.join(asked['objectives'])}{' and cost' if asked['cost'] else ''}"
+    rows, provenance = document["rows"], document["provenance"]
+    title = f"Front of {', '.join(provenance['objectives'])}{' and cost' if provenance['cost'] else ''}"
     best = max(rows, key=lambda row: row["score"])
     more = "" if len(rows) <= SHOWN else f" The page lists {SHOWN}, evenly from the front; its figures show all."
     verified = document["verified_hypervolume"]
@@ -104,7 +104,7 @@ def _of_front(document: dict[str, Any], folder: Path, table: Table | None) -> tu
         _answer(best, "The code with the best mean over the objectives"),
         _tradeoff(document, table),
         Section("The codes", [f"{told}.{more}", front.compared(document)], table=_codes(some)),
-        *_verdicts(document),
+        *_verified_scores(document),
     ]
     return title, _told(document), sections
 
@@ -113,7 +113,7 @@ def _of_comparison(document: dict[str, Any], folder: Path, table: Table | None) 
     comparison = Comparison.from_dict(document)
     standings = comparison.standings()
     first = standings[0]
-    wanted = ", ".join(document["asked"]["weights"])
+    wanted = ", ".join(document["provenance"]["weights"])
     title = f"Searchers compared on {wanted}"
     heads = ["searcher", "best", "regret", "has the best", "p, random", "p, best other", "ms per query"]
     rows = [
@@ -133,7 +133,7 @@ def _of_comparison(document: dict[str, Any], folder: Path, table: Table | None) 
         f"table's best row in {first.found:.0%} of {first.runs} replays."
     ]
     notes = [NOTE, *proposals_text(comparison)]
-    measure = drawn.named(wanted) if len(document["asked"]["weights"]) == 1 else "mean z-score"
+    measure = drawn.named(wanted) if len(document["provenance"]["weights"]) == 1 else "mean z-score"
     curves = Figure(
         "curves",
         "Regret along the queries, mean and its 95 % interval",
@@ -179,12 +179,12 @@ def _of_training(document: dict[str, Any], folder: Path, table: Table | None) ->
         sections.append(_left_out("Files beside it", strangers))
     held = folder / "heldout.json"
     if held.is_file() and held.name not in strangers:
-        claims = heldout_data(read_json(held, HELD_OUT)["columns"])
+        predicted_scores = heldout_data(read_json(held, HELD_OUT)["columns"])
         panels = [
             Figure(f"held {k}", each.column, drawn.claims_figure(each, "predicted", "measured"))
-            for k, each in enumerate(claims)
+            for k, each in enumerate(predicted_scores)
         ]
-        curve = Figure("calibration", "Intervals", drawn.calibration_figure(calibration_data(claims)), True)
+        curve = Figure("calibration", "Intervals", drawn.calibration_figure(calibration_data(predicted_scores)), True)
         sections += [Section("Measured against predicted", figures=panels), Section("Calibration", figures=[curve])]
     title = f"Predictor {document['kind']}"
     return title, f"Trained on {split['train']} rows of {document['table']}, split {split['seed']}.", sections
@@ -223,7 +223,7 @@ def _answer(row: Mapping[str, Any], told: str = "The recommended code") -> Secti
     ]
     texts = [f"{told}:" if row["macs"] is None else f"{told}, {_cost(row)} (exact):"]
     texts += [] if known else ["No verdict: nobody but the predictor vouches for it."]
-    heads = ["column", "claimed", *(["verdict"] if known else [])]
+    heads = ["column", "claimed", *(["verified_score"] if known else [])]
     drawing = f"drawing of {row['code']}"
     return Section("The answer", texts, row["code"], _drawing(row["code"]), drawing, Grid(heads, values))
 
@@ -250,10 +250,10 @@ def _codes(rows: list[dict[str, Any]]) -> Grid:
     cells = []
     for number, row in enumerate(rows, start=1):
         cost = [Cell(f"{row['macs'] / 1e9:.3f}"), Cell(f"{row['params'] / 1e6:.2f}")] if costly else []
-        verdict = "" if row["verdict"] is None else f"{row['verdict']:.2f}"
+        verified_score = "" if row["verified_score"] is None else f"{row['verified_score']:.2f}"
         values = [Cell(_value(row["predicted"][c]), _value(row["verified"].get(c))) for c in columns]
         code = Cell(row["code"], copied=row["code"], wide=True)
-        cells.append([Cell(str(number)), *values, Cell(f"{row['claim']:.2f}", verdict), *cost, code])
+        cells.append([Cell(str(number)), *values, Cell(f"{row['predicted_score']:.2f}", verified_score), *cost, code])
     return Grid(heads, cells)
 
 
@@ -279,13 +279,13 @@ def _tradeoff(document: dict[str, Any], table: Table | None) -> Section:
     )
 
 
-def _verdicts(document: dict[str, Any]) -> list[Section]:
-    claims = claims_data(document["rows"])
-    if not claims:
+def _verified_scores(document: dict[str, Any]) -> list[Section]:
+    predicted_scores = claims_data(document["rows"])
+    if not predicted_scores:
         return []
-    panels = [Figure(f"claim {k}", each.column, drawn.claims_figure(each)) for k, each in enumerate(claims)]
-    sources = " or ".join(sorted({source for each in claims for source in each.sources}))
-    curve = Figure("calibration", "Intervals", drawn.calibration_figure(calibration_data(claims)), True)
+    panels = [Figure(f"claim {k}", each.column, drawn.claims_figure(each)) for k, each in enumerate(predicted_scores)]
+    sources = " or ".join(sorted({source for each in predicted_scores for source in each.sources}))
+    curve = Figure("calibration", "Intervals", drawn.calibration_figure(calibration_data(predicted_scores)), True)
     return [
         Section(
             "Claims and verdicts",
@@ -300,8 +300,8 @@ def _verdicts(document: dict[str, Any]) -> list[Section]:
     ]
 
 
-def _asked(document: dict[str, Any]) -> Section:
-    held = document.get("asked") or _asked_of_training(document)
+def _provenance(document: dict[str, Any]) -> Section:
+    held = document.get("provenance") or _provenance_of_training(document)
     command = held.get("command", "")
     rows = [
         [Cell(str(name)), Cell(_shown(value), wide=True)]
@@ -312,7 +312,7 @@ def _asked(document: dict[str, Any]) -> Section:
     return Section("What was asked", told, command, table=Grid(["what", "value"], rows))
 
 
-def _asked_of_training(document: dict[str, Any]) -> dict[str, Any]:
+def _provenance_of_training(document: dict[str, Any]) -> dict[str, Any]:
     command = f"ncp train --config {document['files']['config']}"
     return {"kind": document["kind"], "table": document["table"], **document["split"], "command": command}
 
@@ -326,10 +326,11 @@ def _shown(value: Any) -> str:
 
 
 def _told(document: dict[str, Any]) -> str:
-    asked = document["asked"]
-    bound = "" if asked.get("max_macs") is None else f"at most {asked['max_macs'] / 1e9:g} GMACs, "
-    judge = "no judge" if asked.get("judge") is None else f"judged by {asked['judge']}"
-    return f"{bound}predicted by {asked['predictor']}, {judge}, {document['seconds']:.1f} s, version {asked['version']}"
+    provenance = document["provenance"]
+    bound = "" if provenance.get("max_macs") is None else f"at most {provenance['max_macs'] / 1e9:g} GMACs, "
+    judge = "no judge" if provenance.get("judge") is None else f"judged by {provenance['judge']}"
+    by = f"predicted by {provenance['predictor']}, {judge}"
+    return f"{bound}{by}, {document['seconds']:.1f} s, version {provenance['version']}"
 
 
 def _value(value: Mapping[str, Any] | None) -> str:

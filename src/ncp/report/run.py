@@ -98,21 +98,21 @@ def run_data(result: Result) -> Run:
     steps, starts, d = trajectory.codes.shape
     cost = None
     if has_cost(space):
-        counted = (result.asked[name] for name in ("image_size", "classes", "task"))
+        counted = (result.provenance[name] for name in ("image_size", "classes", "task"))
         cost = macs(trajectory.codes.reshape(-1, d), *counted).reshape(steps, starts) / 1e9
     best = int(trajectory.scores.max(axis=0).argmax())
     low, high = np.array([[dim.values[0], dim.values[-1]] for dim in space.dimensions], dtype=np.float64).T
-    columns = result.asked["columns"]
+    columns = result.provenance["columns"]
     return Run(
         best=best,
         scores=trajectory.scores,
         gmacs=cost,
-        budget=None if result.asked["max_macs"] is None else result.asked["max_macs"] / 1e9,
+        budget=None if result.provenance["max_macs"] is None else result.provenance["max_macs"] / 1e9,
         values={column: trajectory.values[..., trajectory.columns.index(column)] for column in columns},
         dimensions=space.names,
         shares=((trajectory.codes[:, best] - low) / (high - low)).T,
         path=trajectory.codes[:, best].T,
-        run=result.asked.get("run"),
+        run=result.provenance.get("run"),
     )
 
 

@@ -29,7 +29,7 @@ from ncp.spaces.arrays import Reals
 from ncp.spaces.space import Space
 from ncp.tables.table import Table
 
-FORMAT = 1
+FORMAT = 2
 CONFIDENCE = 0.95
 
 
@@ -75,7 +75,7 @@ class Comparison:
     """Replays of several searchers, all with the same seeds.
 
     Attributes:
-        asked: what was compared, on what.
+        provenance: what was compared, on what.
         best: per searcher the best score so far, `(seeds, queries)`, as `History.best`.
         seconds: per searcher its own time when each row was asked for, `(seeds, queries)` [s].
         optimum: the best score of the table's rows that meet all minimum values.
@@ -84,7 +84,7 @@ class Comparison:
         damaged: files of kept replays that were damaged or changed; these replays were run again.
     """
 
-    asked: dict[str, Any]
+    provenance: dict[str, Any]
     best: dict[str, Reals]
     seconds: dict[str, Reals]
     optimum: float
@@ -135,7 +135,7 @@ class Comparison:
         """Plain data, as in the json file."""
         return {
             "format": FORMAT,
-            "asked": self.asked,
+            "provenance": self.provenance,
             "optimum": self.optimum,
             "standings": [asdict(each) for each in self.standings()],
             "best": {name: best.tolist() for name, best in self.best.items()},
@@ -152,7 +152,7 @@ class Comparison:
             return {name: np.array(numbers, dtype=kind) for name, numbers in document[part].items()}
 
         return cls(
-            document["asked"],
+            document["provenance"],
             by_searcher("best", float),
             by_searcher("seconds", float),
             float(document["optimum"]),
@@ -203,7 +203,7 @@ def compare(
     workers = cores() if workers is None else as_count(workers, "workers")
     objective = as_objective(objective)
     scored = score_rows(table, objective, warm_start)
-    asked = {
+    provenance = {
         "table": {"sha256": _digest(scored.space, scored.rows, scored.codes, scored.scores, scored.meets)},
         "rows": len(scored.rows),
         "weights": dict(objective.weights),
@@ -212,7 +212,7 @@ def compare(
         "warm_start": None if warm_start is None else {"sha256": _digest(scored.space, *scored.warm)},
         "version": version("ncp-nas"),
     }
-    kept = Kept(None if folder is None else as_path(folder, "folder"), asked, scored, queries)
+    kept = Kept(None if folder is None else as_path(folder, "folder"), provenance, scored, queries)
     jobs = list(product(names, range(seeds)))
     replays = {job: found for job in jobs if (found := kept.read(*job)) is not None}
 
@@ -227,7 +227,7 @@ def compare(
         return {name: np.array([getattr(replays[name, seed], part) for seed in range(seeds)]) for name in names}
 
     return Comparison(
-        asked | {"searchers": names, "seeds": seeds},
+        provenance | {"searchers": names, "seeds": seeds},
         by_searcher("best"),
         by_searcher("seconds"),
         scored.optimum,

@@ -45,14 +45,14 @@ class Kept:
 
     Args:
         folder: of all questions; None keeps nothing.
-        asked: the question: everything that decides what a replay finds, but its searcher and its seed.
+        provenance: the question: everything that decides what a replay finds, but its searcher and its seed.
         scored: the rows that can be asked for.
         queries: how many of them a replay evaluates.
     """
 
-    def __init__(self, folder: str | Path | None, asked: dict[str, Any], scored: Scored, queries: int) -> None:
-        self.folder = None if folder is None else Path(folder) / _digest(asked)[:16]
-        self.asked, self.scored, self.queries = asked, scored, queries
+    def __init__(self, folder: str | Path | None, provenance: dict[str, Any], scored: Scored, queries: int) -> None:
+        self.folder = None if folder is None else Path(folder) / _digest(provenance)[:16]
+        self.provenance, self.scored, self.queries = provenance, scored, queries
         self.damaged: list[Path] = []
 
     def read(self, searcher: str, seed: int) -> Replay | None:
@@ -78,7 +78,7 @@ class Kept:
         return Path(self.folder or ".") / f"{searcher}-{seed}.json"
 
     def _content(self, searcher: str, seed: int, replay: dict[str, Any]) -> dict[str, Any]:
-        return {"asked": self.asked, "searcher": searcher, "seed": seed, "replay": replay}
+        return {"provenance": self.provenance, "searcher": searcher, "seed": seed, "replay": replay}
 
     def _checked(self, document: Any, searcher: str, seed: int) -> Replay | None:
         """The replay of a document that is as it was written and fits the table, else None."""

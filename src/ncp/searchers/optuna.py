@@ -47,13 +47,15 @@ class OptunaSearcher(Searcher):
         """One code."""
         self.trial = self.study.ask(self.choices)
         places = [self.trial.params[dim.name] for dim in self.space.dimensions]
-        self.asked = np.array([[dim.values[place] for dim, place in zip(self.space.dimensions, places, strict=True)]])
-        return self.asked
+        self.provenance = np.array(
+            [[dim.values[place] for dim, place in zip(self.space.dimensions, places, strict=True)]]
+        )
+        return self.provenance
 
     def tell(self, codes: Codes, scores: Reals) -> None:
         """The one code that was asked for, or the one that stood nearest."""
         for code, score in zip(codes, scores.tolist(), strict=True):
-            if self.trial is not None and ((code == self.asked[0]).all() or not self.told_others):
+            if self.trial is not None and ((code == self.provenance[0]).all() or not self.told_others):
                 self.study.tell(self.trial, score)
             else:
                 if self.trial is not None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncp.errors import ConfigError, DataError, InfeasibleError
-from ncp.optim.objective import FLOOR, Objective
+from ncp.optim.objective import SHORTFALL_PENALTY, Objective
 from ncp.predictors.scale import centres_and_deviations
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.space import Space
@@ -102,14 +102,14 @@ class _Scale:
     """
 
     def __init__(self, table: Table, objective: Objective) -> None:
-        if objective.caution:
+        if objective.uncertainty_penalty:
             raise ConfigError(
                 "{field} has no meaning here: values of a table are measured, not predicted. Leave it out.",
-                field="caution",
-                given=objective.caution,
+                field="uncertainty_penalty",
+                given=objective.uncertainty_penalty,
             )
         objective.require_direction(table.columns, table.minimised)
-        wanted, floors = objective.resolve(table.columns), objective.floors(table.columns)
+        wanted, floors = objective.resolve(table.columns), objective.minimums(table.columns)
         self.names = [table.columns[j] for j in dict.fromkeys([*wanted, *floors])]
         self.minimised = table.minimised
         self.objective = Objective(
@@ -137,7 +137,7 @@ class _Scale:
         NaN where a value is missing.
         """
         values = self._values(table)
-        short: Reals = self.objective.short(values, self.names, self.unit)
+        short: Reals = self.objective.shortfall(values, self.names, self.unit)
         if len(self.objective.weights) == 1:
             ((name, weight),) = self.objective.weights.items()
             k = self.names.index(name)
@@ -151,7 +151,7 @@ class _Scale:
         """What breaking minimum values by so many standard deviations takes off a score, `(n,)`."""
         own = next(iter(self.objective.weights))
         size = abs(self.unit[self.names.index(own)]) if len(self.objective.weights) == 1 else 1.0
-        penalty: Reals = FLOOR * size * short
+        penalty: Reals = SHORTFALL_PENALTY * size * short
         return penalty
 
     def bounds(self) -> str:

@@ -14,7 +14,7 @@ Codes = NDArray[np.int64]
 Reals = NDArray[np.float64]
 
 
-def parts(rows: int, size: int = 1 << 14) -> Iterator[slice]:
+def chunks(rows: int, size: int = 1 << 14) -> Iterator[slice]:
     """Slices of `rows` rows, so few at a time that their columns stay in the processor's cache."""
     return (slice(start, start + size) for start in range(0, rows, size))
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ncp.errors import CodeError, quoted
 from ncp.numbers import as_items, require_type
-from ncp.spaces.arrays import Codes, Reals, parts, read_array
+from ncp.spaces.arrays import Codes, Reals, chunks, read_array
 from ncp.spaces.dimensions import Categorical, Dimension, Ordinal, described, read_value, value_text
 
 __all__ = ["FORMS", "Categorical", "Dimension", "Form", "Moves", "Ordinal", "Space", "require_space"]
@@ -124,12 +124,12 @@ class Space:
             return np.array([all(v in dim.values for dim, v in zip(self.dimensions, array[0].tolist(), strict=True))])
         low, high, step, uneven = self._grid
         inside = np.empty(len(array), dtype=bool)
-        for part in parts(len(array)):
-            rows = array[part]
+        for chunk in chunks(len(array)):
+            rows = array[chunk]
             with np.errstate(invalid="ignore"):  # infinity has no remainder
-                inside[part] = ((rows >= low) & (rows <= high) & ((rows - low) % step == 0)).all(axis=1)
+                inside[chunk] = ((rows >= low) & (rows <= high) & ((rows - low) % step == 0)).all(axis=1)
             for column in uneven:
-                inside[part] &= np.isin(rows[:, column], self.dimensions[column].values)
+                inside[chunk] &= np.isin(rows[:, column], self.dimensions[column].values)
         return inside
 
     @cached_property
@@ -279,9 +279,9 @@ class Space:
         if np.isnan(x).any():
             raise CodeError("Expected real coordinates to snap. Got nan: a step before this one has diverged.")
         codes = np.empty((len(x), len(self)), dtype=np.int64)
-        for part in parts(len(x)):
-            for column, dim, where in zip(codes[part].T, self.dimensions, self.slices, strict=True):
-                column[:] = _nearest(dim, x[part, where])
+        for chunk in chunks(len(x)):
+            for column, dim, where in zip(codes[chunk].T, self.dimensions, self.slices, strict=True):
+                column[:] = _nearest(dim, x[chunk, where])
         return codes
 
     def _without_texts(self, codes: Any) -> Any:
