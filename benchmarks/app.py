@@ -1,6 +1,6 @@
 """The page under load: how soon an action is answered, twenty visitors who propagate at once, and what memory does.
 
-python benchmarks/app.py      needs the extra app; visitors run in this process, on the same cores as the page
+python -m benchmarks.app      needs the extra app; visitors run in this process, on the same cores as the page
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from busy import busy_machine, record_busy
-from measure import record
-from visitors import Visitor
+from benchmarks.busy import busy_machine, record_busy
+from benchmarks.measure import record
+from benchmarks.visitors import Visitor
 
 NCP = str(Path(sys.executable).with_name("ncp"))
 CROWD, ACTIONS, SOME = 20, 500, 100

@@ -1,7 +1,7 @@
 """Fit the predictor and the judge that come with the package, and write their card.
 
-python benchmarks/assets.py TABLE        the parquet file of nas-bench-mr; left out, the imported one
-python benchmarks/assets.py --rewrite    fit nothing: write the same numbers in the present format of files
+python -m benchmarks.assets TABLE        the parquet file of nas-bench-mr; left out, the imported one
+python -m benchmarks.assets --rewrite    fit nothing: write the same numbers in the present format of files
 """
 
 import json
@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import safe_open
 
 import ncp
-from measure import use_threads
+from benchmarks.measure import use_threads
 from ncp.optim.judge import digests_of, fit_searcher_and_judge, halves
 from ncp.predictors.file import write_tensors
 from ncp.predictors.quality import quality
@@ -34,7 +34,7 @@ def main() -> None:
     mine, other = halves(table, SEED)
     card: dict[str, object] = {
         "date": datetime.now(UTC).date().isoformat(),
-        "remade by": "python benchmarks/assets.py",
+        "remade by": "python -m benchmarks.assets",
         "table": "nas-bench-mr",
         "rows": f"{len(mine)} for the predictor, {len(other)} for the judge: two random halves of the sampled rows; "
         "the 11 rows added by hand are in neither",

@@ -1,6 +1,6 @@
 """A busy machine: what a search, a front and a fit take beside a program that computes on every core.
 
-python benchmarks/busy.py
+python -m benchmarks.busy
 """
 
 import subprocess
@@ -13,7 +13,7 @@ from time import perf_counter
 import numpy as np
 
 import ncp
-from measure import CORES, record
+from benchmarks.measure import CORES, record
 
 TASKS = ["seg/mIoU", "cls-50-1000/top1", "video/top1"]
 REPEATS = 3

@@ -1,6 +1,6 @@
 """The commands as a user types them: from the command to the table on the screen, and to the help.
 
-python benchmarks/command.py
+python -m benchmarks.command
 """
 
 import subprocess
@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import median_seconds, record, use_threads
+from benchmarks.measure import median_seconds, record, use_threads
 
 NCP = str(Path(sys.executable).with_name("ncp"))
 SEARCH = ["search", "--tasks", "seg,cls-50-1000,video", "--max-gmacs", "4"]

@@ -1,6 +1,6 @@
 """Searchers replayed on tables, with many seeds: how many rows a search pays for; also writes docs/comparison.md.
 
-python benchmarks/compare.py [cells tasks networks time]      needs the imported tables; tasks: the shared csv of cells
+python -m benchmarks.compare [cells tasks networks time]      needs the imported tables; tasks: the shared csv of cells
 
 Replays are kept in benchmarks/replays (not in git): a second run goes on where the first stopped.
 """
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import ncp
-from measure import median_seconds, record, use_threads
+from benchmarks.measure import median_seconds, record, use_threads
 from ncp.io.files import whole_file
 
 SHARED = Path(os.environ.get("NCP_SHARED") or Path(__file__).parents[2] / "shared")

@@ -1,6 +1,6 @@
 """The searcher `bayesian` where it propagates: on a table without listing its codes, and in a space of 2**80 codes.
 
-python benchmarks/compare_propagated.py [cells networks] [--seeds N]      needs the imported table of nas-bench-201
+python -m benchmarks.compare_propagated [cells networks] [--seeds N]      needs the imported table of nas-bench-201
 
 About four minutes of processor time per 10 seeds, on all cores.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 import ncp
-from measure import record
+from benchmarks.measure import record
 from ncp.processes import cores, processes
 from ncp.searchers.base import Searcher
 from ncp.searchers.bayesian import Bayesian

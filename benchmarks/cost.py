@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from measure import median_seconds, record, use_threads
+from benchmarks.measure import median_seconds, record, use_threads
 from ncp import MULTIRES, macs, params
 from ncp.io.pickles import read_pickle
 

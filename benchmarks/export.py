@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from measure import record, use_threads
+from benchmarks.measure import record, use_threads
 from ncp import MultiResolutionNet
 from ncp.cost import HEADS
 from ncp.network.export import ENDINGS, Format, export

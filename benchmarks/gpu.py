@@ -1,6 +1,6 @@
 """On a GPU: reference outputs, speed of inference and training against a plain network, latency as a budget.
 
-python benchmarks/gpu.py [parity speed latency]      parity needs the reference runs beside the repository
+python -m benchmarks.gpu [parity speed latency]      parity needs the reference runs beside the repository
 """
 
 import sys
@@ -13,10 +13,10 @@ from time import perf_counter
 import torch
 
 import ncp
-from measure import record
+from benchmarks.measure import SHARED, in_turns, record
+from benchmarks.network import CODES, largest_difference, pair, training_step
 from ncp.network.latency import calibrate
 from ncp.network.profile import Conditions
-from network import CODES, SHARED, in_turns, largest_difference, pair, training_step
 
 RUNS, CALIBRATED, PIXELS = 20, 300, 224
 GPU = torch.cuda.get_device_name() if torch.cuda.is_available() else ""

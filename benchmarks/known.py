@@ -1,6 +1,6 @@
 """How measured and predicted values are weighed: how good the first code truly is, by four ways to rank.
 
-NCP_SHARED=FOLDER python benchmarks/known.py
+NCP_SHARED=FOLDER python -m benchmarks.known
 
 The table has one validation accuracy per cell and task for some cells of NAS-Bench-201; the truth is the test accuracy.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import ncp
-from measure import record, use_threads
+from benchmarks.measure import record, use_threads
 from ncp.optim.judge import fit_searcher_and_judge
 from ncp.optim.known import Known
 from ncp.optim.problem import Problem

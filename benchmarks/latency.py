@@ -1,6 +1,6 @@
 """Latency as a budget: calibrate this machine, predict codes held out, search, and measure what is found.
 
-python benchmarks/latency.py
+python -m benchmarks.latency
 """
 
 import tempfile
@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 
 import ncp
-from measure import record, use_threads
+from benchmarks.measure import record, use_threads
 from ncp.network.latency import calibrate
 from ncp.network.profile import Conditions
 

@@ -1,24 +1,20 @@
 """The network: reference outputs, cost against hooks, speed of inference and of a training step against a plain one.
 
-python benchmarks/network.py [parity cost inference training]      parity needs the reference runs beside the repository
+python -m benchmarks.network [parity cost inference training]      parity needs the reference runs beside the repository
 """
 
-import os
 import sys
 from itertools import product
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 import ncp
-from measure import record, use_threads
-from plain import Plain
+from benchmarks.measure import SHARED, in_turns, record, use_threads
+from benchmarks.plain import Plain
 
-SHARED = Path(os.environ.get("NCP_SHARED") or Path(__file__).parents[2] / "shared")
 CODES = {
     "small": "16_16-1_1_1_16-1_2_1_1_16_16-1_3_1_1_1_16_16_16-1_4_1_1_1_1_16_16_16_16-64",
     "middle": "16_112-1_1_2_128-1_2_1_4_128_120-1_3_1_2_4_128_128_128-2_4_2_4_1_4_96_128_128_56-128",
@@ -157,18 +153,6 @@ def training_step(net: nn.Module, batch: int, size: int, device: str = "cpu"):
         optimizer.step()
 
     return step
-
-
-def in_turns(functions, runs: int) -> list[float]:
-    """Median seconds of each function, called in turns so that a slow minute slows all of them."""
-    times: list[list[float]] = [[] for _ in functions]
-    for run in range(runs + 1):
-        for function, spent in zip(functions, times, strict=True):
-            began = perf_counter()
-            function()
-            if run:
-                spent.append(perf_counter() - began)
-    return [median(spent) for spent in times]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A search on a table of one's own: what fitting the predictor and its judge costs, and how wide a space may be.
 
-python benchmarks/own_table.py
+python -m benchmarks.own_table
 """
 
 import os
@@ -16,7 +16,7 @@ from time import perf_counter
 import numpy as np
 
 import ncp
-from measure import record, use_threads
+from benchmarks.measure import ROOT, record, use_threads
 from ncp.optim.judge import fit_searcher_and_judge, halves
 from ncp.predictors.quality import quality
 
@@ -97,9 +97,9 @@ def main() -> None:
     runs = []
     for _ in range(REPEATS):
         with tempfile.TemporaryDirectory() as cache:
-            command = [sys.executable, __file__, "wide"]
+            command = [sys.executable, "-m", "benchmarks.own_table", "wide"]
             kept = os.environ | {"NCP_CACHE": cache}
-            ran = subprocess.run(command, check=True, capture_output=True, text=True, env=kept)  # noqa: S603
+            ran = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, env=kept)  # noqa: S603
             runs.append(tuple(map(float, ran.stdout.split())))
     seconds, memory = (median(figures) for figures in zip(*runs, strict=True))
     record(

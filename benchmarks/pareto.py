@@ -1,6 +1,6 @@
 """Fronts: hypervolume by the judge against NSGA-II with the same predictor and time, and against the table's rows.
 
-python benchmarks/pareto.py      needs the imported table of nas-bench-mr, and optuna
+python -m benchmarks.pareto      needs the imported table of nas-bench-mr, and optuna
 """
 
 from time import perf_counter
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 import ncp
-from measure import record, use_threads
+from benchmarks.measure import record, use_threads
 from ncp.optim.front_search import pareto_search
 from ncp.pareto import front, hypervolume
 

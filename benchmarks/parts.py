@@ -1,6 +1,6 @@
 """What each part of a search is worth: random codes, polish from them, propagation, propagation and polish.
 
-python benchmarks/parts.py
+python -m benchmarks.parts
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 
 import ncp
-from measure import record, use_threads
+from benchmarks.measure import record, use_threads
 from ncp.optim.local_search import polish
 from ncp.optim.problem import Problem, snap_within
 from ncp.spaces.arrays import Codes

@@ -1,6 +1,6 @@
 """Predictors on the published splits: Kendall tau on the rows held out, time, calibration.
 
-python benchmarks/predictors.py [KIND ..]      needs the imported table of nas-bench-mr
+python -m benchmarks.predictors [KIND ..]      needs the imported table of nas-bench-mr
 """
 
 import sys
@@ -10,7 +10,7 @@ from time import perf_counter
 import numpy as np
 
 import ncp
-from measure import record, use_threads
+from benchmarks.measure import record, use_threads
 from ncp.predictors.quality import quality
 
 ORIGINAL = {

@@ -1,6 +1,6 @@
 """Propagation: the original run step by step, and the time of 256 starts of 70 steps.
 
-python benchmarks/propagation.py      needs the reference run in ../shared/parity (or NCP_SHARED) for the first claim
+python -m benchmarks.propagation      needs the reference run in ../shared/parity (or NCP_SHARED) for the first claim
 """
 
 import os
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 import ncp
-from measure import median_seconds, record, use_threads
+from benchmarks.measure import median_seconds, record, use_threads
 from ncp.predictors.mlp import Mlp
 from ncp.predictors.scale import Scale
 

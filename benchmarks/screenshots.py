@@ -1,6 +1,6 @@
 """Remake the pictures of docs/app.md: the page in Chromium, on a desk in the light and on a phone in the dark.
 
-python benchmarks/screenshots.py      needs chromium, the imported table of nas-bench-mr, and the extra app
+python -m benchmarks.screenshots      needs chromium, the imported table of nas-bench-mr, and the extra app
 """
 
 import shutil
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from app import served
+from benchmarks.app import served
 
 DOCS = Path(__file__).parents[1] / "docs"
 CODE = "16_112-1_1_2_128-1_2_1_4_128_120-1_3_1_2_4_128_128_128-2_4_2_4_1_4_96_128_128_56-128"

@@ -1,12 +1,12 @@
 """Search: the judge's verdict on the first code against the best sampled row, over five random halvings.
 
-python benchmarks/search.py      needs the imported table of nas-bench-mr
+python -m benchmarks.search      needs the imported table of nas-bench-mr
 """
 
 import numpy as np
 
 import ncp
-from measure import record, use_threads
+from benchmarks.measure import record, use_threads
 from ncp.optim.judge import fit_searcher_and_judge
 
 TASKS = ["seg/mIoU", "cls-50-1000/top1", "video/top1"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from measure import median_seconds, record, use_threads
+from benchmarks.measure import median_seconds, record, use_threads
 from ncp import MULTIRES
 
 CODES, SECONDS = 1_000_000, 2.0

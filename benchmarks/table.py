@@ -1,6 +1,6 @@
 """Write the claims of results.json as docs/measured.md, and those that matter most as the table of the README.
 
-python benchmarks/table.py
+python -m benchmarks.table
 """
 
 import json

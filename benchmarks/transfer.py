@@ -1,6 +1,6 @@
 """A new task from fifty trainings: other families of tasks are known on the rest of the training rows.
 
-python benchmarks/transfer.py      needs the imported table of nas-bench-mr; about four minutes
+python -m benchmarks.transfer      needs the imported table of nas-bench-mr; about four minutes
 """
 
 from statistics import median
@@ -10,8 +10,8 @@ import numpy as np
 from scipy.stats import kendalltau
 
 import ncp
-from measure import record, use_threads
-from predictors import ORIGINAL
+from benchmarks.measure import record, use_threads
+from benchmarks.predictors import ORIGINAL
 
 LABELS, DRAWS = 50, 5
 
