@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ncp.errors import CodeError, ConfigError, quoted
 from ncp.spaces.arrays import chunks
-from ncp.spaces.multires import MULTIRES, STAGES
+from ncp.spaces.multires import LAYOUT, MULTIRES, STAGES
 from ncp.spaces.space import Space
 
 if TYPE_CHECKING:
@@ -252,24 +252,24 @@ class _Term(NamedTuple):
 @lru_cache(maxsize=len(HEADS))
 def _terms(task: Head) -> tuple[_Term, ...]:
     """All of the polynomial but the classifier."""
+    columns = range(len(MULTIRES))
     terms = [_Term(0, 0, 3, THREE, 0), _Term(0, 1, 3, 0, 1)]
-    before, start, part = [1], 2, 1
-    for branches in range(1, STAGES + 1):
-        modules = start
-        blocks = list(range(start + 1, start + 1 + branches))
-        channels = list(range(start + 1 + branches, start + 1 + 2 * branches))
-        terms += [
-            _Term(part + k, k + 1, 3, channels[k], channels[k], modules, 0, blocks[k], 2) for k in range(branches)
-        ]
-        part += branches
+    before, part = columns[1:2], 1
+    for stage in LAYOUT:
+        modules, channels = stage.modules, columns[stage.channels]
+        for k, (blocks, c) in enumerate(zip(columns[stage.blocks], channels, strict=True)):
+            terms.append(_Term(part + k, k + 1, 3, a=c, c=c, modules=modules, blocks=blocks, times=2))
+        part += len(channels)
         terms += _fusion(part, before, channels)
         terms += [t._replace(modules=modules, less=1) for t in _fusion(part, channels, channels)]
-        before, start, part = channels, start + 1 + 2 * branches, part + 1
+        before, part = channels, part + 1
     level = 1 if task == "segmentation" else STAGES
-    return (*terms, *(_Term(part, level, 1, a, len(MULTIRES) - 1, plus=2 * (a == before[0])) for a in before))
+    for a in before:  # one convolution of all branches, whose batch norm counts with the first of them
+        terms.append(_Term(part, level, 1, a, columns[-1], plus=2 if a == before[0] else 0))
+    return tuple(terms)
 
 
-def _fusion(part: int, a: list[int], c: list[int]) -> Iterator[_Term]:
+def _fusion(part: int, a: Sequence[int], c: Sequence[int]) -> Iterator[_Term]:
     """Fusing branches of the channels in columns `a` into branches of those in columns `c`."""
     for i in range(len(c)):
         if i >= len(a):

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from ncp import ConfigError, DataError, History, InfeasibleError, Objective, Space, Table, simulate
-from ncp.searchers.base import Searcher, mutated
-from ncp.searchers.replay import _steps, replay
+from ncp.searchers.base import Searcher
+from ncp.searchers.replay import replay
 from ncp.searchers.scoring import score_rows
 from ncp.spaces.arrays import Codes, Reals
-from tests.predictors.fitted import SPACES
 
 SPACE = Space.from_dict({"c": [8, 16, 32, 64], "edge": ["none", "skip", "conv"]})
 CODES = [[8, 0], [16, 2], [32, 1], [64, 0], [64, 2]]
@@ -79,28 +78,6 @@ def test_a_searcher_that_repeats_itself_gets_random_rows() -> None:
     asked = [codes for codes, _ in told]
     assert len(asked) == 1 + 4 * 6
     assert asked[:6] == [[[64, 2]]] * 6
-
-
-@pytest.mark.parametrize("space", SPACES)
-def test_steps_count_as_the_tables_nearest_rows_do(space: str) -> None:
-    where, rng = SPACES[space], np.random.default_rng(0)
-    codes = np.unique(where.sample(200, rng), axis=0)
-    table = Table(where, codes, np.zeros((len(codes), 0)), [])
-    for code in where.sample(10, rng):
-        away = np.abs(_steps(where, codes) - _steps(where, code[None])).sum(1)
-        np.testing.assert_array_equal(np.argsort(away, kind="stable")[:20], table.nearest(code, 20))
-        np.testing.assert_array_equal(away, away.round())
-
-
-@pytest.mark.parametrize("space", SPACES)
-def test_a_mutation_is_another_value_in_one_dimension(space: str) -> None:
-    where, rng = SPACES[space], np.random.default_rng(1)
-    for code in where.sample(50, rng):
-        before = code.copy()
-        child = mutated(where, code, rng)
-        assert (child != code).sum() == 1
-        assert where.contains(child[None]).all()
-        np.testing.assert_array_equal(code, before)
 
 
 def test_one_column_is_scored_in_its_own_units() -> None:

@@ -114,6 +114,46 @@ def test_neighbours_are_one_move_away_and_mutual(data: st.DataObject) -> None:
 
 
 @given(st.data())
+def test_steps_are_the_fewest_moves_to_a_code(data: st.DataObject) -> None:
+    space = data.draw(spaces())
+    codes = data.draw(codes_of(space))
+    expected = [
+        sum(
+            abs(dim.values.index(a) - dim.values.index(b)) if isinstance(dim, Ordinal) else a != b
+            for dim, a, b in zip(space.dimensions, code, codes[0].tolist(), strict=True)
+        )
+        for code in codes.tolist()
+    ]
+    assert space.steps(codes, codes[0]).tolist() == expected
+    assert space.steps(space.neighbours(codes[0]), codes[0]).tolist() == [1] * len(space.neighbours(codes[0]))
+
+
+@given(st.data())
+def test_a_mutation_is_another_value_in_one_dimension(data: st.DataObject) -> None:
+    space = data.draw(spaces())
+    code = data.draw(codes_of(space, most=1))[0]
+    before, child = code.copy(), space.mutated(code, np.random.default_rng(1))
+    assert (child != code).sum() == 1
+    assert space.contains(child).all()
+    np.testing.assert_array_equal(code, before)
+
+
+@given(st.data())
+def test_changes_are_all_codes_with_one_other_value_in_a_free_dimension(data: st.DataObject) -> None:
+    space = data.draw(spaces())
+    codes = data.draw(codes_of(space))
+    free = np.array(data.draw(st.lists(st.booleans(), min_size=len(space), max_size=len(space))))
+    expected = set()
+    for code in codes.tolist() if free.any() else []:
+        expected.add(tuple(code))
+        for j in np.flatnonzero(free).tolist():
+            expected |= {(*code[:j], value, *code[j + 1 :]) for value in space.dimensions[j].values}
+    made = space.changed(codes, free)
+    assert set(map(tuple, made.tolist())) == expected
+    assert len(made) == len(expected)
+
+
+@given(st.data())
 def test_contains_tells_every_way_out(data: st.DataObject) -> None:
     space = data.draw(spaces())
     codes = data.draw(codes_of(space))

@@ -22,7 +22,7 @@ from ncp.network.profile import Conditions, Latency, measure, processor
 from ncp.numbers import as_seed
 from ncp.progress import Progress, quiet
 from ncp.spaces.arrays import Codes, Reals
-from ncp.spaces.multires import MULTIRES, STAGES, Code
+from ncp.spaces.multires import LAYOUT, MULTIRES, Code
 
 FORMAT = 2
 LEAST = 40
@@ -229,22 +229,19 @@ def _quantities(codes: Any, image_size: tuple[int, int]) -> list[Any]:
     Multiply-adds of every part; numbers that the stem's and the blocks' maps hold; counts of blocks and of modules.
     """
     height, width = (32 * math.ceil(side / 32) for side in image_size)  # costs are counted at multiples of 32
-    columns = [codes[..., column] for column in range(len(MULTIRES))]
     area = height * width / 16
     found = [
         *macs_by_part(codes, (height, width)),
-        columns[0] * area * 4,
-        columns[1] * area,
-        columns[-1],
-        columns[0] ** 0,
+        codes[..., 0] * area * 4,
+        codes[..., 1] * area,
+        codes[..., -1],
+        codes[..., 0] ** 0,
     ]
-    start = 2
-    for branches in range(1, STAGES + 1):
-        modules, *rest = columns[start : start + 1 + 2 * branches]
+    for stage in LAYOUT:
+        modules, blocks, channels = codes[..., stage.modules], codes[..., stage.blocks], codes[..., stage.channels]
         found.append(modules)
-        for k, (blocks, channels) in enumerate(zip(rest[:branches], rest[branches:], strict=True)):
-            found += [modules * blocks, modules * blocks * channels * (area / 4**k)]
-        start += 1 + 2 * branches
+        for k in range(blocks.shape[-1]):
+            found += [modules * blocks[..., k], modules * blocks[..., k] * channels[..., k] * (area / 4**k)]
     return found
 
 

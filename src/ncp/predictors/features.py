@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ncp.cost import has_cost, macs, macs_by_part, params
-from ncp.spaces.multires import STAGES
+from ncp.spaces.multires import LAYOUT, STAGES
 from ncp.spaces.space import Categorical, Space
 
 _CELLS = [(stage, branch) for stage in range(STAGES) for branch in range(stage + 1)]
@@ -93,10 +93,9 @@ class Features(nn.Module):
 
 def _of_network(x: Tensor) -> Tensor:
     """Logarithms of a network's costs, and of depth and width per stage, per branch and in all, `(n, 121)`."""
-    stages = [x[:, start : start + 1 + 2 * branches] for branches, start in enumerate((2, 5, 10, 17), start=1)]
-    depth = torch.cat([stage[:, :1] * stage[:, 1 : 1 + k] for k, stage in enumerate(stages, start=1)], dim=1)
-    width = torch.cat([stage[:, 1 + k :] for k, stage in enumerate(stages, start=1)], dim=1)
-    modules = torch.stack([stage[:, 0] for stage in stages], dim=1).sum(1)
+    depth = torch.cat([x[:, stage.modules, None] * x[:, stage.blocks] for stage in LAYOUT], dim=1)
+    width = torch.cat([x[:, stage.channels] for stage in LAYOUT], dim=1)
+    modules = x[:, [stage.modules for stage in LAYOUT]].sum(1)
     stem, head = 1 / x[:, 0] + 1 / x[:, 1], x[:, -1] / width[:, -STAGES:].sum(1)
     measures = [*macs_by_part(x), macs(x), params(x), *depth.unbind(1), modules, stem, head]
     for group in GROUPS:

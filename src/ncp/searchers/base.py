@@ -44,12 +44,3 @@ class Searcher(ABC):
         if self.pool is None:
             return self.space.sample(n, self.rng)
         return self.pool[self.rng.integers(len(self.pool), size=n)]
-
-
-def mutated(space: Space, code: Codes, rng: np.random.Generator) -> Codes:
-    """A copy of a code `(d,)` with another value in one dimension."""
-    child = code.copy()
-    position = rng.integers(len(space))
-    values = [value for value in space.dimensions[position].values if value != code[position]]
-    child[position] = values[rng.integers(len(values))]
-    return child

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from ncp.searchers.base import Searcher, mutated
+from ncp.searchers.base import Searcher
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.space import Space
 
@@ -42,7 +42,7 @@ class Evolution(Searcher):
             return self.draw(1)
         drawn = self.rng.choice(len(self.living), size=self.tournament, replace=False)
         _, parent = max((self.living[i] for i in drawn), key=lambda each: each[0])
-        return mutated(self.space, parent, self.rng)[None]
+        return self.space.mutated(parent, self.rng)[None]
 
     def tell(self, codes: Codes, scores: Reals) -> None:
         """The told codes are born; as many of the oldest die."""

@@ -14,7 +14,6 @@ from ncp.optim.objective import as_objective
 from ncp.searchers.registry import OURS, SEARCHERS, Make, require_searchers
 from ncp.searchers.scoring import Scored, score_rows
 from ncp.spaces.arrays import Codes, Reals
-from ncp.spaces.space import Categorical, Space
 from ncp.tables.table import Table
 from ncp.threads import one_thread
 
@@ -110,7 +109,6 @@ def replay(scored: Scored, name: str, make: Make, *, queries: int, seed: int, pa
     if len(scored.warm[0]):
         agent.tell(*scored.warm)
     places = {code.tobytes(): row for row, code in enumerate(codes)}
-    steps = _steps(space, codes)
     paid: list[int] = []
     seconds: list[float] = []
     asked = np.zeros(len(codes), dtype=bool)
@@ -123,7 +121,7 @@ def replay(scored: Scored, name: str, make: Make, *, queries: int, seed: int, pa
         for code in proposed:
             row = places.get(code.tobytes())
             if row is None:
-                away = np.abs(steps - _steps(space, code[None])).sum(1)
+                away = space.steps(codes, code)
                 row = int(np.where(asked, np.inf, away).argmin())
             stale += 1
             if not asked[row]:
@@ -151,14 +149,3 @@ def replay(scored: Scored, name: str, make: Make, *, queries: int, seed: int, pa
         listed=agent.listed,
         propagated=agent.propagated,
     )
-
-
-def _steps(space: Space, codes: Codes) -> Reals:
-    """Codes as points whose distance, summed over coordinates, counts steps as `Table.nearest` does."""
-    parts: list[Any] = []
-    for dim, column in zip(space.dimensions, codes.T, strict=True):
-        if isinstance(dim, Categorical):
-            parts.append(np.eye(dim.width)[column] / 2)
-        else:
-            parts.append(np.searchsorted(dim.values, column)[:, None])
-    return np.concatenate(parts, axis=1, dtype=np.float64)

@@ -11,6 +11,7 @@ import numpy as np
 from ncp.errors import CodeError, quoted
 from ncp.spaces.arrays import Codes
 from ncp.spaces.space import FORMS, Categorical, Form, Space
+from ncp.spaces.text import read_values
 
 OPERATIONS = ("avg_pool_3x3", "none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
 """In the order of the published one-hot codes."""
@@ -103,7 +104,7 @@ def _names(code: Any) -> list[str]:
 
 
 def _read(text: str) -> Sequence[int]:
-    return CELL201.read_values(text) if text.startswith("[") else parse_cell(text)
+    return read_values(CELL201.dimensions, text) if text.startswith("[") else parse_cell(text)
 
 
 FORMS[CELL201.dimensions] = Form(_read, cell_text)

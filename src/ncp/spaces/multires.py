@@ -30,6 +30,27 @@ MULTIRES = Space(_dimensions())
 """The 27-dimensional space: two stem channels, four stages, the head's channels; 2^80 codes (section 3.1)."""
 
 
+class Columns(NamedTuple):
+    """Where the numbers of one stage are in a vector: the column of its modules, and slices of blocks and channels."""
+
+    modules: int
+    blocks: slice
+    channels: slice
+
+
+def _layout() -> tuple[Columns, ...]:
+    stages, start = [], 2
+    for branches in range(1, STAGES + 1):
+        blocks, channels = start + 1, start + 1 + branches
+        stages.append(Columns(start, slice(blocks, channels), slice(channels, channels + branches)))
+        start = channels + branches
+    return tuple(stages)
+
+
+LAYOUT = _layout()
+"""The columns of the four stages. The stem's two are 0 and 1, the head's is the last."""
+
+
 class Stage(NamedTuple):
     """One stage: `modules` repetitions of parallel branches, branch k with `blocks[k]` blocks of `channels[k]`."""
 
@@ -174,12 +195,8 @@ class Code:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The four stages."""
-        stages, start = [], 2
-        for k in range(1, STAGES + 1):
-            modules, *rest = self.vector[start : start + 1 + 2 * k]
-            stages.append(Stage(modules, tuple(rest[:k]), tuple(rest[k:])))
-            start += 1 + 2 * k
-        return tuple(stages)
+        vector = self.vector
+        return tuple(Stage(vector[stage.modules], vector[stage.blocks], vector[stage.channels]) for stage in LAYOUT)
 
     @property
     def head(self) -> int:

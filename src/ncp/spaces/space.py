@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ncp.errors import CodeError, quoted
 from ncp.numbers import as_items, require_type
-from ncp.spaces.arrays import Codes, Reals, chunks, read_array
-from ncp.spaces.dimensions import Categorical, Dimension, Ordinal, described, read_value, value_text
+from ncp.spaces.arrays import Codes, Reals, chunks, distinct, read_array
+from ncp.spaces.dimensions import Categorical, Dimension, Ordinal, described
+from ncp.spaces.text import read_texts, read_values, values_text
 
 __all__ = ["FORMS", "Categorical", "Dimension", "Form", "Moves", "Ordinal", "Space", "require_space"]
 
@@ -117,7 +117,7 @@ class Space:
         Raises:
             CodeError: what is no array of numbers.
         """
-        array = read_array(self._without_texts(codes))
+        array = read_array(read_texts(codes, self._read))
         if array.shape[1] != len(self):
             return np.zeros(len(array), dtype=bool)
         if len(array) == 1:  # numpy takes longer on a single row
@@ -153,7 +153,7 @@ class Space:
             CodeError: a text that cannot be read, what is no array of numbers, a wrong count of them, or a number
                 outside the space.
         """
-        array = read_array(self._without_texts(codes))
+        array = read_array(read_texts(codes, self._read))
         if len(array) and array.shape[1] != len(self):
             raise CodeError(f"Expected {len(self)} integers per code. Got {array.shape[1]}.")
         inside = self.contains(array)
@@ -192,12 +192,7 @@ class Space:
         numbers = self.code(code).tolist()
         if self.dimensions in FORMS:
             return FORMS[self.dimensions].write(numbers)
-        named = ",".join(value_text(dim, number) for dim, number in zip(self.dimensions, numbers, strict=True))
-        try:
-            read = self.read_values(named)
-        except CodeError:
-            read = []
-        return named if read == numbers else json.dumps(numbers)  # names with commas cannot be told apart
+        return values_text(self.dimensions, numbers)
 
     def sample(self, n: int, rng: np.random.Generator) -> Codes:
         """Draw `n` codes uniformly, `(n, d)`."""
@@ -230,6 +225,56 @@ class Space:
         made[np.arange(len(made)), moves.dimensions] = self._values[moves.dimensions, moves.targets]
         return made
 
+    def changed(self, codes: Codes, free: NDArray[np.bool_]) -> Codes:
+        """All codes that differ from one of `codes` `(n, d)` in at most one dimension, to any of its values.
+
+        Args:
+            codes: `(n, d)`, which are among the result.
+            free: the dimensions that may change, `(d,)`.
+
+        Returns:
+            Each code once, `(k, d)`; none if no dimension is free.
+        """
+        every = [(j, value) for j in np.flatnonzero(free).tolist() for value in self.dimensions[j].values]
+        if not every:
+            return codes[:0]
+        places, values = np.array(every).T
+        made = np.repeat(codes, len(every), axis=0)
+        made[np.arange(len(made)), np.tile(places, len(codes))] = np.tile(values, len(codes))
+        return made[distinct(made)[0]]
+
+    def mutated(self, code: Codes, rng: np.random.Generator) -> Codes:
+        """A copy of a code `(d,)` with another value in one dimension, both drawn uniformly."""
+        child = code.copy()
+        position = rng.integers(len(self))
+        values = [value for value in self.dimensions[position].values if value != code[position]]
+        child[position] = values[rng.integers(len(values))]
+        return child
+
+    def steps(self, codes: Codes, code: Codes) -> NDArray[np.int64]:
+        """How many steps codes `(n, d)` are away from one code `(d,)`, `(n,)`.
+
+        Between two values of an ordinal dimension there are as many steps as places in its list of values; between two
+        choices there is one.
+
+        >>> Space([Ordinal("c", [8, 16, 64]), Categorical("op", ["none", "skip"])]).steps(
+        ...     np.array([[64, 1], [8, 0]]), np.array([8, 0])
+        ... )
+        array([3, 0])
+        """
+        _, _, step, uneven = self._grid
+        away = np.abs(codes - code) // step
+        for column in uneven:
+            values = self.dimensions[column].values
+            away[:, column] = np.abs(np.searchsorted(values, codes[:, column]) - values.index(code[column]))
+        total: NDArray[np.int64] = np.where(self._choices, away > 0, away).sum(axis=1)
+        return total
+
+    @cached_property
+    def _choices(self) -> NDArray[np.bool_]:
+        """Which dimensions are categorical, `(d,)`."""
+        return np.array([isinstance(dim, Categorical) for dim in self.dimensions])
+
     @cached_property
     def _ways(self) -> Codes:
         """All ways to move, `(4, k)`: dimension, shift, number of values, and whether it is a choice.
@@ -255,7 +300,7 @@ class Space:
     def relax(self, codes: Any) -> Reals:
         """Codes `(n, d)` as points of the relaxed space, `(n, width)`; what `codes` refuses, this refuses."""
         array = self.codes(codes)
-        choice = np.array([isinstance(dim, Categorical) for dim in self.dimensions])
+        choice = self._choices
         first = np.array([where.start for where in self.slices])
         relaxed = np.zeros((len(array), self.width))
         relaxed[:, first[~choice]] = array[:, ~choice]
@@ -284,40 +329,9 @@ class Space:
                 column[:] = _nearest(dim, x[chunk, where])
         return codes
 
-    def _without_texts(self, codes: Any) -> Any:
-        """`codes` with every text in it read."""
-        if isinstance(codes, str):
-            return self._read(codes)
-        if isinstance(codes, np.ndarray) and codes.dtype.kind in "OU":
-            codes = codes.tolist()
-        if isinstance(codes, (list, tuple)) and any(isinstance(code, str) for code in codes):
-            for code in codes:
-                if isinstance(code, (int, float)):
-                    raise CodeError(f"Expected codes as integers or as texts. Got both in {quoted(codes)}.")
-            return [self._read(code) if isinstance(code, str) else code for code in codes]
-        return codes
-
     def _read(self, text: str) -> Sequence[int]:
         form = FORMS.get(self.dimensions)
-        return self.read_values(text.strip()) if form is None else form.read(text.strip())
-
-    def read_values(self, text: str) -> list[int]:
-        """The integers of values in order: with commas between, choices by their names; joined by `_`; or as JSON.
-
-        Raises:
-            CodeError: a wrong count of values, or one that is neither an integer nor a choice.
-        """
-        try:
-            values = json.loads(text) if text.startswith("[") else text.split("," if "," in text else "_")
-        except (ValueError, RecursionError) as error:
-            raise CodeError(f"Expected a code's values as JSON. Got {quoted(text)}: {error}.") from None
-        if len(values) != len(self):
-            raise CodeError(
-                f"Expected {len(self)} values with commas between ({', '.join(self.names[:3])}, ..), or as many "
-                f"integers joined by '_'. Got {len(values)} in {quoted(text)}."
-            )
-        values = [value.strip() if isinstance(value, str) else value for value in values]
-        return [read_value(dim, value) for dim, value in zip(self.dimensions, values, strict=True)]
+        return read_values(self.dimensions, text) if form is None else form.read(text)
 
     def to_dict(self) -> dict[str, Any]:
         """The space as plain data, `{name: [values] or [choices]}`: what json and YAML files hold."""

@@ -17,7 +17,7 @@ from ncp.errors import ConfigError, DataError, NotTabulatedError, quoted
 from ncp.io.files import as_path
 from ncp.numbers import as_items, as_number, as_seed, require_type
 from ncp.spaces.arrays import Codes, Reals
-from ncp.spaces.space import Categorical, Space, require_space
+from ncp.spaces.space import Space, require_space
 from ncp.tables.columns import column_names, minimised_names
 from ncp.tables.parquet import read_table, write_table
 from ncp.tables.reading import Read, read_rows
@@ -175,12 +175,7 @@ class Table:
         """As `nearest`, and the distances in steps, `(k,)` each."""
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= len(self):
             raise ConfigError(f"Expected from 1 to {len(self)} nearest rows. Got {quoted(k)}.")
-        distance = np.zeros(len(self), dtype=np.int64)
-        for dim, column, value in zip(self.space.dimensions, self.codes.T, self.space.code(code).tolist(), strict=True):
-            if isinstance(dim, Categorical):
-                distance += column != value
-            else:
-                distance += abs(np.searchsorted(dim.values, column) - dim.values.index(value))
+        distance = self.space.steps(self.codes, self.space.code(code))
         rows = np.argsort(distance, kind="stable")[:k]
         return rows, distance[rows]
 
