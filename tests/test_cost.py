@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ncp import MULTIRES, Code, CodeError, ConfigError, Ordinal, Space, macs, params
-from ncp.cost import HEADS, LARGEST_IMAGE, MOST_CLASSES, Head, has_cost, macs_by_part
+from ncp.cost import HEADS, LARGEST_IMAGE, MOST_CLASSES, Counting, Head, has_cost, macs_by_part
 from ncp.io.pickles import read_pickle
 from tests.strategies import codes, generators
 
@@ -282,3 +282,13 @@ def test_codes_that_are_none_are_named(bad: Any, message: str) -> None:
     for cost in (macs, params):
         with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
             cost(bad)
+
+
+def test_counting_keeps_what_costs_are_counted_for() -> None:
+    counting, codes = Counting((64, 96), 19, "segmentation"), MULTIRES.sample(5, np.random.default_rng(0))
+    np.testing.assert_array_equal(counting.macs(codes), macs(codes, (64, 96), 19, "segmentation"))
+    np.testing.assert_array_equal(counting.params(codes), params(codes, 19, "segmentation"))
+    assert Counting([64, 96], np.int64(19)) == Counting((64, 96), 19)  # type: ignore[arg-type]
+    for wrong in ({"image_size": 100}, {"classes": 0}, {"task": "seg"}):
+        with pytest.raises(ConfigError):
+            Counting(**wrong)  # type: ignore[arg-type]

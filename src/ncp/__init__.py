@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ncp.network.latency import LatencyModel as LatencyModel, load_latency as load_latency
     from ncp.spaces.multires import MULTIRES as MULTIRES, Code as Code, Stage as Stage
     from ncp.network.net import MultiResolutionNet as MultiResolutionNet
-    from ncp.optim.objective import Budget as Budget, Objective as Objective
+    from ncp.optim.budget import Budget as Budget
+    from ncp.optim.objective import Objective as Objective
     from ncp.predictors.base import Prediction as Prediction, Predictor as Predictor
     from ncp.predictors.fitting import fit_predictor as fit_predictor
     from ncp.predictors.file import load_judge as load_judge, load_predictor as load_predictor
@@ -53,7 +54,8 @@ _WHERE = {
     "ncp.network.latency": ("LatencyModel", "load_latency"),
     "ncp.spaces.multires": ("MULTIRES", "Code", "Stage"),
     "ncp.network.net": ("MultiResolutionNet",),
-    "ncp.optim.objective": ("Budget", "Objective"),
+    "ncp.optim.budget": ("Budget",),
+    "ncp.optim.objective": ("Objective",),
     "ncp.predictors.base": ("Prediction", "Predictor"),
     "ncp.predictors.file": ("load_judge", "load_predictor"),
     "ncp.predictors.fitting": ("fit_predictor",),

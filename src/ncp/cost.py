@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
@@ -71,6 +72,39 @@ def params(codes: Any, classes: int = 50, task: Head = "classification") -> Any:
     array([28290994])
     """
     return _total(codes, [1] * (STAGES + 1), classes, task)
+
+
+@dataclass(frozen=True)
+class Counting:
+    """How costs are counted: for which input, and with which head.
+
+    Args:
+        image_size: height and width [pixels], multiples of 32; one number for a square.
+        classes: outputs of the classifier.
+        task: what the network ends in: `classification`, `segmentation` or `features`.
+
+    Raises:
+        ConfigError: an image size, a number of classes or a task that `ncp.macs` refuses.
+    """
+
+    image_size: ImageSize = 128
+    classes: int = 50
+    task: Head = "classification"
+
+    def __post_init__(self) -> None:
+        require_countable(self.image_size, self.classes, self.task)
+        size: Any = self.image_size
+        pair = isinstance(size, (list, tuple))
+        object.__setattr__(self, "image_size", tuple(int(side) for side in size) if pair else int(size))
+        object.__setattr__(self, "classes", int(self.classes))
+
+    def macs(self, codes: Any) -> Any:
+        """Multiply-adds [MACs], as `ncp.macs`."""
+        return macs(codes, self.image_size, self.classes, self.task)
+
+    def params(self, codes: Any) -> Any:
+        """Trainable parameters, as `ncp.params`."""
+        return params(codes, self.classes, self.task)
 
 
 def macs_by_part(codes: Any, image_size: ImageSize = 128) -> list[Any]:

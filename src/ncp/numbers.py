@@ -91,6 +91,12 @@ def as_number(
     return number
 
 
+def is_finite(value: Any) -> bool:
+    """Whether a value is a finite number of Python or numpy; booleans are not."""
+    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return real and math.isfinite(value)
+
+
 def as_items(value: Any, field: str, kind: str) -> list[Any]:
     """The items of a list, tuple or other sequence that a caller passed.
 

@@ -5,9 +5,10 @@ import pytest
 from scipy.stats import norm
 
 import ncp
-from ncp.app.facts import Counting, facts_of, shown
+from ncp.app.facts import facts_of, shown
 from ncp.app.points import GMACS, Filter, axes_of, draw_points, place_of, points_data
 from ncp.app.subject import Place, Subject
+from ncp.cost import Counting
 from ncp.predictors.base import Predictor
 
 CODE = [16] * 2 + [1, 1, 16] + [1] * 3 + [16] * 2 + [1] * 4 + [16] * 3 + [1] * 5 + [16] * 4 + [16]

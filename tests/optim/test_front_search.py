@@ -212,7 +212,8 @@ def test_every_start_has_its_own_weights_and_bound() -> None:
     objectives = [Objective({task: 1.0}) for task in TASKS]
     goals = Goals.of(predictor, objectives, Budget(max_macs=4e9, max_params=5e6), True, {})
     least = int(ncp.macs(SMALLEST)[0])
-    weights, (bound, most_params) = spread(goals, 16, rng)
+    weights, bounds = spread(goals, 16, rng)
+    bound, most_params = bounds["max_macs"], bounds["max_params"]
     np.testing.assert_array_equal(weights[:2], np.eye(2))
     np.testing.assert_allclose(weights.sum(dim=1), 1, rtol=1e-6)
     assert weights.min() >= 0
@@ -224,7 +225,7 @@ def test_every_start_has_its_own_weights_and_bound() -> None:
     start = np.repeat(MULTIRES.sample(1, rng), 16, axis=0)
     bound[2:8] = bound[8:14] = torch.logspace(7.5, 9.5, 6)
     weights[2:8], weights[8:14] = torch.eye(2)[0], torch.eye(2)[1]
-    x = ascend(goals.problem, lambda x: (weights * goals.scores(x)[0]).sum(1), [bound, 5e6], start, 16)
+    x = ascend(goals.problem, lambda x: (weights * goals.scores(x)[0]).sum(1), bounds, start, 16)
     cost = np.array([ncp.macs(torch.as_tensor(step)).numpy() for step in x])
     assert (cost <= bound.numpy() * (1 + 1e-4)).all()
     assert all(ncp.params(torch.as_tensor(step)).max() <= 5e6 * (1 + 1e-4) for step in x)

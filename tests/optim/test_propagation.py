@@ -266,7 +266,7 @@ def test_tensors_follow_the_predictor() -> None:
         cast("Any", SimpleNamespace(space=space, relaxed=lambda _: relaxed)), SEG, Budget(), np.zeros(5, bool)
     )
     with torch.device("meta"):  # where tensors are made that say no device, to mix with others in vain
-        x = ascend(problem, lambda x: x.sum(dim=1), [], start, steps=4)
+        x = ascend(problem, lambda x: x.sum(dim=1), {}, start, steps=4)
     assert x.shape == (4, 3, space.width)
     assert (x[-1, :, [0, 4, 7]] > x[0, :, [0, 4, 7]]).any(axis=1).all()  # ordinal coordinates rise
 

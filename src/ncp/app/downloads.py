@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ncp.app.facts import Counting
 from ncp.app.subject import Place, opened
+from ncp.cost import Counting
 from ncp.optim.results import Result, Row
 from ncp.progress import Progress
 from ncp.spaces.multires import MULTIRES, Code

@@ -8,11 +8,11 @@ from nicegui import ui
 
 from ncp.app.components import Dials, markup
 from ncp.app.drawing import network_svg
-from ncp.app.facts import Counting, Facts, Line, facts_of, shown
+from ncp.app.facts import Facts, Line, facts_of, shown
 from ncp.app.problems import Place, complain, said
 from ncp.app.subject import Subject
 from ncp.app.visitor import Visitor
-from ncp.cost import HEADS, read_image_size, require_countable
+from ncp.cost import HEADS, Counting, read_image_size, require_countable
 from ncp.errors import NcpError
 from ncp.spaces.multires import MULTIRES, Code
 

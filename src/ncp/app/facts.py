@@ -9,16 +9,7 @@ import numpy as np
 from scipy.stats import norm
 
 from ncp.app.subject import Subject
-from ncp.cost import Head, macs, params
-
-
-@dataclass(frozen=True)
-class Counting:
-    """How cost is counted."""
-
-    image_size: int | tuple[int, int] = 128
-    classes: int = 50
-    task: Head = "classification"
+from ncp.cost import Counting
 
 
 @dataclass(frozen=True)
@@ -75,8 +66,8 @@ def facts_of(subject: Subject, code: Sequence[int], counting: Counting) -> Facts
     price = subject.priced
     return Facts(
         text=subject.space.text(code),
-        macs=macs(code, counting.image_size, counting.classes, counting.task).item() if price else None,
-        params=params(code, counting.classes, counting.task).item() if price else None,
+        macs=counting.macs(code).item() if price else None,
+        params=counting.params(code).item() if price else None,
         lines=tuple(lines),
         origin=None if table is None or row is None else str(table.origin[row]),
         flags=None if table is None or row is None else str(table.flags[row]),

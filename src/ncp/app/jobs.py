@@ -14,9 +14,10 @@ from ncp.app.frames import frames_of
 from ncp.app.subject import Place, Subject, benchmark, opened
 from ncp.errors import ConfigError, DataError
 from ncp.io.tabular import Limits
+from ncp.optim.budget import Budget
 from ncp.optim.judge import fit_searcher_and_judge, halves
 from ncp.optim.known import Known
-from ncp.optim.objective import Budget, Objective
+from ncp.optim.objective import Objective
 from ncp.optim.problem import Problem
 from ncp.optim.propagation import Strategy, frozen_dimensions, propagate
 from ncp.optim.provenance import provenance_of

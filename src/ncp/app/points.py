@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.app.facts import Counting, facts_of
+from ncp.app.facts import facts_of
 from ncp.app.subject import Subject
-from ncp.cost import macs, params
+from ncp.cost import Counting
 from ncp.report.figures import COLOURS, named
 from ncp.spaces.arrays import Reals
 
@@ -63,8 +63,8 @@ def axes_of(subject: Subject, counting: Counting) -> dict[str, Reals]:
         return {}
     axes: dict[str, Reals] = {}
     if subject.priced:
-        axes[GMACS] = macs(table.codes, counting.image_size, counting.classes, counting.task) / 1e9
-        axes[MPARAMS] = params(table.codes, counting.classes, counting.task) / 1e6
+        axes[GMACS] = counting.macs(table.codes) / 1e9
+        axes[MPARAMS] = counting.params(table.codes) / 1e6
     return axes | {named(c): v for c, v in zip(table.columns, table.values.T, strict=True)}
 
 

@@ -20,7 +20,8 @@ from ncp.app.problems import Place, complain, label, said
 from ncp.app.visitor import Visitor
 from ncp.errors import NcpError
 from ncp.extras import require_extra
-from ncp.optim.objective import Budget, Objective
+from ncp.optim.budget import Budget
+from ncp.optim.objective import Objective
 from ncp.optim.propagation import STRATEGIES
 from ncp.optim.results import Result, Row
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from ncp.app.facts import Counting
 from ncp.app.subject import Place, Subject, benchmark, opened
 from ncp.app.workers import Seat, Workers
+from ncp.cost import Counting
 from ncp.spaces.multires import Code
 
 START = "32_64-1_1_2_64-2_2_2_2_32_64-2_3_2_2_2_32_64_128-2_4_2_2_2_2_32_64_128_128-96"

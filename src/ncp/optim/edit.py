@@ -94,8 +94,7 @@ def _values(problem: Problem, codes: Codes) -> Reals:
     _, scores = problem.values_and_scores(codes)
     bounds = problem.budget.bounds
     if bounds:
-        above = [
-            np.log(np.asarray(cost) / bound) for cost, bound in zip(problem.budget.costs(codes), bounds, strict=True)
-        ]
+        costs = problem.budget.costs(codes)
+        above = [np.log(np.asarray(costs[name]) / bound) for name, bound in bounds.items()]
         scores = scores - PENALTY * np.maximum(0, np.max(above, axis=0))
     return scores

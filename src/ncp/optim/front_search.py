@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ncp.numbers import as_count, as_seed
+from ncp.optim.budget import Budget, as_budget
 from ncp.optim.constraints import meets_minimums, unreachable
 from ncp.optim.front import Front, FrontBaseline
 from ncp.optim.judge import predictor_and_judge
 from ncp.optim.known import Known, in_measured_order, weighed_by
 from ncp.optim.multi_objective import Goals, read_objectives
-from ncp.optim.objective import SHORTFALL_PENALTY, Budget, Objective, as_budget
+from ncp.optim.objective import SHORTFALL_PENALTY, Objective
 from ncp.optim.problem import Bound, free_moves, moves, smallest, snap_within
 from ncp.optim.propagation import ascend, require_finite
 from ncp.optim.provenance import provenance_of
@@ -122,7 +123,7 @@ def pareto_search(
     return replace(found, seconds=perf_counter() - began)
 
 
-def spread(goals: Goals, starts: int, rng: np.random.Generator) -> tuple[Tensor, list[Bound]]:
+def spread(goals: Goals, starts: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, Bound]]:
     """Of every start its weights, drawn from the simplex `(starts, k)`, corners first; and its bounds.
 
     The bounds on multiply-adds lie evenly, in logarithms, between the smallest cost and the budget; corners have it
@@ -132,13 +133,13 @@ def spread(goals: Goals, starts: int, rng: np.random.Generator) -> tuple[Tensor,
     weights = rng.dirichlet(np.ones(k), starts)
     corners = min(k, starts)
     weights[:corners] = np.eye(k)[:corners]
-    bounds: list[Bound] = list(goals.budget.bounds)
+    bounds: dict[str, Bound] = dict(goals.budget.bounds)
     if goals.cost:
         share = rng.permutation(np.linspace(0, 1, starts))
         share[:corners] = 1
         least = float(goals.macs(smallest(goals.problem, np.zeros((1, len(goals.problem.space)), dtype=np.int64)))[0])
-        most = float(bounds[0])
-        bounds[0] = torch.as_tensor(least * (most / least) ** share, dtype=torch.float32)
+        most = float(bounds["max_macs"])
+        bounds["max_macs"] = torch.as_tensor(least * (most / least) ** share, dtype=torch.float32)
     return torch.as_tensor(weights, dtype=torch.float32), bounds
 
 

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ncp.cost import has_cost, macs
+from ncp.cost import has_cost
 from ncp.errors import ConfigError
-from ncp.optim.objective import Budget, Objective, as_objective
+from ncp.optim.budget import Budget
+from ncp.optim.objective import Objective, as_objective
 from ncp.optim.problem import Problem
 from ncp.predictors.base import Predictor
 from ncp.spaces.arrays import Codes, Reals, chunks
@@ -57,7 +58,7 @@ class Goals:
         least, most = (np.array([[dim.values[end] for dim in space.dimensions]]) for end in (0, -1))
         budget.require(space, least)
         if cost and budget.max_macs is None:
-            dearest = macs(most, budget.image_size, budget.classes, budget.task)
+            dearest = budget.counting.macs(most)
             budget = replace(budget, max_macs=float(dearest[0]))
         problem = Problem(predictor, united, budget, np.zeros(len(space), dtype=bool))
         goals = cls(problem, tuple(objectives), cost)
@@ -119,7 +120,8 @@ class Goals:
 
     def macs(self, codes: Codes) -> NDArray[np.int64]:
         """Multiply-adds as the budget counts them."""
-        return macs(codes, self.budget.image_size, self.budget.classes, self.budget.task)
+        counted: NDArray[np.int64] = self.budget.counting.macs(codes)
+        return counted
 
     def of_values(self, values: Reals) -> Reals:
         """The objectives `(n, k)`, without caution, of raw values `(n, m)` of the predictor's columns."""

@@ -1,22 +1,15 @@
-"""What is wanted, an objective over predicted values, and what is allowed, a budget of exact cost."""
+"""What a search maximises: a weighted mean of columns with minimum values."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Never, Protocol
+from typing import Any, Never
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ncp.cost import Head, ImageSize, has_cost, macs, params, require_countable
-from ncp.errors import CodeError, ConfigError, InfeasibleError, quoted
-from ncp.spaces.arrays import Codes
-from ncp.spaces.multires import MULTIRES
-from ncp.spaces.space import Space
+from ncp.errors import ConfigError, quoted
+from ncp.numbers import is_finite
 
 SHORTFALL_PENALTY = 10.0
 """What a standard deviation below a floor takes off a score: more than any objective gives."""
@@ -80,7 +73,7 @@ class Objective:
             )
         for name, numbers in (("weights", self.weights), ("at_least", self.at_least)):
             object.__setattr__(self, name, _numbers(name, numbers))
-        if not _finite(self.uncertainty_penalty) or self.uncertainty_penalty < 0:
+        if not is_finite(self.uncertainty_penalty) or self.uncertainty_penalty < 0:
             raise ConfigError(
                 "{field} must be zero or a positive number. Got {given}.",
                 field="uncertainty_penalty",
@@ -189,7 +182,7 @@ def as_objective(given: Any) -> Objective:
 def _numbers(name: str, given: Mapping[str, float]) -> Numbers:
     """Finite numbers by name; weights are not zero."""
     for key, number in given.items():
-        if not isinstance(key, str) or not _finite(number) or (name == "weights" and number == 0):
+        if not isinstance(key, str) or not is_finite(number) or (name == "weights" and number == 0):
             kind = "a finite number that is not zero" if name == "weights" else "a finite number"
             raise ConfigError(
                 f"{{field}} must give every column {kind}. Got {{given}}.", field=name, given={key: number}
@@ -222,172 +215,3 @@ def _listed(columns: Sequence[str], most: int = 12) -> str:
     """The first names of many."""
     more = f" and {len(columns) - most} more" if len(columns) > most else ""
     return ", ".join(columns[:most]) + more
-
-
-class LatencyOf(Protocol):
-    """What predicts latencies `(n,)` [ms] of codes and of relaxed codes, as `ncp.LatencyModel` does."""
-
-    space: Space
-
-    def __call__(self, codes: Any) -> Any: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Bounds on exact cost, which no returned code exceeds, and on predicted latency.
-
-    A budget is a value: it can be compared, hashed, copied and pickled.
-
-    Args:
-        max_macs: most multiply-adds [MACs]; None for no bound.
-        max_params: most parameters; None for no bound.
-        image_size: height and width at which multiply-adds are counted [pixels], multiples of 32.
-        classes: outputs of the classifier that is counted.
-        task: what the counted network ends in: `classification`, `segmentation` or `features`.
-        max_latency_ms: highest latency [ms], as `latency` predicts it; None for no bound.
-        latency: predicts latencies on a machine: `ncp.load_latency`.
-
-    Raises:
-        ConfigError: a bound that is no positive number, a bound on latency without a latency model, or an image size,
-            number of classes or task that cannot be counted.
-    """
-
-    max_macs: float | None = None
-    max_params: float | None = None
-    image_size: ImageSize = 128
-    classes: int = 50
-    task: Head = "classification"
-    max_latency_ms: float | None = None
-    latency: LatencyOf | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("max_macs", "max_params", "max_latency_ms"):
-            bound = getattr(self, name)
-            if bound is not None and not (_finite(bound) and bound > 0):
-                raise ConfigError("{field} must be a positive number. Got {given}.", field=name, given=bound)
-        if self.max_latency_ms is not None and self.latency is None:
-            raise ConfigError(
-                "{field} needs a latency model. Run `ncp profile --calibrate cpu.json` once, then pass {latency}.",
-                field="max_latency_ms",
-                given=self.max_latency_ms,
-            )
-        if self.latency is not None and not callable(self.latency):
-            raise ConfigError(
-                "{field} must be a latency model, from ncp.load_latency. Got {given}.",
-                field="latency",
-                given=self.latency,
-            )
-        require_countable(self.image_size, self.classes, self.task)
-        for name in ("max_macs", "max_params", "max_latency_ms", "classes"):
-            object.__setattr__(self, name, _plain(getattr(self, name)))
-        size: Any = self.image_size
-        whole = isinstance(size, (list, tuple))
-        object.__setattr__(self, "image_size", tuple(int(side) for side in size) if whole else int(size))
-
-    @property
-    def bounds(self) -> list[float]:
-        """The bounds that there are."""
-        every = (self.max_macs, self.max_params, self.max_latency_ms)
-        return [float(bound) for bound in every if bound is not None]
-
-    def costs(self, codes: Any) -> list[Any]:
-        """What the bounds are on, for codes or a tensor of relaxed codes; one array or tensor per bound."""
-        counted = []
-        if self.max_macs is not None:
-            counted.append(macs(codes, self.image_size, self.classes, self.task))
-        if self.max_params is not None:
-            counted.append(params(codes, self.classes, self.task))
-        if self.max_latency_ms is not None and self.latency is not None:
-            counted.append(self.latency(codes))
-        return counted
-
-    def allows(self, codes: Any) -> NDArray[np.bool_]:
-        """Which codes are within the budget: `(n,)` for many, one truth value `()` for one code or its text."""
-        one = _is_one(codes)
-        if not self.bounds:
-            return np.ones(() if one else len(codes), dtype=bool)
-        rows = codes if isinstance(codes, np.ndarray) and codes.ndim == 2 else MULTIRES.codes(codes)
-        allowed = np.ones(len(rows), dtype=bool)
-        for cost, bound in zip(self.costs(rows), self.bounds, strict=True):
-            allowed &= cost <= bound
-        return allowed.reshape(()) if one else allowed
-
-    def require(self, space: Space, smallest: Codes, frozen: Sequence[str] = ()) -> None:
-        """Refuse a budget that even the smallest codes, `(n, d)`, exceed; `frozen` dimensions are named as a reason.
-
-        Raises:
-            InfeasibleError: with the smallest cost.
-            ConfigError: a space whose costs are not known.
-        """
-        if not self.bounds:
-            return
-        names = [name for name in ("max_macs", "max_params", "max_latency_ms") if getattr(self, name) is not None]
-        if not has_cost(space):
-            raise ConfigError(
-                "Budgets work only for NAS-Bench-MR networks. These codes have another space, so leave out {field}.",
-                field=names[0],
-                given=getattr(self, names[0]),
-            )
-        for name, cost, bound in zip(names, self.costs(smallest), self.bounds, strict=True):
-            least = float(cost.max())
-            if least > bound:
-                raise InfeasibleError(
-                    "{field} = {given} is below the cost of every code{frozen}. "
-                    "Raise {field} to at least {least}{or_less}.",
-                    field=name,
-                    given=bound,
-                    least=_rounded_up(least),
-                    frozen=f" with {', '.join(frozen)} frozen" if frozen else "",
-                    or_less=", or freeze less" if frozen else "",
-                )
-
-
-def as_budget(given: Any) -> Budget:
-    """A budget from itself; None is no bound at all.
-
-    Raises:
-        ConfigError: anything else.
-    """
-    if given is None:
-        return Budget()
-    if not isinstance(given, Budget):
-        raise ConfigError(
-            "{field} must be an ncp.Budget, such as ncp.Budget(max_macs=4e9). Got {given}.", field="budget", given=given
-        )
-    return given
-
-
-def _rounded_up(number: float) -> float:
-    """A number in four digits, never below itself."""
-    unit = 10.0 ** (math.floor(math.log10(number)) - 3)
-    return math.ceil(number / unit) * unit
-
-
-def _finite(number: Any) -> bool:
-    real = isinstance(number, (int, float, np.integer, np.floating)) and not isinstance(number, bool)
-    return real and math.isfinite(number)
-
-
-def _plain(number: Any) -> Any:
-    """A number of numpy as Python's."""
-    return number.item() if isinstance(number, np.generic) else number
-
-
-def _is_one(codes: Any) -> bool:
-    """Whether codes in any form are a single one: a text, an object with a vector, or a row of numbers.
-
-    Raises:
-        CodeError: what has neither.
-    """
-    if isinstance(codes, str) or hasattr(codes, "vector"):
-        return True
-    if getattr(codes, "ndim", 1) == 2:
-        return False
-    try:
-        return len(codes) > 0 and _is_number(codes[0])
-    except (TypeError, LookupError):
-        raise CodeError(f"Expected one code or many. Got {quoted(codes)}.") from None
-
-
-def _is_number(value: Any) -> bool:
-    return not isinstance(value, str) and not hasattr(value, "vector") and np.ndim(value) == 0

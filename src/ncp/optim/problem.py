@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ncp.optim.objective import Budget, Objective
+from ncp.optim.budget import Budget
+from ncp.optim.objective import Objective
 from ncp.predictors.base import Predictor
 from ncp.spaces.arrays import Codes, Reals, chunks
 from ncp.spaces.space import Moves, Space
@@ -92,18 +93,18 @@ def snap_within(problem: Problem, x: Reals, origin: Codes) -> Codes:
     return codes
 
 
-def within_budget(budget: Budget, bounds: Sequence[Bound], x: Tensor, floor: Tensor, span: Tensor) -> Tensor:
+def within_budget(budget: Budget, bounds: Mapping[str, Bound], x: Tensor, floor: Tensor, span: Tensor) -> Tensor:
     """Move points that cost too much down the gradient of log cost, and what still does towards the floor.
 
     `bounds` are those of the budget, or others in their place, each one number or one per point.
     """
     if not bounds:
         return x
-    logs = [bound.log() if isinstance(bound, Tensor) else np.log(bound) for bound in bounds]
+    logs = {name: b.log() if isinstance(b, Tensor) else np.log(b) for name, b in bounds.items()}
     with torch.enable_grad():
         for _ in range(3):
             leaf = x.detach().requires_grad_()
-            excess = torch.stack([c.log() - b for c, b in zip(budget.costs(leaf), logs, strict=True)]).amax(0)
+            excess = torch.stack([cost.log() - logs[name] for name, cost in budget.costs(leaf).items()]).amax(0)
             if not (excess > 0).any():
                 return x.detach()
             (slope,) = torch.autograd.grad(excess.sum(), leaf)
@@ -122,9 +123,9 @@ def within_budget(budget: Budget, bounds: Sequence[Bound], x: Tensor, floor: Ten
     return torch.where(fits[:, None], x, floor + (x - floor) * low[:, None])
 
 
-def _fits(budget: Budget, bounds: Sequence[Bound], x: Tensor) -> Tensor:
+def _fits(budget: Budget, bounds: Mapping[str, Bound], x: Tensor) -> Tensor:
     """Which points `(n, width)` are within the bounds, `(n,)`."""
-    return torch.stack([c <= b for c, b in zip(budget.costs(x), bounds, strict=True)]).all(0)
+    return torch.stack([cost <= bounds[name] for name, cost in budget.costs(x).items()]).all(0)
 
 
 def on_simplices(space: Space, x: Tensor) -> Tensor:

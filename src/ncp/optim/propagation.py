@@ -15,7 +15,8 @@ from torch import Tensor
 from ncp.cost import has_cost, macs
 from ncp.errors import CodeError, ConfigError, DataError
 from ncp.numbers import as_count, as_items, as_seed, require_type
-from ncp.optim.objective import Budget, Objective, as_budget, as_objective
+from ncp.optim.budget import Budget, as_budget
+from ncp.optim.objective import Objective, as_objective
 from ncp.optim.problem import Bound, Problem, moves, on_simplices, per_coordinate, smallest, snap_within, within_budget
 from ncp.predictors.base import Predictor
 from ncp.predictors.mlp import Mlp
@@ -169,7 +170,7 @@ def _continuous(problem: Problem, codes: Codes, steps: int, progress: Progress) 
 def ascend(
     problem: Problem,
     score: Callable[[Tensor], Tensor],
-    bounds: Sequence[Bound],
+    bounds: Mapping[str, Bound],
     codes: Codes,
     steps: int,
     progress: Progress = quiet,
@@ -179,7 +180,7 @@ def ascend(
     Args:
         problem: its predictor, its budget and what is frozen.
         score: what rises: relaxed codes `(n, width)` to `(n,)`, each row for itself.
-        bounds: of the budget's costs, each one number or one per code.
+        bounds: by the names of `Budget.bounds`, each one number or one per code.
         codes: the starts, `(n, d)`.
         steps: how many, the start counted.
         progress: called with the share that is done.
@@ -296,13 +297,8 @@ def _paper_cost(predictor: Predictor) -> Callable[[Tensor], tuple[Tensor, Tensor
 
 def _per_cost(budget: Budget, gain: Reals, moved: Codes, before: Codes) -> Reals:
     """Gain per share of the budget that a move takes; a move that takes none comes before all others."""
-    taken = np.max(
-        [
-            (new - old) / bound
-            for new, old, bound in zip(budget.costs(moved), budget.costs(before), budget.bounds, strict=True)
-        ],
-        axis=0,
-    )
+    new, old = budget.costs(moved), budget.costs(before)
+    taken = np.max([(new[name] - old[name]) / bound for name, bound in budget.bounds.items()], axis=0)
     return np.where(gain > 0, gain / np.maximum(taken, 1e-12), gain)
 
 

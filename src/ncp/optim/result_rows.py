@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ncp.cost import has_cost, macs, params
+from ncp.cost import has_cost
 from ncp.network.latency import LatencyModel
+from ncp.optim.budget import Budget
 from ncp.optim.known import Known
-from ncp.optim.objective import Budget
 from ncp.optim.problem import Problem
 from ncp.optim.results import Baseline, Row, Value
 from ncp.predictors.base import Predictor
@@ -125,8 +125,8 @@ def _costs(problem: Problem, codes: Codes) -> list[tuple[int | None, int | None]
     """Multiply-adds and parameters of every code as the budget counts them, where they are known."""
     if not has_cost(problem.predictor.space):
         return [(None, None)] * len(codes)
-    budget = problem.budget
-    every = macs(codes, budget.image_size, budget.classes, budget.task), params(codes, budget.classes, budget.task)
+    counting = problem.budget.counting
+    every = counting.macs(codes), counting.params(codes)
     return list(zip(*(cost.tolist() for cost in every), strict=True))
 
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from ncp.errors import ConfigError
 from ncp.numbers import as_count, as_seed
+from ncp.optim.budget import Budget, as_budget
 from ncp.optim.constraints import meets_minimums
 from ncp.optim.edit import edited
 from ncp.optim.judge import Pair, predictor_and_judge
 from ncp.optim.known import Known
 from ncp.optim.local_search import polish
-from ncp.optim.objective import Budget, Objective, as_budget, as_objective
+from ncp.optim.objective import Objective, as_objective
 from ncp.optim.problem import Problem
 from ncp.optim.propagation import Strategy, frozen_dimensions, propagate, require_strategy
 from ncp.optim.provenance import provenance_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import median_abs_deviation, norm, rankdata
 
-from ncp.optim.objective import Budget, Objective
+from ncp.optim.budget import Budget
+from ncp.optim.objective import Objective
 from ncp.optim.problem import moves, snap_within
 from ncp.optim.propagation import STRATEGIES
 from ncp.progress import quiet
