@@ -87,7 +87,7 @@ def tasks() -> None:
     """The three validation accuracies of NAS-Bench-201's cells together."""
     columns = [f"{name}_val" for name in ("cifar10", "cifar100", "imagenet16_120")]
     path = SHARED / "data" / "nats-bench" / "nb201_tasks.csv.gz"
-    table = ncp.Table.from_file(path, space=ncp.CELL201, codes="code", values=columns)
+    table = ncp.Table.read(path, space=ncp.CELL201, codes="code", values=columns)
     found = compared("tasks", table, dict.fromkeys(columns, 1.0), 200, [*BASELINES, "nsga2", "bayesian"])
     write("tasks", {"Mean z-score of three validation accuracies": found}, (100, 200), 4)
     regrets = {

@@ -1,6 +1,7 @@
 """`ncp data` as a user types it."""
 
 import csv
+import gzip
 import json
 import shlex
 import subprocess
@@ -148,7 +149,7 @@ def test_import_of_a_table_of_ones_own(run: Run, own: ncp.Table, tmp_path: Path)
     assert not (tmp_path / "mine.parquet").exists()
     status, out, err = run(*COMMAND, "--drop-bad")
     assert (status, err) == (0, "")
-    assert "mine.parquet: 194 rows, 12 dimensions, 2 columns: acc, latency (small is better)" in out
+    assert "mine.parquet: 194 rows, 12 dimensions, 2 columns: acc, latency (lower is better)" in out
     assert "left out of 200 rows: 2 (a code is outside the space), 1 (a value is missing)" in out
     assert "next: ncp train --config FILE --set data.table=mine.parquet" in out
     assert "ncp search --tasks acc,latency --table mine.parquet" in out
@@ -202,8 +203,11 @@ def test_a_cache_that_is_a_file(run: Run, tmp_path: Path, command: list[str]) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["mine.csv"], "Expected the space of your own table, --space FILE or --space cell201. Got none for mine.csv"),
-        ([".", "--codes", "edge*"], "Expected a file of your own for --codes, "),
+        (["mine.csv"], "To import mine.csv, name its search space: --space FILE, --space multires or --space cell201."),
+        (
+            [".", "--codes", "edge*"],
+            "--codes, --values, --drop-bad and --out are for your own file with --space.",
+        ),
         (["mine.csv", "--space", "no.yaml"], "Expected multires or cell201, or the file of a space. Got no.yaml: No"),
         (["none.csv", "--space", "space.yaml"], "Cannot read none.csv: No such file"),
         (
@@ -214,9 +218,9 @@ def test_a_cache_that_is_a_file(run: Run, tmp_path: Path, command: list[str]) ->
         (["mine.csv", "--space", "space.yaml", "--values", "acc,acc:min"], "--values must name every column once."),
         (
             ["mine.csv", "--space", "space.yaml", "--out", "mine.csv"],
-            "mine.csv is the file that is read.",
+            "mine.csv is the file to import.",
         ),
-        (["mine.csv", "--space", "space.yaml", "--out", "space.yaml"], "space.yaml is no table"),
+        (["mine.csv", "--space", "space.yaml", "--out", "space.yaml"], "space.yaml is not a table"),
     ],
 )
 def test_imports_that_are_refused(run: Run, own: ncp.Table, tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -227,6 +231,61 @@ def test_imports_that_are_refused(run: Run, own: ncp.Table, tmp_path: Path, argu
     assert err.startswith(f"ncp: {message}")
     assert (tmp_path / "mine.csv").read_bytes() == before
     assert (tmp_path / "space.yaml").read_text() == SPACE
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A space of two dimensions and a file of two rows."""
+    (tmp_path / "space.yaml").write_text("c: [8, 16]\nedge: [none, skip]\n")
+    (tmp_path / "mine.csv").write_text("c,edge,acc\n8,none,1\n16,skip,2\n")
+    return tmp_path
+
+
+def test_the_output_is_named_after_the_input_and_written_in_the_current_folder(run: Run, small: Path) -> None:
+    (small / "data").mkdir()
+    (small / "data" / "my.table.csv.gz").write_bytes(gzip.compress((small / "mine.csv").read_bytes()))
+    for options in ([], ["--drop-bad"]):  # the second time it replaces the first
+        status, out, err = run(
+            *("data", "import", "data/my.table.csv.gz", "--space", "space.yaml", "--values", "acc:min", "--json"),
+            *options,
+        )
+        assert (status, err) == (0, "")
+        document = json.loads(out)
+        assert document["path"] == "my.table.parquet"
+        assert (document["rows_in_file"], document["left_out"], document["code_columns"]) == (2, {}, ["c", "edge"])
+        assert ncp.load_table("my.table.parquet").minimised == ("acc",)
+
+
+def test_the_input_and_other_files_are_never_overwritten(run: Run, small: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"c": [8], "edge": ["none"], "acc": [1.0]}), "mine.parquet")
+    before = (small / "mine.parquet").read_bytes()
+    (small / "link").symlink_to("mine.parquet")
+    command = ("data", "import", "mine.parquet", "--space", "space.yaml")
+    for options in ([], *(["--out", out] for out in ("mine.parquet", str(small / "mine.parquet"), "link"))):
+        status, _, err = run(*command, *options)
+        assert (status, "is the file to import. Name another output with --out." in err) == (2, True)
+    status, _, err = run("data", "import", "mine.csv", "--space", "space.yaml")
+    assert (status, "mine.parquet is not a table, so it is not overwritten" in err) == (2, True)
+    assert (small / "mine.parquet").read_bytes() == before
+    assert run(*command, "--out", "table.parquet").status == 0
+    again = ("data", "import", "table.parquet", "--space", "space.yaml", "--values", "acc", "--out", "again.parquet")
+    assert run(*again).status == 0
+    assert ncp.load_table("again.parquet").codes.tolist() == ncp.load_table("table.parquet").codes.tolist() == [[8, 0]]
+
+
+def test_a_table_is_not_replaced_if_rows_are_bad(run: Run, small: Path) -> None:
+    command = ("data", "import", "mine.csv", "--space", "space.yaml", "--json")
+    assert run(*command).status == 0
+    before = (small / "mine.parquet").read_bytes()
+    with (small / "mine.csv").open("a") as file:
+        file.write("8,none,3\n")
+    status, _, err = run(*command)
+    assert (status, "row 3: The code is the same as that of row 1." in err) == (2, True)
+    assert (small / "mine.parquet").read_bytes() == before
+    assert json.loads(run(*command, "--drop-bad").out)["left_out"] == {"a code repeats": 1}
 
 
 def test_import_of_the_cells_of_another_benchmark(run: Run, shared: Path) -> None:

@@ -65,9 +65,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         {"space": MIXED, "codes": CODES, "values": VALUES, "columns": COLUMNS, "origin": None, "flags": None}
         | {"minimised": ()},
     ),
-    "Table.from_csv": (Table.from_csv, {"path": "none.csv", "space": MIXED, "code_columns": "c*", "values": None}),
-    "Table.from_file": (
-        Table.from_file,
+    "Table.read": (
+        Table.read,
         {"path": "none.csv", "space": MIXED, "codes": None, "values": None, "minimised": (), "drop_bad": False},
     ),
     "Table.from_parquet": (Table.from_parquet, {"path": "none"}),

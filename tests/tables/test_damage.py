@@ -21,7 +21,6 @@ from ncp.network.weights import read_weights
 from ncp.predictors.fitting import KINDS
 from ncp.spaces.named import load_space
 from ncp.tables.cache import fetch_tables, import_folder, load_table, stored
-from ncp.tables.own import import_file
 from ncp.tables.published import convert
 
 SPACE = ncp.Space.from_dict({"c": [8, 16, 24, 32], "edge": ["none", "skip", "conv"]})
@@ -35,8 +34,8 @@ YAML = b"c: {from: 8, to: 32, step: 8}\nedge: [none, skip, 'conv 1x1']\nkernel: 
 CONFIG = b"data: {table: mine.parquet, columns: [acc]}\npredictor:\n  kind: gp\noptimization: {steps: 3}\n"
 
 
-def from_file(path: Path) -> ncp.Table:
-    return ncp.Table.from_file(path, space=SPACE)
+def read_table(path: Path) -> ncp.Table:
+    return ncp.Table.read(path, space=SPACE)
 
 
 def write_pickle(path: Path) -> None:
@@ -45,9 +44,9 @@ def write_pickle(path: Path) -> None:
 
 READERS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {
     "table.parquet": (TABLE.to_parquet, load_table),
-    "columns.parquet": (TABLE.to_parquet, from_file),
-    "columns.csv": (lambda path: path.write_bytes(CSV), from_file),
-    "columns.csv.gz": (lambda path: path.write_bytes(gzip.compress(CSV)), from_file),
+    "columns.parquet": (TABLE.to_parquet, read_table),
+    "columns.csv": (lambda path: path.write_bytes(CSV), read_table),
+    "columns.csv.gz": (lambda path: path.write_bytes(gzip.compress(CSV)), read_table),
     "space.yaml": (lambda path: path.write_bytes(YAML), load_space),
     "space.json": (lambda path: path.write_text(json.dumps(SPACE.to_dict())), load_space),
     "config.yaml": (lambda path: path.write_bytes(CONFIG), read_config),
@@ -95,8 +94,7 @@ def test_damaged_files(tmp_path: Path, name: str) -> None:
 PATHS: dict[str, Callable[[Any], Any]] = {
     "load_table": load_table,
     "load_table(root)": lambda path: load_table("nas-bench-mr", path),
-    "from_file": from_file,
-    "from_csv": lambda path: ncp.Table.from_csv(path, space=SPACE, code_columns=["c", "edge"]),
+    "Table.read": read_table,
     "from_parquet": ncp.Table.from_parquet,
     "to_parquet": TABLE.to_parquet,
     "load_space": load_space,
@@ -108,8 +106,6 @@ PATHS: dict[str, Callable[[Any], Any]] = {
     "read_pickle": read_pickle,
     "convert": convert,
     "import_folder": import_folder,
-    "import_file": lambda path: import_file(path, space=SPACE),
-    "import_file(out)": lambda path: import_file("mine.csv", space=SPACE, out=path),
     "fetch_tables": lambda path: fetch_tables(path, base="http://127.0.0.1:9/", sources=()),
     "stored": lambda path: stored("nas-bench-mr", path),
     "export": lambda path: export(NET, path, format="torch"),

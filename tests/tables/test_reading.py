@@ -46,9 +46,9 @@ def shown(space: Space, codes: np.ndarray) -> list[list[Any]]:
 
 @pytest.mark.parametrize("codes", [None, ["c", "edge"], "[ce]*"])
 def test_columns_of_a_code(tmp_path: Path, codes: Any) -> None:
-    read = Table.from_file(written(tmp_path, GOOD.replace("edge", "e_e")), space=SPACE, codes=["c", "e_e"])
+    read = Table.read(written(tmp_path, GOOD.replace("edge", "e_e")), space=SPACE, codes=["c", "e_e"])
     for text in (GOOD, GOOD.replace("none", "0").replace("conv", "2"), GOOD.replace("8,none", " 8.0 , none ")):
-        table = Table.from_file(written(tmp_path, text), space=SPACE, codes=codes, minimised=["lat"])
+        table = Table.read(written(tmp_path, text), space=SPACE, codes=codes, minimised=["lat"])
         assert table.codes.tolist() == read.codes.tolist() == [[8, 0], [40, 2]]
         assert table.values.tolist() == [[1.5, 2], [3, 4]]
         assert (table.columns, table.minimised) == (("acc", "lat"), ("lat",))
@@ -59,9 +59,9 @@ def test_a_pattern_goes_by_names_not_by_the_order_of_the_file(tmp_path: Path) ->
     code = np.arange(12)
     order = sorted(range(12), key=str)  # d0, d1, d10, d11, d2
     text = ",".join(f"d{k}" for k in order) + ",acc\n" + ",".join(map(str, code[order])) + ",1\n"
-    table = Table.from_file(written(tmp_path, text), space=space, codes="d*")
+    table = Table.read(written(tmp_path, text), space=space, codes="d*")
     assert table.codes.tolist() == [code.tolist()]
-    foreign = Table.from_file(written(tmp_path, text.replace("d", "x")), space=space, codes="x*")
+    foreign = Table.read(written(tmp_path, text.replace("d", "x")), space=space, codes="x*")
     assert foreign.codes.tolist() == [order]
 
 
@@ -80,11 +80,11 @@ def test_what_is_written_comes_back(tmp_path_factory: pytest.TempPathFactory, sp
     columns = {name: [row[k] for row in rows] for k, name in enumerate(space.names)}
     whole = ["_".join(map(str, code)) for code in codes.tolist()]
     values = [k / 3 for k in range(len(rows))]
-    packed = Table.from_file(folder / "mine.csv.gz", space=space)
-    other = Table.from_file(
+    packed = Table.read(folder / "mine.csv.gz", space=space)
+    other = Table.read(
         parquet(folder, {**columns, "whole": whole, "acc": values}), space=space, values={"acc": "task/acc"}
     )
-    third = Table.from_file(folder / "mine.parquet", space=space, codes="whole", values=["acc"])
+    third = Table.read(folder / "mine.parquet", space=space, codes="whole", values=["acc"])
     for table in (packed, other, third):
         np.testing.assert_array_equal(table.codes, codes)
         assert table.values[:, 0].tolist() == values
@@ -94,9 +94,9 @@ def test_what_is_written_comes_back(tmp_path_factory: pytest.TempPathFactory, sp
 def test_choices_that_look_like_numbers_have_no_index(tmp_path: Path) -> None:
     space = Space([Categorical("kernel", ["1", "3"]), Ordinal("c", (1, 2))])
     path = parquet(tmp_path, {"kernel": [1.0, 3.0], "c": [1, 1], "acc": [1, 2]})
-    assert Table.from_file(path, space=space).codes.tolist() == [[0, 1], [1, 1]]
+    assert Table.read(path, space=space).codes.tolist() == [[0, 1], [1, 1]]
     with pytest.raises(DataError, match=r"row 1, column kernel: Expected one of 1, 3\. Got '0'"):
-        Table.from_file(written(tmp_path, "kernel,c,acc\n0,1,1\n"), space=space)
+        Table.read(written(tmp_path, "kernel,c,acc\n0,1,1\n"), space=space)
 
 
 def test_one_column_of_text(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_one_column_of_text(tmp_path: Path) -> None:
     ):
         path = written(tmp_path, f"id,arch,acc\n7, {text} ,1\n")
         for codes in ("arch", ["arch"]):
-            table = Table.from_file(path, space=space, codes=codes, values=["acc"])
+            table = Table.read(path, space=space, codes=codes, values=["acc"])
             assert table.codes.tolist() == [code.tolist()]
     for space, text, message in (
         (CELL201, "4", "row 1, column arch: Expected a cell such as .* Keep digits as text"),
@@ -118,12 +118,12 @@ def test_one_column_of_text(tmp_path: Path) -> None:
         (SPACE, "40", "row 1, column arch: Expected 2 values with commas between .* Got 1 in '40'"),
         (SPACE, "40_3", "row 1, column arch: Expected an index from 0 to 2"),
         (SPACE, "40_x", "row 1, column arch: Expected one of none, skip, conv for edge. Got 'x'"),
-        (SPACE, " ", "row 1, column arch: Expected a code. Got none"),
+        (SPACE, " ", "row 1, column arch: The code is missing"),
     ):
         with pytest.raises(DataError, match=message):
-            Table.from_file(written(tmp_path, f"arch,acc\n{text},1\n"), space=space, codes="arch")
+            Table.read(written(tmp_path, f"arch,acc\n{text},1\n"), space=space, codes="arch")
     with pytest.raises(DataError, match=r"Got 421211\. Keep digits as text"):
-        Table.from_file(parquet(tmp_path, {"arch": [421211], "acc": [1]}), space=CELL201, codes="arch")
+        Table.read(parquet(tmp_path, {"arch": [421211], "acc": [1]}), space=CELL201, codes="arch")
 
 
 BAD = (
@@ -144,36 +144,34 @@ BAD = (
 def test_every_bad_row_is_counted_and_the_first_are_named(tmp_path: Path) -> None:
     path = written(tmp_path, BAD)
     with pytest.raises(DataError) as caught:
-        Table.from_file(path, space=SPACE)
+        Table.read(path, space=SPACE)
     assert str(caught.value).splitlines() == [
         f"7 of 9 rows of {path} cannot be read (9 problems). Correct them, or leave them out with drop_bad.",
         "  row 2: 4 cells expected, 3 found.",
         "  row 3, column c: Expected one of 8, 16, 32, 40. Got '9'.",
         "  row 3, column acc: Expected a finite number. Got 'x'.",
-        "  row 4, column acc: Expected a number. Got none.",
-        "  row 5, column edge: Expected one of none, skip, conv. Got none.",
+        "  row 4, column acc: The value is missing.",
+        "  row 5, column edge: The cell is empty. Expected one of none, skip, conv.",
         "  and 4 more.",
     ]
 
 
 def test_bad_rows_can_be_left_out(tmp_path: Path) -> None:
-    from ncp.tables.reading import read_rows
-
-    table = Table.from_file(written(tmp_path, BAD), space=SPACE, drop_bad=True)
+    table = Table.read(written(tmp_path, BAD), space=SPACE, drop_bad=True)
     assert table.codes.tolist() == [[8, 0], [16, 1]]
     assert table.values.tolist() == [[1, 2], [3, 4]]
     read = read_rows(tmp_path / "mine.csv", SPACE, SPACE.names, None, drop_bad=True)
-    assert (read.rows, sum(read.left_out.values())) == (9, 7)
+    assert (read.rows_in_file, sum(read.left_out.values())) == (9, 7)
     assert read.left_out == {
         "too few or many cells": 1,
         "a code is outside the space": 1,
         "a value is missing": 1,
         "a code is missing": 1,
-        "a code stands there twice": 1,
-        "a value is no number": 2,
+        "a code repeats": 1,
+        "a value is not a number": 2,
     }
     with pytest.raises(DataError, match=r"(?s)^1 of 1 rows of .* \(1 problem\).*No row is left"):
-        Table.from_file(written(tmp_path, "c,edge,a\n9,0,1\n"), space=SPACE, drop_bad=True)
+        Table.read(written(tmp_path, "c,edge,a\n9,0,1\n"), space=SPACE, drop_bad=True)
 
 
 def test_parquet_cells(tmp_path: Path) -> None:
@@ -182,17 +180,17 @@ def test_parquet_cells(tmp_path: Path) -> None:
         {"c": [8, None, 16], "edge": ["none", "skip", "conv"], "acc": [1.0, 2.0, None], "origin": ["drawn", "", None]},
     )
     with pytest.raises(DataError) as caught:
-        Table.from_file(path, space=SPACE)
+        Table.read(path, space=SPACE)
     assert str(caught.value).splitlines()[1:] == [
-        "  row 2, column c: Expected one of 8, 16, 32, 40. Got none.",
-        "  row 3, column acc: Expected a number. Got none.",
+        "  row 2, column c: The cell is empty. Expected one of 8, 16, 32, 40.",
+        "  row 3, column acc: The value is missing.",
     ]
-    table = Table.from_file(path, space=SPACE, drop_bad=True)
+    table = Table.read(path, space=SPACE, drop_bad=True)
     assert (len(table), table.origin.tolist(), table.columns) == (1, ["drawn"], ("acc",))
     with pytest.raises(DataError, match=r"column acc: Expected a finite number\. Got 'True'"):
-        Table.from_file(parquet(tmp_path, {"c": [8], "edge": ["none"], "acc": [True]}), space=SPACE, values=["acc"])
+        Table.read(parquet(tmp_path, {"c": [8], "edge": ["none"], "acc": [True]}), space=SPACE, values=["acc"])
     with pytest.raises(DataError, match=r"Column 'acc' of .* has the type 'list<element: int64>': neither"):
-        Table.from_file(parquet(tmp_path, {"c": [8], "edge": ["none"], "acc": [[1]]}), space=SPACE, values=["acc"])
+        Table.read(parquet(tmp_path, {"c": [8], "edge": ["none"], "acc": [[1]]}), space=SPACE, values=["acc"])
 
 
 @pytest.mark.parametrize(
@@ -215,7 +213,7 @@ def test_parquet_cells(tmp_path: Path) -> None:
 )
 def test_columns_that_are_not_there(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises((ConfigError, DataError), match=message):
-        Table.from_file(written(tmp_path, arguments.pop("text", GOOD)), space=SPACE, **arguments)
+        Table.read(written(tmp_path, arguments.pop("text", GOOD)), space=SPACE, **arguments)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -227,7 +225,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ("mine.csv", b"c,\xe9dge,acc\n8,none,1\n", r"The header .* is not in UTF-8\. Save the file as csv in UTF-8"),
         ("mine.csv", b'c,edge,acc\n8,none,1\n\n16,"none,2\n', "separated values: .* in row 2. Close every quote"),
         ("mine.csv", b"c,edge,acc,\n8,none,1,2\n", "Column 4 of .* has no name"),
-        ("mine.csv", b"c,edge,origin\n8,none,x\n", "has no column of values, only .* Add what was measured"),
+        ("mine.csv", b"c,edge,origin\n8,none,x\n", "has no column of values, only .* Add the measured values"),
         ("mine.csv", b"C,edge,acc\n8,none,1\n", r"has no column 'c'\. Its columns are \['C', .*codes, values"),
         ("mine.csv", b"c;edge;acc\n8;none;1\n", "The header 'c;edge;acc' of .* has no commas"),
         ("mine.csv.gz", GOOD.encode(), r"Cannot read .*: Not a gzipped file .*\. Pack it again\."),
@@ -239,12 +237,12 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=message):
-            Table.from_file(tmp_path / name, space=SPACE)
+            Table.read(tmp_path / name, space=SPACE)
     for name in ("none.csv", "none.csv.gz", "none.parquet", "folder.csv"):
         with pytest.raises(DataError, match=r"(No such file|Is a directory).* Correct the path"):
-            Table.from_file(tmp_path / name, space=SPACE)
+            Table.read(tmp_path / name, space=SPACE)
     with pytest.raises(DataError, match="has no rows"):
-        Table.from_file(parquet(tmp_path, {"c": []}), space=SPACE)
+        Table.read(parquet(tmp_path, {"c": []}), space=SPACE)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +258,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_with_the_cells_of_a_whole_column(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        Table.from_file(written(tmp_path, text), space=SPACE)
+        Table.read(written(tmp_path, text), space=SPACE)
 
 
 def test_an_index_and_columns_of_nothing_are_no_values(tmp_path: Path) -> None:
@@ -270,24 +268,24 @@ def test_an_index_and_columns_of_nothing_are_no_values(tmp_path: Path) -> None:
         "c,edge,acc,\n8,none,1,\n16,skip,2,\n",
         ",c,edge,,acc,\n5,8,none,,1,\n7,16,skip, ,2,\n",
     ):
-        table = Table.from_file(written(tmp_path, text), space=SPACE)
+        table = Table.read(written(tmp_path, text), space=SPACE)
         assert (table.codes.tolist(), table.columns) == ([[8, 0], [16, 1]], ("acc",))
         assert table.values[:, 0].tolist() == [1, 2]
     index = {"__index_level_0__": [4, 9], "c": [8, 16], "edge": ["none", "skip"], "acc": [1, 2]}
-    assert Table.from_file(parquet(tmp_path, index), space=SPACE).columns == ("acc",)
+    assert Table.read(parquet(tmp_path, index), space=SPACE).columns == ("acc",)
 
 
 def test_blanks_around_choices(tmp_path: Path) -> None:
     space = Space([Categorical("edge", [" none", "skip ", "a", " a"]), Ordinal("c", (8, 16))])
     path = written(tmp_path, "edge,c,acc\nnone,8,1\n skip ,8,2\n skip ,16,3\na,8,4\n a,8,5\n")
-    assert Table.from_file(path, space=space).codes[:, 0].tolist() == [0, 1, 1, 2, 3]
+    assert Table.read(path, space=space).codes[:, 0].tolist() == [0, 1, 1, 2, 3]
 
 
 @pytest.mark.parametrize("arguments", [{"codes": 3}, {"codes": ["c", 3]}, {"values": 3}, {"values": {"acc": 3}}])
 def test_names_that_are_no_texts(tmp_path: Path, arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=rf"^{next(iter(arguments))} must be names of columns"):
-        Table.from_file(written(tmp_path, GOOD), space=SPACE, **arguments)
-    assert Table.from_file(written(tmp_path, GOOD), space=SPACE, values="acc").columns == ("acc",)
+        Table.read(written(tmp_path, GOOD), space=SPACE, **arguments)
+    assert Table.read(written(tmp_path, GOOD), space=SPACE, values="acc").columns == ("acc",)
 
 
 def test_rows_that_are_not_utf_8_are_named_and_may_be_left_out(tmp_path: Path) -> None:
@@ -295,17 +293,17 @@ def test_rows_that_are_not_utf_8_are_named_and_may_be_left_out(tmp_path: Path) -
     path.write_bytes("c,edge,acc,origin\n8,none,1,é\n16,none,2,caf".encode() + b"\xe9\n8,skip,3,x\n")
     message = r"row 2: Expected UTF-8 in column origin\. Got 'caf\\udce9'"
     with pytest.raises(DataError, match=message) as caught:
-        Table.from_file(path, space=SPACE)
+        Table.read(path, space=SPACE)
     assert str(caught.value).isascii()  # so that it can be printed
     read = read_rows(path, SPACE, SPACE.names, ["acc"], drop_bad=True)
     assert read.left_out == {"text is not in UTF-8": 1}
-    assert (read.values[:, 0].tolist(), read.texts[0]) == ([1.0, 3.0], ["é", "x"])
+    assert (read.values[:, 0].tolist(), read.origin) == ([1.0, 3.0], ["é", "x"])
 
 
 def test_choices_that_are_numbers(tmp_path: Path) -> None:
     path = written(tmp_path, "rate,kernel,acc\n0.10,3.0,1\n1e-3,5,2\n0.001,3,3\n")
     space = Space([Categorical("rate", ["0.1", "0.001"]), Categorical("kernel", ["3", "5"])])
-    assert Table.from_file(path, space=space).codes.tolist() == [[0, 0], [1, 1], [1, 0]]
+    assert Table.read(path, space=space).codes.tolist() == [[0, 0], [1, 1], [1, 0]]
     twice = Space([Categorical("rate", ["0.1", "0.100", "0.001"]), Categorical("kernel", ["3", "5"])])
     with pytest.raises(DataError, match=r"row 1, column rate: Expected one of 0\.1, 0\.100, 0\.001\. Got '0\.10'"):
-        Table.from_file(path, space=twice)
+        Table.read(path, space=twice)

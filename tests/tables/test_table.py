@@ -463,20 +463,20 @@ def test_no_parquet_file(tmp_path: Path) -> None:
 CSV = "c0,c1,mIoU,top1,flags,note\n8,none,1.5,2,,x\n40,2,,nan,late,y\n"
 
 
-def test_from_csv(tmp_path: Path) -> None:
+def test_read_csv(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("\ufeff" + CSV.replace("\n", "\r\n"), encoding="utf-8", newline="")
-    read = Table.from_csv(path, space=SPACE, code_columns="c*", values=["mIoU", "top1"])
+    read = Table.read(path, space=SPACE, codes="c*", values=["mIoU", "top1"], missing=True)
     expected = Table(SPACE, [[8, 0], [40, 2]], [[1.5, 2], [math.nan] * 2], ["mIoU", "top1"], None, ["", "late"])
     same(read, expected)
-    renamed = Table.from_csv(path, space=SPACE, code_columns=["c0", "c1"], values={"top1": "video/top1"})
+    renamed = Table.read(path, space=SPACE, codes=["c0", "c1"], values={"top1": "video/top1"}, missing=True)
     assert renamed.columns == ("video/top1",)
 
 
-def test_from_csv_takes_what_is_left_as_values(tmp_path: Path) -> None:
+def test_read_takes_all_other_columns_as_values(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("flags,mIoU,c1,c0,origin\nlate,1.5,0,8,small\n\n")
-    read = Table.from_csv(path, space=SPACE, code_columns=["c0", "c1"])
+    read = Table.read(path, space=SPACE, codes=["c0", "c1"])
     same(read, Table(SPACE, [[8, 0]], [[1.5]], ["mIoU"], ["small"], ["late"]))
 
 
@@ -492,10 +492,10 @@ def test_from_csv_takes_what_is_left_as_values(tmp_path: Path) -> None:
         ("c0,c1,a\n8,0,1\n16,0,x\n", "row 2, column a: Expected a finite number. Got 'x'"),
         ("c0,c1,a\n8,0,inf\n", "row 1, column a: Expected a finite number. Got 'inf'"),
         ("c0,c1,a\n8,0,1\n9,0,1\n", "row 2, column c0: Expected one of 8, 16, 32, 40. Got '9'"),
-        ("c0,c1,a\n8,0,1\n,0,1\n", "row 2, column c0: Expected one of 8, 16, 32, 40. Got none"),
+        ("c0,c1,a\n8,0,1\n,0,1\n", "row 2, column c0: The cell is empty. Expected one of 8, 16, 32, 40"),
         ("c0,c1,a\n8,sikp,1\n", "row 1, column c1: Expected one of none, skip, conv. Got 'sikp'"),
         ("c0,c1,a\n8,3,1\n", "row 1, column c1: Expected one of none, skip, conv. Got '3'"),
-        ("c0,c1,a\n8,0,1\n16,0,1\n8,none,2\n", "row 3: Expected each code once. Got that of row 1"),
+        ("c0,c1,a\n8,0,1\n16,0,1\n8,none,2\n", "row 3: The code is the same as that of row 1"),
         ('c0,c1,a\n8,0,"1\n', "is no file of comma-separated values: unexpected end of data"),
     ],
 )
@@ -503,21 +503,21 @@ def test_bad_csv(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "table.csv"
     path.write_text(text)
     with pytest.raises(DataError, match=message):
-        Table.from_csv(path, space=SPACE, code_columns="c*")
+        Table.read(path, space=SPACE, codes="c*", missing=True)
 
 
 def test_csv_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     with pytest.raises(DataError, match="No such file"):
-        Table.from_csv(path, space=SPACE, code_columns="c*")
+        Table.read(path, space=SPACE, codes="c*")
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="is not in UTF-8"):
-        Table.from_csv(path, space=SPACE, code_columns="c*")
+        Table.read(path, space=SPACE, codes="c*")
     path.write_text(CSV)
     with pytest.raises(DataError, match=r"has no column 'c9'\. Its columns are \['c0', "):
-        Table.from_csv(path, space=SPACE, code_columns=["c0", "c9"])
+        Table.read(path, space=SPACE, codes=["c0", "c9"])
     with pytest.raises(DataError, match="has no column 'mIOU'"):
-        Table.from_csv(path, space=SPACE, code_columns="c*", values=["mIOU"])
+        Table.read(path, space=SPACE, codes="c*", values=["mIOU"])
 
 
 def test_a_table_costs_no_torch(tmp_path: Path) -> None:

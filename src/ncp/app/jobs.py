@@ -27,7 +27,6 @@ from ncp.optim.search import ranked
 from ncp.progress import Progress
 from ncp.spaces.arrays import Codes
 from ncp.spaces.named import load_space
-from ncp.tables.reading import read_rows
 from ncp.tables.table import Table
 
 POOL, TOP = 300, 10
@@ -161,9 +160,9 @@ def brought(
     """
     over = load_space(space)
     names = [name.strip() for name in codes.split(",")] if "," in codes else codes.strip() or None
-    read = read_rows(table, over, over.names if names is None else names, None, drop_bad=drop_bad, limits=LARGEST_TABLE)
     path = folder / "table.parquet"
-    Table.of(over, read, minimised).to_parquet(path)
+    read = Table.read(table, space=over, codes=names, minimised=minimised, drop_bad=drop_bad, limits=LARGEST_TABLE)
+    read.to_parquet(path)
     return Place(table.name, None, None, str(path))
 
 

@@ -1,4 +1,4 @@
-"""`ncp data`: the benchmark's tables."""
+"""`ncp data`: get, import, list and check tables."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from ncp.tables.cache import Stored
 
-app = typer.Typer(help="Get, list and check the benchmarks' tables.", no_args_is_help=True)
+app = typer.Typer(help="Download, import, list and check tables.", no_args_is_help=True)
 
 Root = Annotated[
-    Path | None, typer.Option("--root", metavar="FOLDER", help="Where the tables are kept, if not in the cache.")
+    Path | None, typer.Option("--root", metavar="FOLDER", help="Folder of the tables [default: the cache].")
 ]
 
 
@@ -33,19 +33,21 @@ def import_(
         Path,
         typer.Argument(
             metavar="FOLDER|FILE",
-            help="The published data: SETTING/trainval.pkl, search_list.txt. Or a table of your own: csv or parquet.",
+            help="A folder with the published files, or your own csv or parquet file with --space.",
         ),
     ],
     space: Annotated[
         str | None,
-        typer.Option("--space", metavar="NAME|FILE", help="Of your own table: multires, cell201, or a file."),
+        typer.Option(
+            "--space", metavar="NAME|FILE", help="Search space of your file: multires, cell201, or a YAML or JSON file."
+        ),
     ] = None,
     codes: Annotated[
         str | None,
         typer.Option(
             "--codes",
             metavar="COLUMNS",
-            help="Where the code stands: a,b,c, or 'edge*', or one column of text; the names of the space if left out.",
+            help="Columns with the architecture: a,b,c, or 'edge*', or one text column [default: the space's names].",
         ),
     ] = None,
     values: Annotated[
@@ -53,30 +55,35 @@ def import_(
         typer.Option(
             "--values",
             metavar="COLUMNS",
-            help="What was measured: acc,latency:min (:min where small is better); all that is left if left out.",
+            help="Measured columns, as acc,latency:min (:min: lower is better) [default: all other columns].",
         ),
     ] = None,
     drop_bad: Annotated[
-        bool, typer.Option("--drop-bad", help="Leave out rows of your own table that are not good, and count them.")
+        bool, typer.Option("--drop-bad", help="Leave out rows of your file that cannot be read, and count them.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where your own table goes; if left out, here.")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Table file to write [default: the name of your file, .parquet, in the current folder].",
+        ),
     ] = None,
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Turn a folder of published files, or a file of your own, into tables."""
+    """Turn the published files, or your own csv or parquet file, into tables."""
     if space is not None:
         _import_file(source, space, codes, values, drop_bad, out, as_json)
         return
     if is_file(source):
         raise ConfigError(
-            f"Expected the space of your own table, --space FILE or --space cell201. Got none for {source}. "
-            "Write a line per dimension, such as 'op: [skip, conv]' or 'width: {from: 8, to: 128, step: 8}'."
+            f"To import {source}, name its search space: --space FILE, --space multires or --space cell201. "
+            "Such a FILE has a line per dimension: 'op: [skip, conv]' or 'width: {from: 8, to: 128, step: 8}'."
         )
     if codes is not None or values is not None or out is not None or drop_bad:
         raise ConfigError(
-            f"Expected a file of your own for --codes, --values, --drop-bad and --out. Got the folder {source}."
+            f"--codes, --values, --drop-bad and --out are for your own file with --space. {source} is a folder."
         )
     from ncp.tables.cache import import_folder
 
@@ -87,12 +94,12 @@ def import_(
 def fetch(
     base: Annotated[
         str | None,
-        typer.Option("--from", metavar="ADDRESS", help="Where the data folder is, if not at GitHub's; hashes decide."),
+        typer.Option("--from", metavar="ADDRESS", help="Address to download from [default: GitHub]."),
     ] = None,
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Download the published files, check them, and turn them into tables."""
+    """Download the published files, check their hashes, and turn them into tables."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -111,13 +118,13 @@ def fetch(
 
 @app.command("list")
 def list_(root: Root = None, as_json: AsJson = False) -> None:
-    """Show which tables are there, with their rows, columns and hashes."""
+    """List the tables with their rows, columns and hashes."""
     _show(_all(root), as_json)
 
 
 @app.command()
 def check(root: Root = None, as_json: AsJson = False) -> None:
-    """Read every table again and compare every hash; exit 2 if something is wrong."""
+    """Read every table and compare all hashes; exit with 2 if anything is wrong."""
     tables = _all(root)
     _show(tables, as_json)
     problems = [problem for table in tables for problem in table.problems]
@@ -125,54 +132,73 @@ def check(root: Root = None, as_json: AsJson = False) -> None:
         raise DataError("\n".join(problems))
     if not any(table.present for table in tables):
         raise DataError(
-            "There is no table yet. Make it from published files with: ncp data import FOLDER; or download them with: "
-            "ncp data fetch."
+            "There are no tables yet. Download them with `ncp data fetch`, or import the published files with "
+            "`ncp data import FOLDER`."
         )
 
 
 def _import_file(
     source: Path, space: str, codes: str | None, values: str | None, drop_bad: bool, out: Path | None, as_json: bool
 ) -> None:
+    """Turn a csv or parquet file of the user into a table, and show what it holds."""
     from ncp.spaces.named import load_space
-    from ncp.tables.own import import_file
+    from ncp.tables.reading import read_rows
+    from ncp.tables.table import Table
 
-    names, minimised = _wanted(values)
-    brought = import_file(
-        source,
-        space=load_space(space),
-        codes=[name.strip() for name in codes.split(",")] if codes is not None and "," in codes else codes,
-        values=names,
-        minimised=minimised,
-        drop_bad=drop_bad,
-        out=out,
-    )
-    table = brought.table
+    target = _target(source, out)
+    names, minimised = _named_values(values)
+    code_columns = [name.strip() for name in codes.split(",")] if codes is not None and "," in codes else codes
+    raw = read_rows(source, load_space(space), code_columns, names, drop_bad=drop_bad)
+    table = Table.from_raw(raw, minimised)
+    table.to_parquet(target)
     if as_json:
         print_json(
             {
-                "path": str(brought.path),
+                "path": str(target),
                 "rows": len(table),
                 "columns": list(table.columns),
                 "minimised": list(table.minimised),
-                "code_columns": list(brought.code_columns),
-                "rows_in_file": brought.rows,
-                "left_out": dict(brought.left_out),
+                "code_columns": list(raw.code_columns),
+                "rows_in_file": raw.rows_in_file,
+                "left_out": raw.left_out,
             }
         )
         return
-    left_out = [f"{count} ({reason})" for reason, count in brought.left_out.items()]
-    shown = [f"{name} (small is better)" if name in table.minimised else name for name in table.columns]
+    left_out = [f"{count} ({reason})" for reason, count in raw.left_out.items()]
+    shown = [f"{name} (lower is better)" if name in table.minimised else name for name in table.columns]
     lines = [
-        f"{brought.path}: {len(table)} rows, {len(table.space)} dimensions, {len(shown)} columns: {', '.join(shown)}",
-        f"codes from {', '.join(brought.code_columns)}",
-        f"left out of {brought.rows} rows: {', '.join(left_out) or 'none'}",
-        *_next(table.columns, str(brought.path)),
+        f"{target}: {len(table)} rows, {len(table.space)} dimensions, {len(shown)} columns: {', '.join(shown)}",
+        f"codes from {', '.join(raw.code_columns)}",
+        f"left out of {raw.rows_in_file} rows: {', '.join(left_out) or 'none'}",
+        *_next_commands(table.columns, str(target)),
     ]
     typer.echo("\n".join(map(printable, lines)))
 
 
-def _next(columns: Sequence[str], path: str) -> list[str]:
-    """What to do with a new table, as commands for a shell."""
+def _target(source: Path, out: Path | None) -> Path:
+    """The file to write, by default named as the source, in the current folder.
+
+    Raises:
+        DataError: it is the source itself, or a file that is not a table.
+    """
+    from ncp.tables.parquet import is_table
+
+    target = Path(source.name.removesuffix(".gz") or "table").with_suffix(".parquet") if out is None else out
+    if is_file(target) and is_file(source) and target.samefile(source):
+        raise DataError(
+            "{target} is the file to import. Name another output with {field}.", field="out", target=str(target)
+        )
+    if is_file(target) and not is_table(target):
+        raise DataError(
+            "{target} is not a table, so it is not overwritten. Name another output with {field}.",
+            field="out",
+            target=str(target),
+        )
+    return target
+
+
+def _next_commands(columns: Sequence[str], path: str) -> list[str]:
+    """Commands that use a new table, to copy into a shell."""
     value = path if re.fullmatch(r"[\w./-]+\.parquet", path) else json.dumps(path)  # --set reads YAML
     wanted = ",".join(column for column in columns if not set(column) & {",", ":"})
     commands = [
@@ -183,13 +209,13 @@ def _next(columns: Sequence[str], path: str) -> list[str]:
     return [f"{'next:' if number == 0 else '     '} {shlex.join(words)}" for number, words in enumerate(commands)]
 
 
-def _wanted(values: str | None) -> tuple[list[str] | None, list[str]]:
-    """The columns of `acc,latency:min`, and which of them are minimised."""
+def _named_values(values: str | None) -> tuple[list[str] | None, list[str]]:
+    """The columns in `acc,latency:min`, and the minimised ones among them."""
     if values is None:
         return None, []
-    parts = [part.strip() for part in values.split(",")]
-    minimised = [part.removesuffix(":min") for part in parts if part.endswith(":min")]
-    return [part.removesuffix(":min").removesuffix(":max") for part in parts], minimised
+    items = [item.strip() for item in values.split(",")]
+    minimised = [item.removesuffix(":min") for item in items if item.endswith(":min")]
+    return [item.removesuffix(":min").removesuffix(":max") for item in items], minimised
 
 
 def _all(root: Path | None) -> tuple[Stored, ...]:
@@ -216,7 +242,7 @@ def _show(tables: tuple[Stored, ...], as_json: bool) -> None:
         say(f"{table.name}: {table.path}", *(f"note: {note}" for note in table.notes))
         say(*(f"problem: {problem}" for problem in table.problems))
         say(*([f"tasks: {', '.join(tasks)}"] if tasks else []))
-        say(*([f"not there: {', '.join(table.absent)}"] if table.absent else []))
+        say(*([f"not imported: {', '.join(table.absent)}"] if table.absent else []))
 
 
 def _plain(table: Stored) -> dict[str, Any]:

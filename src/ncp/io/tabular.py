@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 from ncp.errors import DataError, quoted
 from ncp.io.files import is_file
 
-TEXTS = ("origin", "flags")
+TEXT_COLUMNS = ("origin", "flags")
 """Columns of these names are neither codes nor values."""
 
 LONGEST_ROW = 16 << 20
@@ -63,7 +63,7 @@ class Limits:
                 raise DataError(f"{path} has more than {most} {name}. Leave out what is not needed, or split the file.")
 
 
-class Bad(NamedTuple):
+class Defect(NamedTuple):
     """Why a row or a cell cannot be read: its kind, and a message."""
 
     reason: str
@@ -84,7 +84,7 @@ class Columns:
     names: list[str]
     cells: Callable[[str], list[Any]]
     rows: int
-    broken: dict[int, Bad] = field(default_factory=dict)
+    broken: dict[int, Defect] = field(default_factory=dict)
 
 
 def read_columns(path: Path, limits: Limits) -> Columns:
@@ -101,7 +101,7 @@ def read_columns(path: Path, limits: Limits) -> Columns:
 def _read_csv(path: Path, limits: Limits) -> Columns:
     opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
     rows: list[list[str]] = []
-    broken: dict[int, Bad] = {}
+    broken: dict[int, Defect] = {}
     header: list[str] = []
     try:
         with opened(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
@@ -167,13 +167,13 @@ def _require_names(path: Path, names: list[str]) -> None:
         seen.add(name)
 
 
-def _broken(header: list[str], line: list[str]) -> Bad | None:
+def _broken(header: list[str], line: list[str]) -> Defect | None:
     """Why a line is no row."""
     if len(line) != len(header):
-        return Bad("too few or many cells", f"{len(header)} cells expected, {len(line)} found.")
+        return Defect("too few or many cells", f"{len(header)} cells expected, {len(line)} found.")
     if _garbled("".join(line)):
         name, cell = next((name, cell) for name, cell in zip(header, line, strict=True) if _garbled(cell))
-        return Bad("text is not in UTF-8", f"Expected UTF-8 in column {name}. Got {quoted(cell)}.")
+        return Defect("text is not in UTF-8", f"Expected UTF-8 in column {name}. Got {quoted(cell)}.")
     return None
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ncp.errors import DataError, quoted
 from ncp.io.files import whole_file
-from ncp.io.tabular import TEXTS, Limits, parquet_errors
+from ncp.io.tabular import TEXT_COLUMNS, Limits, parquet_errors
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.space import Space
 
@@ -42,7 +42,7 @@ def write_table(
         *(pa.array(column, from_pandas=True) for column in values.T),  # NaN becomes null
         *(pa.array(text.tolist(), pa.string()) for text in texts),
     ]
-    names = [*space.names, *columns, *TEXTS]
+    names = [*space.names, *columns, *TEXT_COLUMNS]
     about = {"format": FORMAT, "space": space.to_dict(), "columns": list(columns), "minimised": list(minimised)}
     about["sha256"] = _digest(about)
     schema = pa.schema(
@@ -69,7 +69,7 @@ def read_table(path: Path) -> dict[str, Any]:
         about = _about(path, opened.schema_arrow.metadata)
         space, columns = Space.from_dict(about["space"]), tuple(about["columns"])
         names, types = opened.schema_arrow.names, opened.schema_arrow.types
-        if names != [*space.names, *columns, *TEXTS]:
+        if names != [*space.names, *columns, *TEXT_COLUMNS]:
             raise DataError(f"{path} has the columns {quoted(names)}, not those that it describes. Import it again.")
         width = len(space)
         if (

@@ -100,7 +100,7 @@ def _multires(base: Path, name: str, notes: list[str]) -> _Setting | None:
     if name != "3ddet" or not is_file(csv):
         return None
     DETECTION_CSV.check(csv)
-    table = Table.from_csv(csv, space=MULTIRES, code_columns="c*")
+    table = Table.read(csv, space=MULTIRES, codes="c*", missing=True)
     return _Setting(table.codes, {"moderate": table.values[:, 0]}, DETECTION_CSV)
 
 

@@ -15,12 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ncp.errors import ConfigError, DataError, NotTabulatedError, quoted
 from ncp.io.files import as_path
+from ncp.io.tabular import Limits
 from ncp.numbers import as_items, as_number, as_seed, require_type
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.space import Space, require_space
 from ncp.tables.columns import column_names, minimised_names
 from ncp.tables.parquet import read_table, write_table
-from ncp.tables.reading import Read, read_rows
+from ncp.tables.reading import DEFAULT_LIMITS, RawTable, read_rows
 
 Rows = NDArray[np.int64]
 Texts = NDArray[np.str_]
@@ -231,68 +232,51 @@ class Table:
         return cls(**read_table(as_path(path)))
 
     @classmethod
-    def from_csv(
-        cls,
-        path: str | Path,
-        *,
-        space: Space,
-        code_columns: str | Sequence[str],
-        values: Sequence[str] | Mapping[str, str] | None = None,
-    ) -> Table:
-        """Read a table from a file of comma-separated values with a header.
-
-        Args:
-            path: the file; columns called `origin` and `flags` are read as such, an empty value is a missing one.
-            space: what the codes belong to; choices stand in the file by their index or their name.
-            code_columns: the names of the columns of the code, in the order of the space; or a pattern such as `c*`,
-                which takes them in the order of the file.
-            values: names of the columns of values, or a mapping from them to the names that they get; when left out,
-                all that are left.
-
-        Raises:
-            DataError: a file that cannot be read; a column that is missing; rows and columns that hold no number, a
-                code outside the space, or one that was there before.
-        """
-        require_space(space)
-        return cls.of(space, read_rows(as_path(path), space, code_columns, values, missing=True))
-
-    @classmethod
-    def from_file(
+    def read(
         cls,
         path: str | Path,
         *,
         space: Space,
         codes: str | Sequence[str] | None = None,
-        values: Sequence[str] | Mapping[str, str] | None = None,
+        values: str | Sequence[str] | Mapping[str, str] | None = None,
         minimised: Sequence[str] = (),
+        missing: bool = False,
         drop_bad: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> Table:
-        """Read a table from columns of any layout: comma-separated values (also `.csv.gz`) or parquet.
+        """Read a table from a csv file (also `.csv.gz`) or a parquet file with one row per architecture.
+
+        Columns called `origin` and `flags` become the table's. An index that pandas wrote without a name is ignored.
 
         Args:
-            path: the file; columns called `origin` and `flags` are read as such.
-            space: what the codes belong to; choices stand in the file by their name, or by their index where no
-                choice looks like a number.
-            codes: the names of the columns of the code, in the order of the space; a pattern such as `edge*`, which
-                takes them in the order of the file unless they have the names of the space; or one column of texts
-                that hold the code whole. The names of the space when left out.
-            values: names of the columns of values, or a mapping from them to the names that they get; when left out,
-                all that are left.
-            minimised: those of the table's columns in which small values are better.
-            drop_bad: leave rows out that are not good; of a code that comes twice the first row stays.
+            path: the file.
+            space: what the codes belong to. A choice is read by its name, or by its index if no choice of that
+                dimension looks like a number.
+            codes: the columns of the code, in the order of the space; or a pattern such as `edge*`, which takes
+                columns named as the dimensions in the order of the space, and others in the order of the file; or
+                the one column that holds each code as text. The names of the space when left out.
+            values: the columns of values, or a mapping from them to their names in the table; all remaining columns
+                when left out.
+            minimised: the columns in which smaller values are better, by their names in the table.
+            missing: allow missing values; they become NaN. Otherwise a row with one is bad.
+            drop_bad: leave out bad rows instead of raising. A row is bad if its code is missing, outside the space or
+                the same as that of an earlier good row, if a value is not a finite number, or if it has too few or
+                many cells.
+            limits: the most rows, columns and bytes to read. A larger file is refused before it fills the memory.
 
         Raises:
-            DataError: a file that cannot be read; a column that is missing; rows that are not good (a missing value,
-                what is no number, a code outside the space or twice, too few or many cells), the first few named.
+            ConfigError: an argument of the wrong type.
+            DataError: a file that cannot be read or exceeds the limits, a column that does not exist, or bad rows, of
+                which the message lists the first few.
         """
         require_space(space)
-        chosen = space.names if codes is None else codes
-        return cls.of(space, read_rows(as_path(path), space, chosen, values, drop_bad=drop_bad), minimised)
+        raw = read_rows(as_path(path), space, codes, values, missing=missing, drop_bad=drop_bad, limits=limits)
+        return cls.from_raw(raw, minimised)
 
     @classmethod
-    def of(cls, space: Space, read: Read, minimised: Sequence[str] = ()) -> Table:
-        """The table of what `read_rows` has read."""
-        return cls(space, read.codes, read.values, read.columns, *read.texts, minimised)
+    def from_raw(cls, raw: RawTable, minimised: Sequence[str] = ()) -> Table:
+        """Make a table of what `read_rows` returned."""
+        return cls(raw.space, raw.codes, raw.values, raw.columns, raw.origin, raw.flags, minimised)
 
     @cached_property
     def _rows(self) -> dict[bytes, int]:
