@@ -15,7 +15,7 @@ from safetensors import safe_open
 import ncp
 from benchmarks.measure import use_threads
 from ncp.optim.judge import digests_of, fit_searcher_and_judge, halves
-from ncp.predictors.file import write_tensors
+from ncp.predictors.file import write
 from ncp.predictors.quality import quality
 
 ASSETS = Path(ncp.__file__).with_name("assets")
@@ -66,7 +66,7 @@ def rewrite() -> None:
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["ncp"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        write_tensors(tensors, {key: about[key] for key in ("kind", "columns", "space", "shape")}, path)
+        write(path, {key: about[key] for key in ("kind", "columns", "space", "shape")}, tensors)
         card[role]["bytes"] = path.stat().st_size
     CARD.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 

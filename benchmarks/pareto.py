@@ -46,7 +46,7 @@ def main() -> None:
     use_threads(2)
     table, predictor, judge = ncp.load_table("nas-bench-mr"), ncp.load_predictor("nas-bench-mr"), ncp.load_judge()
     columns = ncp.Objective(dict.fromkeys(TASKS, 1.0)).resolve(predictor.columns)
-    focused, budget = predictor.focused(columns), ncp.Budget(max_macs=GMACS * 1e9)
+    focused, budget = predictor.subset_output(columns), ncp.Budget(max_macs=GMACS * 1e9)
 
     def points(codes: np.ndarray, by: ncp.Predictor) -> np.ndarray:
         """Values and powers of ten below the budget, all maximised."""

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from ncp.optim.budget import Budget as Budget
     from ncp.optim.objective import Objective as Objective
     from ncp.predictors.base import Prediction as Prediction, Predictor as Predictor
-    from ncp.predictors.fitting import fit_predictor as fit_predictor
-    from ncp.predictors.file import load_judge as load_judge, load_predictor as load_predictor
+    from ncp.predictors.fitting import (
+        fit_predictor as fit_predictor,
+        load_judge as load_judge,
+        load_predictor as load_predictor,
+    )
     from ncp.optim.propagation import Trajectory as Trajectory, propagate as propagate
     from ncp.searchers.comparison import Comparison as Comparison, compare as compare
     from ncp.searchers.replay import History as History, simulate as simulate
@@ -57,8 +60,7 @@ _WHERE = {
     "ncp.optim.budget": ("Budget",),
     "ncp.optim.objective": ("Objective",),
     "ncp.predictors.base": ("Prediction", "Predictor"),
-    "ncp.predictors.file": ("load_judge", "load_predictor"),
-    "ncp.predictors.fitting": ("fit_predictor",),
+    "ncp.predictors.fitting": ("fit_predictor", "load_judge", "load_predictor"),
     "ncp.optim.propagation": ("Trajectory", "propagate"),
     "ncp.optim.results": ("Result",),
     "ncp.optim.search": ("search",),

@@ -51,7 +51,6 @@ def test_without_a_table_ranks_are_of_a_normal() -> None:
     facts = facts_of(subject(None, predictor), CODE, Counting())
     predicted = predictor.predict(CODE)
     for j, line in enumerate(facts.lines):
-        assert predicted.std is not None
         assert (line.mean, line.std) == (predicted.mean[0, j], predicted.std[0, j])
         z = (predicted.mean[0, j] - float(predictor.location[j])) / float(predictor.unit[j])
         assert line.better == pytest.approx(norm.cdf(z), rel=1e-4)

@@ -90,7 +90,6 @@ def test_a_code_that_is_not_in_the_table(run: Run, table: str) -> None:
     document = json.loads(out)
     assert (document["origin"], document["flags"], document["predicted"]) == (None, [], None)
     prediction = ncp.load_predictor("nas-bench-mr").predict(NEAR)
-    assert prediction.std is not None
     expected = dict(zip(document["values"], zip(*prediction.mean, *prediction.std, strict=True), strict=True))
     for column, value in document["values"].items():
         assert (value["mean"], value["std"]) == pytest.approx(expected[column], rel=1e-4)
@@ -172,8 +171,8 @@ def test_published_rows(run: Run, shared: Path, tmp_path: Path) -> None:
             [TEXT, "--table", "{junk}", "--root", "."],
             "--root does nothing with a table of your own, {junk}. ",
         ),
-        ([TEXT, "--predictor", "none"], "There is no predictor's file none, and the name is not nas-bench-mr."),
-        ([TEXT, "--predictor", "{junk}"], "{junk} is no whole predictor: "),
+        ([TEXT, "--predictor", "none"], "There is no predictor file none, and the name is not nas-bench-mr."),
+        ([TEXT, "--predictor", "{junk}"], "{junk} is not a complete predictor file: "),
         ([TEXT, "--table", "{junk}"], "Cannot read {junk} as a table of ncp: "),
         (
             [TEXT, "--table", "{cells}"],

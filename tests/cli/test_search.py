@@ -153,7 +153,7 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
         ),
         (
             ("--tasks", "seg", "--predictor", "none.safetensors"),
-            "There is no predictor's file none.safetensors, and the name is not nas-bench-mr. "
+            "There is no predictor file none.safetensors, and the name is not nas-bench-mr. "
             "Train one: ncp train --config FILE.",
         ),
         (

@@ -85,7 +85,6 @@ def test_metrics_for_programs(run: Run, config: str, table: ncp.Table) -> None:
     assert set(metrics["files"].values()) == {f"here/{name}" for name in FILES}
     predictor, tested = ncp.load_predictor("here/predictor.safetensors"), held_out[complete[held_out]]
     predicted = predictor.predict(table.codes[tested])
-    assert predicted.std is not None
     error = np.abs(predicted.mean - table.values[tested])
     for j, column in enumerate(table.columns):
         found = metrics["columns"][column]

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from scipy.stats import kendalltau
 
 from ncp import CodeError, ConfigError, DataError, Predictor, fit_predictor, load_predictor
-from ncp.predictors.file import write_tensors
+from ncp.predictors.file import write
 from tests.predictors.fitted import COLUMNS, COMPLETE, PAIRS, SPACES, fitted, rows
 
 every = pytest.mark.parametrize(("kind", "space"), PAIRS)
@@ -35,7 +35,6 @@ def interior(space: str, n: int, seed: int = 0) -> torch.Tensor:
 def test_values_come_in_raw_units(kind: str, space: str) -> None:
     codes, values = rows(space)
     predicted = fitted(kind, space).predict(codes)
-    assert predicted.std is not None
     assert predicted.mean.shape == predicted.std.shape == values.shape
     assert predicted.mean.dtype == predicted.std.dtype == np.float64
     assert np.isfinite(predicted.mean).all()
@@ -58,8 +57,6 @@ def test_one_code_or_many(kind: str, space: str) -> None:
         one = predictor.predict(form)
         assert one.mean.shape == (1, 3)
         np.testing.assert_allclose(one.mean[0], many.mean[3], rtol=1e-5, atol=1e-6)
-        assert one.std is not None
-        assert many.std is not None
         np.testing.assert_allclose(one.std[0], many.std[3], rtol=1e-2)
     none = predictor.predict(codes[:0])
     assert none.mean.shape == (0, 3)
@@ -136,7 +133,7 @@ def test_it_computes_where_its_tensors_are(kind: str, space: str) -> None:
     predictor = predictor.to("meta")
     x = predictor.relaxed(rows(space)[0][:5])
     assert x.device.type == "meta"
-    for model in (predictor, predictor.focused([2])):
+    for model in (predictor, predictor.subset_output([2])):
         for found in (model(x), *model.moments(x)):
             assert (found.device.type, found.shape) == ("meta", (5, 3))
     predictor.requires_grad_()
@@ -167,12 +164,12 @@ def test_a_saved_predictor_is_the_same_to_the_last_bit(kind: str, space: str, tm
 
 @every
 @pytest.mark.parametrize("wanted", [[0], [2], [1, 2]])
-def test_focused_it_gives_the_same_of_what_it_is_focused_on(kind: str, space: str, wanted: list[int]) -> None:
+def test_a_subset_of_outputs_has_the_values_of_the_whole(kind: str, space: str, wanted: list[int]) -> None:
     predictor, (codes, _) = fitted(kind, space), rows(space)
     x = predictor.relaxed(codes[:20])
-    few = predictor.focused(wanted)
+    few = predictor.subset_output(wanted)
     assert (few.columns, few.space) == (predictor.columns, predictor.space)
-    for whole, part in zip(predictor.scores_and_spread(x), few.scores_and_spread(x), strict=True):
+    for whole, part in zip(predictor.latent_moments(x), few.latent_moments(x), strict=True):
         assert torch.equal(part[:, wanted], whole[:, wanted])
     assert torch.equal(few(x)[:, wanted], predictor(x)[:, wanted])
 
@@ -239,7 +236,6 @@ def test_ten_rows_are_enough(kind: str, space: str) -> None:
     predictor = fit_predictor(codes, values[:, :1], COLUMNS[:1], space=SPACES[space], kind=kind)
     predicted = predictor.predict(rows(space)[0])
     assert np.isfinite(predicted.mean).all()
-    assert predicted.std is not None
     assert np.isfinite(predicted.std).all()
 
 
@@ -372,12 +368,12 @@ def test_foreign_tensors_are_refused(tmp_path: Path) -> None:
 def test_a_tampered_description_is_refused(kind: str, key: str, value: Any, tmp_path: Path) -> None:
     about, tensors = written(kind, tmp_path)
     path = tmp_path / "p.safetensors"
-    write_tensors(tensors, about, path)
+    write(path, about, tensors)
     load_predictor(path)
     save_file(tensors, path, metadata={"ncp": json.dumps(about | {key: value})})
     Damaged.refused(path)
     if key not in ("format", "sha256"):  # which are written anew
-        write_tensors(tensors, about | {key: value}, path)
+        write(path, about | {key: value}, tensors)
         Damaged.refused(path)
 
 
@@ -393,10 +389,10 @@ def test_every_letter_of_the_description_counts(kind: str, tmp_path: Path) -> No
         {"shape": about["shape"] | {"more": 1}},
     ):
         save_file(tensors, path, metadata={"ncp": json.dumps(about | change)})
-        with pytest.raises(DataError, match="it does not hold what was written"):
+        with pytest.raises(DataError, match="its content is not what was written"):
             load_predictor(path)
     for columns in ([first, first, *others], [first, "", *others], "abc"):
-        write_tensors(tensors, about | {"columns": columns}, path)
+        write(path, about | {"columns": columns}, tensors)
         with pytest.raises(DataError, match="and not different texts"):
             load_predictor(path)
 

@@ -15,7 +15,7 @@ def test_only_processes_that_are_asked_for_are_kept() -> None:
     predictor = fitted("default")
     assert isinstance(predictor, Blend)
     assert [list(group) for group in predictor.groups] == [[0, 1], [2]]
-    video = predictor.focused([COLUMNS.index("video/top1")])
+    video = predictor.subset_output([COLUMNS.index("video/top1")])
     assert [list(group) for group in video.groups] == [[2]]
     assert len(video.gps) == 1
     assert len(predictor.gps) == 2

@@ -52,7 +52,7 @@ def test_variances_are_positive_everywhere(space: str, rng: np.random.Generator)
     predictor = fitted("gp", space)
     low, high = SPACES[space].bounds
     x = torch.as_tensor(rng.uniform(low, high, size=(30, len(low))), dtype=torch.float32)
-    scores, spread = predictor.scores_and_spread(x)
+    scores, spread = predictor.latent_moments(x)
     assert torch.isfinite(scores).all()
     assert (spread > 0).all()
 
@@ -60,8 +60,8 @@ def test_variances_are_positive_everywhere(space: str, rng: np.random.Generator)
 def test_it_knows_least_far_from_the_rows() -> None:
     predictor, (codes, _) = fitted("gp"), rows("multires")
     corners = torch.as_tensor(MULTIRES.bounds, dtype=torch.float32)
-    known = predictor.scores_and_spread(predictor.relaxed(codes))[1].median(dim=0).values
-    assert (predictor.scores_and_spread(corners)[1] > 1.5 * known).all()
+    known = predictor.latent_moments(predictor.relaxed(codes))[1].median(dim=0).values
+    assert (predictor.latent_moments(corners)[1] > 1.5 * known).all()
 
 
 def test_with_all_rows_inducing_it_is_the_textbooks_process() -> None:
@@ -81,11 +81,11 @@ def test_with_all_rows_inducing_it_is_the_textbooks_process() -> None:
         return covariance
 
     gain = spanned(fresh, x) @ torch.linalg.inv(spanned(x, x) + noise * torch.eye(len(x)))
-    targets = model.scale.float().to_scores(values[:, :1]).double()[:, 0] - model.offset[0]
+    targets = model.scale.float().to_latent(values[:, :1]).double()[:, 0] - model.offset[0]
     mean = gain @ targets + model.offset[0]
     variance = (spanned(fresh, fresh) - gain @ spanned(x, fresh)).diagonal()
     left = (model.kernel.variance(fresh) - spanned(fresh, fresh).diagonal() / signal).clamp_min(0) * signal
-    found, spread = model.scores_and_spread(points)
+    found, spread = model.latent_moments(points)
     np.testing.assert_allclose(found[:, 0].numpy(), mean.numpy(), atol=2e-3)
     np.testing.assert_allclose(spread[:, 0].square().numpy(), (variance + left).numpy(), atol=2e-3)
 
@@ -107,7 +107,6 @@ def test_noise_is_about_what_was_put_in(tmp_path: Path) -> None:
     predictor = fit_predictor(codes[::2], values[::2], ["a/a", "b/b"], space=MIXED, kind="gp")
     predictor.save(tmp_path / "p.safetensors")
     predicted = load_predictor(tmp_path / "p.safetensors").predict(codes[1::2])
-    assert predicted.std is not None
     np.testing.assert_allclose(predicted.std.mean(axis=0), [0.2, 0.5], rtol=0.4)
     error = np.abs(predicted.mean - values[1::2])
     within = (error <= predicted.std).mean(axis=0)

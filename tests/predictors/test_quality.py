@@ -43,7 +43,7 @@ def test_quality_by_hand() -> None:
 
 def test_tau_counts_swapped_pairs() -> None:
     values, mean = np.array([[1.0], [2.0], [3.0], [4.0]]), np.array([[1.0], [3.0], [2.0], [4.0]])
-    measured = quality(Prediction(mean, None), values, ["a/b"])["a/b"]
+    measured = quality(Prediction(mean, np.zeros_like(mean)), values, ["a/b"])["a/b"]
     assert measured.tau == pytest.approx((5 - 1) / 6)
     assert measured.within_one == 0.5
 
@@ -58,7 +58,6 @@ def test_tabulated_codes_have_their_row_and_others_the_judges_word(table: Table)
     np.testing.assert_array_equal(found.values[:2], table.values[[10, 3]][:, [2, 0]])
     assert (found.std[:2] == 0).all()
     word = judge.predict(fresh)
-    assert word.std is not None
     np.testing.assert_allclose(found.values[2:], word.mean[:, [2, 0]], rtol=1e-5)
     np.testing.assert_allclose(found.std[2:], word.std[:, [2, 0]], rtol=1e-3)
 

@@ -12,7 +12,7 @@ from ncp.predictors.scale import LIMIT, Scale, centres_and_deviations, deviation
 from ncp.tables.published import convert
 from tests.strategies import generators
 
-scales = st.sampled_from([Scale.standard, Scale.normal_scores])
+scales = st.sampled_from([Scale.from_moments, Scale.from_quantiles])
 
 
 @st.composite
@@ -38,7 +38,7 @@ def columns(draw: st.DrawFn) -> np.ndarray:
 def test_knots_rise_and_scores_are_finite(make: type[Scale], values: np.ndarray) -> None:
     scale = make(values)
     assert (scale.knots.diff(dim=1) > 0).all()
-    scores = scale.to_scores(values)
+    scores = scale.to_latent(values)
     assert torch.isfinite(scores).all()
     assert scores.abs().max() <= LIMIT
 
@@ -46,7 +46,7 @@ def test_knots_rise_and_scores_are_finite(make: type[Scale], values: np.ndarray)
 @given(scales, columns())
 def test_larger_values_have_larger_scores(make: type[Scale], values: np.ndarray) -> None:
     scale = make(values)
-    scores = scale.to_scores(values).numpy()
+    scores = scale.to_latent(values).numpy()
     for column, score in zip(values.T, scores.T, strict=True):
         assert (np.diff(score[np.argsort(column)]) >= 0).all()
         same = column == column[0]
@@ -60,7 +60,7 @@ def test_scores_and_values_are_inverse(make: type[Scale], values: np.ndarray, rn
     # float32 rounds raw values: what is left of that, in scores
     rounding = (scale.knots.abs().amax(dim=1) + 10 * scale.step * scale.knots.diff(dim=1).amax(dim=1)) * 2e-7
     slope = scale.knots.diff(dim=1).amin(dim=1) / scale.step
-    back = scale.to_scores(scale(scores).double().numpy())
+    back = scale.to_latent(scale(scores).double().numpy())
     assert ((back - scores).abs() <= 1e-4 + 2 * rounding / slope).all()
 
 
@@ -70,40 +70,40 @@ def test_a_curve_rises_and_deviations_are_not_negative(make: type[Scale], values
     grid = torch.linspace(-5, 5, 101)[:, None].expand(-1, values.shape[1])
     raw = scale(grid)
     assert (raw.diff(dim=0) >= 0).all()
-    deviation = scale.deviation(grid, torch.full_like(grid, 0.5))
+    deviation = scale.std(grid, torch.full_like(grid, 0.5))
     assert (deviation >= 0).all()
 
 
 def test_a_line_by_hand() -> None:
-    scale = Scale.standard(np.array([[1.0], [3.0]]))
+    scale = Scale.from_moments(np.array([[1.0], [3.0]]))
     assert scale.knots.tolist() == [[1.0, 3.0]]
     np.testing.assert_allclose(scale(torch.tensor([[-2.0], [0.0], [0.5], [3.0]])).numpy(), [[0], [2], [2.5], [5]])
-    np.testing.assert_allclose(scale.to_scores(np.array([[2.5], [100.0]])).numpy(), [[0.5], [LIMIT]])
-    assert scale.to_scores(np.array([[100.0]]), limit=np.inf).item() == 98.0
-    assert scale.deviation(torch.tensor([[0.3]]), torch.tensor([[2.0]])).item() == pytest.approx(2.0)
+    np.testing.assert_allclose(scale.to_latent(np.array([[2.5], [100.0]])).numpy(), [[0.5], [LIMIT]])
+    assert scale.to_latent(np.array([[100.0]]), limit=np.inf).item() == 98.0
+    assert scale.std(torch.tensor([[0.3]]), torch.tensor([[2.0]])).item() == pytest.approx(2.0)
 
 
 def test_scores_of_skewed_values_are_about_normal_and_failed_runs_do_little() -> None:
     rng = np.random.default_rng(0)
     values = np.exp(rng.normal(size=(3000, 1)))
-    scores = Scale.normal_scores(values).to_scores(values)
+    scores = Scale.from_quantiles(values).to_latent(values)
     assert abs(scores.mean().item()) < 0.05
     assert scores.std().item() == pytest.approx(1.0, abs=0.05)
     failed = values + 70
     failed[:30] = 0.0
-    again = Scale.normal_scores(failed).to_scores(failed)
+    again = Scale.from_quantiles(failed).to_latent(failed)
     assert (again[30:] - scores[30:]).abs().median() < 0.05
     assert (again[:30] < -2).all()
 
 
 def test_gradients_of_a_curve() -> None:
-    scale = Scale.normal_scores(np.exp(np.random.default_rng(1).normal(size=(500, 2)))).double()
+    scale = Scale.from_quantiles(np.exp(np.random.default_rng(1).normal(size=(500, 2)))).double()
     scores = torch.tensor([[-3.0, 0.1], [0.3, 2.9]], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(scale, (scores,))
 
 
 def test_what_is_not_a_number_stays_so() -> None:
-    scale = Scale.normal_scores(np.random.default_rng(1).normal(size=(50, 2)))
+    scale = Scale.from_quantiles(np.random.default_rng(1).normal(size=(50, 2)))
     raw = scale(torch.tensor([[float("nan"), 0.0]]))
     assert raw.isnan().tolist() == [[True, False]]
 
@@ -149,7 +149,7 @@ def test_without_a_failed_run_nothing_is_cut(column: list[float]) -> None:
 
 def test_ranks_survive_many_failed_runs_in_a_small_table() -> None:
     values = np.append(np.arange(1.0, 9.0), [1e6, 1e6])[:, None]  # too many to be called failed
-    scores = Scale.normal_scores(values).to_scores(values).numpy()
+    scores = Scale.from_quantiles(values).to_latent(values).numpy()
     assert (np.diff(scores[:8, 0]) > 0.1).all()
 
 

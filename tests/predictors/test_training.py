@@ -52,7 +52,6 @@ def test_failed_runs_do_little(kind: str, count: int, value: float) -> None:
     predicted = predictor.predict(CODES)
     assert kendalltau(predicted.mean[:, -1], CURVE).statistic > 0.8
     assert np.median(np.abs(predicted.mean[:, -1] - CURVE)) < 0.5
-    assert predicted.std is not None
     assert np.median(predicted.std[:, -1]) < VALUES.std()
     assert predictor.location[-1] == pytest.approx(VALUES.mean(), abs=0.5)
     assert predictor.unit[-1] == pytest.approx(VALUES.std(), rel=0.2)
@@ -91,7 +90,6 @@ def test_values_that_single_precision_cannot_hold_are_refused(change: Any, messa
 def test_what_single_precision_can_hold_is_learned(factor: float, shift: float) -> None:
     predicted = fitted("gp", VALUES * factor + shift).predict(CODES)
     assert np.median(np.abs(predicted.mean[:, 0] - CURVE * factor - shift)) < 0.5 * factor
-    assert predicted.std is not None
     assert ((predicted.std > 0) & (predicted.std < 3 * VALUES.std() * factor)).all()
 
 

@@ -32,7 +32,6 @@ def test_known_columns_help_a_new_one() -> None:
     assert with_known > 0.65
     assert with_known > without + 0.2
     predicted = told.predict(codes[test])
-    assert predicted.std is not None
     off = np.abs(predicted.mean[:, -1] - values[test, -1]) / predicted.std[:, -1]
     assert (off < 2).mean() > 0.8
 

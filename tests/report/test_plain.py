@@ -28,7 +28,7 @@ def test_any_name_is_drawn_as_it_is(tmp_path: Path) -> None:
     with matplotlib.rc_context({"svg.fonttype": "none"}):  # texts are texts, so that they can be read
         draw_run(run, tmp_path / "run.svg")
         draw_front(tuple(Panel(name, name, n + 1, n, n > 0, n, n, None, None) for name in EVIL), tmp_path / "front.svg")
-        draw_scatter(scatter_data(Prediction(values, None), values, EVIL), tmp_path / "scatter.svg")
+        draw_scatter(scatter_data(Prediction(values, np.zeros_like(values)), values, EVIL), tmp_path / "scatter.svg")
     for picture in ("run", "front"):
         assert [texts_of(tmp_path / f"{picture}.svg").count(name) for name in shown] == [2] * len(EVIL)
     titles = texts_of(tmp_path / "scatter.svg")

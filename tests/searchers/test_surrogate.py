@@ -88,13 +88,13 @@ def test_the_posterior_runs_about_through_what_it_learnt(space: str) -> None:
     codes, targets = data(space)
     surrogate = learnt(space)
     with torch.no_grad():
-        mean, spread = surrogate.scores_and_spread(surrogate.relaxed(codes))
-        far = surrogate.scores_and_spread(surrogate.relaxed(SPACES[space].sample(200, np.random.default_rng(9))))[1]
+        mean, spread = surrogate.latent_moments(surrogate.relaxed(codes))
+        far = surrogate.latent_moments(surrogate.relaxed(SPACES[space].sample(200, np.random.default_rng(9))))[1]
     assert mean.shape == spread.shape == (len(codes), 1)
     assert np.abs(mean[:, 0].numpy() - targets).max() < 1
     assert np.corrcoef(mean[:, 0], targets)[0, 1] > 0.98
     assert 0 < spread.mean() < far.mean()
-    np.testing.assert_allclose(mean.numpy(), surrogate.scores(surrogate.relaxed(codes)).detach().numpy())
+    np.testing.assert_allclose(mean.numpy(), surrogate.latent(surrogate.relaxed(codes)).detach().numpy())
 
 
 @every_space
@@ -125,12 +125,12 @@ def test_gradients_flow_through_scores_and_spread(space: str) -> None:
     shares = torch.as_tensor(np.random.default_rng(5).uniform(0.2, 0.8, size=(3, SPACES[space].width)))
     x = (low + shares * (high - low)).requires_grad_()
     for part in range(2):
-        (gradient,) = torch.autograd.grad(surrogate.scores_and_spread(x)[part].sum(), x)
+        (gradient,) = torch.autograd.grad(surrogate.latent_moments(x)[part].sum(), x)
         assert torch.isfinite(gradient).all()
         assert (gradient != 0).any(dim=1).all()
         way = torch.as_tensor(np.random.default_rng(6).normal(size=x.shape)) * (high - low)
         with torch.no_grad():
-            up, down = (surrogate.scores_and_spread(x + sign * 1e-5 * way)[part][:, 0] for sign in (1, -1))
+            up, down = (surrogate.latent_moments(x + sign * 1e-5 * way)[part][:, 0] for sign in (1, -1))
         torch.testing.assert_close((gradient * way).sum(1), (up - down) / 2e-5, rtol=1e-4, atol=1e-6)
 
 

@@ -55,7 +55,7 @@ def facts_of(subject: Subject, code: Sequence[int], counting: Counting) -> Facts
     lines = []
     for j, column in enumerate(subject.columns):
         mean = None if predicted is None else float(predicted.mean[0, j])
-        std = None if predicted is None or predicted.std is None else float(predicted.std[0, j])
+        std = None if predicted is None else float(predicted.std[0, j])
         measured = None
         if table is not None and row is not None and column in table.columns:
             found = float(table.values[row, table.columns.index(column)])

@@ -11,7 +11,7 @@ import numpy as np
 from ncp.cost import has_cost
 from ncp.errors import DataError
 from ncp.predictors.base import Predictor
-from ncp.predictors.file import load_judge, load_predictor
+from ncp.predictors.fitting import load_judge, load_predictor
 from ncp.spaces.arrays import Reals
 from ncp.spaces.space import Space
 from ncp.tables.table import Table

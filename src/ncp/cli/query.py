@@ -141,7 +141,7 @@ def _measured(table: ncp.Table, row: int) -> dict[str, dict[str, Any]]:
 def _predicted(code: tuple[int, ...], predictor: Predictor) -> dict[str, dict[str, Any]]:
     prediction = predictor.predict(code)
     means = prediction.mean[0].tolist()
-    stds = [None] * len(means) if prediction.std is None else prediction.std[0].tolist()
+    stds = prediction.std[0].tolist()
     return {
         column: {"mean": mean, "std": std, "source": "predictor"}
         for column, mean, std in zip(predictor.columns, means, stds, strict=True)

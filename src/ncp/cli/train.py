@@ -136,10 +136,7 @@ def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration[A
 
 def rows_held_out(prediction: Prediction, values: Reals, columns: Sequence[str]) -> dict[str, dict[str, list[float]]]:
     """Per column what was predicted of rows held out, its deviation, and what was measured, in six digits."""
-    import numpy as np
-
-    std = np.zeros_like(values) if prediction.std is None else prediction.std
-    held = {"predicted": prediction.mean, "std": std, "measured": values}
+    held = {"predicted": prediction.mean, "std": prediction.std, "measured": values}
     return {
         column: {name: [float(f"{number:.6g}") for number in numbers[:, j]] for name, numbers in held.items()}
         for j, column in enumerate(columns)

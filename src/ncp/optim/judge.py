@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from ncp.errors import ConfigError, DataError, NcpError
 from ncp.optim.objective import Objective
 from ncp.predictors.base import Predictor
-from ncp.predictors.file import FORMAT, SHIPPED, load_judge, load_predictor
-from ncp.predictors.fitting import fit_predictor
+from ncp.predictors.file import FORMAT
+from ncp.predictors.fitting import SHIPPED, fit_predictor, load_judge, load_predictor
 from ncp.progress import Progress, quiet, share
 from ncp.spaces.multires import MULTIRES
 from ncp.tables.sources import cache_dir
@@ -127,7 +127,7 @@ def fit_searcher_and_judge(table: Table, seed: int = 0, progress: Progress = qui
     def fitted(rows: NDArray[np.int64], kind: str, progress: Progress = quiet) -> Predictor:
         data = table.codes[rows], table.values[rows], table.columns
         predictor = fit_predictor(*data, space=table.space, kind=kind, seed=seed, progress=progress)
-        predictor.measure_by(table.values[np.concatenate([mine, other])], table.minimised)
+        predictor.set_reference(table.values[np.concatenate([mine, other])], table.minimised)
         return predictor
 
     with beside(1) as (pool, alive):

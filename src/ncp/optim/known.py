@@ -138,13 +138,13 @@ def _moments(problem: Problem, codes: Codes) -> _Moments:
     shares = weights / np.abs(weights).sum() / unit
     found = _Moments(*np.empty((3, len(codes))))
     for chunk in chunks(len(codes), 4096):
-        scores, spread = predictor.scores_and_spread(predictor.relaxed(codes[chunk]))
+        scores, spread = predictor.latent_moments(predictor.relaxed(codes[chunk]))
         curve, std, total = (
             x[:, places].double().cpu().numpy()
             for x in (
                 predictor.scale(scores),
-                predictor.scale.deviation(scores, spread),
-                predictor.scale.deviation(scores, (spread**2 + predictor.noise).sqrt()),
+                predictor.scale.std(scores, spread),
+                predictor.scale.std(scores, (spread**2 + predictor.noise).sqrt()),
             )
         )
         found.mean[chunk] = (curve - location) @ shares

@@ -39,7 +39,7 @@ class Problem:
 
     def focused(self) -> Problem:
         """The same problem for steps alone: values of columns that the objective does not name may differ."""
-        return replace(self, predictor=self.predictor.focused(self.objective.named(self.predictor.columns)))
+        return replace(self, predictor=self.predictor.subset_output(self.objective.named(self.predictor.columns)))
 
     def score(self, x: Tensor) -> Tensor:
         """The objective of relaxed codes `(n, width)`, `(n,)`."""

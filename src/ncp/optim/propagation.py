@@ -290,7 +290,7 @@ def _paper_cost(predictor: Predictor) -> Callable[[Tensor], tuple[Tensor, Tensor
     def exact(x: Tensor) -> tuple[Tensor, Tensor]:
         codes = x * predictor.deviation + predictor.centre
         cost = macs(codes) / deviation if has_cost(space) else x.new_zeros(len(x))
-        return predictor.scores(codes), cost
+        return predictor.latent(codes), cost
 
     return exact
 

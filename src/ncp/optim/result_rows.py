@@ -46,7 +46,6 @@ def rows_of(
     where = objective.named(predictor.columns)
     columns = tuple(predictor.columns[j] for j in where)
     predicted = predictor.predict(codes)
-    stds = np.zeros_like(predicted.mean) if predicted.std is None else predicted.std
     verified = verify(codes, columns, judge, table)
     predicted_scores, verified_scores = (
         _objective(problem, predicted.mean),
@@ -62,7 +61,7 @@ def rows_of(
             predicted_score=float(predicted_scores[i]),
             verified_score=float(verified_scores[i]) if np.isfinite(verified_scores[i]) else None,
             predicted={
-                c: Value(float(predicted.mean[i, j]), float(stds[i, j]), "predictor")
+                c: Value(float(predicted.mean[i, j]), float(predicted.std[i, j]), "predictor")
                 for c, j in zip(columns, where, strict=True)
             }
             | latencies[i][0],

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ncp.predictors.file import write
 from ncp.predictors.scale import Scale, centres_and_deviations
 from ncp.spaces.arrays import Codes, Reals, chunks
 from ncp.spaces.space import Space
@@ -23,7 +24,7 @@ class Prediction:
     """Predicted values: `mean` `(n, m)` in raw units, and the standard deviation of a table's value about it."""
 
     mean: Reals
-    std: Reals | None
+    std: Reals
 
 
 class Predictor(nn.Module):
@@ -78,22 +79,22 @@ class Predictor(nn.Module):
         """An empty predictor, whose weights come from a file."""
 
     @abstractmethod
-    def scores(self, x: Tensor) -> Tensor:
+    def latent(self, x: Tensor) -> Tensor:
         """Scores `(n, m)` of points of the relaxed space, `(n, width)`."""
 
     @abstractmethod
-    def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def latent_moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Scores and their standard deviations, each `(n, m)`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Values `(n, m)` in raw units of points of the relaxed space `(n, width)`; gradients flow."""
-        values: Tensor = self.scale(self.scores(x))
+        values: Tensor = self.scale(self.latent(x))
         return values
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Values and the standard deviation of the curve itself, without noise: `(n, m)` each, in raw units."""
-        scores, spread = self.scores_and_spread(x)
-        return self.scale(scores), self.scale.deviation(scores, spread)
+        scores, spread = self.latent_moments(x)
+        return self.scale(scores), self.scale.std(scores, spread)
 
     @torch.no_grad()
     def predict(self, codes: Any) -> Prediction:
@@ -105,12 +106,12 @@ class Predictor(nn.Module):
         rows = self.space.codes(codes)
         mean, std = np.empty((2, len(rows), len(self.columns)))
         for chunk in chunks(len(rows), 4096):
-            scores, spread = self.scores_and_spread(self.relaxed(rows[chunk]))
+            scores, spread = self.latent_moments(self.relaxed(rows[chunk]))
             mean[chunk] = self.scale(scores).cpu().numpy()
-            std[chunk] = self.scale.deviation(scores, (spread**2 + self.noise).sqrt()).cpu().numpy()
+            std[chunk] = self.scale.std(scores, (spread**2 + self.noise).sqrt()).cpu().numpy()
         return Prediction(mean, std)
 
-    def focused(self, wanted: Sequence[int]) -> Predictor:  # noqa: ARG002
+    def subset_output(self, wanted: Sequence[int]) -> Predictor:  # noqa: ARG002
         """The same values and spreads of the columns `wanted`, perhaps in less time; those of others may differ."""
         return self
 
@@ -119,10 +120,18 @@ class Predictor(nn.Module):
         return torch.as_tensor(self.space.relax(codes), dtype=self.noise.dtype, device=self.noise.device)
 
     def save(self, path: str | Path) -> None:
-        """Write this predictor to a file, which `ncp.load_predictor` reads; see `ncp.predictors.file.save`."""
-        from ncp.predictors.file import save
+        """Write this predictor to a file, from which `ncp.load_predictor` reads one with the same values to the bit.
 
-        save(self, path)
+        Raises:
+            DataError: a path that cannot be written to.
+        """
+        description = {
+            "kind": self.kind,
+            "columns": self.columns,
+            "space": self.space.to_dict(),
+            "shape": self.shape,
+        }
+        write(path, description, self.state_dict())
 
     def remember(self, codes: Codes) -> Tensor:
         """Keep the mean and deviation of the training codes, and which they were; return them relaxed."""
@@ -133,7 +142,7 @@ class Predictor(nn.Module):
         self.seen = torch.as_tensor(np.unique(digests(self.space, codes)), device=self.noise.device)
         return x
 
-    def measure_by(self, values: Reals, minimised: Sequence[str] = ()) -> None:
+    def set_reference(self, values: Reals, minimised: Sequence[str] = ()) -> None:
         """Let the mean and deviation of `values` `(n, m)`, NaN left out, be what an objective counts its z-scores in.
 
         Failed runs (see `ordinary`) count as the farthest of the others.

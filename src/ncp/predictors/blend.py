@@ -103,7 +103,7 @@ class Blend(Predictor):
         rows, how = (space, codes, values, columns, seed), settings.gp
         rng, relaxed = np.random.default_rng(seed), torch.as_tensor(space.relax(codes), dtype=torch.float32)
         x = Features(space).fit(relaxed)(relaxed).double()
-        targets = Scale.normal_scores(values).to_scores(values).double()
+        targets = Scale.from_quantiles(values).to_latent(values).double()
 
         def lessons(share: float) -> Subsets:
             return drawn_subsets(len(x), replace(how, steps=max(1, round(share * how.steps))), rng)
@@ -141,7 +141,7 @@ class Blend(Predictor):
         progress(1.0)
         return self.eval()
 
-    def focused(self, wanted: Sequence[int]) -> Blend:
+    def subset_output(self, wanted: Sequence[int]) -> Blend:
         """Only the processes of the columns `wanted`."""
         kept = [(gp, group) for gp, group in self._processes if set(group) & set(wanted)]
         few = copy(self)
@@ -149,23 +149,23 @@ class Blend(Predictor):
         few.groups = [group for _, group in kept]
         return few
 
-    def scores(self, x: Tensor) -> Tensor:
+    def latent(self, x: Tensor) -> Tensor:
         """The weighted mean of the two scores `(n, m)`."""
         features = self.ensemble.features(x)  # all were fitted on the same rows, so all see the same features
-        scores = self.ensemble.scores_of(features)
+        scores = self.ensemble.latent_of(features)
         for gp, group in self._processes:
-            mean = (1 - SHARE) * scores[:, group] + SHARE * gp.scores_of(features)[:, group]
+            mean = (1 - SHARE) * scores[:, group] + SHARE * gp.latent_of(features)[:, group]
             scores = scores.index_copy(1, torch.tensor(group, device=x.device), mean)
         return scores
 
-    def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def latent_moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The mean of the two; their variances and how far they are apart make the spread."""
         features = self.ensemble.features(x)
-        scores, spread = self.ensemble.scores_and_spread_of(features)
+        scores, spread = self.ensemble.latent_moments_of(features)
         for gp, group in self._processes:
             columns = torch.tensor(group, device=x.device)
             a, spread_a = scores[:, group], spread[:, group]
-            b, spread_b = (part[:, group] for part in gp.scores_and_spread_of(features))
+            b, spread_b = (part[:, group] for part in gp.latent_moments_of(features))
             apart = SHARE * (1 - SHARE) * (a - b).square()
             variance = (1 - SHARE) * spread_a.square() + SHARE * spread_b.square() + apart
             scores = scores.index_copy(1, columns, (1 - SHARE) * a + SHARE * b)

@@ -94,11 +94,11 @@ class Ensemble(Predictor):
         settings: EnsembleSettings = DEFAULTS,
     ) -> Ensemble:
         """Train all members at once, each on its own part of the rows."""
-        scale = Scale.normal_scores(values)
+        scale = Scale.from_quantiles(values)
         self = cls(space, columns, scale, hidden=settings.hidden, members=settings.members)
         x = self.remember(codes)
         features = self.features.fit(x)(x)
-        targets = scale.to_scores(values)
+        targets = scale.to_latent(values)
         generator = torch.Generator().manual_seed(seed)
         self._initialise(generator)
         order = torch.rand(settings.members, len(x), generator=generator).argsort(dim=1)
@@ -112,19 +112,19 @@ class Ensemble(Predictor):
             self.noise.copy_((targets[counts > 0] - unseen).square().mean(dim=0))
         return self.requires_grad_(False).eval()
 
-    def scores(self, x: Tensor) -> Tensor:
+    def latent(self, x: Tensor) -> Tensor:
         """The members' mean `(n, m)`."""
-        return self.scores_of(self.features(x))
+        return self.latent_of(self.features(x))
 
-    def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def latent_moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The members' mean and standard deviation."""
-        return self.scores_and_spread_of(self.features(x))
+        return self.latent_moments_of(self.features(x))
 
-    def scores_of(self, features: Tensor) -> Tensor:
+    def latent_of(self, features: Tensor) -> Tensor:
         """The members' mean of features `(n, f)`."""
         return self._members(features).mean(dim=0)
 
-    def scores_and_spread_of(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def latent_moments_of(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """The members' mean and standard deviation of features `(n, f)`."""
         outputs = self._members(features)
         return outputs.mean(dim=0), outputs.var(dim=0).clamp_min(1e-12).sqrt()

@@ -1,15 +1,21 @@
-"""Which kinds of predictor there are, and the one door to fit them."""
+"""The kinds of predictors, and the functions that fit and load one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from ncp.errors import ConfigError, DataError, quoted
+from ncp.io.files import as_path, is_file
 from ncp.numbers import as_seed
 from ncp.predictors.base import Predictor
 from ncp.predictors.blend import Blend, BlendSettings
 from ncp.predictors.ensemble import Ensemble, EnsembleSettings
+from ncp.predictors.file import DAMAGE, HINT, damaged, read
 from ncp.predictors.gp import GaussianProcess, GpSettings
 from ncp.predictors.mlp import Mlp, MlpSettings
 from ncp.predictors.training import training_rows
@@ -32,6 +38,9 @@ SETTINGS: dict[str, type[Settings]] = {
     "gp": GpSettings,
     "transfer": GpSettings,
 }
+
+SHIPPED = ("nas-bench-mr",)
+"""Names of the predictors that come with the package, each with its judge."""
 
 
 @one_thread()
@@ -60,7 +69,7 @@ def fit_predictor(
         seed: of everything random; the same seed gives the same predictor, with any number of threads.
         progress: called with the share that is done.
         settings: how it is trained, of the class that `SETTINGS` names for the kind; its defaults when left out.
-        minimised: columns in which small values are better: an objective wants them small, see `measure_by`. What is
+        minimised: columns in which small values are better: an objective wants them small, see `set_reference`. What is
             predicted stays in raw units.
 
     Raises:
@@ -82,5 +91,62 @@ def fit_predictor(
     least = minimised_names(minimised, names)
     rows, numbers = training_rows(space, codes, values, names, missing=kind == Transfer.kind)
     predictor = KINDS[kind].fit(space, rows, numbers, names, as_seed(seed), progress, chosen)  # type: ignore[arg-type]
-    predictor.measure_by(numbers, least)
+    predictor.set_reference(numbers, least)
     return predictor
+
+
+def load_predictor(name: str | Path) -> Predictor:
+    """Read a predictor from the file that `Predictor.save` wrote.
+
+    Args:
+        name: the path of the file, or `nas-bench-mr` for the predictor that comes with the package.
+
+    Raises:
+        DataError: no such file, or not a complete predictor file.
+    """
+    path = as_path(name, "predictor")
+    if str(name) in SHIPPED:
+        predictor = _loaded(_shipped(str(name), "search"))
+        predictor.shipped = str(name)
+        return predictor
+    if not is_file(path):
+        raise DataError(f"There is no predictor file {path}, and the name is not {' or '.join(SHIPPED)}. {HINT}")
+    return _loaded(path)
+
+
+def load_judge(name: str = "nas-bench-mr") -> Predictor:
+    """Read the judge of a predictor that comes with the package: another kind, fitted on the other half of the rows.
+
+    Raises:
+        DataError: a name without a judge.
+    """
+    if not isinstance(name, str) or name not in SHIPPED:
+        raise DataError(f"No judge is called {quoted(name)}. There is one for {' and '.join(SHIPPED)}.")
+    return _loaded(_shipped(name, "judge"))
+
+
+def _shipped(name: str, role: str) -> Path:
+    return Path(str(files("ncp") / "assets" / f"{name}.{role}.safetensors"))
+
+
+def _loaded(path: Path) -> Predictor:
+    description, tensors = read(path)
+    try:
+        return _built(description, tensors)
+    except DAMAGE as error:
+        raise damaged(path, error) from error
+
+
+def _built(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Predictor:
+    columns = description["columns"]
+    named = isinstance(columns, list) and all(isinstance(name, str) and name for name in columns)
+    if not named or len(set(columns)) < len(columns):
+        raise ValueError(f"its columns are {quoted(columns)}, and not different texts")
+    kind = KINDS[description["kind"]]
+    predictor = kind.build(Space.from_dict(description["space"]), columns, **description["shape"])
+    predictor.seen = tensors["seen"]
+    for prefix, module in predictor.named_modules():
+        if isinstance(module, Predictor) and prefix:
+            module.seen = tensors[f"{prefix}.seen"]
+    predictor.load_state_dict(dict(tensors))
+    return predictor.requires_grad_(False).eval()

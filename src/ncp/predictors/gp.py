@@ -178,12 +178,12 @@ class GaussianProcess(Predictor):
         prior: Prior | None = None,
     ) -> GaussianProcess:
         """Learn the kernel by marginal likelihood on subsets, or take `prior`; then the posterior on all rows."""
-        scale = Scale.normal_scores(values)
+        scale = Scale.from_quantiles(values)
         self = cls(space, columns, scale, inducing=min(settings.inducing, len(codes)))
         rng = np.random.default_rng(seed)
         self.features.fit(self.remember(codes))
         self.inducing.copy_(self.relaxed(crossed(codes, len(self.inducing), rng)))
-        targets = scale.to_scores(values).double()
+        targets = scale.to_latent(values).double()
         self.double()
         x = self.features(self.relaxed(codes))
         if prior is None:
@@ -196,20 +196,20 @@ class GaussianProcess(Predictor):
             self._condition(x, targets, prior.log_ratio.exp())
         return self.float().requires_grad_(False).eval()
 
-    def scores(self, x: Tensor) -> Tensor:
+    def latent(self, x: Tensor) -> Tensor:
         """The posterior mean `(n, m)`."""
-        return self.scores_of(self.features(x))
+        return self.latent_of(self.features(x))
 
-    def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def latent_moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior mean and standard deviation."""
-        return self.scores_and_spread_of(self.features(x))
+        return self.latent_moments_of(self.features(x))
 
-    def scores_of(self, features: Tensor) -> Tensor:
+    def latent_of(self, features: Tensor) -> Tensor:
         """The posterior mean of features `(n, f)`."""
         scores: Tensor = self.kernel(features, self.landmarks) @ self.weights + self.offset
         return scores
 
-    def scores_and_spread_of(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def latent_moments_of(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior mean and standard deviation of features `(n, f)`."""
         covariance = self.kernel(features, self.landmarks)
         coordinates = covariance @ self.basis

@@ -107,11 +107,11 @@ class Mlp(Predictor):
         """Train by the paper's recipe; a fifth of the rows decides which epoch is kept."""
         groups = _groups(columns)
         costs = np.stack([macs(codes), params(codes)], axis=1) if has_cost(space) else np.empty((len(codes), 0))
-        self = cls(space, columns, Scale.standard(values), groups=[*groups, *[2] * has_cost(space)])
+        self = cls(space, columns, Scale.from_moments(values), groups=[*groups, *[2] * has_cost(space)])
         self.dropout = settings.dropout
         x = self.standardised(self.remember(codes))
         everything = np.concatenate([values, costs], axis=1)
-        targets = Scale.standard(everything).to_scores(everything, limit=np.inf)
+        targets = Scale.from_moments(everything).to_latent(everything, limit=np.inf)
         order = np.random.default_rng(seed).permutation(len(x))
         held_out, rows = (torch.as_tensor(part) for part in np.split(order, [max(2, int(settings.held_out * len(x)))]))
         with torch.random.fork_rng(devices=[]):
@@ -120,7 +120,7 @@ class Mlp(Predictor):
                 layer.apply(lambda module: getattr(module, "reset_parameters", lambda: None)())
             self._train(x, targets, rows, held_out, progress, settings)
         self.requires_grad_(False).eval()
-        residual = targets[held_out, : len(self.columns)] - self.scores(x[held_out] * self.deviation + self.centre)
+        residual = targets[held_out, : len(self.columns)] - self.latent(x[held_out] * self.deviation + self.centre)
         self.noise.copy_(residual.square().mean(dim=0))
         return self
 
@@ -128,13 +128,13 @@ class Mlp(Predictor):
         """Points of the relaxed space in deviations from the mean of the training codes."""
         return (x - self.centre) / self.deviation
 
-    def scores(self, x: Tensor) -> Tensor:
+    def latent(self, x: Tensor) -> Tensor:
         """Standardised values `(n, m)`."""
         return self.outputs(self.standardised(x))[:, : len(self.columns)]
 
-    def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def latent_moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised values; one network alone does not know its spread, so that is zero."""
-        scores = self.scores(x)
+        scores = self.latent(x)
         return scores, torch.zeros_like(scores)
 
     def outputs(self, standardised: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ def quality(prediction: Prediction, values: Reals, columns: Sequence[str]) -> di
     measured = {}
     for j, column in enumerate(columns):
         error = np.abs(prediction.mean[:, j] - values[:, j])
-        std = prediction.std[:, j] if prediction.std is not None else np.zeros(len(error))
+        std = prediction.std[:, j]
         measured[column] = Quality(
             tau=float(kendalltau(prediction.mean[:, j], values[:, j]).statistic),
             mae=float(error.mean()),
@@ -87,7 +87,7 @@ def verify(codes: Any, columns: Sequence[str], judge: Predictor | None, table: T
         predicted = judge.predict(rows)
         where = [judge.columns.index(column) for column in columns]
         values, source[:] = predicted.mean[:, where], "judge"
-        std = np.zeros_like(values) if predicted.std is None else predicted.std[:, where]
+        std = predicted.std[:, where]
     if table is not None:
         measured = table.lookup(rows, columns)
         known = ~np.isnan(measured)

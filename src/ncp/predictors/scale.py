@@ -39,13 +39,13 @@ class Scale(nn.Module):
         self.register_buffer("reach", torch.tensor(float(reach)))
 
     @classmethod
-    def standard(cls, values: Reals) -> Scale:
+    def from_moments(cls, values: Reals) -> Scale:
         """One line per column: mean and (population) standard deviation of `values` `(n, m)`, failed runs cut."""
         mean, std = centres_and_deviations(values)
         return cls(torch.as_tensor(np.stack([mean - std, mean + std], axis=1), dtype=torch.float32), 1.0)
 
     @classmethod
-    def normal_scores(cls, values: Reals, knots: int = 10, reach: float = 2.25) -> Scale:
+    def from_quantiles(cls, values: Reals, knots: int = 10, reach: float = 2.25) -> Scale:
         """Bent so that the scores of `values` `(n, m)` are about normal: ranks decide, failed runs do little."""
         levels = norm.cdf(np.linspace(-reach, reach, knots))
         quantiles = np.quantile(ordinary(values), levels, axis=0)
@@ -72,12 +72,12 @@ class Scale(nn.Module):
         values: Tensor = low + (position - below) * (high - low)
         return values
 
-    def deviation(self, scores: Tensor, std: Tensor) -> Tensor:
+    def std(self, scores: Tensor, std: Tensor) -> Tensor:
         """Standard deviations about `scores` in raw units: half of what lies between one up and one down."""
         half: Tensor = (self(scores + std) - self(scores - std)) / 2
         return half
 
-    def to_scores(self, values: Reals, limit: float = LIMIT) -> Tensor:
+    def to_latent(self, values: Reals, limit: float = LIMIT) -> Tensor:
         """Raw values `(n, m)` as scores, cut at -limit and +limit."""
         knots = self.knots.double().cpu().numpy()
         slopes = np.diff(knots, axis=1)

@@ -162,8 +162,8 @@ class Transfer(Predictor):
         known = GaussianProcess.fit(
             space, codes[rest], values[rest][:, places], names, seed, share(progress, 0.0, 0.5), settings
         )
-        known.measure_by(values[rest][:, places])
-        scales = {j: Scale.normal_scores(values[held[:, j], j : j + 1]) for j in new}
+        known.set_reference(values[rest][:, places])
+        scales = {j: Scale.from_quantiles(values[held[:, j], j : j + 1]) for j in new}
         knots = torch.empty(len(columns), known.scale.knots.shape[1])
         knots[places] = known.scale.knots
         for j, scale in scales.items():
@@ -175,11 +175,11 @@ class Transfer(Predictor):
         self.remember(codes)
         with torch.no_grad():
             z = known.features(self.relaxed(codes[rest]))
-            told = known.scores_of(z)
+            told = known.latent_of(z)
             self.middle.copy_(told.mean(dim=0))
             self.spread_of_known.copy_(told.std(dim=0).clamp_min(1e-6))
             self.noise[places] = known.noise
-            targets = known.scale.to_scores(values[rest][:, places])
+            targets = known.scale.to_latent(values[rest][:, places])
         left = _left(self._told(z).double(), targets.double(), families(names))
         rng = np.random.default_rng(seed)
         vague = Prior.vague(z.shape[1], len(names))
@@ -191,16 +191,16 @@ class Transfer(Predictor):
                 z = known.features(self.relaxed(codes[labelled]))
                 own.features.copy_(z)
                 own.told.copy_(self._told(z))
-                scores = [scales[j].to_scores(values[labelled, j : j + 1]) for j in group]
+                scores = [scales[j].to_latent(values[labelled, j : j + 1]) for j in group]
                 own.condition(self._parts(z, own.told, own), torch.cat(scores, dim=1))
                 self.noise[group] = own.amplitudes[:, -1]
         return self.requires_grad_(False).eval()
 
-    def scores(self, x: Tensor) -> Tensor:
+    def latent(self, x: Tensor) -> Tensor:
         """The posterior means `(n, m)`."""
         z = self.known.features(x)
         scores = x.new_empty(len(x), len(self.columns)).index_copy(
-            1, _at(self.places, x.device), self.known.scores_of(z)
+            1, _at(self.places, x.device), self.known.latent_of(z)
         )
         told = self._told(z)
         for group, own in zip(self.groups, self._labels, strict=True):
@@ -208,10 +208,10 @@ class Transfer(Predictor):
             scores = scores.index_copy(1, _at(group, x.device), mean.T + own.levels)
         return scores
 
-    def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def latent_moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior means and standard deviations."""
         z = self.known.features(x)
-        mean, spread = self.known.scores_and_spread_of(z)
+        mean, spread = self.known.latent_moments_of(z)
         empty = x.new_empty(len(x), len(self.columns))
         scores, spreads = (empty.index_copy(1, _at(self.places, x.device), held) for held in (mean, spread))
         kernels = [kernel.variance(z) for kernel in (self.alone, self.known.kernel, self.vague)]
@@ -231,7 +231,7 @@ class Transfer(Predictor):
 
     def _told(self, z: Tensor) -> Tensor:
         """What the known columns are predicted to be, standardised, for features `(n, f)`."""
-        told: Tensor = (self.known.scores_of(z) - self.middle) / self.spread_of_known
+        told: Tensor = (self.known.latent_of(z) - self.middle) / self.spread_of_known
         return told
 
     def _parts(self, z: Tensor, told: Tensor, own: Labels) -> Tensor:

@@ -92,11 +92,11 @@ class Surrogate(Predictor):
         self.level, self.amplitude = (torch.tensor(x, dtype=torch.float64) for x in (fit.level, fit.amplitude))
         self.noise = torch.tensor([fit.amplitude * fit.noise], dtype=torch.float64)
 
-    def scores(self, x: Tensor) -> Tensor:
+    def latent(self, x: Tensor) -> Tensor:
         """Expected targets of points `(n, width)`, `(n, 1)`."""
         return (self.level + self._covariances(x) @ self.dual)[:, None]
 
-    def scores_and_spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def latent_moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Expected targets and their standard deviations, `(n, 1)` each."""
         covariances = self._covariances(x)
         explained = ((covariances @ self.inverse) * covariances).sum(1)
@@ -141,7 +141,7 @@ class Improvement(Problem):
     best: float = 0.0
 
     def _values_and_score(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        mean, spread = self.predictor.scores_and_spread(x)
+        mean, spread = self.predictor.latent_moments(x)
         return mean, log_improvement((mean - self.best)[:, 0], spread[:, 0])
 
 
