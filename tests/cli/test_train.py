@@ -153,7 +153,7 @@ def test_the_published_table(run: Run, shared: Path, tmp_path: Path) -> None:
         (sets("epochs"), "Expected --set KEY=VALUE, such as --set optimization.epochs=50. Got 'epochs'.\n"),
         (sets("data.table=nas-bench-mr"), "The table nas-bench-mr is not there: no file "),
         (sets("data.table=none"), "There is no file 'none'. Give the path of a table"),
-        (sets("data.columns=[sge]"), "Expected a column or task of the table. Got 'sge'. The closest is seg"),
+        (sets("data.columns=[sge]"), "The table has no task or column 'sge'. Did you mean 'seg'?"),
         (
             sets("split.test_size=0.05"),
             "Expected at least 10 complete rows to train on and 10 to test on. "

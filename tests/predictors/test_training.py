@@ -109,8 +109,8 @@ def test_one_column_may_come_as_a_vector_and_codes_more_than_once() -> None:
     [
         (["a/x", "a/x"], "Expected different column names. Got 'a/x' twice"),
         ("ab", r"Expected a list of column names. Got the text 'ab'. Write \['ab'\]"),
-        (["a", ""], "Expected columns named by texts"),
-        (["a", 3], "Expected columns named by texts"),
+        (["a", ""], "Expected texts as column names"),
+        (["a", 3], "Expected texts as column names"),
         (None, "Expected a list of column names. Got None"),
         ([], "Expected a column to fit. Got no column names"),
         (["a"], r"Expected values of shape \(324, 1\)"),

@@ -132,8 +132,8 @@ def test_a_table_without_rows_or_columns() -> None:
         ({"flags": "a"}, r"Expected flags of shape \(4,\). Got \(\)"),
         ({"columns": ["a", "b", "a"]}, "Expected different column names. Got 'a' twice"),
         ({"columns": "abc"}, "Expected a list of column names. Got the text 'abc'"),
-        ({"columns": ["a", "b", ""]}, "Expected columns named by texts"),
-        ({"columns": ["a", "b", 3]}, "Expected columns named by texts"),
+        ({"columns": ["a", "b", ""]}, "Expected texts as column names"),
+        ({"columns": ["a", "b", 3]}, "Expected texts as column names"),
         (
             {"minimised": ["seg/mIoU", "seg"]},
             "Expected minimised columns among .*video/top1. Got 'seg'.",
@@ -264,8 +264,8 @@ def test_select_rows(table: Table, rows: object, places: list[int]) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ("seg/mIOU", "Got 'seg/mIOU'. The closest is seg/mIoU; there are seg/mIoU, seg/mAcc, video/top1"),
-        (["seg", "vidoe"], "Got 'vidoe'. The closest is video;"),
+        ("seg/mIOU", "no task or column 'seg/mIOU'. Did you mean 'seg/mIoU'?"),
+        (["seg", "vidoe"], "no task or column 'vidoe'. Did you mean 'video'?"),
         ([3], "Expected names of columns. Got 3."),
     ],
 )

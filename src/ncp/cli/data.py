@@ -14,6 +14,7 @@ from ncp.cli.options import AsJson
 from ncp.cli.output import print_json, say, show_table
 from ncp.errors import ConfigError, DataError, printable
 from ncp.io.files import is_file
+from ncp.tables.columns import tasks_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -238,7 +239,7 @@ def _show(tables: tuple[Stored, ...], as_json: bool) -> None:
         left=["SHA-256", "state"],
     )
     for table in tables:
-        tasks = dict.fromkeys(column.split("/")[0] for column in table.columns)
+        tasks = tasks_of(table.columns)
         say(f"{table.name}: {table.path}", *(f"note: {note}" for note in table.notes))
         say(*(f"problem: {problem}" for problem in table.problems))
         say(*([f"tasks: {', '.join(tasks)}"] if tasks else []))

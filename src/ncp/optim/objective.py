@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Never
 
-from ncp.errors import ConfigError, quoted
+from ncp.errors import ConfigError
 from ncp.numbers import is_finite
+from ncp.tables.columns import first_of, spelling
 
 SHORTFALL_PENALTY = 10.0
 """What a standard deviation below a floor takes off a score: more than any objective gives."""
@@ -192,26 +191,14 @@ def _numbers(name: str, given: Mapping[str, float]) -> Numbers:
 
 def _places(names: Iterable[str], columns: Sequence[str], of: str) -> list[int]:
     """Where columns lie among `columns`, of which some are named by their task or metric; `of` is the argument."""
-    tasks: dict[str, str] = {}
-    for column in columns:
-        tasks.setdefault(column.partition("/")[0], column)
-    metrics = Counter(column.partition("/")[2] for column in columns)
-    known = {m: c for c in columns if (m := c.partition("/")[2]) and metrics[m] == 1} | tasks
     found = []
     for name in names:
-        if name not in columns and name not in known:
-            every = list(dict.fromkeys([*columns, *known]))
-            folded = {each.casefold(): each for each in reversed(every)}
-            close = get_close_matches(name.casefold(), folded, n=1)
-            hint = f"Did you mean {quoted(folded[close[0]])}?" if close else f"There are {_listed(columns)}."
-            raise ConfigError("{field} has no task or column {given}. {hint}", field=of, given=name, hint=hint)
-        found.append(columns.index(name if name in columns else known[name]))
+        column = first_of(name, columns)
+        if column is None:
+            raise ConfigError(
+                "{field} has no task or column {given}. {hint}", field=of, given=name, hint=spelling(name, columns)
+            )
+        found.append(columns.index(column))
     if len(set(found)) < len(found):
         raise ConfigError("{field} must name every column once. Got {given}.", field=of, given=list(names))
     return found
-
-
-def _listed(columns: Sequence[str], most: int = 12) -> str:
-    """The first names of many."""
-    more = f" and {len(columns) - most} more" if len(columns) > most else ""
-    return ", ".join(columns[:most]) + more

@@ -22,6 +22,7 @@ from ncp.predictors.scale import Scale
 from ncp.progress import Progress, quiet, ticks
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.space import Space
+from ncp.tables.columns import task_of
 from ncp.threads import beside, one_thread
 
 
@@ -181,6 +182,6 @@ def families(columns: Sequence[str]) -> list[list[list[int]]]:
     """Positions of the columns by task, and the tasks by family."""
     found: dict[str, dict[str, list[int]]] = {}
     for j, column in enumerate(columns):
-        task = column.partition("/")[0]
+        task = task_of(column)
         found.setdefault(task.partition("-")[0], {}).setdefault(task, []).append(j)
     return [list(tasks.values()) for tasks in found.values()]

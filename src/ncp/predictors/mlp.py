@@ -20,6 +20,7 @@ from ncp.predictors.settings import as_training, keep
 from ncp.progress import Progress, quiet
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.space import Space
+from ncp.tables.columns import task_of
 
 SHARED, HEAD = 256, 128
 
@@ -198,5 +199,5 @@ class Mlp(Predictor):
 
 def _groups(columns: Sequence[str]) -> list[int]:
     """Sizes of the groups: the first metric of each task (neighbours in `columns`), then its others together."""
-    sizes = [len(list(group)) for _, group in groupby(columns, key=lambda column: column.partition("/")[0])]
+    sizes = [len(list(group)) for _, group in groupby(columns, key=task_of)]
     return [part for size in sizes for part in (1, size - 1) if part]

@@ -20,6 +20,7 @@ from ncp.predictors.scale import Scale
 from ncp.progress import Progress, quiet, share
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.space import Space
+from ncp.tables.columns import task_of
 
 AMPLITUDES = 0.4, 0.2, 0.2, 0.1, 0.18
 """A priori, in variances of a column: what the known columns say; a kernel of what they have alone, of all that they
@@ -250,7 +251,7 @@ def _groups(columns: Sequence[str], new: Sequence[int], held: NDArray[np.bool_])
     """New columns of the same task with labels on the same rows."""
     groups: dict[tuple[str, bytes], list[int]] = {}
     for j in new:
-        groups.setdefault((columns[j].partition("/")[0], held[:, j].tobytes()), []).append(j)
+        groups.setdefault((task_of(columns[j]), held[:, j].tobytes()), []).append(j)
     return list(groups.values())
 
 

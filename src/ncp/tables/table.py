@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from ncp.io.tabular import Limits
 from ncp.numbers import as_items, as_number, as_seed, require_type
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.space import Space, require_space
-from ncp.tables.columns import column_names, minimised_names
+from ncp.tables.columns import column_names, columns_of, minimised_names, spelling, tasks_of
 from ncp.tables.parquet import read_table, write_table
 from ncp.tables.reading import DEFAULT_LIMITS, RawTable, read_rows
 
@@ -100,8 +99,8 @@ class Table:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The parts of the column names before the '/', each once, in order."""
-        return tuple(dict.fromkeys(_task(column) for column in self.columns))
+        """The tasks of the columns, each once, in order."""
+        return tasks_of(self.columns)
 
     @property
     def sampled(self) -> NDArray[np.bool_]:
@@ -287,14 +286,10 @@ class Table:
         for name in names:
             if not isinstance(name, str):
                 raise DataError(f"Expected names of columns. Got {quoted(name)}.")
-            matches = [name] if name in self.columns else [column for column in self.columns if _task(column) == name]
+            matches = columns_of(name, self.columns)
             if not matches:
-                known = [*self.columns, *self.tasks]
-                close = get_close_matches(str(name), known, n=1, cutoff=0) or ["nothing: the table has no columns"]
-                raise DataError(
-                    f"Expected a column or task of the table. Got {quoted(name)}. The closest is {close[0]}; "
-                    f"there are {', '.join(self.columns)}."
-                )
+                hint = spelling(name, self.columns) if self.columns else "It has no columns."
+                raise DataError(f"The table has no task or column {quoted(name)}. {hint}")
             found += matches
         return tuple(dict.fromkeys(found))
 
@@ -307,10 +302,6 @@ class Table:
         if chosen.ndim != 1:
             raise DataError(f"Expected indices of rows below {len(self)}, or a mask. Got {quoted(rows)}.")
         return chosen
-
-
-def _task(column: str) -> str:
-    return column.split("/", maxsplit=1)[0]
 
 
 def _validate(fields: Mapping[str, NDArray[Any]], columns: tuple[str, ...]) -> None:
