@@ -1,4 +1,4 @@
-"""Who is answered: which hosts and origins, for pages, polling and sockets."""
+"""Which hosts and origins are answered, for HTTP requests and WebSockets."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ KINDS = ("http", "websocket")
 
 
 def status(kind: str, host: str, hosts: list[str], origins: list[str] = [], allowed: list[str] = []) -> int:  # noqa: B006
-    """What a request for a page at `host` gets: 200 if it is passed on."""
+    """The status of a request to a server that listens on `host`: 200 if it is passed on."""
     sent: list[Any] = []
 
     async def application(*_: Any) -> None:
@@ -24,13 +24,13 @@ def status(kind: str, host: str, hosts: list[str], origins: list[str] = [], allo
 
     headers = [(b"host", h.encode()) for h in hosts] + [(b"origin", o.encode()) for o in origins]
     scope = {"type": kind, "method": "GET", "path": "/", "headers": headers}
-    with ThreadPoolExecutor(1) as thread:  # a browser's driver may hold this thread's loop
+    with ThreadPoolExecutor(1) as thread:  # Playwright may run an event loop in this thread
         thread.submit(asyncio.run, Access(application, host, allowed)(scope, None, send)).result()
     return 403 if sent[0].get("type") == "websocket.close" else int(sent[0]["status"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_on_loopback_only_loopback_names_are_answered(kind: str) -> None:
+def test_on_localhost_only_localhost_names_are_answered(kind: str) -> None:
     for name in ("127.0.0.1:8000", "localhost:8000", "LOCALHOST:8000", "[::1]:8000", "localhost", "localhost.:80"):
         assert status(kind, "127.0.0.1", [name]) == 200, name
     for name in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8000", "10.0.0.5:8000", "", "[::1"):
@@ -49,7 +49,7 @@ def test_elsewhere_numeric_addresses_and_own_names_are_answered(kind: str) -> No
         assert status(kind, "0.0.0.0", [name]) == 403, name  # noqa: S104
 
 
-def test_a_name_of_a_proxy_is_answered_once_it_is_allowed() -> None:
+def test_an_allowed_host_is_answered() -> None:
     assert status("http", "127.0.0.1", ["ncp.example.org"]) == 403
     assert status("http", "127.0.0.1", ["ncp.example.org"], allowed=["NCP.example.org"]) == 200
     assert status("websocket", "::1", ["ncp.example.org"], ["https://ncp.example.org"], ["ncp.example.org"]) == 200

@@ -1,4 +1,4 @@
-"""Folders of servers: gone at their end, and at the start of another one if they were killed."""
+"""Folders of servers: deleted when they end, or when another one starts if they were killed."""
 
 import subprocess
 import sys
@@ -21,20 +21,20 @@ with server_folder() as folder:
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of temporary files of this test's own."""
+    """The folder for temporary files in this test."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     return tmp_path
 
 
-def test_a_folder_is_gone_with_its_server(elsewhere: Path) -> None:
+def test_a_folder_is_deleted_with_its_server(elsewhere: Path) -> None:
     with server_folder() as folder:
         (folder / "table.csv").write_text("1")
         assert folder.parent == elsewhere
     assert list(elsewhere.iterdir()) == []
 
 
-def test_folders_of_killed_servers_are_removed_and_those_of_living_ones_stay(elsewhere: Path) -> None:
+def test_folders_of_killed_servers_are_removed_and_those_of_running_ones_stay(elsewhere: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", KILLED], stdin=-1, stdout=-1, text=True) as other:  # noqa: S603
         assert other.stdout is not None
         folder = Path(other.stdout.readline().strip())
@@ -48,7 +48,7 @@ def test_folders_of_killed_servers_are_removed_and_those_of_living_ones_stay(els
         assert list(elsewhere.iterdir()) == [mine]
 
 
-def test_what_is_not_a_servers_folder_stays(elsewhere: Path) -> None:
+def test_other_files_stay(elsewhere: Path) -> None:
     target = elsewhere / "other"
     target.mkdir()
     (target / "lock").write_text("")

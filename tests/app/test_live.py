@@ -1,4 +1,4 @@
-"""A server as a user starts it, and what comes to it from elsewhere: strangers, floods, interrupts, other servers."""
+"""A running server: foreign requests, many requests, signals, and other servers on the same machine."""
 
 import http.client
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ncp.app.limits import PATIENCE, VISITORS
+from ncp.app.limits import PATIENCE, SESSIONS
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,7 @@ UPGRADE = {
 
 
 class Server:
-    """A running `ncp app`, alone in its group of processes, with temporary files in its folder."""
+    """A running `ncp app` in a process group of its own, with temporary files in `folder`."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         environment = os.environ | {"NCP_CACHE": str(folder / "cache"), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
@@ -44,24 +44,24 @@ class Server:
         line = self.process.stdout.readline()
         self.port = int(line.split(":")[3].partition("/")[0])
 
-    def ask(self, path: str = "/", host: str = "", **headers: str) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body of an answer."""
-        asking = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        asked = {"Host": host or f"127.0.0.1:{self.port}"} | {k.replace("_", "-"): v for k, v in headers.items()}
-        asking.request("GET", path, headers=asked)
-        answer = asking.getresponse()
-        told = {name.lower(): value for name, value in answer.getheaders()}
+    def get(self, path: str = "/", host: str = "", **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of the answer to a GET request."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        sent = {"Host": host or f"127.0.0.1:{self.port}"} | {k.replace("_", "-"): v for k, v in headers.items()}
+        connection.request("GET", path, headers=sent)
+        answer = connection.getresponse()
+        answered = {name.lower(): value for name, value in answer.getheaders()}
         body = b"" if answer.status == 101 else answer.read()
-        asking.close()
-        return answer.status, told, body
+        connection.close()
+        return answer.status, answered, body
 
     def memory(self) -> float:
-        """What the server itself holds [MB]; its workers not counted."""
+        """Memory of the server without its workers [MB]."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
     def end(self, how: signal.Signals) -> tuple[int, str]:
-        """End all of its processes as a terminal does; the exit status, and what was said of errors."""
+        """Send a signal to all its processes, as a terminal does; return the exit status and standard error."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, how)
         status = self.process.wait(30)
@@ -69,14 +69,14 @@ class Server:
             self.process.stdout.close()
         time.sleep(0.5)
         self.errors.seek(0)
-        said = self.errors.read()
+        errors = self.errors.read()
         self.errors.close()
-        return status, said
+        return status, errors
 
 
 @contextmanager
 def running(folder: Path, *options: str) -> Iterator[Server]:
-    """A server that is ended and has had nothing to complain of."""
+    """A server that must end without anything on standard error."""
     server = Server(folder, *options)
     try:
         yield server
@@ -91,62 +91,62 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("path", ["/", POLLING, SOCKET])
-def test_strangers_get_neither_page_nor_socket(server: Server, path: str) -> None:
+def test_foreign_requests_get_neither_page_nor_socket(server: Server, path: str) -> None:
     own = f"127.0.0.1:{server.port}"
     upgrade = UPGRADE if path == SOCKET else {}
     for host, origin in (("evil.example", f"http://{own}"), (own, "http://evil.example"), (own, "null")):
-        status, told, body = server.ask(path, host, Origin=origin, **upgrade)
+        status, answered, body = server.get(path, host, Origin=origin, **upgrade)
         assert status == 403
-        assert "access-control-allow-origin" not in told
+        assert "access-control-allow-origin" not in answered
         assert b"nicegui" not in body.lower()
-    status, told, _ = server.ask(path, own, Origin=f"http://{own}", **upgrade)
+    status, answered, _ = server.get(path, own, Origin=f"http://{own}", **upgrade)
     assert status == (101 if path == SOCKET else 200)
-    assert "access-control-allow-origin" not in told
+    assert "access-control-allow-origin" not in answered
 
 
-def test_a_name_that_is_allowed_is_answered(tmp_path: Path) -> None:
+def test_an_allowed_host_is_answered_by_a_server(tmp_path: Path) -> None:
     with running(tmp_path, "--allow-host", "ncp.example.org") as proxied:
-        assert proxied.ask("/", "ncp.example.org")[0] == 200
-        assert proxied.ask(SOCKET, "ncp.example.org", Origin="https://ncp.example.org", **UPGRADE)[0] == 101
-        assert proxied.ask("/", "example.org")[0] == 403
+        assert proxied.get("/", "ncp.example.org")[0] == 200
+        assert proxied.get(SOCKET, "ncp.example.org", Origin="https://ncp.example.org", **UPGRADE)[0] == 101
+        assert proxied.get("/", "example.org")[0] == 403
 
 
-def test_pages_that_nobody_opens_fill_neither_memory_nor_the_room_for_others(tmp_path: Path) -> None:
+def test_pages_that_never_connect_use_neither_memory_nor_sessions_for_long(tmp_path: Path) -> None:
     with running(tmp_path) as flooded:
-        flooded.ask()
+        flooded.get()
         before = flooded.memory()
         for path in ("/nothing", "/_nicegui/nothing", "/nothing/../.."):
             for _ in range(100):
-                assert flooded.ask(path)[0] == 404
-        statuses = [flooded.ask()[0] for _ in range(3 * VISITORS)]
-        assert statuses.count(200) == VISITORS - 1
-        status, told, body = flooded.ask()
-        assert (status, told["retry-after"]) == (503, "60")
+                assert flooded.get(path)[0] == 404
+        statuses = [flooded.get()[0] for _ in range(3 * SESSIONS)]
+        assert statuses.count(200) == SESSIONS - 1
+        status, answered, body = flooded.get()
+        assert (status, answered["retry-after"]) == (503, "60")
         assert b"Too many people are using this page right now" in body
         assert flooded.memory() - before < 60
         time.sleep(PATIENCE + 1)
-        assert flooded.ask()[0] == 200
+        assert flooded.get()[0] == 200
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.5, 6.0])
-def test_an_interrupt_is_one_word_whether_workers_still_load_or_not(tmp_path: Path, seconds: float) -> None:
+def test_an_interrupt_prints_one_word_whether_workers_still_load_or_not(tmp_path: Path, seconds: float) -> None:
     server = Server(tmp_path)
     time.sleep(seconds)
     assert server.end(signal.SIGINT) == (130, "ncp: stopped\n")
     assert list(tmp_path.glob("ncp-app-*")) == []
 
 
-def test_a_killed_servers_files_go_with_the_next_start_and_another_servers_stay(tmp_path: Path) -> None:
+def test_the_next_server_deletes_the_files_of_a_killed_one_and_no_others(tmp_path: Path) -> None:
     with running(tmp_path) as alive:
         (kept,) = tmp_path.glob("ncp-app-*")
         killed = Server(tmp_path)
         (left,) = set(tmp_path.glob("ncp-app-*")) - {kept}
-        (left / "visitor").mkdir()
-        (left / "visitor" / "table.csv").write_text("width\n1\n")
+        (left / "session").mkdir()
+        (left / "session" / "table.csv").write_text("width\n1\n")
         assert killed.end(signal.SIGKILL)[0] == -signal.SIGKILL
-        assert (left / "visitor" / "table.csv").is_file()
+        assert (left / "session" / "table.csv").is_file()
         with running(tmp_path) as third:
             assert not left.exists()
             assert kept.is_dir()
-            assert alive.ask()[0] == third.ask()[0] == 200
+            assert alive.get()[0] == third.get()[0] == 200
     assert list(tmp_path.glob("ncp-app-*")) == []

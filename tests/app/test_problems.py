@@ -1,16 +1,16 @@
-"""Where the page shows what the library refuses, and in whose words."""
+"""Where the page shows errors of the library, and with which names."""
 
 from dataclasses import dataclass
 
 import pytest
 
-from ncp.app.problems import complain, said
+from ncp.app.problems import message_of, show_error
 from ncp.errors import ConfigError, InfeasibleError, NcpError
 
 
 @dataclass
 class Field:
-    """What shows a problem."""
+    """A field that shows an error."""
 
     error: str | None = None
 
@@ -31,22 +31,22 @@ SMALLEST = "No code costs {given} {field} or less: the smallest costs {least}. R
         ),
     ],
 )
-def test_an_error_stands_beside_the_field_it_names_in_the_unit_of_that_field(error: NcpError, text: str) -> None:
+def test_an_error_is_shown_beside_the_field_that_it_names(error: NcpError, text: str) -> None:
     fields, below = {"max_macs": Field(), "max_params": Field()}, Field()
-    complain(error, fields, below)
+    show_error(error, fields, below)
     assert fields.pop(error.field or "").error == text
     assert [field.error for field in (*fields.values(), below)] == [None, None]
 
 
-def test_an_error_without_a_field_or_with_one_that_is_not_here_stands_below() -> None:
+def test_other_errors_are_shown_below() -> None:
     for error in (NcpError("The disk is full."), ConfigError("{field} is wrong.", field="seed", given=1)):
         field, below = Field(), Field()
-        complain(error, {"max_macs": field}, below)
-        assert (field.error, below.error) == (None, said(error))
+        show_error(error, {"max_macs": field}, below)
+        assert (field.error, below.error) == (None, message_of(error))
 
 
-def test_names_of_files_are_the_visitors_and_where_they_lie_is_not_said() -> None:
+def test_messages_have_the_users_names_of_files_and_no_paths() -> None:
     below = Field()
     error = NcpError("Row 3 of /tmp/secret/table.csv is wrong.")
-    complain(error, {}, below, lambda text: text.replace("/tmp/secret/table.csv", "mine.csv"))  # noqa: S108
+    show_error(error, {}, below, lambda text: text.replace("/tmp/secret/table.csv", "mine.csv"))  # noqa: S108
     assert below.error == "Row 3 of mine.csv is wrong."

@@ -1,4 +1,4 @@
-"""The server's edges: what and whom it takes, where it listens, what it says where packages are missing."""
+"""The server's limits, addresses, and messages."""
 
 import asyncio
 import socket
@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from ncp.app.limits import LARGEST, Limits
+from ncp.app.limits import LARGEST, RequestLimits
 from tests.cli.conftest import Run, run
 
 __all__ = ["run"]
 
 
 def ask(headers: dict[bytes, bytes], chunks: list[bytes]) -> tuple[list[Any], list[Any]]:
-    """What an application behind the limits receives, and what is sent."""
+    """What an application behind the limits receives, and what is sent back."""
     received: list[Any] = []
     sent: list[Any] = []
     left = list(chunks)
@@ -34,19 +34,19 @@ def ask(headers: dict[bytes, bytes], chunks: list[bytes]) -> tuple[list[Any], li
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/", "headers": list(headers.items())}
-    with ThreadPoolExecutor(1) as thread:  # a browser's driver may hold this thread's loop
-        thread.submit(asyncio.run, Limits(application)(scope, receive, send)).result()
+    with ThreadPoolExecutor(1) as thread:  # Playwright may run an event loop in this thread
+        thread.submit(asyncio.run, RequestLimits(application)(scope, receive, send)).result()
     return received, sent
 
 
-def test_a_body_that_says_it_is_too_large_is_refused_unread() -> None:
-    for said in (str(2 * LARGEST).encode(), b"-1", b"all"):
-        received, sent = ask({b"content-length": said}, [b"x"])
+def test_a_body_that_is_declared_too_large_is_refused_unread() -> None:
+    for declared in (str(2 * LARGEST).encode(), b"-1", b"all"):
+        received, sent = ask({b"content-length": declared}, [b"x"])
         assert received == []
         assert sent[0]["status"] == 413
 
 
-def test_a_body_that_is_larger_than_it_says_is_cut_off() -> None:
+def test_a_body_that_is_larger_than_declared_is_cut_off() -> None:
     received, _ = ask({}, [b"x" * (1 << 20)] * 30)
     assert received[-1] == {"type": "http.disconnect"}
     assert sum(len(message.get("body", b"")) for message in received) <= LARGEST + (1 << 20)
@@ -58,7 +58,7 @@ def test_a_small_body_passes() -> None:
     assert sent == []
 
 
-def test_a_port_that_is_taken_is_named(run: Run) -> None:
+def test_a_port_in_use_is_named(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ran = run("app", "--port", str(port))
@@ -67,14 +67,14 @@ def test_a_port_that_is_taken_is_named(run: Run) -> None:
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "99999999999", "http"])
-def test_a_port_that_is_none_is_a_mistake_of_the_user(run: Run, port: str) -> None:
+def test_an_invalid_port_is_refused(run: Run, port: str) -> None:
     ran = run("app", "--port", port)
     assert ran.status == 2
     assert "Invalid value for '--port'" in ran.err
     assert "Traceback" not in ran.err
 
 
-def test_an_address_of_others_is_warned_of_and_one_of_nobody_refused(run: Run) -> None:
+def test_an_address_that_others_can_reach_gets_a_warning_and_a_foreign_one_is_refused(run: Run) -> None:
     ran = run("app", "--host", "192.0.2.1")
     assert ran.status == 2
     assert "anybody who can reach 192.0.2.1 can use the app: it has no password" in ran.err
@@ -88,7 +88,7 @@ def test_a_missing_package_names_the_extra(run: Run, monkeypatch: pytest.MonkeyP
     assert ran.err == "ncp: The web app needs nicegui. Install the extra: pip install 'ncp-nas[app]'.\n"
 
 
-def test_without_room_visitors_are_told_so_and_everything_else_goes_on() -> None:
+def test_beyond_the_limit_new_sessions_are_refused_and_open_ones_go_on() -> None:
     assert answer("/", full=True)[0]["status"] == 503
     assert b"Too many people are using this page right now" in answer("/", full=True)[1]["body"]
     assert answer("/", full=False)[0]["status"] == 200
@@ -96,7 +96,7 @@ def test_without_room_visitors_are_told_so_and_everything_else_goes_on() -> None
 
 
 def answer(path: str, full: bool) -> list[Any]:
-    """What a visitor gets of a server that has room, or has none."""
+    """The messages that a request gets from a server that is full or not."""
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -107,5 +107,5 @@ def answer(path: str, full: bool) -> list[Any]:
 
     scope = {"type": "http", "method": "GET", "path": path, "headers": []}
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, Limits(application, lambda: full)(scope, None, send)).result()
+        thread.submit(asyncio.run, RequestLimits(application, lambda: full)(scope, None, send)).result()
     return sent

@@ -1,4 +1,4 @@
-"""Processes that compute for visitors: nobody takes all of them, nothing runs for ever or for somebody who has left."""
+"""Workers: no session occupies all of them, and jobs end with their session or their time limit."""
 
 import asyncio
 import os
@@ -12,14 +12,14 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from ncp.app.workers import Seat, Workers
+from ncp.app.workers import JobQueue, Workers
 from ncp.errors import ConfigError, NcpError
 
 pytestmark = pytest.mark.slow
 
 
 def work(begun: Path, name: str, seconds: float, _: Any) -> int:
-    """Note that this has begun, and compute for some time without listening to anybody."""
+    """Write a line to `begun`, then compute for some seconds without reacting to anything."""
     with begun.open("a") as file:
         file.write(f"{name}\n")
     until = time.monotonic() + seconds
@@ -28,8 +28,8 @@ def work(begun: Path, name: str, seconds: float, _: Any) -> int:
     return os.getpid()
 
 
-def told(progress: Any) -> tuple[int, set[int]]:
-    """Tell of progress; the threads of torch and of every other library."""
+def report_progress(progress: Any) -> tuple[int, set[int]]:
+    """Report progress; return the numbers of threads of torch and of every other library."""
     progress(0.5)
     return torch.get_num_threads(), {info["num_threads"] for info in threadpool_info()}
 
@@ -59,40 +59,40 @@ def workers() -> Iterator[Workers]:
 
 
 def run(job: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine; a browser's driver may hold this thread's loop."""
+    """Run a coroutine in another thread, because Playwright may run an event loop in this one."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, job).result()
 
 
-def test_a_visitor_takes_one_process_and_the_others_are_served_meanwhile(workers: Workers, tmp_path: Path) -> None:
+def test_a_session_occupies_one_process_and_others_are_served_meanwhile(workers: Workers, tmp_path: Path) -> None:
     begun = tmp_path / "begun"
 
     async def crowd() -> tuple[float, list[str]]:
-        greedy, modest = Seat(workers), Seat(workers)
+        greedy, modest = JobQueue(workers), JobQueue(workers)
         many = [asyncio.create_task(greedy.run(work, begun, f"greedy {k}", 1.5)) for k in range(4)]
         await asyncio.sleep(0.2)
         began = time.monotonic()
         await modest.run(work, begun, "modest", 0.0)
         waited = time.monotonic() - began
-        greedy.leave()
+        greedy.close()
         await asyncio.gather(*many, return_exceptions=True)
         return waited, begun.read_text().splitlines()
 
-    run(Seat(workers).run(work, begun, "ready", 0.0))
+    run(JobQueue(workers).run(work, begun, "ready", 0.0))
     waited, names = run(crowd())
     assert waited < 1
     assert names == ["ready", "greedy 0", "modest"]
 
 
-def test_a_job_ends_with_its_visitor_and_another_takes_its_place(workers: Workers, tmp_path: Path) -> None:
+def test_closing_a_session_ends_its_job_and_frees_the_worker(workers: Workers, tmp_path: Path) -> None:
     async def leaving() -> tuple[bool, float]:
-        seat, began = Seat(workers), time.monotonic()
-        job = asyncio.create_task(seat.run(work, tmp_path / "begun", "long", 600.0))
+        queue, began = JobQueue(workers), time.monotonic()
+        job = asyncio.create_task(queue.run(work, tmp_path / "begun", "long", 600.0))
         while not (tmp_path / "begun").exists():
             await asyncio.sleep(0.05)
-        seat.leave()
+        queue.close()
         await asyncio.wait([job])
-        others = [Seat(workers).run(work, tmp_path / "begun", "other", 0.5) for _ in range(4)]
+        others = [JobQueue(workers).run(work, tmp_path / "begun", "other", 0.5) for _ in range(4)]
         assert len(set(await asyncio.gather(*others))) == 2
         return job.cancelled(), time.monotonic() - began
 
@@ -101,53 +101,53 @@ def test_a_job_ends_with_its_visitor_and_another_takes_its_place(workers: Worker
     assert seconds < 60
 
 
-def test_a_job_that_takes_too_long_is_stopped_and_the_visitor_told(workers: Workers, tmp_path: Path) -> None:
-    seat = Seat(workers)
+def test_a_job_that_takes_too_long_is_stopped_with_a_message(workers: Workers, tmp_path: Path) -> None:
+    queue = JobQueue(workers)
     with pytest.raises(NcpError, match="This took longer than 1 seconds and was stopped"):
-        run(seat.run(work, tmp_path / "begun", "long", 600.0, seconds=1.0))
-    assert run(seat.run(work, tmp_path / "begun", "next", 0.0)) > 0
+        run(queue.run(work, tmp_path / "begun", "long", 600.0, seconds=1.0))
+    assert run(queue.run(work, tmp_path / "begun", "next", 0.0)) > 0
 
 
 @pytest.mark.parametrize(
     ("job", "message"),
     [
-        (died, "The computation ended early"),
-        (crowded, "more memory than a computation may take"),
+        (died, "The worker ran out of memory or was killed"),
+        (crowded, "more memory than a worker may take"),
         (failed, "The server failed to compute this"),
     ],
 )
-def test_a_process_that_fails_is_told_of_and_replaced(
+def test_a_process_that_fails_gives_a_message_and_is_replaced(
     workers: Workers, job: Any, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    seat = Seat(workers)
+    queue = JobQueue(workers)
     with pytest.raises(NcpError, match=message):
-        run(seat.run(job))
+        run(queue.run(job))
     assert ("ZeroDivisionError" in caplog.text) == (job is failed)
-    assert run(seat.run(told))[0] == 1
+    assert run(queue.run(report_progress))[0] == 1
 
 
-def test_errors_keep_the_field_they_name(workers: Workers) -> None:
+def test_errors_keep_their_field(workers: Workers) -> None:
     with pytest.raises(ConfigError) as caught:
-        run(Seat(workers).run(refused))
+        run(JobQueue(workers).run(refused))
     assert (caught.value.field, caught.value.given) == ("max_macs", 2e9)
 
 
-def test_progress_is_heard_and_every_library_computes_on_one_thread(workers: Workers) -> None:
+def test_progress_is_reported_and_every_library_computes_on_one_thread(workers: Workers) -> None:
     shares: list[float] = []
-    torch_threads, others = run(Seat(workers).run(told, progress=shares.append))
+    torch_threads, others = run(JobQueue(workers).run(report_progress, progress=shares.append))
     assert (torch_threads, others) == (1, {1})
     assert shares == [0.5]
 
 
-def test_closing_ends_what_runs(tmp_path: Path) -> None:
+def test_closing_the_workers_ends_their_jobs(tmp_path: Path) -> None:
     workers = Workers(1)
 
     async def closing() -> int:
-        job = asyncio.create_task(Seat(workers).run(work, tmp_path / "begun", "long", 600.0))
+        job = asyncio.create_task(JobQueue(workers).run(work, tmp_path / "begun", "long", 600.0))
         while not (tmp_path / "begun").exists():
             await asyncio.sleep(0.05)
         workers.close()
-        with pytest.raises(NcpError, match="ended early"):
+        with pytest.raises(NcpError, match="was killed"):
             await job
         return 1
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: a server as a user starts it, and Chromium on a phone and on a desk, light and dark."""
+"""Fixtures for tests in Chromium: running servers, pages on a phone and on a desktop, screenshots."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ Open = Callable[..., Page]
 
 @contextmanager
 def served(cache: Path, folder: Path) -> Iterator[str]:
-    """The address of `ncp app`, run in a folder with a cache of tables."""
+    """Run `ncp app` in a folder with a cache of tables, and yield its address."""
     environment = os.environ | {"NCP_CACHE": str(cache), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
     command = [str(Path(sys.executable).with_name("ncp")), "app"]
     with (folder / "errors.txt").open("w") as errors:
@@ -45,7 +45,7 @@ def served(cache: Path, folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def site(browser: Browser, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: ARG001
-    """The page with the benchmark's table; not started where there is no browser."""
+    """A server with the benchmark's table; it needs a browser."""
     cache = tmp_path_factory.mktemp("cache")
     import_folder(shared / "data" / "nas-bench-mr", cache)
     with served(cache, tmp_path_factory.mktemp("site")) as address:
@@ -54,14 +54,14 @@ def site(browser: Browser, shared: Path, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="session")
 def bare(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: ARG001
-    """The page without any table; not started where there is no browser."""
+    """A server without any table; it needs a browser."""
     with served(tmp_path_factory.mktemp("empty"), tmp_path_factory.mktemp("bare")) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium, if this machine has one."""
+    """Chromium, if it is installed."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip(f"needs a browser: one of {', '.join(NAMES)} (apt-get install chromium)")
@@ -73,7 +73,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Open]:
-    """Open an address as a new visitor. At the end: no error in the console, nothing fetched from elsewhere."""
+    """Open an address in a new session. At the end there must be no error in the console and no foreign request."""
     errors: list[str] = []
     outside: list[str] = []
     contexts = []
@@ -107,7 +107,7 @@ def _ours(url: str, address: str) -> bool:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Callable[[Page, str], Path]:
-    """Keep a picture of a page; in the folder that NCP_SCREENSHOTS names, or else in a temporary one."""
+    """Take a screenshot of a page, in the folder `NCP_SCREENSHOTS` or else in a temporary one."""
     folder = Path(os.environ.get("NCP_SCREENSHOTS") or tmp_path)
 
     def kept(page: Page, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Files and visitors that mean harm or leave early, and a server that ends while its page is open."""
+"""Harmful files, sessions that end early, and a server that ends while its page is open."""
 
 import gzip
 import io
@@ -15,34 +15,34 @@ from playwright.sync_api import Browser, Page
 
 from tests.app.test_live import Server
 from tests.browser.conftest import Open
-from tests.browser.test_visitors import bring, table
-from tests.browser.test_walks import turn_to
+from tests.browser.test_sessions import table, upload
+from tests.browser.test_tabs import turn_to
 
 pytestmark = pytest.mark.slow
 
-SAID = "() => [...document.querySelectorAll('.own .problem')].some((e) => e.textContent)"
-SECRETS = (tempfile.gettempdir(), "ncp-app-", "Traceback", "fault of ncp")
+HAS_PROBLEM = "() => [...document.querySelectorAll('.upload-tab .problem')].some((e) => e.textContent)"
+SECRETS = (tempfile.gettempdir(), "ncp-app-", "Traceback", "bug in ncp")
 
 
 def wide(columns: int) -> bytes:
-    """A small file of very many columns."""
+    """A small file with many columns."""
     lines = ["width,depth," + ",".join(f"c{k}" for k in range(columns))] + ["8,1" + ",1" * columns] * 12
     return "\n".join(lines).encode()
 
 
 def long_texts() -> bytes:
-    """A small file whose every cell is the same text of a megabyte."""
+    """A small file in which every cell is the same text of a megabyte."""
     texts = pa.DictionaryArray.from_arrays(pa.array([0] * 40_000, pa.int32()), pa.array(["x" * (1 << 20)]))
     written = io.BytesIO()
     pq.write_table(pa.table({"width": texts, "depth": texts, "acc": texts}), written)
     return written.getvalue()
 
 
-def test_a_harmful_file_keeps_nobody_else_waiting(site: str, visit: Open) -> None:
+def test_a_harmful_file_does_not_block_other_sessions(site: str, visit: Open) -> None:
     harmful, other = visit(site), visit(site)
-    bring(harmful, wide(300_000), "wide.csv")
+    upload(harmful, wide(300_000), "wide.csv")
     began = time.monotonic()
-    bring(other, table())
+    upload(other, table())
     other.get_by_role("button", name="NAS-Bench-MR").wait_for()
     assert time.monotonic() - began < 15
     harmful.get_by_text("has more than 400 columns.").wait_for()
@@ -79,29 +79,29 @@ def test_a_harmful_file_keeps_nobody_else_waiting(site: str, visit: Open) -> Non
         "odd name",
     ],
 )
-def test_what_is_wrong_with_a_file_is_said_without_where_it_lies(
+def test_messages_about_files_have_no_paths(
     site: str, visit: Open, name: str, rows: bytes | None, space: bytes | None
 ) -> None:
     page = visit(site)
-    bring(page, table() if rows is None else rows, name, space or b"width: [8, 16]\ndepth: [1, 2]\n")
-    page.wait_for_function(SAID, timeout=90_000)
-    text = " ".join(page.locator(".own .problem").all_inner_texts()).strip()
+    upload(page, table() if rows is None else rows, name, space or b"width: [8, 16]\ndepth: [1, 2]\n")
+    page.wait_for_function(HAS_PROBLEM, timeout=90_000)
+    text = " ".join(page.locator(".upload-tab .problem").all_inner_texts()).strip()
     assert text
     assert [secret for secret in SECRETS if secret in text] == []
-    bring(page, table())
+    upload(page, table())
     page.get_by_role("button", name="NAS-Bench-MR").wait_for()
 
 
-def test_a_training_ends_when_its_visitor_has_left(browser: Browser, tmp_path: Path) -> None:
+def test_a_training_ends_with_its_session(browser: Browser, tmp_path: Path) -> None:
     server = Server(tmp_path)
     try:
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{server.port}/")
-        bring(page, large_table(), space=b"width: {from: 8, to: 12000, step: 8}\ndepth: [1, 2]\n")
+        upload(page, large_table(), space=b"width: {from: 8, to: 12000, step: 8}\ndepth: [1, 2]\n")
         page.get_by_role("button", name="Train").click()
         page.get_by_role("progressbar", name="training").wait_for()
         busy = busiest(server)
-        os.kill(busy, signal.SIGSTOP)  # it cannot finish before the server notices that the visitor has left
+        os.kill(busy, signal.SIGSTOP)  # it cannot finish before the server notices that the session has ended
         page.close()
         waited = time.monotonic() + 40
         while Path(f"/proc/{busy}").exists() and time.monotonic() < waited:
@@ -113,14 +113,14 @@ def test_a_training_ends_when_its_visitor_has_left(browser: Browser, tmp_path: P
 
 
 def large_table() -> bytes:
-    """Takes long to train on."""
+    """A table that takes long to train on."""
     codes = [(w, d) for w in range(8, 20_008, 8) for d in (1, 2)][:3000]
     rows = [f"{w},{d}," + ",".join(f"{(w * (k + 3) + d * k) % 97}" for k in range(100)) for w, d in codes]
     return "\n".join(["width,depth," + ",".join(f"c{k}" for k in range(100)), *rows]).encode()
 
 
 def busiest(server: Server) -> int:
-    """The child that has computed most in the last second."""
+    """The child process that computes most during one second."""
     pids = [int(p) for p in Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()]
     before = {pid: used(pid) for pid in pids}
     time.sleep(1.0)
@@ -128,12 +128,12 @@ def busiest(server: Server) -> int:
 
 
 def used(pid: int) -> int:
-    """Ticks of processor time of a process."""
+    """Processor time of a process [ticks]."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
 
 
-def test_a_page_works_again_once_its_server_is_back(browser: Browser, tmp_path: Path) -> None:
+def test_a_page_works_again_when_its_server_is_back(browser: Browser, tmp_path: Path) -> None:
     first = Server(tmp_path)
     page = browser.new_page()
     page.goto(f"http://127.0.0.1:{first.port}/")
@@ -156,7 +156,7 @@ def test_a_page_works_again_once_its_server_is_back(browser: Browser, tmp_path: 
 def test_many_sockets_of_one_browser_are_served(browser: Browser, tmp_path: Path) -> None:
     server = Server(tmp_path)
     try:
-        pages = [opened(browser, server) for _ in range(12)]
+        pages = [open_page(browser, server) for _ in range(12)]
         for page in (pages[0], pages[-1]):
             page.get_by_label("Head, channels").focus()
             before = page.get_by_label("Code", exact=True).input_value()
@@ -168,7 +168,7 @@ def test_many_sockets_of_one_browser_are_served(browser: Browser, tmp_path: Path
         assert server.end(signal.SIGTERM)[1] == ""
 
 
-def opened(browser: Browser, server: Server) -> Page:
+def open_page(browser: Browser, server: Server) -> Page:
     page = browser.new_page()
     page.goto(f"http://127.0.0.1:{server.port}/")
     page.locator(".figure-value").first.wait_for()

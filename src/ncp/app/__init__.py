@@ -1,1 +1,1 @@
-"""The web page: look at codes, propagate them, walk the benchmark, bring a table of one's own."""
+"""The web app: edit codes, propagate them, browse the benchmark, use your own table."""

@@ -1,4 +1,4 @@
-"""The page's own elements, each a few lines of JavaScript beside this file: nothing is fetched from elsewhere."""
+"""The page's own elements, each a few lines of JavaScript beside this file; nothing is fetched from elsewhere."""
 
 from __future__ import annotations
 
@@ -8,99 +8,110 @@ from typing import Any
 from nicegui import ui
 from nicegui.element import Element
 
-from ncp.app.layout import groups, places
+from ncp.app.layout import dimension_groups, value_indices
 from ncp.spaces.space import Space
 
 PACE = 70
-"""Milliseconds per step of a film."""
+"""Duration of one step of an animation [ms]."""
 
 
-class Dials(Element, component="dials.js"):
-    """Sliders of a code; `moved` is called with a dimension's place and the place of its value."""
+class Sliders(Element, component="sliders.js"):
+    """Sliders for the dimensions of a code; `on_move` gets the indices of a dimension and of its new value."""
 
-    def __init__(self, space: Space, code: Sequence[int], moved: Callable[[int, int], Any]) -> None:
+    def __init__(self, space: Space, code: Sequence[int], on_move: Callable[[int, int], Any]) -> None:
         super().__init__()
         self.space = space
-        self._props["groups"] = groups(space)
-        self._props["id"] = "dials"
+        self._props["groups"] = dimension_groups(space)
+        self._props["id"] = "sliders"
         self.show(code)
-        self.on("dial", lambda event: moved(event.args["place"], event.args["index"]), throttle=0.06)
+        self.on("slide", lambda event: on_move(event.args["place"], event.args["index"]), throttle=0.06)
 
     def show(self, code: Sequence[int]) -> None:
         """Set all sliders."""
-        self._props["values"] = places(self.space, code)
+        self._props["values"] = value_indices(self.space, code)
         self.update()
 
 
-class Film(Element, component="film.js"):
-    """Plays the frames of a propagation; `ended` is called with the step and whether it was stopped."""
+class Animation(Element, component="animation.js"):
+    """Plays the frames of a propagation; `on_end` gets the last step shown and whether the user stopped there."""
 
-    def __init__(self, space: Space, ended: Callable[[int, bool], Any]) -> None:
+    def __init__(self, space: Space, on_end: Callable[[int, bool], Any]) -> None:
         super().__init__()
         self.run = 0
-        self._props.update(frames=[], groups=groups(space), run=0, pace=PACE)
+        self._props.update(frames=[], groups=dimension_groups(space), run=0, pace=PACE)
 
-        def told(event: Any) -> Any:
-            return ended(event.args["step"], event.args["stopped"]) if event.args["run"] == self.run else None
+        def ended(event: Any) -> Any:
+            return on_end(event.args["step"], event.args["stopped"]) if event.args["run"] == self.run else None
 
-        self.on("ended", told)
+        self.on("ended", ended)
 
     def play(self, frames: Sequence[dict[str, Any]]) -> None:
-        """Show other frames, from the first one on."""
+        """Play other frames from the first one on."""
         self.run += 1
         self._props.update(frames=list(frames), run=self.run)
         self.update()
 
 
-class Wishes(Element, component="wishes.js"):
-    """Columns with weights and floors, as texts; `told` is called with all rows when one changes."""
+class ObjectiveTable(Element, component="objective.js"):
+    """Columns with weights and minimum values, as texts; `on_change` gets all rows when one changes."""
 
-    def __init__(self, rows: Sequence[dict[str, Any]], told: Callable[[list[dict[str, Any]]], Any]) -> None:
+    def __init__(self, rows: Sequence[dict[str, Any]], on_change: Callable[[list[dict[str, Any]]], Any]) -> None:
         super().__init__()
-        self._props.update(rows=list(rows), problems={}, whole="", floors="at least")
-        self.on("wish", lambda event: told(event.args))
+        self._props.update(rows=list(rows), problems={}, problem="")
+        self.on("edit", lambda event: on_change(event.args))
 
     @property
     def error(self) -> str | None:
-        """What is wrong with the table as a whole, which stands below it."""
-        return self._props["whole"] or None
+        """The message below the table."""
+        return self._props["problem"] or None
 
     @error.setter
     def error(self, error: str | None) -> None:
-        self._props["whole"] = error or ""
+        self._props["problem"] = error or ""
         self.update()
 
-    def complain(self, problems: dict[str, dict[str, str]]) -> None:
-        """Show a message beside a field, by column and field."""
+    def show_errors(self, problems: dict[str, dict[str, str]]) -> None:
+        """Show messages beside fields, by column and field."""
         self._props["problems"] = problems
         self.update()
 
 
 class Plot(ui.plotly, component="plot.js"):
-    """A figure whose last trace is a star that moves alone; `clicked` is called with the row of a point."""
+    """A figure whose last trace is a star that moves alone; `on_click` gets the table row of a point."""
 
-    def __init__(self, label: str, clicked: Callable[[int], Any]) -> None:
+    def __init__(self, label: str, on_click: Callable[[int], Any]) -> None:
         super().__init__({"data": [], "layout": {}, "config": {}})
         self._props["label"] = label
-        self.on("row", lambda event: clicked(int(event.args["row"])))
+        self.on("row", lambda event: on_click(int(event.args["row"])))
 
-    def move_star(self, place: Sequence[float]) -> None:
-        """Put the star elsewhere, or nowhere; the other points are not sent again."""
-        self.figure["data"][-1] |= {"x": list(place[:1]), "y": list(place[1:])}
-        self.run_method("move", list(place))
+    def set_figure(self, figure: dict[str, Any]) -> None:
+        """Show other rows: send the whole figure."""
+        self.update_figure(figure)
+
+    def set_axes(self, figure: dict[str, Any]) -> None:
+        """Show the same rows on other axes: send positions and titles, but not the codes of the rows again."""
+        self.figure = figure
+        positions = [{"x": trace["x"], "y": trace["y"]} for trace in figure["data"]]
+        titles = {axis: figure["layout"][axis]["title"]["text"] for axis in ("xaxis", "yaxis")}
+        self.run_method("setAxes", positions, titles)
+
+    def move_star(self, position: Sequence[float]) -> None:
+        """Move the star, or hide it if `position` is empty; the other points are not sent again."""
+        self.figure["data"][-1] |= {"x": list(position[:1]), "y": list(position[1:])}
+        self.run_method("moveStar", list(position))
 
 
 class File(ui.upload, component="file.js"):
-    """A file of a visitor; `came` is called with it, `refused` where it is too large to be sent."""
+    """A file to upload; `on_file` gets it, `on_reject` its name and size [bytes] where it cannot be sent."""
 
-    def __init__(self, label: str, kinds: Sequence[str], most: int, came: Any, refused: Any) -> None:
-        super().__init__(on_upload=lambda event: came(event.file))
-        self._props.update(accept=",".join(kinds), label=label, most=most, field=f"file-{self.id}")
-        self.on("rejected", lambda event: refused(str(event.args["name"]), int(event.args["size"])))
+    def __init__(self, label: str, endings: Sequence[str], limit: int, on_file: Any, on_reject: Any) -> None:
+        super().__init__(on_upload=lambda event: on_file(event.file))
+        self._props.update(accept=",".join(endings), label=label, limit=limit, field=f"file-{self.id}")
+        self.on("rejected", lambda event: on_reject(str(event.args["name"]), int(event.args["size"])))
 
 
 class Problem(ui.label):
-    """A line that says what is wrong, if anything is."""
+    """A line for an error message, empty if there is none."""
 
     def __init__(self) -> None:
         super().__init__("")
@@ -108,7 +119,7 @@ class Problem(ui.label):
 
     @property
     def error(self) -> str | None:
-        """What the line says."""
+        """The message."""
         return self.text or None
 
     @error.setter
@@ -116,13 +127,13 @@ class Problem(ui.label):
         self.set_text(error or "")
 
 
-def pressable(shown: ui.html, pressed: Callable[[str, int], Any]) -> None:
-    """Have `pressed` called with `data-act` and `data-row` of the buttons in markup."""
+def on_press(html: ui.html, callback: Callable[[str, int], Any]) -> None:
+    """Call `callback` with `data-act` and `data-row` of the button in `html` that is pressed."""
 
-    def told(event: Any) -> Any:
-        return pressed(str(event.args["act"]), int(event.args["row"]))
+    def pressed(event: Any) -> Any:
+        return callback(str(event.args["act"]), int(event.args["row"]))
 
-    shown.on("click", told, js_handler=_PRESS)
+    html.on("click", pressed, js_handler=_PRESS)
 
 
 _PRESS = (
@@ -132,5 +143,10 @@ _PRESS = (
 
 
 def markup(content: str = "", classes: str = "") -> ui.html:
-    """Text of our own making as HTML; whatever a visitor wrote in it is escaped by who made it."""
+    """HTML that this package wrote; whoever wrote it escaped all texts of users in it."""
     return ui.html(content, sanitize=False).classes(classes)
+
+
+def heading(text: str) -> ui.label:
+    """A heading of the second level."""
+    return ui.label(text).classes("heading").props("role=heading aria-level=2")

@@ -1,4 +1,4 @@
-"""What was found can be taken away as: a program, a network for other programs, or a page to read offline."""
+"""Files to download: a program, an ONNX network, or a report to read offline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ncp.app.subject import Place, opened
+from ncp.app.dataset import Dataset, open_dataset
 from ncp.cost import Counting
 from ncp.optim.results import Result, Row
 from ncp.progress import Progress
@@ -16,8 +16,8 @@ from ncp.spaces.space import Space
 
 
 def python_of(space: Space, row: Row, provenance: dict[str, Any]) -> bytes:
-    """A program that builds the network, or holds the code of another space."""
-    told = f'"""A code that ncp {provenance["version"]} found: {_said(row)}."""\n\n'
+    """A program that builds the network of a row; in another space it holds the code only."""
+    docstring = f'"""A code that ncp {provenance["version"]} found: {_predicted(row)}."""\n\n'
     if space == MULTIRES:
         cost = f"{provenance['image_size']!r}, {provenance['classes']!r}, {provenance['task']!r}"
         body = (
@@ -28,16 +28,17 @@ def python_of(space: Space, row: Row, provenance: dict[str, Any]) -> bytes:
         )
     else:
         body = f"code = {dict(zip(space.names, row.vector, strict=True))!r}\ntext = {row.code!r}\n"
-    return (told + body).encode()
+    return (docstring + body).encode()
 
 
-def _said(row: Row) -> str:
+def _predicted(row: Row) -> str:
+    """The predicted values of a row, escaped for a docstring."""
     values = ", ".join(f"{column} {value.mean:.2f}" for column, value in row.predicted.items())
     return repr(f"predicted {values}")[1:-1].replace('"', "'")
 
 
 def onnx_of(code: Sequence[int], counting: Counting, folder: Path, _: Progress) -> bytes:
-    """The network with random weights as a file of ONNX, checked.
+    """The network with random weights as an ONNX file, checked against PyTorch.
 
     Raises:
         MissingExtraError: the extra `export` is not installed.
@@ -51,8 +52,8 @@ def onnx_of(code: Sequence[int], counting: Counting, folder: Path, _: Progress) 
     return path.read_bytes()
 
 
-def report_of(result: Result, place: Place, folder: Path, _: Progress) -> bytes:
-    """The report of a search, as `ncp report` makes it.
+def report_of(result: Result, dataset: Dataset, folder: Path, _: Progress) -> bytes:
+    """The report of a search, as `ncp report` writes it.
 
     Raises:
         MissingExtraError: the extra `report` is not installed.
@@ -64,5 +65,5 @@ def report_of(result: Result, place: Place, folder: Path, _: Progress) -> bytes:
         source, page = Path(temporary) / "result.json", Path(temporary) / "report.html"
         result.to_json(source)
         run_data(result).to_json(source.with_name("trace.json"))
-        write_report(source, page, opened(place).table)
+        write_report(source, page, open_dataset(dataset).table)
         return page.read_bytes()

@@ -1,4 +1,4 @@
-// A file that is sent as soon as it is chosen: a plain input, so that keyboard and phone know what to do.
+// A file input that uploads as soon as a file is chosen. It is a plain input, which keyboards and phones handle.
 export default {
   template: `
     <div class="file">
@@ -6,7 +6,7 @@ export default {
       <progress v-if="share < 1" :value="share" max="1" :aria-label="'sending ' + label"></progress>
     </div>
   `,
-  props: { url: String, accept: String, label: String, most: Number, field: String },
+  props: { url: String, accept: String, label: String, limit: Number, field: String },
   data() {
     return { share: 1 };
   },
@@ -14,7 +14,7 @@ export default {
     send(event) {
       const file = event.target.files[0];
       if (!file) return;
-      if (file.size > this.most) return this.$emit("rejected", { name: file.name, size: file.size });
+      if (file.size > this.limit) return this.$emit("rejected", { name: file.name, size: file.size });
       const form = new FormData();
       form.append("file", file);
       const request = new XMLHttpRequest();

@@ -1,4 +1,4 @@
-"""Folders for visitors' files: one per server. A later server removes it if this one is killed."""
+"""A temporary folder per server for the files of sessions. If a server is killed, the next one removes its folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PREFIX = "ncp-app-"
 
 @contextmanager
 def server_folder() -> Iterator[Path]:
-    """A temporary folder that is locked while this server lives; folders of servers that were killed are removed."""
+    """A temporary folder that is locked while this server runs; also remove folders of servers that were killed."""
     remove_stale()
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
@@ -24,7 +24,7 @@ def server_folder() -> Iterator[Path]:
         try:
             lock.acquire()
             break
-        except (OSError, Timeout):  # another server took it for a stale one, before it was locked
+        except (OSError, Timeout):  # another server removed it as stale before it was locked
             shutil.rmtree(folder, ignore_errors=True)
     try:
         yield folder
@@ -34,7 +34,7 @@ def server_folder() -> Iterator[Path]:
 
 
 def remove_stale() -> None:
-    """Remove this user's folders whose server is gone: its lock is free."""
+    """Remove this user's folders that no running server has locked."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         if not _ours(folder):
             continue
@@ -54,7 +54,7 @@ def _lock(folder: Path) -> FileLock:
 
 
 def _ours(folder: Path) -> bool:
-    """Whether a folder is a server's of this user, and not a link to something else."""
+    """Whether a folder belongs to a server of this user and is not a link."""
     if folder.is_symlink() or not (folder / "lock").is_file():
         return False
     return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()

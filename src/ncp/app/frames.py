@@ -1,21 +1,21 @@
-"""A propagation as frames of a film: what the visitor's own code was at every step."""
+"""The frames of the animation of a propagation: the open code at every step."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ncp.app.drawing import network_svg
-from ncp.app.layout import places
+from ncp.app.layout import value_indices
 from ncp.cost import has_cost, macs, params
 from ncp.optim.results import Result
 from ncp.spaces.multires import MULTIRES, Code
 
 SHOWN = 4
-"""Columns above the film."""
+"""Most columns that are shown above the animation."""
 
 
 def frames_of(result: Result) -> list[dict[str, Any]]:
-    """Every step of the first start: its drawing, the place of every value, score, cost and wanted columns."""
+    """Every step of the first start: its drawing, values, score, cost and the columns of the objective."""
     run, provenance = result.trajectory, result.provenance
     codes, scores = run.codes[:, 0], run.scores[:, 0]
     low, high = float(scores.min()), float(scores.max())
@@ -33,7 +33,7 @@ def frames_of(result: Result) -> list[dict[str, Any]]:
         frames.append(
             {
                 "svg": network_svg(Code.from_vector(code)) if run.space == MULTIRES else "",
-                "codes": places(run.space, code),
+                "codes": value_indices(run.space, code),
                 "score": f"{scores[step]:.2f}",
                 "height": round((float(scores[step]) - low) / span, 3),
                 "facts": facts,

@@ -1,4 +1,4 @@
-"""What the page's worker processes compute: propagations, verdicts, tables from files, predictors."""
+"""The jobs of the page's worker processes: search, import a table, train a predictor."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ncp.app.dataset import Dataset, OpenDataset, open_benchmark, open_dataset
 from ncp.app.frames import frames_of
-from ncp.app.subject import Place, Subject, benchmark, opened
 from ncp.errors import ConfigError, DataError
 from ncp.io.tabular import Limits
 from ncp.optim.budget import Budget
@@ -31,25 +31,25 @@ from ncp.tables.table import Table
 
 POOL, TOP = 300, 10
 LARGEST_TABLE = Limits(rows=50_000, columns=400, bytes=200 << 20)
-"""What a table of one's own may hold."""
+"""Limits of an uploaded table."""
 LEAST, MOST = 40, 3000
-"""Rows that a predictor is trained on, at least, and at most: a random choice of more."""
+"""Fewest and most rows to train on; from a larger table a random sample is taken."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a visitor asks a propagation for.
+class SearchRequest:
+    """The settings of a propagation.
 
     Attributes:
-        weights: column to weight.
-        at_least: column to floor [raw units].
-        budget: what is allowed.
-        freeze: names of dimensions that stay.
-        origin: the code that is looked at.
+        weights: the weight of each column of the objective.
+        at_least: minimum values by column [raw units].
+        budget: bounds on the exact cost.
+        freeze: names of dimensions that keep the values of `origin`.
+        origin: the code that is open, which is the first start.
         strategy: as in `propagate`.
-        starts: how many codes move, the origin the first of them.
-        steps: how many.
-        caution: as in `Objective`.
+        starts: number of starts; all but the first are random.
+        steps: gradient steps per start.
+        uncertainty_penalty: as in `Objective`.
     """
 
     weights: Mapping[str, float]
@@ -64,115 +64,116 @@ class Wish:
 
     @property
     def objective(self) -> Objective:
-        """What is wanted."""
+        """The objective of the propagation."""
         return Objective(self.weights, self.uncertainty_penalty, self.at_least)
 
 
-def make_ready() -> None:
-    """Open the benchmark, and compute once: the first time is slow."""
-    subject = benchmark()
-    middle = tuple(dim.values[len(dim.values) // 2] for dim in subject.space.dimensions)
-    wish = Wish({subject.columns[0]: 1.0}, {}, Budget(max_macs=4e9), (), middle, starts=2, steps=3)
-    found(subject.place, wish, lambda _: None)
+def warm_up() -> None:
+    """Open the benchmark and run a short search, because the first one in a process is slow."""
+    opened = open_benchmark()
+    middle = tuple(dim.values[len(dim.values) // 2] for dim in opened.space.dimensions)
+    request = SearchRequest({opened.columns[0]: 1.0}, {}, Budget(max_macs=4e9), (), middle, starts=2, steps=3)
+    run_search(opened.source, request, lambda _: None)
 
 
-def found(place: Place, wish: Wish, progress: Progress) -> tuple[Result, list[dict[str, Any]]]:
-    """Propagate a visitor's code and a few others: the best codes apart, with verdicts; and frames of the way there.
+def run_search(dataset: Dataset, request: SearchRequest, progress: Progress) -> tuple[Result, list[dict[str, Any]]]:
+    """Propagate the open code and random ones; return the result and the frames of the animation.
 
     Raises:
-        InfeasibleError: a budget or floors that cannot be met.
-        ConfigError: what `propagate` refuses.
+        InfeasibleError: no code meets the budget or the minimum values.
+        ConfigError: settings that `propagate` does not accept.
     """
-    began, subject = perf_counter(), opened(place)
-    predictor = _predictor(subject)
-    frozen = frozen_dimensions(subject.space, wish.freeze)
-    starts = subject.space.sample(wish.starts, np.random.default_rng(0))
-    starts[0] = wish.origin
+    began, opened = perf_counter(), open_dataset(dataset)
+    predictor = _predictor(opened)
+    frozen = frozen_dimensions(opened.space, request.freeze)
+    starts = opened.space.sample(request.starts, np.random.default_rng(0))
+    starts[0] = request.origin
     starts[:, frozen] = starts[0, frozen]
     run = propagate(
         predictor,
-        wish.objective,
+        request.objective,
         starts,
-        budget=wish.budget,
-        strategy=wish.strategy,
-        steps=wish.steps,
-        freeze=wish.freeze,
+        budget=request.budget,
+        strategy=request.strategy,
+        steps=request.steps,
+        freeze=request.freeze,
         progress=progress,
     )
-    rows, baseline = best_rows(place, wish, run.best(POOL))
+    rows, baseline = best_rows(dataset, request, run.best(POOL))
     provenance = provenance_of(
-        _problem(subject, wish),
-        subject.judge,
-        weights=dict(wish.weights),
-        uncertainty_penalty=wish.uncertainty_penalty,
-        at_least=dict(wish.at_least),
-        strategy=wish.strategy,
-        starts=wish.starts,
-        steps=wish.steps,
+        _problem(opened, request),
+        opened.judge,
+        weights=dict(request.weights),
+        uncertainty_penalty=request.uncertainty_penalty,
+        at_least=dict(request.at_least),
+        strategy=request.strategy,
+        starts=request.starts,
+        steps=request.steps,
         seed=0,
-        origin=subject.space.text(wish.origin),
-        freeze=list(wish.freeze),
+        origin=opened.space.text(request.origin),
+        freeze=list(request.freeze),
     )
     result = Result(rows, baseline, provenance, perf_counter() - began, run)
     return result, frames_of(result)
 
 
 def best_rows(
-    place: Place,
-    wish: Wish,
+    dataset: Dataset,
+    request: SearchRequest,
     codes: Codes,
     progress: Progress | None = None,  # noqa: ARG001
 ) -> tuple[tuple[Row, ...], Baseline | None]:
-    """The best of codes `(n, d)` and of measured rows apart from each other, best first; and the best measured row.
+    """Rank codes `(n, d)` and measured rows; return the best that differ enough, and the best measured row.
 
     Raises:
-        InfeasibleError: none of them keeps the minimum values.
+        InfeasibleError: none of them meets the minimum values.
     """
-    subject = opened(place)
-    problem = _problem(subject, wish)
-    origin = np.array(wish.origin)
-    known = None if subject.table is None else Known.of(problem, subject.table, origin)
+    opened = open_dataset(dataset)
+    problem = _problem(opened, request)
+    origin = np.array(request.origin)
+    known = None if opened.table is None else Known.of(problem, opened.table, origin)
     best, ranks = ranked(problem, codes, known, TOP)
-    rows = rows_of(problem, best, subject.judge, subject.table, ranks)
-    if known is None or subject.table is None:
+    rows = rows_of(problem, best, opened.judge, opened.table, ranks)
+    if known is None or opened.table is None:
         return rows, None
-    return rows, baseline_of(problem, known, subject.judge, subject.table)
+    return rows, baseline_of(problem, known, opened.judge, opened.table)
 
 
-def _problem(subject: Subject, wish: Wish) -> Problem:
-    frozen = frozen_dimensions(subject.space, wish.freeze)
-    return Problem(_predictor(subject), wish.objective, wish.budget, frozen)
+def _problem(opened: OpenDataset, request: SearchRequest) -> Problem:
+    frozen = frozen_dimensions(opened.space, request.freeze)
+    return Problem(_predictor(opened), request.objective, request.budget, frozen)
 
 
-def _predictor(subject: Subject) -> Any:
-    if subject.predictor is None:
-        raise ConfigError("There is no predictor to propagate through. Train one on the table first.")
-    return subject.predictor
+def _predictor(opened: OpenDataset) -> Any:
+    if opened.predictor is None:
+        raise ConfigError("This table has no predictor yet. Train one first.")
+    return opened.predictor
 
 
-def brought(
+def import_table(
     table: Path, space: Path | str, minimised: tuple[str, ...], codes: str, drop_bad: bool, folder: Path, _: Progress
-) -> Place:
-    """Read a visitor's table over a visitor's space, and keep it in `folder`.
+) -> Dataset:
+    """Read an uploaded table with its search space, and write it to `folder`.
 
     Raises:
-        NcpError: what is wrong with the files.
+        NcpError: files that are not a table and its search space.
     """
-    over = load_space(space)
-    names = [name.strip() for name in codes.split(",")] if "," in codes else codes.strip() or None
+    columns = [name.strip() for name in codes.split(",")] if "," in codes else codes.strip() or None
+    read = Table.read(
+        table, space=load_space(space), codes=columns, minimised=minimised, drop_bad=drop_bad, limits=LARGEST_TABLE
+    )
     path = folder / "table.parquet"
-    read = Table.read(table, space=over, codes=names, minimised=minimised, drop_bad=drop_bad, limits=LARGEST_TABLE)
     read.to_parquet(path)
-    return Place(table.name, None, None, str(path))
+    return Dataset(table.name, None, None, str(path))
 
 
-def trained(place: Place, folder: Path, progress: Progress) -> Place:
-    """Train a predictor and its judge, each on half of a table's rows, and keep them in `folder`.
+def train_predictor(dataset: Dataset, folder: Path, progress: Progress) -> Dataset:
+    """Train a predictor and a judge, each on half of a table's rows, and write them to `folder`.
 
     Raises:
         DataError: too few rows.
     """
-    table = opened(place).table
+    table = open_dataset(dataset).table
     if table is None:
         raise DataError("There is no table to train on.")
     rows = np.concatenate(halves(table, 0))
@@ -184,4 +185,4 @@ def trained(place: Place, folder: Path, progress: Progress) -> Place:
     paths = [folder / "predictor.safetensors", folder / "judge.safetensors"]
     for fitted, path in zip((predictor, judge), paths, strict=True):
         fitted.save(path)
-    return replace(place, predictor=str(paths[0]), judge=str(paths[1]))
+    return replace(dataset, predictor=str(paths[0]), judge=str(paths[1]))

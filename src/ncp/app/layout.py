@@ -1,4 +1,4 @@
-"""A space's dimensions as the page shows them: in groups, with labels, and values by their places."""
+"""The dimensions of a space as the page shows them: in groups, with labels."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from ncp.spaces.multires import MULTIRES
 from ncp.spaces.space import Categorical, Dimension, Space
 
 GROUP = 12
-"""Dimensions of a user's own space in one group."""
+"""Dimensions per group in an uploaded space."""
 
 
-def places(space: Space, code: Sequence[int]) -> list[int]:
-    """Where a code's values stand among those of their dimensions."""
+def value_indices(space: Space, code: Sequence[int]) -> list[int]:
+    """The index of every value of a code among the values of its dimension."""
     return [dim.values.index(value) for dim, value in zip(space.dimensions, code, strict=True)]
 
 
-def groups(space: Space) -> list[dict[str, Any]]:
-    """The dimensions in groups that have names: stem, stages and head, or a dozen at a time."""
+def dimension_groups(space: Space) -> list[dict[str, Any]]:
+    """The dimensions in named groups: stem, stages and head of a multi-resolution network, or twelve at a time."""
     if space == MULTIRES:
         starts = {"Stem": 2, "Stage 1": 3, "Stage 2": 5, "Stage 3": 7, "Stage 4": 9, "Head": 1}
         labels = ["first convolution", "second convolution"]
@@ -34,13 +34,13 @@ def groups(space: Space) -> list[dict[str, Any]]:
         labels = list(space.names)
     grouped, place = [], 0
     for name, size in starts.items():
-        dims = [_shown(k, space.dimensions[k], labels[k]) for k in range(place, place + size)]
+        dims = [_plain(k, space.dimensions[k], labels[k]) for k in range(place, place + size)]
         grouped.append({"name": name, "dims": dims})
         place += size
     return grouped
 
 
-def _shown(place: int, dim: Dimension, label: str) -> dict[str, Any]:
+def _plain(place: int, dim: Dimension, label: str) -> dict[str, Any]:
     values = list(dim.choices) if isinstance(dim, Categorical) else list(dim.values)
     return {
         "place": place,

@@ -1,4 +1,4 @@
-"""Limits on the size of a request's body and on the number of visitors at a time."""
+"""Limits on the size of a request and on the number of open sessions."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 LARGEST = 20 << 20
-"""Of one upload [bytes]."""
+"""Largest upload [bytes]."""
 FRAME = 1 << 16
-"""What a form adds to a file [bytes]."""
-VISITORS = 100
-"""At a time; each takes about 0.3 MB."""
+"""What the form adds to an uploaded file [bytes]."""
+SESSIONS = 100
+"""Most open pages; each takes about 0.3 MB."""
 CONNECTIONS = 800
-"""At a time, of all visitors."""
+"""Most open connections of all sessions."""
 PATIENCE = 20.0
-"""How long a page that was sent may take to connect; after that it counts as left [seconds]."""
+"""Time for a browser to connect after it has loaded the page; then its session is closed [s]."""
 
 _FULL = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -22,19 +22,19 @@ _FULL = (
 )
 
 
-class Limits:
-    """Refuse bodies that are too large, by their declared and actual size, and visitors beyond the limit.
+class RequestLimits:
+    """Middleware that refuses bodies whose declared or actual size is too large, and sessions beyond the limit.
 
     Args:
-        app: what answers.
-        full: whether there is no room for another visitor.
+        app: the application that answers all other requests.
+        full: whether the limit on sessions is reached.
     """
 
     def __init__(self, app: Any, full: Callable[[], bool] = lambda: False) -> None:
         self.app, self.full = app, full
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """One request."""
+        """Answer a request, if it is within the limits."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
@@ -45,17 +45,17 @@ class Limits:
             await self.app(scope, receive, send)
 
     async def _with_body(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        said = dict(scope["headers"]).get(b"content-length", b"0")
-        if not said.isdigit() or int(said) > LARGEST + FRAME:
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > LARGEST + FRAME:
             await refuse(send, 413, f"A file may have at most {LARGEST >> 20} MB.")
             return
-        came = 0
+        received = 0
 
         async def counted() -> dict[str, Any]:
-            nonlocal came
+            nonlocal received
             message: dict[str, Any] = await receive()
-            came += len(message.get("body", b""))
-            return message if came <= LARGEST + FRAME else {"type": "http.disconnect"}
+            received += len(message.get("body", b""))
+            return message if received <= LARGEST + FRAME else {"type": "http.disconnect"}
 
         await self.app(scope, counted, send)
 
@@ -67,7 +67,7 @@ async def refuse(
     kind: bytes = b"text/plain; charset=utf-8",
     more: list[tuple[bytes, bytes]] | None = None,
 ) -> None:
-    """Answer a request with a text, and take no more of it."""
+    """Answer a request with a text and close the connection, so that the rest of it is not read."""
     body = text.encode()
     headers = [
         (b"content-type", kind),

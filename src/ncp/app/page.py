@@ -1,4 +1,4 @@
-"""The page itself: a heading, four tabs, and the subject that they are about."""
+"""The page: a heading, the choice of a dataset, and four tabs."""
 
 from __future__ import annotations
 
@@ -8,77 +8,84 @@ from pathlib import Path
 from nicegui import ui
 from nicegui.context import context
 
-from ncp.app.benchmark import Walk
-from ncp.app.explore import explore
-from ncp.app.propagate import Propagation
-from ncp.app.upload import Bringing
-from ncp.app.visitor import Visitor
+from ncp.app.benchmark_tab import BenchmarkTab
+from ncp.app.code_tab import build_code_tab
+from ncp.app.propagate_tab import PropagateTab
+from ncp.app.session import Session
+from ncp.app.upload_tab import UploadTab
 from ncp.app.workers import Workers
 
 TITLE = "ncp: one network for several tasks"
-WALKS = {"Code": explore, "Propagate": Propagation, "Benchmark": Walk, "Your table": Bringing}
+TABS = {"Code": build_code_tab, "Propagate": PropagateTab, "Benchmark": BenchmarkTab, "Your table": UploadTab}
+STYLES = ("tokens.css", "base.css", "tabs.css")
 
 
-def lay_out(workers: Workers, trainers: Workers, root: Path) -> None:
-    """The page of one new visitor."""
-    visitor = Visitor(workers, trainers, root)
-    context.client.on_delete(visitor.leave)
-    ui.add_css((files("ncp.app") / "theme.css").read_text(encoding="utf-8"))
+def build_page(workers: Workers, trainers: Workers, root: Path) -> None:
+    """Build the page of a new session.
+
+    Args:
+        workers: the processes that propagate.
+        trainers: the processes that read files and train.
+        root: the folder for the files of sessions.
+    """
+    session = Session(workers, trainers, root)
+    context.client.on_delete(session.close)
+    for style in STYLES:
+        ui.add_css((files("ncp.app") / style).read_text(encoding="utf-8"))
     ui.colors(primary="#0072b2", negative="#b3261e")
     dark = ui.dark_mode(None)
     with ui.element("header").classes("top"):
         with ui.element("div").classes("name"):
             ui.label("ncp").classes("brand").props("role=heading aria-level=1")
-            ui.label("one network that is good at several tasks within an exact budget").classes("predicted_score")
-        subject = ui.element("div").classes("subject")
+            ui.label("one network that is good at several tasks within an exact budget").classes("tagline")
+        chooser = ui.element("div").classes("dataset")
         ui.button("Light or dark", on_click=lambda: _toggle(dark), color=None).props("flat no-caps").classes("plain")
-    with ui.tabs().props('no-caps align=left inline-label aria-label="walks"').classes("walks") as tabs:
-        for name in WALKS:
+    with ui.tabs().props('no-caps align=left inline-label aria-label="tabs"').classes("tabs") as tabs:
+        for name in TABS:
             ui.tab(name)
     panels = ui.tab_panels(tabs, value="Code", animated=False, keep_alive=True).classes("panels")
     with panels:
-        places = {name: ui.tab_panel(name) for name in WALKS}
-
+        contents = {name: ui.tab_panel(name) for name in TABS}
     built: set[str] = set()
 
     def build(name: str) -> None:
-        """Lay a walk out when it is first looked at."""
+        """Build a tab when it is first shown."""
         if name not in built:
             built.add(name)
-            with places[name]:
-                WALKS[name](visitor)
+            with contents[name]:
+                TABS[name](session)
 
-    def turn() -> None:
-        """All walks but that of files are about the subject."""
+    def rebuild() -> None:
+        """Build the tabs that show the dataset anew, which are all but the upload."""
         for name in ("Code", "Propagate", "Benchmark"):
             built.discard(name)
-            places[name].clear()
-        _switch(subject, visitor)
+            contents[name].clear()
+        _show_chooser(chooser, session)
         build("Code")
         build(panels.value)
 
     def show() -> None:
-        visitor.show(tabs.value)
+        session.select_tab(tabs.value)
         build(tabs.value)
 
     tabs.on_value_change(show)
-    visitor.on_subject(turn)
-    turn()
+    session.on_dataset_change(rebuild)
+    rebuild()
 
 
-def _switch(place: ui.element, visitor: Visitor) -> None:
-    """Between the benchmark and a table of one's own, once there is one."""
-    place.clear()
-    own = visitor.own
-    if own is None:
+def _show_chooser(chooser: ui.element, session: Session) -> None:
+    """Show a switch between the benchmark and the uploaded table, once there is one."""
+    chooser.clear()
+    uploaded = session.uploaded
+    if uploaded is None:
         return
-    with place:
-        chosen = ui.toggle({False: "NAS-Bench-MR", True: "Your table"}, value=visitor.subject.own)
-        chosen.props('no-caps unelevated aria-label="what the page is about"')
-        chosen.on_value_change(lambda: visitor.turn_to(own if chosen.value else None))
+    with chooser:
+        choice = ui.toggle({False: "NAS-Bench-MR", True: "Your table"}, value=session.dataset.uploaded)
+        choice.props('no-caps unelevated aria-label="dataset"')
+        choice.on_value_change(lambda: session.use(uploaded if choice.value else None))
 
 
 async def _toggle(dark: ui.dark_mode) -> None:
-    """The other of light and dark, whichever the system shows now."""
-    now = await ui.run_javascript("document.body.classList.contains('body--dark')")
-    dark.set_value(not now)
+    """Switch from light to dark or back, starting from what the browser shows now."""
+    is_dark = await ui.run_javascript("document.body.classList.contains('body--dark')")
+    dark.set_value(not is_dark)

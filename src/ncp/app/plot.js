@@ -1,4 +1,4 @@
-// A figure of the bundled plotly.js: redrawn only while it can be seen, one trace that moves alone, clicks by row.
+// A figure of the bundled plotly.js. Axes and the star change without the other data being sent again.
 export default {
   template: `<div role="img" :aria-label="label"></div>`,
   props: { options: Object, label: String },
@@ -15,14 +15,22 @@ export default {
     this.Plotly?.purge(this.$el);
   },
   methods: {
-    move(place) {
+    setAxes(positions, titles) {
+      positions.forEach((position, k) => Object.assign(this.options.data[k], position));
+      for (const [axis, title] of Object.entries(titles)) this.options.layout[axis].title.text = title;
+      this.update();
+    },
+    moveStar(position) {
       const last = this.options.data.length - 1;
-      if (this.Plotly && last >= 0) this.Plotly.restyle(this.$el, { x: [place.slice(0, 1)], y: [place.slice(1)] }, [last]);
+      if (last < 0) return;
+      Object.assign(this.options.data[last], { x: position.slice(0, 1), y: position.slice(1) });
+      this.Plotly?.restyle(this.$el, { x: [position.slice(0, 1)], y: [position.slice(1)] }, [last]);
     },
     update() {
       if (!this.Plotly) return;
       const { data, layout, config } = this.options;
-      return this.Plotly.react(this.$el, data, layout, config);
+      const copy = JSON.parse(JSON.stringify(layout)); // plotly.js writes the user's zoom into the layout it gets
+      return this.Plotly.react(this.$el, data, copy, config);
     },
   },
 };

@@ -1,4 +1,4 @@
-"""The benchmark as points: any two columns or costs of its rows, what of them is shown, and where a code lies."""
+"""Rows of a table as points: which rows are shown, on which axes, and where the open code lies."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.app.facts import facts_of
-from ncp.app.subject import Subject
+from ncp.app.dataset import OpenDataset
+from ncp.app.lookup import look_up
 from ncp.cost import Counting
 from ncp.report.figures import COLOURS, named
 from ncp.spaces.arrays import Reals
 
 GMACS, MPARAMS = "cost [GMACs]", "size [M parameters]"
 MANY = 4000
-"""More points than this are drawn by the graphics card."""
+"""More points than this are drawn by WebGL."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which rows are shown: those of some origins, and with an axis within bounds (None: no bound)."""
+    """Select rows by their origin and by bounds on one axis (None: no bound)."""
 
     origins: tuple[str, ...]
     axis: str
@@ -33,17 +33,17 @@ class Filter:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """What the picture shows.
+    """The points of a figure.
 
     Attributes:
-        x_name: of the horizontal axis, with its unit.
-        y_name: of the vertical axis, with its unit.
-        rows: of the table, `(r,)`.
-        x: `(r,)`.
-        y: `(r,)`.
-        origins: `(r,)`.
-        every_origin: of the table, each once: their colours stay whatever is shown.
-        texts: the rows' codes.
+        x_name: name of the x axis, with its unit.
+        y_name: name of the y axis, with its unit.
+        rows: indices of the table's rows `(r,)`.
+        x: positions `(r,)`.
+        y: positions `(r,)`.
+        origins: origins of the rows `(r,)`.
+        every_origin: all origins of the table, so that each keeps its colour when others are hidden.
+        texts: the rows' codes as text.
     """
 
     x_name: str
@@ -56,21 +56,21 @@ class Points:
     texts: tuple[str, ...]
 
 
-def axes_of(subject: Subject, counting: Counting) -> dict[str, Reals]:
-    """Every axis that there is, with the table's values `(n,)`."""
-    table = subject.table
+def axis_values(dataset: OpenDataset, counting: Counting) -> dict[str, Reals]:
+    """All axes by name: costs and columns, each with the values of the table's rows `(n,)`."""
+    table = dataset.table
     if table is None:
         return {}
     axes: dict[str, Reals] = {}
-    if subject.priced:
+    if dataset.has_cost:
         axes[GMACS] = counting.macs(table.codes) / 1e9
         axes[MPARAMS] = counting.params(table.codes) / 1e6
     return axes | {named(c): v for c, v in zip(table.columns, table.values.T, strict=True)}
 
 
-def points_data(subject: Subject, axes: Mapping[str, Reals], x: str, y: str, kept: Filter) -> Points:
-    """The rows that a filter keeps and that have both values."""
-    table = subject.table
+def points_data(dataset: OpenDataset, axes: Mapping[str, Reals], x: str, y: str, kept: Filter) -> Points:
+    """The rows that pass a filter and have a value on both axes."""
+    table = dataset.table
     if table is None:
         raise ValueError("points need a table")
     bounded = axes[kept.axis]
@@ -79,26 +79,28 @@ def points_data(subject: Subject, axes: Mapping[str, Reals], x: str, y: str, kep
     shown &= bounded >= kept.low if kept.low is not None else True
     shown &= bounded <= kept.high if kept.high is not None else True
     rows = np.flatnonzero(shown)
-    texts = tuple(subject.space.text(table.codes[row]) for row in rows.tolist())
+    texts = tuple(dataset.space.text(table.codes[row]) for row in rows.tolist())
     origins = tuple(sorted(set(table.origin.tolist())))
     return Points(x, y, rows, axes[x][rows], axes[y][rows], table.origin[rows], origins, texts)
 
 
-def place_of(subject: Subject, code: Sequence[int], counting: Counting, x: str, y: str) -> tuple[float, float] | None:
-    """Where a code lies: measured, else as predicted; None where an axis is not known of it."""
-    facts = facts_of(subject, code, counting)
+def position_of(
+    dataset: OpenDataset, code: Sequence[int], counting: Counting, x: str, y: str
+) -> tuple[float, float] | None:
+    """The position of a code, by its measured values or else the predicted ones; None if one is missing."""
+    facts = look_up(dataset, code, counting)
     known: dict[str, float | None] = {
-        named(line.column): line.mean if line.measured is None else line.measured for line in facts.lines
+        named(c.column): c.mean if c.measured is None else c.measured for c in facts.columns
     }
     known[GMACS] = None if facts.macs is None else facts.macs / 1e9
     known[MPARAMS] = None if facts.params is None else facts.params / 1e6
-    left, up = known.get(x), known.get(y)
-    return None if left is None or up is None else (left, up)
+    x_value, y_value = known.get(x), known.get(y)
+    return None if x_value is None or y_value is None else (x_value, y_value)
 
 
-def draw_points(points: Points, place: tuple[float, float] | None) -> dict[str, Any]:
-    """A figure of plotly: a colour per origin, a star where the code in hand lies, which is the first trace."""
-    star = {"x": [], "y": []} if place is None else {"x": [place[0]], "y": [place[1]]}
+def draw_points(points: Points, position: tuple[float, float] | None) -> dict[str, Any]:
+    """A plotly figure: a trace per origin, and last a star at the position of the open code."""
+    star = {"x": [], "y": []} if position is None else {"x": [position[0]], "y": [position[1]]}
     kind = "scattergl" if len(points.rows) > MANY else "scatter"
     traces = []
     for number, origin in enumerate(points.every_origin):

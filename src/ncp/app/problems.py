@@ -1,4 +1,4 @@
-"""Where the page says what is wrong: beside the field that an error names, else below the button."""
+"""Where the page shows an error: beside the field that it names, or else below the button."""
 
 from __future__ import annotations
 
@@ -9,25 +9,23 @@ from ncp.errors import Name, NcpError
 
 _LABELS = {
     "at_least": Name("the minimum values"),
-    "uncertainty_penalty": Name("uncertainty_penalty"),
     "classes": Name("classes"),
-    "codes": Name("'columns of the code'"),
-    "drop_bad": Name("'leave bad rows out'"),
-    "freeze": Name("'Kept as it is'"),
+    "codes": Name("'architecture columns'"),
+    "drop_bad": Name("'skip invalid rows'"),
+    "freeze": Name("'Keep fixed'"),
     "image_size": Name("image size"),
     "max_latency_ms": Name("latency [ms]"),
     "max_macs": Name("GMACs", 1e9),
     "max_params": Name("M parameters", 1e6),
-    "minimised": Name("'less is better in'"),
-    "objective": Name("'Wanted'"),
-    "steps": Name("steps"),
-    "strategy": Name("strategy"),
-    "weights": Name("'Wanted'"),
+    "minimised": Name("'columns where lower is better'"),
+    "objective": Name("'Objective'"),
+    "task": Name("head"),
+    "weights": Name("'Objective'"),
 }
 
 
-class Place(Protocol):
-    """What can show a problem beside itself: a field of NiceGUI's, or an element of ours."""
+class Field(Protocol):
+    """Anything that can show an error beside itself: a field of NiceGUI, or an element of ours."""
 
     error: str | None
 
@@ -41,13 +39,20 @@ def label(field: str) -> Name:
     return _LABELS.get(field) or Name(field.replace("_", " "))
 
 
-def said(error: NcpError) -> str:
-    """An error in the page's words."""
+def message_of(error: NcpError) -> str:
+    """The message of an error, with the page's names of arguments."""
     return error.said(label)
 
 
-def complain(
-    error: NcpError, fields: Mapping[str, Place], below: Place, edited: Callable[[str], str] = lambda text: text
+def show_error(
+    error: NcpError, fields: Mapping[str, Field], below: Field, rewrite: Callable[[str], str] = lambda text: text
 ) -> None:
-    """Show an error beside the field it names; where it names none that is here, `below` the button."""
-    fields.get(error.field or "", below).error = edited(said(error))
+    """Show an error.
+
+    Args:
+        error: the error.
+        fields: the fields of the page, by the arguments that they stand for.
+        below: shows an error that names none of `fields`.
+        rewrite: changes the message before it is shown.
+    """
+    fields.get(error.field or "", below).error = rewrite(message_of(error))

@@ -1,4 +1,4 @@
-"""Serve the page, on loopback unless another address is asked for."""
+"""Serve the page, on localhost by default."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from nicegui import Client, core, ui
 
 from ncp.app.access import Access
 from ncp.app.folders import server_folder
-from ncp.app.jobs import make_ready
-from ncp.app.limits import CONNECTIONS, PATIENCE, VISITORS, Limits
-from ncp.app.page import TITLE, lay_out
+from ncp.app.jobs import warm_up
+from ncp.app.limits import CONNECTIONS, PATIENCE, SESSIONS, RequestLimits
+from ncp.app.page import TITLE, build_page
 from ncp.app.workers import Workers
 from ncp.errors import ConfigError
 
 TRAINERS = 2
-"""Processes that read files and train; the second one starts when the first one is busy."""
+"""Processes that read files and train. The second one starts when the first is busy."""
 
 
 def serve(
@@ -34,46 +34,46 @@ def serve(
 
     Args:
         host: an address of this machine.
-        port: 0 for one that is free.
+        port: a port, or 0 for a free one.
         listening: called with the page's address once it can be opened.
-        processes: how many propagations are computed at once.
-        allowed_hosts: names that the page answers to besides its own.
+        processes: number of propagations that run at the same time.
+        allowed_hosts: host names that the page answers to besides its own.
 
     Raises:
-        ConfigError: an address or a port that cannot be listened on.
+        ConfigError: the server cannot listen on this address and port.
     """
-    door = _door(host, port)
-    workers, trainers = Workers(processes, make_ready), Workers(TRAINERS)
+    listener = bind_socket(host, port)
+    workers, trainers = Workers(processes, warm_up), Workers(TRAINERS)
     warnings.filterwarnings("ignore", message="`torch.distributed.reduce_op`")  # NiceGUI looks at every object once
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn ends by the signal that it got: close before that
-    torch.set_num_threads(1)  # one code at a time is predicted here
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # else uvicorn ends the process before it is closed
+    torch.set_num_threads(1)  # this process predicts one code at a time
     shown = host if ":" not in host else f"[{host}]"
     with server_folder() as folder:
         try:
             workers.warm()
             web = _web(workers, trainers, folder)
-            web.add_middleware(Access, host=host, more=allowed_hosts)
-            listening(f"http://{shown}:{door.getsockname()[1]}/")
+            web.add_middleware(Access, host=host, allowed_hosts=allowed_hosts)
+            listening(f"http://{shown}:{listener.getsockname()[1]}/")
             config = uvicorn.Config(
                 web, log_level="warning", timeout_graceful_shutdown=1, limit_concurrency=CONNECTIONS
             )
-            uvicorn.Server(config).run(sockets=[door])
+            uvicorn.Server(config).run(sockets=[listener])
         finally:
             workers.close()
             trainers.close()
-            door.close()
+            listener.close()
 
 
 def _web(workers: Workers, trainers: Workers, folder: Path) -> FastAPI:
-    """The page at its one path, and what it is made of; a 404 elsewhere, which costs nothing."""
+    """The application: the page at /, its resources, and a plain 404 elsewhere."""
     web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    web.add_middleware(Limits, full=_full)
+    web.add_middleware(RequestLimits, full=_full)
 
     @ui.page("/")
     def page() -> None:
-        lay_out(workers, trainers, folder)
+        build_page(workers, trainers, folder)
 
-    core.sio.eio.cors_allowed_origins = []  # NiceGUI would let every other site connect
+    core.sio.eio.cors_allowed_origins = []  # by default NiceGUI lets every other site connect
     core.app.add_exception_handler(404, _not_found)
     ui.run_with(
         web,
@@ -89,28 +89,28 @@ def _web(workers: Workers, trainers: Workers, folder: Path) -> FastAPI:
 
 
 def _full() -> bool:
-    """Whether there is no room for another visitor, once those are gone whose browser never connected."""
+    """Whether the limit on sessions is reached, not counting pages whose browser never connected."""
     Client.prune_instances(client_age_threshold=PATIENCE)
-    return len(Client.instances) >= VISITORS
+    return len(Client.instances) >= SESSIONS
 
 
 def _not_found(_: Request, __: Exception) -> PlainTextResponse:
-    return PlainTextResponse("There is nothing at this address. The page is at /.", 404)
+    return PlainTextResponse("There is no page at this address. The app is at /.", 404)
 
 
-def _door(host: str, port: int) -> socket.socket:
-    """A socket that is bound, so that nobody else takes the port before the page is there."""
-    door = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def bind_socket(host: str, port: int) -> socket.socket:
+    """A bound socket, so that no other program takes the port before the server starts."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        door.bind((host, port))
-        door.listen(128)
+        listener.bind((host, port))
+        listener.listen(128)
     except (OSError, OverflowError) as error:
-        door.close()
+        listener.close()
         raise ConfigError(
             f"The app cannot listen on {host}, port {port}: {error}. Leave out the port to use a free one."
         ) from None
-    return door
+    return listener
 
 
 _ICON = (

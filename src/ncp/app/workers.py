@@ -1,4 +1,4 @@
-"""Processes that compute, so that the page answers meanwhile: torch holds Python's lock longer than a page may wait."""
+"""Worker processes, so that the page answers while they compute: torch can hold Python's lock for seconds."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from ncp.processes import follow_parent
 from ncp.progress import Progress, quiet
 
 MEMORY = 6 << 30
-"""More memory than this a worker cannot take [bytes]: a small file can stand for more than a machine has."""
+"""Most memory of a worker [bytes], because a small file can expand to more than the machine has."""
 SECONDS = 60.0
-"""How long a job may take, unless it says otherwise."""
+"""Longest job by default [s]."""
 STARTING = 600.0
-"""How long a process may take to load what it needs; a busy machine is slow [seconds]."""
+"""Longest start of a process, which loads torch [s]; a busy machine is slow."""
 GRACE = 1.0
-"""How long a process may take to end in order [seconds]."""
+"""Time for a process to exit before it is killed [s]."""
 
 Job = Callable[..., Any]
 
 
 class Workers:
-    """Several processes, and the jobs that wait for one, first come first served.
+    """Several processes that run jobs, first come first served.
 
     Args:
-        count: how many processes; each starts with its first job.
-        first: what makes a process ready.
+        count: number of processes; each starts with its first job.
+        first: called in a process before its first job.
     """
 
     def __init__(self, count: int, first: Callable[[], None] | None = None) -> None:
@@ -48,31 +48,31 @@ class Workers:
         self._turns = asyncio.Semaphore(count)
 
     async def run(self, function: Job, arguments: tuple[Any, ...], seconds: float, progress: Progress) -> Any:
-        """The result of `function(*arguments, progress)` in a free process; a job that is cancelled ends it."""
+        """Run `function(*arguments, progress)` in a free process; cancelling the job ends the process."""
         async with self._turns:
             worker = self._free.pop()
             try:
                 return await worker.run(function, arguments, seconds, progress)
             finally:
-                self._free.append(worker)  # the last one that was used is used again: the others may never start
+                self._free.append(worker)  # it is used next, so that other processes start only when needed
 
     def warm(self) -> None:
-        """Start all processes now, without waiting for them."""
+        """Start all processes without waiting for them."""
         for worker in self._every:
             worker.start()
 
     def close(self) -> None:
-        """End the processes; what they compute is lost."""
+        """End all processes and their jobs."""
         ending = [thread for worker in self._every if (thread := worker.end()) is not None]
         for thread in ending:
             thread.join()
 
 
-class Seat:
-    """One visitor's place at the workers: one job at a time, so that nobody takes all of them.
+class JobQueue:
+    """The jobs of one session, which run one at a time, so that no session occupies all workers.
 
     Args:
-        workers: what computes for all visitors.
+        workers: the processes, shared by all sessions.
     """
 
     def __init__(self, workers: Workers) -> None:
@@ -81,19 +81,19 @@ class Seat:
         self._jobs: set[asyncio.Task[Any]] = set()
 
     async def run(self, function: Job, *arguments: Any, seconds: float = SECONDS, progress: Progress = quiet) -> Any:
-        """The result of `function(*arguments, progress)` in a process; `progress` is called in this one.
+        """Run `function(*arguments, progress)` in a worker and return its result; `progress` is called in this process.
 
         Raises:
-            NcpError: what the function raises, a job that takes too long, or a process that has died.
-            asyncio.CancelledError: the visitor has left.
+            NcpError: the function raised it, the job took too long, or the process died.
+            asyncio.CancelledError: the session was closed.
         """
         job = asyncio.ensure_future(self._in_turn(function, arguments, seconds, progress))
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
         return await job
 
-    def leave(self) -> None:
-        """End the jobs that run, and those that wait."""
+    def close(self) -> None:
+        """Cancel all jobs, running or waiting."""
         for job in list(self._jobs):
             job.cancel()
 
@@ -103,7 +103,7 @@ class Seat:
 
 
 class _Worker:
-    """A process, and the thread that waits for its answers; a process that has ended is replaced by the next job."""
+    """A process and the thread that waits for its answers. If the process has ended, the next job starts another."""
 
     def __init__(self, first: Callable[[], None] | None) -> None:
         self.first = first
@@ -113,7 +113,7 @@ class _Worker:
         self._ready = False
 
     def start(self) -> Connection:
-        """What the process is asked through; it starts if there is none."""
+        """The connection to the process, which is started if it is not running."""
         if self._connection is not None and self._process is not None and self._process.is_alive():
             return self._connection
         context = get_context("spawn")
@@ -126,34 +126,32 @@ class _Worker:
         return ours
 
     async def run(self, function: Job, arguments: tuple[Any, ...], seconds: float, progress: Progress) -> Any:
-        """The result of a job; the process ends where that is all that stops the job."""
+        """Run a job and return its result; if it takes too long or is cancelled, end the process."""
         connection, loop = self.start(), asyncio.get_running_loop()
 
-        def heard(share: float) -> None:
-            with contextlib.suppress(RuntimeError):  # the page has ended
+        def report(share: float) -> None:
+            with contextlib.suppress(RuntimeError):  # the server is stopping
                 loop.call_soon_threadsafe(progress, share)
 
         try:
             if not self._ready:
-                await self._within(STARTING, _answer, connection, heard)
+                await self._within(STARTING, _answer, connection, report)
                 self._ready = True
-            return await self._within(seconds, _ask, connection, function, arguments, heard)
+            return await self._within(seconds, _ask, connection, function, arguments, report)
         except TimeoutError:
             self.end()
             raise NcpError(
-                f"This took longer than {seconds:.0f} seconds and was stopped. Try something smaller."
+                f"This took longer than {seconds:.0f} seconds and was stopped. Try a smaller table or fewer steps."
             ) from None
         except asyncio.CancelledError:
             self.end()
             raise
         except (EOFError, OSError):
             self.end()
-            raise NcpError(
-                "The computation ended early: it needed too much memory, or somebody stopped it. Try something smaller."
-            ) from None
+            raise NcpError("The worker ran out of memory or was killed. Try a smaller table or fewer steps.") from None
 
     def end(self) -> threading.Thread | None:
-        """End the process, in a thread that is returned: one that does not listen takes a moment."""
+        """End the process in a thread, which is returned, because a process that does not react takes a moment."""
         process, self._process, self._connection = self._process, None, None
         if process is None:
             return None
@@ -162,34 +160,34 @@ class _Worker:
         return thread
 
     async def _within(self, seconds: float, function: Job, *arguments: Any) -> Any:
-        """The result of a function in this worker's thread; a thread cannot be cancelled, so the process is ended."""
+        """Run a function in this worker's thread. A thread cannot be cancelled; the caller ends the process instead."""
         waiting = asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
-        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to look
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # so that no error goes unread
         return await asyncio.wait_for(asyncio.shield(waiting), seconds)
 
 
-def _ask(connection: Connection, function: Job, arguments: tuple[Any, ...], heard: Progress) -> Any:
+def _ask(connection: Connection, function: Job, arguments: tuple[Any, ...], report: Progress) -> Any:
     connection.send((function, arguments))
-    return _answer(connection, heard)
+    return _answer(connection, report)
 
 
-def _answer(connection: Connection, heard: Progress) -> Any:
-    """What a process answers, after what it tells of its progress."""
+def _answer(connection: Connection, report: Progress) -> Any:
+    """Wait for the result of a process, and pass on its progress."""
     while True:
-        kind, told = connection.recv()
+        kind, value = connection.recv()
         if kind == "share":
-            heard(told)
+            report(value)
         elif kind == "result":
-            return told
+            return value
         elif kind == "refused":
-            raise told
+            raise value
         else:
-            logging.getLogger("ncp").error(told)
-            raise NcpError("The server failed to compute this. That is a fault of ncp: its log has the details.")
+            logging.getLogger("ncp").error(value)
+            raise NcpError("The server failed to compute this. This is a bug in ncp; its log has the details.")
 
 
 def _end(process: BaseProcess) -> None:
-    process.terminate()  # in order: libraries hold semaphores
+    process.terminate()  # not at once by kill, because libraries hold semaphores
     process.join(GRACE)
     process.kill()
     process.join()
@@ -197,11 +195,11 @@ def _end(process: BaseProcess) -> None:
 
 @contextlib.contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Processes that start here never see Ctrl-C: the page's process ends them."""
+    """Block Ctrl-C in the processes that are started here; the server's process ends them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # it starts with the first process, and would let interrupts through again
+    resource_tracker.ensure_running()  # it would unblock interrupts when it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -210,44 +208,44 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def _serve(connection: Connection, first: Callable[[], None] | None) -> None:
-    """Do jobs until nobody asks any more, or until the page ends this process."""
+    """Run jobs until the connection closes or the server ends this process."""
     try:
         _begin(first)
         connection.send(("result", None))
         while True:
             function, arguments = connection.recv()
-            answer = _done(function, arguments, lambda share: connection.send(("share", share)))
+            answer = _run_job(function, arguments, lambda share: connection.send(("share", share)))
             try:
                 connection.send(answer)
-            except (pickle.PicklingError, TypeError, AttributeError):  # what cannot be sent is a fault like others
+            except (pickle.PicklingError, TypeError, AttributeError):  # the result cannot be sent
                 connection.send(("fault", traceback.format_exc()))
-    except (EOFError, OSError):  # the page asks no more
+    except (EOFError, OSError):  # the server has closed the connection
         return
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end goes on in order
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # exit normally
 
 
-def _done(function: Job, arguments: tuple[Any, ...], progress: Progress) -> tuple[str, Any]:
-    """How a job ended."""
+def _run_job(function: Job, arguments: tuple[Any, ...], progress: Progress) -> tuple[str, Any]:
+    """Run a job, and return how it ended and its result or error."""
     try:
         return "result", function(*arguments, progress)
     except NcpError as error:
         return "refused", error
     except MemoryError:
-        return "refused", NcpError("This needs more memory than a computation may take. Try something smaller.")
-    except Exception:  # the visitor sees that it failed, and the log has the traceback
+        return "refused", NcpError("This needs more memory than a worker may take. Try a smaller table or fewer steps.")
+    except Exception:  # the user sees that it failed, and the log has the traceback
         return "fault", traceback.format_exc()
 
 
 def _begin(first: Callable[[], None] | None) -> None:
-    """Make a process ready: one thread, as many bytes as it may take, what it needs loaded."""
-    import scipy.linalg  # noqa: F401 (its own BLAS is loaded before all are limited)
+    """Prepare a process: limit its threads and memory, and call `first`."""
+    import scipy.linalg  # noqa: F401 (so that its BLAS is limited, too)
     import torch
     from threadpoolctl import threadpool_limits
 
     follow_parent()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    torch.set_num_threads(1)  # threads of small operations wait for each other longer than they compute
+    torch.set_num_threads(1)  # for small operations threads cost more than they gain
     threadpool_limits(1)
     if sys.platform == "linux":
         import resource
@@ -255,4 +253,4 @@ def _begin(first: Callable[[], None] | None) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     if first is not None:
         first()
-    gc.freeze()  # what is loaded stays: looking through all of torch for garbage takes a quarter of a propagation
+    gc.freeze()  # scanning torch for garbage takes a quarter of a propagation

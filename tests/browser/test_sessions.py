@@ -1,4 +1,4 @@
-"""Who uses the page: people without a mouse, people beside each other, and people who mean harm."""
+"""Users without a mouse, two users at a time, and users who upload harmful files."""
 
 import io
 import os
@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from tests.browser.conftest import Open
-from tests.browser.test_walks import turn_to
+from tests.browser.test_tabs import turn_to
 
 pytestmark = pytest.mark.slow
 
@@ -77,13 +77,13 @@ def test_a_propagation_without_a_mouse(site: str, visit: Open) -> None:
     page.locator(".best").wait_for()
 
 
-def test_two_visitors_do_not_meet(site: str, visit: Open) -> None:
+def test_two_sessions_share_nothing(site: str, visit: Open) -> None:
     one, other = visit(site), visit(site)
     before = other.get_by_label("Code", exact=True).input_value()
     one.get_by_label("Head, channels").focus()
     one.keyboard.press("ArrowRight")
     expect(one.get_by_label("Code", exact=True)).not_to_have_value(before)
-    bring(one, table())
+    upload(one, table())
     one.get_by_role("button", name="NAS-Bench-MR").wait_for()
     turn_to(one, "Propagate")
     turn_to(other, "Propagate")
@@ -94,13 +94,13 @@ def test_two_visitors_do_not_meet(site: str, visit: Open) -> None:
     assert other.get_by_label("Code", exact=True).input_value() == before
 
 
-def test_a_visitors_files_are_gone_with_the_visitor(
+def test_the_files_of_a_session_are_deleted_when_it_ends(
     site: str, visit: Open, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     root = tmp_path_factory.getbasetemp()
     page = visit(site)
     before = folders(root)
-    bring(page, table())
+    upload(page, table())
     page.get_by_role("button", name="NAS-Bench-MR").wait_for()
     (folder,) = folders(root) - before
     assert [path.name for path in folder.rglob("table.*")]
@@ -132,12 +132,12 @@ def test_a_server_that_ends_leaves_no_process(tmp_path: Path, ending: signal.Sig
 
 
 def folders(root: Path) -> set[Path]:
-    """Where visitors' files lie."""
+    """The folders of sessions."""
     return {path.resolve() for path in root.glob("site*/ncp-app-*/*") if path.is_dir()}
 
 
 class Harmful:
-    """Makes a file when it is unpickled."""
+    """Makes a folder when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -146,36 +146,36 @@ class Harmful:
         return os.mkdir, (str(self.path),)
 
 
-def test_harmful_files_are_told_apart_and_nothing_in_them_runs(site: str, visit: Open, tmp_path: Path) -> None:
+def test_harmful_files_are_refused_and_nothing_in_them_runs(site: str, visit: Open, tmp_path: Path) -> None:
     page = visit(site)
     trap = tmp_path / "trap"
-    bring(page, pickle.dumps(Harmful(trap)), "table.csv")
+    upload(page, pickle.dumps(Harmful(trap)), "table.csv")
     problem(page, "table.csv").wait_for()
-    bring(page, pickle.dumps(Harmful(trap)), "table.parquet")
+    upload(page, pickle.dumps(Harmful(trap)), "table.parquet")
     problem(page, "table.parquet").wait_for()
-    bring(page, table(), "table.pkl")
+    upload(page, table(), "table.pkl")
     problem(page, "The file must end in .csv or .parquet").wait_for()
     assert not trap.exists()
     tag = f"width: !!python/object/apply:os.mkdir ['{trap}']\n".encode()
-    bring(page, table(), space=tag)
+    upload(page, table(), space=tag)
     problem(page, "space.yaml").wait_for()
     assert not trap.exists()
     many = pa.table({"width": pa.array(np.full(2_000_000, 8)), "depth": pa.array(np.ones(2_000_000, dtype=int))})
     written = io.BytesIO()
     pq.write_table(many, written)
     assert len(written.getvalue()) < 1 << 20
-    bring(page, written.getvalue(), "table.parquet")
+    upload(page, written.getvalue(), "table.parquet")
     page.get_by_text("has more than 50000 rows.").wait_for()
     assert page.get_by_role("button", name="NAS-Bench-MR").count() == 0
-    bring(page, table(), "../../../etc/table.csv")
+    upload(page, table(), "../../../etc/table.csv")
     page.get_by_role("button", name="NAS-Bench-MR").wait_for()
 
 
-def test_names_that_are_markup_stay_names(site: str, visit: Open) -> None:
+def test_names_with_markup_are_escaped(site: str, visit: Open) -> None:
     page = visit(site)
     rows = table().decode().replace("acc", f'"{EVIL}"').encode()
     space = SPACE.replace("width", f'"{EVIL}w"').encode()
-    bring(page, rows.replace(b"width", f'"{EVIL}w"'.encode()), f"{EVIL}.csv", space)
+    upload(page, rows.replace(b"width", f'"{EVIL}w"'.encode()), f"{EVIL}.csv", space)
     page.get_by_role("button", name="Train").wait_for()
     page.get_by_role("button", name="Train").click()
     page.get_by_role("cell", name="trained", exact=True).wait_for(timeout=90_000)
@@ -209,23 +209,23 @@ def test_a_file_that_is_too_large_is_refused_by_page_and_server(site: str, visit
 
 
 def problem(page: Page, text: str) -> Locator:
-    """Where the page says what is wrong with a file."""
-    return page.locator(".own .problem", has_text=text).first
+    """The message about a file that contains a text."""
+    return page.locator(".upload-tab .problem", has_text=text).first
 
 
 def table() -> bytes:
-    """Enough rows of the space to train on."""
+    """A table with enough rows to train on."""
     codes = [(w, d) for w in range(8, 88, 8) for d in (1, 2, 3, 5, 8, 13)]
     rows = [f"{w},{d},{60 + w / 4 - (d - 3) ** 2:.2f},{w * d / 10:.2f}" for w, d in codes]
     return "\n".join(["width,depth,acc,latency", *rows]).encode()
 
 
-def bring(page: Page, rows: bytes, name: str = "table.csv", space: bytes = SPACE.encode()) -> None:
+def upload(page: Page, rows: bytes, name: str = "table.csv", space: bytes = SPACE.encode()) -> None:
     """Choose files and press Read."""
     turn_to(page, "Your table")
-    files = {"Table (.csv or .parquet)": (name, rows), "Space (.yaml)": ("space.yaml", space)}
-    for label, (called, content) in files.items():
-        payload = FilePayload(name=called, mimeType="text/plain", buffer=content)
+    files = {"Table (.csv or .parquet)": (name, rows), "Search space (.yaml)": ("space.yaml", space)}
+    for label, (file_name, content) in files.items():
+        payload = FilePayload(name=file_name, mimeType="text/plain", buffer=content)
         with page.expect_response(lambda response: "/upload/" in response.url):
             page.get_by_label(label).set_input_files(payload)
     page.get_by_role("button", name="Read").click()

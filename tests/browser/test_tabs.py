@@ -1,4 +1,4 @@
-"""The four walks, as a person takes them: on a phone and on a desk, light and dark."""
+"""The four tabs in a browser: on a phone and on a desktop, light and dark."""
 
 import json
 import time
@@ -24,25 +24,25 @@ def turn_to(page: Page, tab: str) -> None:
 
 
 def fits(page: Page) -> bool:
-    """Whether nothing makes the page wider than the screen."""
+    """Whether the page is no wider than the screen."""
     return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
 def figure(page: Page, name: str) -> str:
-    return page.locator(".explore .figure", has_text=name).locator(".figure-value").inner_text()
+    return page.locator(".code-tab .figure", has_text=name).locator(".figure-value").inner_text()
 
 
 @pytest.mark.parametrize(("size", "scheme"), LOOKS)
-def test_a_code_by_sliders_and_in_writing(site: str, visit: Open, picture: Picture, size: str, scheme: str) -> None:
+def test_a_code_by_sliders_and_as_text(site: str, visit: Open, picture: Picture, size: str, scheme: str) -> None:
     page = visit(site, size, scheme)
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, dark[4:-1].split(","))) < 200) == (scheme == "dark")
     slider = page.get_by_label("Stem, second convolution")
     slider.focus()
-    before, drawn = figure(page, "GMACs"), page.locator(".explore svg.net").inner_html()
+    before, drawn = figure(page, "GMACs"), page.locator(".code-tab svg.net").inner_html()
     slider.press("ArrowRight")
-    page.wait_for_function("b => document.querySelector('.explore .figure-value').textContent !== b", arg=before)
-    assert page.locator(".explore svg.net").inner_html() != drawn
+    page.wait_for_function("b => document.querySelector('.code-tab .figure-value').textContent !== b", arg=before)
+    assert page.locator(".code-tab svg.net").inner_html() != drawn
     field = page.get_by_label("Code", exact=True)
     expect(field).to_have_value("32_72-1_1_2_64-2_2_2_2_32_64-2_3_2_2_2_32_64_128-2_4_2_2_2_2_32_64_128_128-96")
     field.fill("96_128-1_1_1_48")
@@ -54,13 +54,13 @@ def test_a_code_by_sliders_and_in_writing(site: str, visit: Open, picture: Pictu
     assert figure(page, "GMACs") == f"{ncp.macs(ncp.Code.parse(BEST))[0] / 1e9:#.4g}"
     row = page.locator(".facts tr", has=page.get_by_role("rowheader", name="seg/mIoU", exact=True))
     assert "79.10" in row.inner_text()
-    assert page.get_by_text("better than, of 2,507 rows").count() == 1
+    assert page.get_by_text("percentile among 2,507 rows").count() == 1
     assert fits(page)
     picture(page, f"code-{size}-{scheme}")
 
 
 @pytest.mark.parametrize(("size", "scheme"), LOOKS)
-def test_a_propagation_from_the_press_to_the_files(
+def test_a_propagation_from_the_button_to_the_files(
     site: str, visit: Open, picture: Picture, size: str, scheme: str
 ) -> None:
     page = visit(site, size, scheme)
@@ -69,13 +69,12 @@ def test_a_propagation_from_the_press_to_the_files(
     page.get_by_role("textbox", name="GMACs").fill("3")
     page.get_by_role("checkbox", name="Stem").click()
     page.get_by_role("button", name="Propagate").click()
-    film = page.locator(".film")
-    film.get_by_role("button", name="Stop").wait_for()
-    picture(page, f"film-{size}-{scheme}")
-    film.get_by_text("step 29 of 29").wait_for()
-    assert film.get_by_role("button", name="Stop").count() == 0
-    found = page.locator(".best tbody")
-    assert found.count() == 10
+    animation = page.locator(".animation")
+    animation.get_by_role("button", name="Stop").wait_for()
+    picture(page, f"animation-{size}-{scheme}")
+    animation.get_by_text("step 29 of 29").wait_for()
+    assert animation.get_by_role("button", name="Stop").count() == 0
+    assert page.locator(".best tbody").count() == 10
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save result.json").click()
     result = json.loads(Path(saved.value.path()).read_text())
@@ -93,24 +92,24 @@ def test_a_propagation_from_the_press_to_the_files(
     expect(page.get_by_label("Code", exact=True)).to_have_value(result["rows"][1]["code"])
 
 
-def test_a_propagation_is_stopped_and_keeps_what_it_met(site: str, visit: Open) -> None:
+def test_a_stopped_propagation_lists_the_codes_passed(site: str, visit: Open) -> None:
     page = visit(site)
     turn_to(page, "Propagate")
-    page.get_by_text("How", exact=True).click()
+    page.get_by_text("Search settings", exact=True).click()
     page.get_by_label("steps", exact=True).fill("150")
     page.get_by_role("button", name="Propagate").click()
-    page.wait_for_function("() => /step [3-9] of 149/.test(document.querySelector('.film-step')?.textContent)")
+    page.wait_for_function("() => /step [3-9] of 149/.test(document.querySelector('.animation-step')?.textContent)")
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("heading", name="until step").wait_for()
-    stopped = page.locator(".film-step").inner_text()
+    stopped = page.locator(".animation-step").inner_text()
     step = int(stopped.split()[1])
     assert 3 <= step < 100
     page.wait_for_timeout(300)
-    assert page.locator(".film-step").inner_text() == stopped
+    assert page.locator(".animation-step").inner_text() == stopped
     assert page.get_by_role("heading", name=f"until step {step}").is_visible()
 
 
-def test_an_onnx_file_of_what_was_found(site: str, visit: Open, tmp_path: Path) -> None:
+def test_an_onnx_file_is_downloaded(site: str, visit: Open, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     page = visit(site)
     turn_to(page, "Propagate")
@@ -124,7 +123,7 @@ def test_an_onnx_file_of_what_was_found(site: str, visit: Open, tmp_path: Path) 
     onnx.checker.check_model(onnx.load(tmp_path / "network.onnx"))
 
 
-def test_a_report_of_what_was_found_opens_offline(site: str, visit: Open, tmp_path: Path, picture: Picture) -> None:
+def test_a_downloaded_report_opens_offline(site: str, visit: Open, tmp_path: Path, picture: Picture) -> None:
     page = visit(site)
     turn_to(page, "Propagate")
     page.get_by_role("button", name="Propagate").click()
@@ -142,7 +141,7 @@ def test_a_report_of_what_was_found_opens_offline(site: str, visit: Open, tmp_pa
     picture(report, "report-saved")
 
 
-def test_what_cannot_be_is_said_beside_its_field(site: str, visit: Open, picture: Picture) -> None:
+def test_errors_are_shown_beside_their_field(site: str, visit: Open, picture: Picture) -> None:
     page = visit(site)
     turn_to(page, "Propagate")
     for label, value, message in (
@@ -151,8 +150,8 @@ def test_what_cannot_be_is_said_beside_its_field(site: str, visit: Open, picture
         ("GMACs", "-1", "GMACs must be a positive number"),
         ("weight of seg/mIoU", "0", "The weight must be a number other than zero, such as 1."),
         ("weight of seg/mIoU", "abc", "The weight must be a number other than zero, such as 1."),
-        ("floor of seg/mIoU", "high", "The minimum value must be a number, such as 76.5."),
-        ("floor of seg/mIoU", "99", "predicted to have seg/mIoU of at least 99"),
+        ("minimum value of seg/mIoU", "high", "The minimum value must be a number, such as 76.5."),
+        ("minimum value of seg/mIoU", "99", "predicted to have seg/mIoU of at least 99"),
     ):
         field = page.get_by_label(label, exact=True)
         before = field.input_value()
@@ -184,13 +183,13 @@ def test_the_benchmark_as_points(site: str, visit: Open, picture: Picture, size:
     middle = page.locator(".plot .scatterlayer .trace").first.locator(".point").first.bounding_box()
     assert middle is not None
     page.mouse.click(middle["x"] + middle["width"] / 2, middle["y"] + middle["height"] / 2)
-    page.get_by_text("Opened under Code").wait_for()
+    page.get_by_text("Opened in the Code tab").wait_for()
     opened = page.locator(".list", has_text="Nearest to the open code").locator("li").first
     assert opened.locator(".value").inner_text() == "0"
     opened.get_by_role("button", name="Compare as A").click()
     page.locator(".list", has_text="The best of these").get_by_role("button", name="Compare as B").first.click()
     page.get_by_text("of 27 dimensions differ").wait_for()
-    page.get_by_text("Opened under Code").wait_for(state="hidden")
+    page.get_by_text("Opened in the Code tab").wait_for(state="hidden")
     star = page.locator(".plot .scatterlayer .trace").last.locator(".point").bounding_box()
     assert star is not None
     assert abs(star["x"] + star["width"] / 2 - middle["x"] - middle["width"] / 2) < 3
@@ -204,7 +203,7 @@ def test_the_benchmark_as_points(site: str, visit: Open, picture: Picture, size:
 
 def test_without_the_table_the_page_says_how_to_get_it(bare: str, visit: Open, picture: Picture) -> None:
     page = visit(bare)
-    assert page.get_by_text("Shares are estimated").is_visible()
+    assert page.get_by_text("percentiles are estimated").is_visible()
     turn_to(page, "Benchmark")
     page.get_by_text("ncp data fetch").wait_for()
     picture(page, "benchmark-absent")
@@ -214,40 +213,40 @@ def test_without_the_table_the_page_says_how_to_get_it(bare: str, visit: Open, p
 
 
 @pytest.mark.parametrize(("size", "scheme"), LOOKS)
-def test_a_table_of_ones_own(site: str, visit: Open, picture: Picture, size: str, scheme: str, tmp_path: Path) -> None:
+def test_an_uploaded_table(site: str, visit: Open, picture: Picture, size: str, scheme: str, tmp_path: Path) -> None:
     written(tmp_path)
     page = visit(site, size, scheme)
     turn_to(page, "Your table")
-    picture(page, f"own-first-{size}-{scheme}")
+    picture(page, f"upload-first-{size}-{scheme}")
     page.get_by_label("Table (.csv or .parquet)").set_input_files(tmp_path / "mine.csv")
-    page.get_by_label("Space (.yaml)").set_input_files(tmp_path / "mine.yaml")
-    page.get_by_label("less is better in").fill("latency")
+    page.get_by_label("Search space (.yaml)").set_input_files(tmp_path / "mine.yaml")
+    page.get_by_label("columns where lower is better").fill("latency")
     page.get_by_role("button", name="Read").click()
     page.get_by_text("18 of 600 rows").wait_for()
-    page.get_by_role("checkbox", name="leave bad rows out").click()
+    page.get_by_role("checkbox", name="skip invalid rows").click()
     page.get_by_role("button", name="Read").click()
     page.get_by_text("582").first.wait_for()
     page.get_by_role("button", name="Train").click()
     page.get_by_role("cell", name="trained", exact=True).wait_for(timeout=90_000)
     assert fits(page)
-    picture(page, f"own-{size}-{scheme}")
+    picture(page, f"upload-{size}-{scheme}")
     turn_to(page, "Code")
-    page.get_by_text("better than, of 582 rows").wait_for()
-    picture(page, f"own-code-{size}-{scheme}")
+    page.get_by_text("percentile among 582 rows").wait_for()
+    picture(page, f"upload-code-{size}-{scheme}")
     turn_to(page, "Propagate")
     page.get_by_role("button", name="Propagate").click()
     page.locator(".best").wait_for()
     assert page.locator(".best tbody").count() == 10
     page.get_by_text("step 29 of 29").wait_for()
     assert fits(page)
-    picture(page, f"own-propagate-{size}-{scheme}")
+    picture(page, f"upload-propagate-{size}-{scheme}")
     turn_to(page, "Benchmark")
     page.get_by_text("582 of 582 rows").wait_for()
     page.get_by_role("button", name="NAS-Bench-MR").click()
     page.get_by_text("2,507 of 2,507 rows").wait_for()
 
 
-def test_an_answer_comes_at_once(site: str, visit: Open) -> None:
+def test_a_slider_is_answered_at_once(site: str, visit: Open) -> None:
     page = visit(site)
     slider = page.get_by_label("Stage 4, branch 4 channels")
     slider.focus()
@@ -257,7 +256,7 @@ def test_an_answer_comes_at_once(site: str, visit: Open) -> None:
         began = time.perf_counter()
         slider.press("ArrowLeft")
         page.wait_for_function(
-            "b => document.querySelector('.explore .figure-value').textContent !== b", arg=before, polling=5
+            "b => document.querySelector('.code-tab .figure-value').textContent !== b", arg=before, polling=5
         )
         seconds.append(time.perf_counter() - began)
     assert sorted(seconds)[4] < 0.3

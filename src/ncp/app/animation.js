@@ -1,23 +1,23 @@
-// Plays the steps of a propagation: the drawing, the dimensions as bars, the score's line. Tells when it stops.
+// Plays the steps of a propagation: the drawing, the dimensions as bars, the line of the score. Emits `ended`.
 export default {
   template: `
-    <div class="film" v-if="frames.length">
-      <div class="film-head">
+    <div class="animation" v-if="frames.length">
+      <div class="animation-head">
         <div class="figure"><span class="figure-value">{{ frame.score }}</span><span class="figure-name">objective [std]</span></div>
         <div v-for="fact in frame.facts" :key="fact[0]" class="figure">
           <span class="figure-value">{{ fact[1] }}</span><span class="figure-name">{{ fact[0] }}</span>
         </div>
-        <div class="film-controls">
-          <span class="film-step">step {{ at }} of {{ frames.length - 1 }}</span>
+        <div class="animation-controls">
+          <span class="animation-step">step {{ at }} of {{ frames.length - 1 }}</span>
           <button type="button" class="button" v-if="playing" @click="stop">Stop</button>
         </div>
       </div>
-      <svg class="film-line" viewBox="0 0 100 24" preserveAspectRatio="none" role="img" :aria-label="'objective along ' + at + ' steps'">
-        <polyline class="film-rest" :points="points(frames.length)" /><polyline class="film-done" :points="points(at + 1)" />
+      <svg class="animation-line" viewBox="0 0 100 24" preserveAspectRatio="none" role="img" :aria-label="'objective along ' + at + ' steps'">
+        <polyline class="animation-rest" :points="points(frames.length)" /><polyline class="animation-done" :points="points(at + 1)" />
       </svg>
-      <input type="range" class="film-place" min="0" :max="frames.length - 1" :value="at" aria-label="step of the propagation"
+      <input type="range" class="animation-place" min="0" :max="frames.length - 1" :value="at" aria-label="step of the propagation"
         :aria-valuetext="'step ' + at" :style="{ '--share': at / Math.max(1, frames.length - 1) }" @input="seek" />
-      <div class="film-net scroll" tabindex="0" role="group" aria-label="drawing of this step's network" v-if="frame.svg" v-html="frame.svg"></div>
+      <div class="animation-net scroll" tabindex="0" role="group" aria-label="drawing of this step's network" v-if="frame.svg" v-html="frame.svg"></div>
       <div class="bars" :class="{ few: groups.length < 3 }">
         <div v-for="group in groups" :key="group.name" class="bar-group">
           <div class="bar-title">{{ group.name }}</div>

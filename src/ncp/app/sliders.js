@@ -1,10 +1,10 @@
-// Sliders and selects for the dimensions of a code, in groups that fold; locks where dimensions can be kept.
+// Sliders and selects for the dimensions of a code, in groups that fold.
 export default {
   template: `
-    <div class="dials">
+    <div class="sliders">
       <details v-for="(group, g) in groups" :key="group.name" class="group" :open="!narrow || g === 0">
-        <summary><span class="group-name">{{ group.name }}</span><span class="group-code">{{ told(group) }}</span></summary>
-        <div v-for="dim in group.dims" :key="dim.place" class="dial">
+        <summary><span class="group-name">{{ group.name }}</span><span class="group-code">{{ summary(group) }}</span></summary>
+        <div v-for="dim in group.dims" :key="dim.place" class="slider">
           <label :for="id + '-' + dim.place">{{ dim.label }}<span class="dim" v-if="dim.label !== dim.name">{{ dim.name }}</span></label>
           <select v-if="dim.named" :id="id + '-' + dim.place" :aria-label="group.name + ', ' + dim.label"
             :value="now[dim.place]" @change="set(dim, $event)">
@@ -33,9 +33,9 @@ export default {
   methods: {
     set(dim, event) {
       this.now[dim.place] = Number(event.target.value);
-      this.$emit("dial", { place: dim.place, index: this.now[dim.place] });
+      this.$emit("slide", { place: dim.place, index: this.now[dim.place] });
     },
-    told(group) {
+    summary(group) {
       return group.dims.map((dim) => dim.values[this.now[dim.place]]).join(" ");
     },
   },

@@ -1,0 +1,106 @@
+"""The state of one open page: its dataset, its code and its files. Sessions share nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from ncp.app.dataset import Dataset, OpenDataset, open_benchmark, open_dataset
+from ncp.app.workers import JobQueue, Workers
+from ncp.cost import Counting
+from ncp.spaces.multires import Code
+
+START = "32_64-1_1_2_64-2_2_2_2_32_64-2_3_2_2_2_32_64_128-2_4_2_2_2_2_32_64_128_128-96"
+"""The code that the page opens with: a small network that a search can improve."""
+
+
+class Session:
+    """A dataset, a code, how cost is counted, and callbacks for when these change.
+
+    Args:
+        workers: the processes that propagate, shared by all sessions.
+        trainers: the processes that read files and train, shared by all sessions.
+        root: the folder in which the session makes a folder of its own.
+    """
+
+    def __init__(self, workers: Workers, trainers: Workers, root: Path) -> None:
+        self.workers, self.trainers = JobQueue(workers), JobQueue(trainers)
+        self.benchmark = open_benchmark()
+        self.uploaded: Dataset | None = None
+        self.upload_name = ""
+        self.dataset: OpenDataset = self.benchmark
+        self.code: tuple[int, ...] = Code.parse(START).vector
+        self.counting = Counting()
+        self.closed = False
+        self.tab = ""
+        self._code_callbacks: list[Callable[[], Any]] = []
+        self._dataset_callbacks: list[Callable[[], Any]] = []
+        self._root = root
+        self._folder: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this session's files, made when it is first needed."""
+        if self._folder is None:
+            self._folder = Path(mkdtemp(dir=self._root))
+        return self._folder
+
+    def on_code_change(self, callback: Callable[[], Any]) -> None:
+        """Call `callback` whenever the code, the counting or the tab changes. A change of dataset removes it."""
+        self._code_callbacks.append(callback)
+
+    def on_dataset_change(self, callback: Callable[[], Any]) -> None:
+        """Call `callback` whenever the dataset changes."""
+        self._dataset_callbacks.append(callback)
+
+    def select_tab(self, tab: str) -> None:
+        """Show another tab; a tab that ignores changes while it is hidden catches up now."""
+        self.tab = tab
+        self._notify()
+
+    def open_code(self, code: tuple[int, ...]) -> None:
+        """Show another code."""
+        self.code = tuple(code)
+        self._notify()
+
+    def set_counting(self, counting: Counting) -> None:
+        """Change how cost is counted."""
+        self.counting = counting
+        self._notify()
+
+    def use(self, dataset: Dataset | None) -> None:
+        """Switch to an uploaded dataset, or to the benchmark if it is None; keep the code if it lies in the space."""
+        self.uploaded = self.uploaded if dataset is None else dataset
+        self.dataset = self.benchmark if dataset is None else open_dataset(dataset)
+        space = self.dataset.space
+        if len(self.code) != len(space) or not space.contains([self.code]).all():
+            self.code = _first_code(self.dataset)
+        self._code_callbacks.clear()
+        for callback in list(self._dataset_callbacks):
+            callback()
+
+    def close(self) -> None:
+        """Stop this session's jobs and delete its files."""
+        self.closed = True
+        self.workers.close()
+        self.trainers.close()
+        self._code_callbacks.clear()
+        self._dataset_callbacks.clear()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _notify(self) -> None:
+        for callback in list(self._code_callbacks):
+            callback()
+
+
+def _first_code(dataset: OpenDataset) -> tuple[int, ...]:
+    """The code to open first: the benchmark's default, the table's first row, or the middle of the space."""
+    if not dataset.uploaded:
+        return Code.parse(START).vector
+    if dataset.table is not None and len(dataset.table):
+        return tuple(dataset.table.codes[0].tolist())
+    return tuple(dim.values[len(dim.values) // 2] for dim in dataset.space.dimensions)

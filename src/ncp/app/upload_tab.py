@@ -1,0 +1,225 @@
+"""The tab Your table: upload a table and its search space, and train a predictor on it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from html import escape
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from nicegui import ui
+
+from ncp.app.components import File, Problem, heading, markup
+from ncp.app.dataset import prepare
+from ncp.app.jobs import import_table, train_predictor
+from ncp.app.limits import LARGEST
+from ncp.app.problems import Field, message_of, show_error
+from ncp.app.session import Session
+from ncp.errors import NcpError, quoted
+from ncp.spaces.named import LARGEST_FILE, SPACES
+
+ENDINGS = {"table": (".csv", ".parquet"), "space": (".yaml", ".yml", ".json")}
+SIZES = {"table": LARGEST, "space": LARGEST_FILE}
+FROM_FILE = "from the file above"
+TRAINING = 300.0
+"""Longest training [s]; the largest table takes a tenth of that."""
+
+
+class UploadTab:
+    """The tab of one session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.files: dict[str, Path] = {}
+        self.names: dict[str, str] = {}
+        self.busy = False
+        with ui.element("div").classes("upload-tab"):
+            with ui.element("section").classes("side").props('aria-label="files"'):
+                self._build_fields()
+            with ui.element("section").classes("answer").props('aria-label="the table"'):
+                self.summary = markup(_HELP)
+                self.training = ui.element("div").classes("training")
+        with self.training:
+            self._build_training()
+        self._show()
+
+    def _build_fields(self) -> None:
+        self.problems: dict[str, Problem] = {}
+        self._build_file("table", "Table (.csv or .parquet)")
+        self.codes = ui.input("architecture columns", placeholder="default: as in the search space")
+        self.minimised = ui.input("columns where lower is better", placeholder="latency, loss")
+        self._build_file("space", "Search space (.yaml)")
+        self.space = ui.select([FROM_FILE, *SPACES], value=FROM_FILE, label="search space")
+        for field in (self.codes, self.minimised, self.space):
+            field.props("outlined dense")
+        self.drop_bad = ui.checkbox("skip invalid rows").props("dense")
+        self.read_button = ui.button("Read", on_click=self._read, color=None)
+        self.read_button.props("unelevated no-caps").classes("primary")
+        self.problem = Problem()
+        self.fields: dict[str, Field] = {
+            "codes": self.codes,
+            "minimised": self.minimised,
+            "space": self.problems["space"],
+        }
+
+    def _build_file(self, name: str, label: str) -> None:
+        heading(label)
+        File(
+            label,
+            ENDINGS[name],
+            SIZES[name],
+            lambda file: self._save(name, file),
+            lambda file, size: self._reject(name, file, size),
+        )
+        self.problems[name] = Problem()
+
+    def _build_training(self) -> None:
+        heading("Train a predictor")
+        ui.label(
+            "A Gaussian process on half of the complete rows, and a judge of another family on the other half."
+        ).classes("note")
+        self.train_button = ui.button("Train", on_click=self._train, color=None)
+        self.train_button.props("unelevated no-caps").classes("primary short")
+        self.bar = ui.linear_progress(0, show_value=False).props('aria-label="training" rounded')
+        self.bar.set_visibility(False)
+        self.training_problem = Problem()
+
+    async def _save(self, name: str, file: Any) -> None:
+        """Save an uploaded file under a name of ours, if its ending and size are allowed."""
+        ending = Path(file.name).suffix.lower()
+        self.problems[name].error = None
+        if ending not in ENDINGS[name] or file.size() > SIZES[name]:
+            self._reject(name, file.name, file.size())
+            return
+        folder = self.session.folder / uuid4().hex
+        folder.mkdir()
+        path = folder / f"{name}{ending}"
+        await file.save(path)
+        if self.session.closed:
+            self.session.close()  # saving made the folder again
+            return
+        old = self.files.pop(name, None)
+        if old is not None:
+            shutil.rmtree(old.parent, ignore_errors=True)
+        self.files[name] = path
+        self.names[name] = file.name
+
+    def _reject(self, name: str, file: str, size: int) -> None:
+        endings = " or ".join(ENDINGS[name])
+        self.problems[name].error = (
+            f"The file must end in {endings} and have at most {SIZES[name] >> 20} MB. {quoted(file)} has "
+            f"{size / 2**20:.1f} MB."
+        )
+
+    async def _read(self) -> None:
+        """Read the files into a table, and switch the session to it."""
+        self.problem.error = self.codes.error = self.minimised.error = None
+        needed = ("table", "space") if self.space.value == FROM_FILE else ("table",)
+        missing = [name for name in needed if name not in self.files]
+        for name in missing:
+            self.problems[name].error = f"Choose a file for the {name} first."
+        if missing or self.busy:
+            return
+        self.busy = True
+        self.read_button.props("loading")
+        minimised = tuple(name.strip() for name in (self.minimised.value or "").split(",") if name.strip())
+        folder = self.session.folder / uuid4().hex
+        folder.mkdir()
+        space = self.files["space"] if self.space.value == FROM_FILE else self.space.value
+        arguments = (self.files["table"], space, minimised, self.codes.value or "", self.drop_bad.value, folder)
+        try:
+            dataset = await self.session.trainers.run(import_table, *arguments)
+            await asyncio.to_thread(prepare, dataset)
+        except NcpError as error:
+            show_error(error, self.fields, self.problem, self._with_user_names)
+            return
+        finally:
+            self.busy = False
+            if not self.session.closed:
+                self.read_button.props(remove="loading")
+        if self.session.closed:
+            return
+        self._delete_table()
+        self.session.upload_name = self.names["table"]
+        self.session.use(dataset)
+        self._show()
+
+    def _delete_table(self) -> None:
+        """Delete the files that were made from earlier uploads, so that they do not fill the disk."""
+        old = self.session.uploaded
+        if old is not None and old.table is not None:
+            shutil.rmtree(Path(old.table).parent, ignore_errors=True)
+
+    def _with_user_names(self, message: str) -> str:
+        """A message with the user's names of the files, and without paths on the server."""
+        message = re.sub(re.escape(str(self.session.folder)) + r"(/[0-9a-f]+)*/?", "", message)
+        for name, path in self.files.items():
+            message = message.replace(path.name, self.names[name])
+        return message
+
+    async def _train(self) -> None:
+        """Train a predictor and a judge; the page stays usable meanwhile."""
+        dataset = self.session.uploaded
+        if dataset is None or dataset.table is None or self.busy:
+            return
+        self.busy = True
+        self.training_problem.error = None
+        self.bar.set_visibility(True)
+        self.bar.set_value(0.02)
+        self.train_button.disable()
+        try:
+            dataset = await self.session.trainers.run(
+                train_predictor, dataset, Path(dataset.table).parent, seconds=TRAINING, progress=self._progress
+            )
+        except NcpError as error:
+            self.training_problem.error = self._with_user_names(message_of(error))
+            return
+        finally:
+            self.busy = False
+            if not self.session.closed:
+                self.bar.set_visibility(False)
+                self.train_button.enable()
+        self.session.use(dataset)
+        self._show()
+
+    def _progress(self, share: float) -> None:
+        if not self.session.closed and share - self.bar.value > 0.01:
+            self.bar.set_value(share)
+
+    def _show(self) -> None:
+        """Describe the table, once there is one."""
+        dataset = self.session.dataset
+        self.training.set_visibility(dataset.uploaded)
+        if not dataset.uploaded or dataset.table is None:
+            return
+        table = dataset.table
+        lines = [
+            ("rows", f"{len(table):,}"),
+            ("dimensions", f"{len(dataset.space)}, {dataset.space.size:.3g} codes"),
+            ("columns", ", ".join(table.columns)),
+        ]
+        if table.minimised:
+            lines.append(("lower is better", ", ".join(table.minimised)))
+        lines.append(("predictor", "trained" if dataset.predictor is not None else "not trained yet"))
+        body = "".join(f'<tr><th scope="row">{name}</th><td>{escape(value)}</td></tr>' for name, value in lines)
+        self.summary.set_content(
+            f"<h2>{escape(self.session.upload_name)}</h2><table><tbody>{body}</tbody></table>"
+            '<p class="note">The first three tabs now show your table. The switch above goes back to NAS-Bench-MR.</p>'
+        )
+
+
+_HELP = """
+<h2>Use your own table and search space</h2>
+<p class="note">The search space is a YAML file with a line per dimension: increasing numbers, or choices in quotes.</p>
+<pre class="sample">width: {from: 8, to: 128, step: 8}
+depth: [1, 2, 3, 5]
+op: ["skip", "conv"]</pre>
+<p class="note">The table has a column per dimension and a column per measured value:</p>
+<pre class="sample">width,depth,op,acc,latency
+64,3,conv,71.2,8.4</pre>
+<p class="note">Files are read as numbers and text; nothing in them is run or unpickled. They are deleted when you close
+the page.</p>
+"""
