@@ -50,7 +50,7 @@ def test_a_code_by_sliders_and_as_text(site: str, visit: Open, picture: Picture,
     assert field.input_value() == "96_128-1_1_1_48"
     picture(page, f"code-problem-{size}-{scheme}")
     field.fill(json.dumps(ncp.Code.parse(BEST).setting))
-    page.get_by_text("In the table").wait_for()
+    page.locator(".badge", has_text="In the table").wait_for()
     assert figure(page, "GMACs") == f"{ncp.macs(ncp.Code.parse(BEST))[0] / 1e9:#.4g}"
     row = page.locator(".facts tr", has=page.get_by_role("rowheader", name="seg/mIoU", exact=True))
     assert "79.10" in row.inner_text()
@@ -198,7 +198,7 @@ def test_the_benchmark_as_points(site: str, visit: Open, picture: Picture, size:
     nearest = opened.locator("code").inner_text()
     turn_to(page, "Code")
     expect(page.get_by_label("Code", exact=True)).to_have_value(nearest)
-    page.get_by_text("In the table").wait_for()
+    page.locator(".badge", has_text="In the table").wait_for()
 
 
 def test_without_the_table_the_page_says_how_to_get_it(bare: str, visit: Open, picture: Picture) -> None:
