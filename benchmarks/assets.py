@@ -14,7 +14,8 @@ from safetensors import safe_open
 
 import ncp
 from benchmarks.measure import use_threads
-from ncp.optim.judge import digests_of, fit_searcher_and_judge, halves
+from ncp.optim.judge import fit_searcher_and_judge, halves
+from ncp.optim.pair_cache import digests_of
 from ncp.predictors.file import write
 from ncp.predictors.quality import quality
 

@@ -9,7 +9,8 @@ import pytest
 import ncp
 from ncp import CELL201, MULTIRES, ConfigError, DataError, Objective, Table
 from ncp.optim import judge as judges
-from ncp.optim.judge import Pair, digests_of, is_shipped, predictor_and_judge
+from ncp.optim.judge import Pair, is_shipped, predictor_and_judge
+from ncp.optim.pair_cache import CACHED_PAIRS, digests_of
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 
 SEG = [Objective({"seg": 1.0})]
@@ -118,10 +119,10 @@ def test_a_pair_that_was_fitted_is_kept(table: Table, monkeypatch: pytest.Monkey
 def test_no_more_pairs_are_kept_than_are_needed(table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NCP_CACHE", str(tmp_path))
     monkeypatch.setattr(judges, "fit_searcher_and_judge", lambda *_: (fitted("gp", "mixed"), fitted("gp", "mixed")))
-    for seed in range(judges.KEPT + 3):
+    for seed in range(CACHED_PAIRS + 3):
         pair(table, seed=seed)
-    assert len(list((tmp_path / "predictors").iterdir())) == 2 * judges.KEPT
-    assert pair(table, seed=judges.KEPT + 2).source == "kept"
+    assert len(list((tmp_path / "predictors").iterdir())) == 2 * CACHED_PAIRS
+    assert pair(table, seed=CACHED_PAIRS + 2).source == "kept"
 
 
 def test_where_nothing_can_be_kept_it_is_fitted(table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

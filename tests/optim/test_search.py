@@ -13,11 +13,11 @@ import torch
 import ncp
 from ncp import MULTIRES, Budget, ConfigError, InfeasibleError, Objective, Result, Table
 from ncp.network.profile import processor
-from ncp.optim.judge import fit_searcher_and_judge, halves
+from ncp.optim.judge import fit_searcher_and_judge, halves, verify
 from ncp.optim.local_search import polish
 from ncp.optim.problem import Problem
 from ncp.optim.result_rows import LATENCY
-from ncp.predictors.quality import quality, verify
+from ncp.predictors.quality import quality
 from ncp.report.run import draw_run, run_data
 from ncp.tables.cache import import_folder
 from tests.latencies import CONDITIONS, computed, latency_model, milliseconds
@@ -377,7 +377,7 @@ def test_tabulated_codes_show_the_tables_values(table: Table) -> None:
     codes = np.concatenate([table.codes[[5, 2500]], fresh])
     result = verify(codes, columns, ncp.load_judge(), table)
     assert result.source.tolist() == [["table"] * 2] * 2 + [["judge"] * 2] * 2
-    np.testing.assert_array_equal(result.values[:2], table.select(columns=columns).values[[5, 2500]])
+    np.testing.assert_array_equal(result.mean[:2], table.select(columns=columns).values[[5, 2500]])
     origin = table.codes[int(np.argmax(table.select(columns="seg/mIoU").values[:, 0]))]
     stay = ncp.search(Objective({"seg": 1}), table=table, origin=origin, freeze=MULTIRES.names, **QUICK)
     assert [row.vector for row in stay.rows] == [tuple(origin.tolist())]

@@ -20,8 +20,7 @@ from ncp.optim.known import Known
 from ncp.optim.objective import Objective
 from ncp.optim.problem import Problem
 from ncp.optim.propagation import Strategy, frozen_dimensions, propagate
-from ncp.optim.provenance import provenance_of
-from ncp.optim.result_rows import baseline_of, rows_of
+from ncp.optim.result_rows import baseline_of, provenance_of, rows_of
 from ncp.optim.results import Baseline, Result, Row
 from ncp.optim.search import ranked
 from ncp.progress import Progress
@@ -103,6 +102,7 @@ def run_search(dataset: Dataset, request: SearchRequest, progress: Progress) -> 
     provenance = provenance_of(
         _problem(opened, request),
         opened.judge,
+        opened.table,
         weights=dict(request.weights),
         uncertainty_penalty=request.uncertainty_penalty,
         at_least=dict(request.at_least),

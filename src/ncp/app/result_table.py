@@ -7,7 +7,7 @@ from html import escape
 
 from ncp.app.lookup import format_value
 from ncp.extras import has_extra
-from ncp.optim.results import Result, Row, Value, compared
+from ncp.optim.results import Result, Row, Value, baseline_text
 from ncp.spaces.multires import MULTIRES
 
 ACTIONS = {"open": "Open", "onnx": "ONNX", "python": "Python"}
@@ -37,7 +37,7 @@ def result_table(result: Result, rows: tuple[Row, ...], step: int | None = None)
         f'<div class="results-head"><h2>The best {len(rows)}{until}</h2><span class="buttons">{buttons}</span></div>'
         f'<p class="note">Predicted by {escape(result.provenance["predictor"])}; in grey, an independent check and its '
         f"source.{gap} {result.seconds:.1f} s.</p>"
-        f'<p class="note">{escape(compared(result.to_dict()))}</p>{_missing_extras()}'
+        f'<p class="note">{escape(baseline_text(result.to_dict()))}</p>{_missing_extras()}'
         '<div class="scroll" tabindex="0" role="group" aria-label="the best codes"><table class="best">'
         f"<thead><tr>{head}</tr></thead>{body}</table></div>"
     )

@@ -75,7 +75,7 @@ def pareto(
 
     with progress_bar("Loading") as bar:
         import ncp
-        from ncp.optim.front import compared
+        from ncp.optim.front import front_baseline_text
         from ncp.optim.front_search import pareto_search
         from ncp.report.documents import evenly
         from ncp.report.front import draw_front, front_data
@@ -111,7 +111,7 @@ def pareto(
         places = evenly(len(front.rows), SHOWN)
         show_claims(front.rows, places, objective=False)
         say(*(f"{place + 1:3} {front.rows[place].code}" for place in places))
-        say(compared(front.to_dict()), *source_of(front.provenance), _summary(front))
+        say(front_baseline_text(front.to_dict()), *source_of(front.provenance), _summary(front))
     draw_front(front_data(front, measured), out / "pareto.svg", front.provenance["run"])
     page = [] if report is None else [write_page(out / "pareto.json", report, measured)]
     if not as_json:

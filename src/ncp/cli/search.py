@@ -91,7 +91,7 @@ def search(
 
     with progress_bar("Loading") as bar:
         import ncp
-        from ncp.optim.results import compared
+        from ncp.optim.results import baseline_text
         from ncp.report.run import draw_run, run_data
 
         moves = read_strategy(strategy)
@@ -130,7 +130,7 @@ def search(
         show_claims(result.rows, range(len(result.rows)), objective=True)
         for number, row in enumerate(result.rows, start=1):
             say(f"{number:2} {row.code}", *([f"   {edits(result, row)}"] if from_ is not None else []))
-        say(compared(result.to_dict()), *source_of(result.provenance), _summary(result))
+        say(baseline_text(result.to_dict()), *source_of(result.provenance), _summary(result))
     draw_run(run, out / "search.svg")
     page = [] if report is None else [write_page(out / "result.json", report, measured)]
     if not as_json:

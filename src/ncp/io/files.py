@@ -1,4 +1,4 @@
-"""Write a file whole or not at all, and plain data as json."""
+"""Write a file whole or not at all, and read and write plain data as json."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ from ncp.errors import ConfigError, DataError
 
 LONGEST = 4096
 """Bytes of the longest path that a system takes."""
+
+LARGEST_JSON = 1 << 28
+"""Most bytes of a json file that is read."""
 
 STALE = 24 * 60 * 60
 """After how long [seconds] without a write a temporary file of another machine counts as left behind."""
@@ -164,6 +167,36 @@ def write_json(path: str | Path, document: Any, indent: int | None = 2) -> None:
     text = json.dumps(plain(document), indent=indent, allow_nan=False)
     with whole_file(path) as temporary:
         temporary.write_text(f"{text}\n", encoding="utf-8")
+
+
+def read_json(path: str | Path, largest: int = LARGEST_JSON) -> Any:
+    """The content of a json file, in which all numbers are finite.
+
+    Args:
+        path: of the file.
+        largest: most bytes of the file.
+
+    Raises:
+        DataError: the file cannot be read, is too large, or is not json.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(largest + 1)  # a device can be endless, whatever its size says
+        if len(data) > largest:
+            raise DataError(f"Cannot read {path}: it has more than {largest} bytes.")
+        return json.loads(data.decode(), parse_float=_finite, parse_constant=_finite)
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"Cannot read {path}: {reason}.") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
 
 
 def plain(value: Any) -> Any:

@@ -17,19 +17,17 @@ from ncp.numbers import as_count, as_seed
 from ncp.optim.budget import Budget, as_budget
 from ncp.optim.constraints import meets_minimums, unreachable
 from ncp.optim.front import Front, FrontBaseline
-from ncp.optim.judge import predictor_and_judge
+from ncp.optim.judge import predictor_and_judge, verify
 from ncp.optim.known import Known, in_measured_order, weighed_by
 from ncp.optim.multi_objective import Goals, read_objectives
 from ncp.optim.objective import SHORTFALL_PENALTY, Objective
 from ncp.optim.problem import Bound, free_moves, moves, smallest, snap_within
 from ncp.optim.propagation import ascend, require_finite
-from ncp.optim.provenance import provenance_of
-from ncp.optim.result_rows import rows_of
+from ncp.optim.result_rows import provenance_of, rows_of
 from ncp.optim.results import Value
 from ncp.optim.scalarisations import REFERENCE, Directions
 from ncp.pareto import front, hypervolume
 from ncp.predictors.base import Predictor
-from ncp.predictors.quality import verify
 from ncp.progress import Progress, quiet, share
 from ncp.spaces.arrays import Codes, Reals
 from ncp.tables.table import Table
@@ -105,6 +103,7 @@ def pareto_search(
     provenance = provenance_of(
         replace(goals.problem, budget=given),
         pair.judge,
+        table,
         objectives={
             name: {"weights": dict(o.weights), "uncertainty_penalty": o.uncertainty_penalty}
             for name, o in zip(goals.names, wanted, strict=True)
@@ -322,7 +321,7 @@ def _baseline(
     if judge is not None:
         named = [goals.predictor.columns[j] for j in goals.columns]
         values = np.full((int(best.sum()), len(goals.predictor.columns)), np.nan)
-        values[:, goals.columns] = verify(known.codes[best], named, judge).values
+        values[:, goals.columns] = verify(known.codes[best], named, judge).mean
         judged = hypervolume(goals.with_cost(goals.of_values(values), known.codes[best]), reference)
     return FrontBaseline(len(known.codes), int(best.sum()), hypervolume(points[best], reference), judged)
 

@@ -1,12 +1,12 @@
-"""Choose a search's predictor and judge: the shipped pair, one fitted on a table, or a judge for a given predictor."""
+"""Choose a search's predictor and judge, and check codes by table or judge.
+
+Predictor and judge are the shipped pair, a pair fitted on a table, or a given predictor and a judge fitted for it.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import suppress
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,28 +14,29 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.errors import ConfigError, DataError, NcpError
+from ncp.errors import ConfigError, DataError
 from ncp.optim.objective import Objective
+from ncp.optim.pair_cache import ROLES, PairCache, digests_of
+from ncp.optim.results import Values
 from ncp.predictors.base import Predictor
-from ncp.predictors.file import FORMAT
 from ncp.predictors.fitting import SHIPPED, fit_predictor, load_judge, load_predictor
 from ncp.progress import Progress, quiet, share
+from ncp.spaces.arrays import Codes
 from ncp.spaces.multires import MULTIRES
-from ncp.tables.sources import cache_dir
 from ncp.tables.table import Table, require_table
 from ncp.threads import beside
 
-LEAST = 200
-"""A judge of a given predictor needs at least this many rows."""
-KEPT = 40
-"""Fitted pairs that are kept in the cache; older ones are deleted."""
+JUDGE_ROWS = 200
+"""A judge for a given predictor is fitted on at least this many rows."""
+PAIR_ROWS = 20
+"""A predictor and a judge are fitted on at least this many rows together."""
 
 
 class Pair(NamedTuple):
-    """A search's predictor, its judge (None where none can be fitted), and where the two come from.
+    """A search's predictor, its judge (None if there are too few rows to fit one), and where the two come from.
 
     `source` is `shipped`, `given`, `fitted` on the table, `fitted and kept` in the cache, or `kept`: fitted on the same
-    table before. `slow` says whether something had to be fitted.
+    table by an earlier search. `slow` says whether something had to be fitted.
     """
 
     predictor: Predictor
@@ -55,84 +56,98 @@ def predictor_and_judge(
     """The predictor that a search follows, and the judge that checks its results.
 
     - Neither predictor nor table: the shipped predictor and its judge.
-    - A table alone: a predictor fitted on half of its sampled rows and a judge on the other half. For the published
+    - A table alone: a predictor fitted on one half of its sampled rows and a judge on the other half. For the published
       table, which is recognised by its values, that is the shipped pair.
-    - A predictor: its judge is fitted on rows of the table that it has not seen. A shipped predictor brings its judge,
-      unless the table holds other values than it was fitted on.
+    - A predictor: its judge is fitted on rows of the table that the predictor has not seen. A shipped predictor comes
+      with its judge, unless the table has other values than it was fitted on.
+    - A judge: it replaces the one above, which is then not fitted.
 
     Only the columns that the objectives name are fitted, on rows that have a value in all of them.
 
     Args:
         predictor: a predictor, its file, or the name of a shipped one.
-        judge: likewise; it takes the place of the judge above.
+        judge: likewise.
         table: measured values.
-        objectives: what is wanted; all of them together.
+        objectives: all objectives of the search.
         seed: of the halves and fits.
         progress: called with the share that is done.
 
     Raises:
-        ConfigError: arguments of a wrong type or of different spaces, a column that one of them does not have, a table
-            that minimises other columns than the predictor, or a negative weight of a minimised column.
-        DataError: a file that cannot be read, or too few rows to fit on.
+        ConfigError: an argument has a wrong type, two have different spaces, one lacks a column, the table minimises
+            other columns than the predictor, or a minimised column has a negative weight.
+        DataError: a file cannot be read, or there are too few rows to fit on.
     """
-    given, judge = _read(predictor, "predictor"), _read(judge, "judge")
+    given, judge = read_predictor(predictor, "predictor"), read_predictor(judge, "judge")
     if table is not None:
         require_table(table)
-    found = Pair(given, judge, "given") if given is not None else _without_predictor(table, objectives, seed, progress)
-    columns = wanted_columns(objectives, found.predictor.columns)
+    pair = _pair_for(table, objectives, judge, seed, progress) if given is None else Pair(given, judge, "given")
+    columns = wanted_columns(objectives, pair.predictor.columns)
     for objective in objectives:
-        objective.require_direction(found.predictor.columns, found.predictor.minimised)
+        objective.require_direction(pair.predictor.columns, pair.predictor.minimised)
     if table is not None:
-        _require_match(found.predictor, table, columns)
-    if judge is None and given is not None:
-        if given.shipped and (table is None or is_shipped(table, columns)):
-            judge = load_judge(given.shipped)
-        elif table is not None:
-            judge = judge_for(given, table, columns, seed, progress)
-            found = found._replace(slow=judge is not None)
-    judge = judge or found.judge
+        _require_match(pair.predictor, table, columns)
+    if pair.judge is None:
+        pair = _with_judge(pair, table, columns, seed, progress)
+    if pair.judge is not None:
+        _require_judge(pair.judge, pair.predictor, columns)
+    return pair
+
+
+def verify(codes: Codes, columns: Sequence[str], judge: Predictor | None, table: Table | None = None) -> Values:
+    """Check codes: take values from a table where it has them, and from the judge elsewhere.
+
+    Args:
+        codes: `(n, d)`.
+        columns: k columns.
+        judge: a predictor of another family than the search's, fitted on rows that the search's has not seen.
+        table: measured values.
+
+    Returns:
+        Values `(n, k)`; NaN where neither table nor judge has one.
+
+    Raises:
+        ConfigError: the judge lacks one of the columns.
+    """
+    mean, std = np.full((2, len(codes), len(columns)), np.nan)
+    source = np.full(mean.shape, "none", dtype="<U9")
     if judge is not None:
-        _require_judge(judge, found.predictor, columns)
-    return found._replace(judge=judge)
+        _require_columns(judge, columns)
+        predicted = judge.predict(codes)
+        where = [judge.columns.index(column) for column in columns]
+        mean, source[:] = predicted.mean[:, where], "judge"
+        std = predicted.std[:, where]
+    if table is not None:
+        measured = table.lookup(codes, columns)
+        known = ~np.isnan(measured)
+        mean[known], std[known], source[known] = measured[known], 0.0, "table"
+    return Values(tuple(columns), mean, std, source)
 
 
 def wanted_columns(objectives: Sequence[Objective], columns: Sequence[str]) -> tuple[str, ...]:
-    """The columns among `columns` that have a weight or a minimum in one of the objectives, each once."""
+    """The columns that have a weight or a minimum value in one of the objectives, each once."""
     places = dict.fromkeys(place for objective in objectives for place in objective.named(columns))
     return tuple(columns[place] for place in places)
 
 
 def halves(table: Table, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The sampled complete rows of a table in two random halves: for the searcher's predictor, and for the judge."""
+    """Split the sampled complete rows of a table in random halves: for the search's predictor, and for its judge."""
     complete = ~np.isnan(table.values).any(axis=1)
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(table.sampled & complete))
     return rows[: len(rows) // 2], rows[len(rows) // 2 :]
 
 
 def fit_searcher_and_judge(table: Table, seed: int = 0, progress: Progress = quiet) -> tuple[Predictor, Predictor]:
-    """A Gaussian process on one half of the sampled rows and an ensemble on the other, both in the table's z-scores.
+    """Fit a Gaussian process to one half of the sampled rows and an ensemble to the other, both at the same time.
 
-    Both are fitted at once, each on one thread.
+    Each runs on one thread, and takes its z-scores from both halves.
 
     Raises:
-        DataError: too few rows that have a value in every column.
+        DataError: too few rows have a value in every column.
     """
-    mine, other = halves(table, seed)
-    if len(mine) < 10:
-        raise DataError(
-            f"Too few rows to fit a predictor and a judge on: {len(mine) + len(other)} sampled rows have a value in "
-            f"all of {', '.join(table.columns)}, and at least 20 are needed. Measure more, or leave a column out."
-        )
-
-    def fitted(rows: NDArray[np.int64], kind: str, progress: Progress = quiet) -> Predictor:
-        data = table.codes[rows], table.values[rows], table.columns
-        predictor = fit_predictor(*data, space=table.space, kind=kind, seed=seed, progress=progress)
-        predictor.set_reference(table.values[np.concatenate([mine, other])], table.minimised)
-        return predictor
-
+    halved = _require_halves(table, seed)
     with beside(1) as (pool, alive):
-        judging = pool.submit(fitted, other, "ensemble", alive(quiet))
-        predictor = fitted(mine, "gp", share(progress, 0.0, 0.9))
+        judging = pool.submit(_fit_half, table, halved, 1, "ensemble", seed, alive(quiet))
+        predictor = _fit_half(table, halved, 0, "gp", seed, share(progress, 0.0, 0.9))
         judge = judging.result()
     progress(1.0)
     return predictor, judge
@@ -141,14 +156,15 @@ def fit_searcher_and_judge(table: Table, seed: int = 0, progress: Progress = qui
 def judge_for(
     predictor: Predictor, table: Table, columns: Sequence[str], seed: int = 0, progress: Progress = quiet
 ) -> Predictor | None:
-    """A judge of `columns`, fitted on the sampled complete rows which a predictor has not seen; None below `LEAST`.
+    """Fit a judge to the sampled complete rows that a predictor has not seen; None for fewer than `JUDGE_ROWS`.
 
-    It is of another family than the predictor; `default` is of both, so that its judge shares half of it.
+    The judge is a Gaussian process, or an ensemble for a predictor that is a Gaussian process. A predictor of kind
+    `default` blends both, so its judge shares one of its two families.
     """
     few = table.select(columns=columns)
     known = ~np.isnan(few.values).any(axis=1)
     unseen = np.flatnonzero(known & few.sampled & ~predictor.has_seen(few.codes))
-    if len(unseen) < LEAST:
+    if len(unseen) < JUDGE_ROWS:
         return None
     return fit_predictor(
         few.codes[unseen],
@@ -163,28 +179,20 @@ def judge_for(
 
 
 def is_shipped(table: Table, columns: Sequence[str]) -> bool:
-    """Whether the shipped predictors were fitted on these columns of this very table, by its codes and values."""
+    """Whether the shipped predictors were fitted on these columns of this table, by its codes and values."""
     if table.space != MULTIRES or not set(columns) <= set(table.columns) - set(table.minimised):
         return False
     card = json.loads(files("ncp").joinpath("assets", "card.json").read_text(encoding="utf-8"))
     return all(card["values"].get(column) == digest for column, digest in digests_of(table, columns).items())
 
 
-def digests_of(table: Table, columns: Sequence[str]) -> dict[str, str]:
-    """SHA-256 by column of the sampled rows' codes and values, whatever their order."""
-    rows = np.flatnonzero(table.sampled)
-    rows = rows[np.lexsort(table.codes[rows].T)]
-    codes = table.codes[rows].astype("<i8").tobytes()
-    found = {}
-    for column in columns:
-        values = table.values[rows, table.columns.index(column)].astype("<f8")
-        values = np.where(np.isnan(values), np.nan, values + 0.0)  # one form of NaN and of zero
-        found[column] = hashlib.sha256(codes + values.tobytes()).hexdigest()
-    return found
+def read_predictor(given: Any, field: str) -> Predictor | None:
+    """A predictor, or the one of a file or a shipped name; None stays None.
 
-
-def _read(given: Any, field: str) -> Predictor | None:
-    """A predictor from itself, its file or a shipped name."""
+    Raises:
+        ConfigError: `given` is something else; `field` is the name of the argument.
+        DataError: the file cannot be read.
+    """
     if given is None or isinstance(given, Predictor):
         return given
     if not isinstance(given, (str, Path)):
@@ -197,68 +205,67 @@ def _read(given: Any, field: str) -> Predictor | None:
     return load_judge(str(given)) if field == "judge" and str(given) in SHIPPED else load_predictor(given)
 
 
-def _without_predictor(table: Table | None, objectives: Sequence[Objective], seed: int, progress: Progress) -> Pair:
-    """The shipped pair, unless a table is not the one it was fitted on; then a pair fitted on that table."""
+def _pair_for(
+    table: Table | None, objectives: Sequence[Objective], judge: Predictor | None, seed: int, progress: Progress
+) -> Pair:
+    """The shipped pair, or for another table than the published one a pair fitted on it; with the judge if given."""
     if table is None:
-        return Pair(load_predictor(SHIPPED[0]), load_judge(SHIPPED[0]), "shipped")
+        return _shipped(judge)
     wanted = set(wanted_columns(objectives, table.columns))
     columns = tuple(column for column in table.columns if column in wanted)  # a task's first column stays its first
     if is_shipped(table, columns):
-        return Pair(load_predictor(SHIPPED[0]), load_judge(SHIPPED[0]), "shipped")
+        return _shipped(judge)
     few = table.select(columns=columns)
     for objective in objectives:
         objective.require_direction(few.columns, few.minimised)
-    place = _place(few, seed)
-    kept = _load(place)
-    if kept is not None:
-        return Pair(*kept, "kept")
-    fitted = fit_searcher_and_judge(few, seed, progress)
-    return Pair(*fitted, "fitted and kept" if _keep(fitted, place) else "fitted", slow=True)
+    cache = PairCache(few, seed)
+    cached = cache.load(ROLES if judge is None else ["search"])
+    if cached is not None:
+        return Pair(cached[0], judge or cached[1], "kept")
+    fitted = None
+    if judge is None:
+        predictor, fitted = fit_searcher_and_judge(few, seed, progress)
+    else:
+        predictor = _fit_half(few, _require_halves(few, seed), 0, "gp", seed, progress)
+    source = "fitted and kept" if cache.keep(predictor, fitted) else "fitted"
+    return Pair(predictor, judge or fitted, source, slow=True)
 
 
-def _place(table: Table, seed: int) -> Path | None:
-    """The cache path of a table's pair, named by a digest of all that decides the fit; None without a cache folder."""
-    about = {
-        "values": digests_of(table, table.columns),
-        "order": hashlib.sha256(table.codes.tobytes()).hexdigest(),
-        "space": table.space.to_dict(),
-        "minimised": table.minimised,
-        "seed": seed,
-        "format": FORMAT,
-        "version": version("ncp-nas"),
-    }
-    name = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
-    with suppress(NcpError):  # no home: nothing is kept
-        return cache_dir() / "predictors" / name
-    return None
+def _shipped(judge: Predictor | None) -> Pair:
+    return Pair(load_predictor(SHIPPED[0]), judge or load_judge(SHIPPED[0]), "shipped")
 
 
-def _load(place: Path | None) -> tuple[Predictor, Predictor] | None:
-    if place is None:
-        return None
-    try:
-        return load_predictor(_file(place, "search")), load_predictor(_file(place, "judge"))
-    except DataError:  # not there, or damaged: fitted again
-        return None
+def _with_judge(pair: Pair, table: Table | None, columns: Sequence[str], seed: int, progress: Progress) -> Pair:
+    """A given predictor with the judge that was shipped with it, or with one fitted on the table."""
+    shipped = pair.predictor.shipped
+    if shipped and (table is None or is_shipped(table, columns)):
+        return pair._replace(judge=load_judge(shipped))
+    if table is None:
+        return pair
+    judge = judge_for(pair.predictor, table, columns, seed, progress)
+    return pair._replace(judge=judge, slow=judge is not None)
 
 
-def _keep(pair: tuple[Predictor, Predictor], place: Path | None) -> bool:
-    """Write a pair into the cache and delete the oldest of many; whether that was possible."""
-    if place is None:
-        return False
-    with suppress(DataError, OSError):
-        pair[1].save(_file(place, "judge"))
-        pair[0].save(_file(place, "search"))
-        kept = sorted(place.parent.glob("*.search.safetensors"), key=lambda path: path.stat().st_mtime)
-        for old in kept[:-KEPT]:
-            old.unlink(missing_ok=True)
-            old.with_name(old.name.replace(".search.", ".judge.")).unlink(missing_ok=True)
-        return True
-    return False
+def _require_halves(table: Table, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    mine, other = halves(table, seed)
+    rows = len(mine) + len(other)
+    if rows < PAIR_ROWS:
+        raise DataError(
+            f"Too few rows to fit a predictor and a judge on: {rows} sampled rows have a value in all of "
+            f"{', '.join(table.columns)}, and at least {PAIR_ROWS} are needed. Measure more, or leave a column out."
+        )
+    return mine, other
 
 
-def _file(place: Path, role: str) -> Path:
-    return place.with_name(f"{place.name}.{role}.safetensors")
+def _fit_half(
+    table: Table, halved: tuple[NDArray[np.int64], ...], half: int, kind: str, seed: int, progress: Progress
+) -> Predictor:
+    """A predictor fitted to one half of rows, with z-scores over both."""
+    rows = halved[half]
+    data = table.codes[rows], table.values[rows], table.columns
+    predictor = fit_predictor(*data, space=table.space, kind=kind, seed=seed, progress=progress)
+    predictor.set_reference(table.values[np.concatenate(halved)], table.minimised)
+    return predictor
 
 
 def _require_match(predictor: Predictor, table: Table, columns: Sequence[str]) -> None:
@@ -293,7 +300,7 @@ def _require_match(predictor: Predictor, table: Table, columns: Sequence[str]) -
 
 
 def _require_judge(judge: Predictor, predictor: Predictor, columns: Sequence[str]) -> None:
-    """Refuse a judge of other codes or columns."""
+    """Refuse a judge of another space, or without one of the columns."""
     if judge.space != predictor.space:
         raise ConfigError(
             "The predictor and {field} have different search spaces, of {dimensions} dimensions.",
@@ -301,10 +308,14 @@ def _require_judge(judge: Predictor, predictor: Predictor, columns: Sequence[str
             given=judge,
             dimensions=f"{len(predictor.space)} and {len(judge.space)}",
         )
+    _require_columns(judge, columns)
+
+
+def _require_columns(judge: Predictor, columns: Sequence[str]) -> None:
     absent = [column for column in columns if column not in judge.columns]
     if absent:
         raise ConfigError(
-            "{field} has no column {column}, which the objective names. It has {columns}.",
+            "{field} has no column {column}. It has {columns}.",
             field="judge",
             given=judge,
             column=absent[0],

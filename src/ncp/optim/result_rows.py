@@ -1,71 +1,65 @@
-"""Rows of a result: what the predictor claims of codes, and what table, judge or clock say."""
+"""Fill the rows of a result: what predictor, judge, table and clock say of codes, and where that comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
 from ncp.cost import has_cost
+from ncp.io.files import plain
 from ncp.network.latency import LatencyModel
 from ncp.optim.budget import Budget
+from ncp.optim.judge import verify
 from ncp.optim.known import Known
 from ncp.optim.problem import Problem
-from ncp.optim.results import Baseline, Row, Value
+from ncp.optim.results import Baseline, Row, Values
 from ncp.predictors.base import Predictor
-from ncp.predictors.quality import Evaluation, verify
 from ncp.spaces.arrays import Codes, Reals
 from ncp.tables.table import Table
 
 LATENCY = "latency [ms]"
-"""The column in which predicted and measured latencies stand."""
+"""The column of predicted and measured latencies."""
 UPPER_TENTH = 1.2816
 """Standard deviations between a normal's median and its 90th percentile."""
-
-
-def predicted_scores_of(problem: Problem, codes: Codes) -> Reals:
-    """The objective of codes by the predictor, `(n,)`, without an uncertainty penalty [standard deviations]."""
-    mean = problem.predictor.predict(codes).mean
-    return _objective(problem, mean)
+BUDGET = ("max_macs", "max_params", "max_latency_ms", "image_size", "classes", "task")
+"""The fields of a budget that a result's provenance repeats."""
 
 
 def rows_of(
     problem: Problem, codes: Codes, judge: Predictor | None, table: Table | None, ranks: Reals | None = None
 ) -> tuple[Row, ...]:
-    """What the searcher claims of every code, and what table or judge say.
+    """Predict codes, check them by table or judge, and compute their cost.
+
+    Latencies that the budget bounds are measured here, which takes seconds per code.
 
     Args:
-        problem: what is wanted, and by which predictor.
+        problem: the objective, the budget and the predictor.
         codes: `(n, d)`.
-        judge: whom to ask for what the table does not have.
+        judge: checks codes that are not in the table.
         table: measured values.
-        ranks: what the codes are ranked by, `(n,)`; the predictor's scores when left out.
+        ranks: the numbers that codes are ranked by, `(n,)`; the predictor's scores when left out.
     """
-    predictor, objective = problem.predictor, problem.objective
     scores = problem.values_and_scores(codes)[1] if ranks is None else ranks
-    where = objective.named(predictor.columns)
-    columns = tuple(predictor.columns[j] for j in where)
-    predicted = predictor.predict(codes)
-    verified = verify(codes, columns, judge, table)
-    predicted_scores, verified_scores = (
-        _objective(problem, predicted.mean),
-        _objective(problem, _among(problem, columns, verified.values)),
-    )
-    latencies = _latencies(problem.budget, codes)
+    columns = _columns(problem)
+    predicted, verified = _predicted(problem, codes, columns), verify(codes, columns, judge, table)
+    predicted_scores, verified_scores = _objective(problem, predicted), _objective(problem, verified)
+    model = latency_model(problem.budget)
+    if model is not None:
+        predicted = predicted.beside(_predicted_latencies(model, codes))
+        verified = verified.beside(_measured_latencies(model, codes))
     costs = _costs(problem, codes)
     return tuple(
         Row(
-            code=predictor.space.text(code),
+            code=problem.space.text(code),
             vector=tuple(code.tolist()),
             score=float(scores[i]),
             predicted_score=float(predicted_scores[i]),
-            verified_score=float(verified_scores[i]) if np.isfinite(verified_scores[i]) else None,
-            predicted={
-                c: Value(float(predicted.mean[i, j]), float(predicted.std[i, j]), "predictor")
-                for c, j in zip(columns, where, strict=True)
-            }
-            | latencies[i][0],
-            verified=_values(verified, i) | latencies[i][1],
+            verified_score=_known(verified_scores[i]),
+            predicted=predicted.row(i),
+            verified=verified.row(i),
             macs=costs[i][0],
             params=costs[i][1],
         )
@@ -74,77 +68,100 @@ def rows_of(
 
 
 def baseline_of(problem: Problem, known: Known, judge: Predictor | None, table: Table) -> Baseline | None:
-    """The best measured row that the search may return, with the judge's value of it."""
+    """The best measured row that the search may return, with the judge's values of it; None if there is no such row."""
     if not len(known.codes):
         return None
-    best = known.codes[:1]
-    predictor = problem.predictor
-    columns = tuple(predictor.columns[j] for j in problem.objective.named(predictor.columns))
-    judged = verify(best, columns, judge, None)
-    score = float(_objective(problem, _among(problem, columns, judged.values))[0])
-    macs_and_params = _costs(problem, best)[0]
+    best, columns = known.codes[:1], _columns(problem)
+    judged = verify(best, columns, judge)
+    ((macs, params),) = _costs(problem, best)
     return Baseline(
-        code=predictor.space.text(best[0]),
+        code=problem.space.text(best[0]),
         vector=tuple(best[0].tolist()),
-        measured=_values(verify(best, columns, None, table), 0),
-        judged=_values(judged, 0),
+        measured=verify(best, columns, None, table).row(0),
+        judged=judged.row(0),
         score=float(known.measured[0]),
-        judged_score=score if np.isfinite(score) else None,
-        macs=macs_and_params[0],
-        params=macs_and_params[1],
+        judged_score=_known(_objective(problem, judged)[0]),
+        macs=macs,
+        params=params,
         rows=len(known.codes),
     )
 
 
-def _objective(problem: Problem, values: Reals) -> Reals:
-    """The weighted mean of raw values `(n, m)` of the predictor's columns, `(n,)` in standard deviations."""
+def predicted_scores_of(problem: Problem, codes: Codes) -> Reals:
+    """The objective of codes by the predictor, `(n,)`, without an uncertainty penalty [standard deviations]."""
+    return _objective(problem, _predicted(problem, codes, _columns(problem)))
+
+
+def provenance_of(problem: Problem, judge: Predictor | None, table: Table | None, **more: Any) -> dict[str, Any]:
+    """Plain data: `more`, the budget, and the columns, predictor, judge and table that a result is based on."""
+    predictor, latency = problem.predictor, latency_model(problem.budget)
+    provenance: dict[str, Any] = plain(
+        {
+            **more,
+            **{name: getattr(problem.budget, name) for name in BUDGET},
+            "latency_of": None if latency is None else asdict(latency.conditions),
+            "columns": _columns(problem),
+            "minimised": predictor.minimised,
+            "predictor": predictor.kind,
+            "judge": None if judge is None else judge.kind,
+            "table_rows": None if table is None else len(table),
+            "version": version("ncp-nas"),
+        }
+    )
+    return provenance
+
+
+def latency_model(budget: Budget) -> LatencyModel | None:
+    """The model by which latencies are measured; None if the budget does not bound them, or by another function."""
+    bounded = budget.max_latency_ms is not None
+    return budget.latency if bounded and isinstance(budget.latency, LatencyModel) else None
+
+
+def _columns(problem: Problem) -> tuple[str, ...]:
+    """The predictor's columns that the objective names."""
+    columns = problem.predictor.columns
+    return tuple(columns[j] for j in problem.objective.named(columns))
+
+
+def _predicted(problem: Problem, codes: Codes, columns: tuple[str, ...]) -> Values:
+    """The predictor's values of codes."""
+    predictor = problem.predictor
+    where = [predictor.columns.index(column) for column in columns]
+    predicted = predictor.predict(codes)
+    mean = predicted.mean[:, where]
+    return Values(columns, mean, predicted.std[:, where], np.full(mean.shape, "predictor"))
+
+
+def _objective(problem: Problem, values: Values) -> Reals:
+    """The weighted mean of values in z-scores, `(n,)`, without an uncertainty penalty; NaN where a value is missing."""
     predictor = problem.predictor
     location, unit = (x.double().cpu().numpy() for x in (predictor.location, predictor.unit))
-    score: Reals = problem.objective.plain().score(values, None, predictor.columns, location, unit)
+    every = np.full((len(values.mean), len(predictor.columns)), np.nan)
+    every[:, [predictor.columns.index(column) for column in values.columns]] = values.mean
+    score: Reals = problem.objective.plain().score(every, None, predictor.columns, location, unit)
     return score
 
 
-def _among(problem: Problem, columns: Sequence[str], values: Reals) -> Reals:
-    """Values `(n, k)` of some columns at their places among the predictor's, `(n, m)`; NaN elsewhere."""
-    every = np.full((len(values), len(problem.predictor.columns)), np.nan)
-    every[:, [problem.predictor.columns.index(column) for column in columns]] = values
-    return every
-
-
-def _values(found: Evaluation, row: int) -> dict[str, Value]:
-    """The values of one row that there are, by column."""
-    return {
-        column: Value(float(found.values[row, j]), float(found.std[row, j]), str(found.source[row, j]))
-        for j, column in enumerate(found.columns)
-        if np.isfinite(found.values[row, j])
-    }
+def _known(score: float) -> float | None:
+    return float(score) if np.isfinite(score) else None
 
 
 def _costs(problem: Problem, codes: Codes) -> list[tuple[int | None, int | None]]:
-    """Multiply-adds and parameters of every code as the budget counts them, where they are known."""
-    if not has_cost(problem.predictor.space):
+    """Multiply-adds and parameters of every code as the budget counts them; None where the space has no exact cost."""
+    if not has_cost(problem.space):
         return [(None, None)] * len(codes)
     counting = problem.budget.counting
     every = counting.macs(codes), counting.params(codes)
     return list(zip(*(cost.tolist() for cost in every), strict=True))
 
 
-def latency_model(budget: Budget) -> LatencyModel | None:
-    """What can measure the latencies that the budget bounds."""
-    bounded = budget.max_latency_ms is not None
-    return budget.latency if bounded and isinstance(budget.latency, LatencyModel) else None
+def _predicted_latencies(model: LatencyModel, codes: Codes) -> Values:
+    mean = np.asarray(model(codes), dtype=float)[:, None]
+    return Values((LATENCY,), mean, mean * model.error.rms, np.full(mean.shape, "predictor"))
 
 
-def _latencies(budget: Budget, codes: Codes) -> list[tuple[dict[str, Value], dict[str, Value]]]:
-    """Of every code the predicted and the measured latency, where the budget bounds it."""
-    model = latency_model(budget)
-    if model is None:
-        return [({}, {})] * len(codes)
-    predicted, std = model(codes), model.error.rms
-    return [
-        (
-            {LATENCY: Value(float(promised), float(promised * std), "predictor")},
-            {LATENCY: Value(found.median, (found.p90 - found.median) / UPPER_TENTH, "measured")},
-        )
-        for promised, found in zip(predicted, model.measure(codes), strict=True)
-    ]
+def _measured_latencies(model: LatencyModel, codes: Codes) -> Values:
+    measured = model.measure(codes)
+    mean = np.array([[each.median] for each in measured])
+    std = np.array([[(each.p90 - each.median) / UPPER_TENTH] for each in measured])
+    return Values((LATENCY,), mean, std, np.full(mean.shape, "measured"))

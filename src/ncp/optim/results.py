@@ -1,17 +1,28 @@
-"""What a search returns: ranked codes with values, each of which names its source."""
+"""What a search returns: ranked codes with values, each of which names its source, and the json file of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ncp.io.files import write_json
-from ncp.optim.propagation import Trajectory
+import numpy as np
+from numpy.typing import NDArray
+
+from ncp.errors import DataError
+from ncp.io.data_frames import data_frame
+from ncp.io.files import read_json, write_json
+from ncp.optim.notebook import columns_of_rows, html_table
+from ncp.spaces.arrays import Reals
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from ncp.optim.propagation import Trajectory
 
 FORMAT = 2
-NO_BASELINE = "No baseline: no table was given, or it has no row within the budget."
+"""The version of the json files of results and fronts."""
 
 
 @dataclass(frozen=True)
@@ -23,19 +34,53 @@ class Value:
     source: str
 
 
+@dataclass(frozen=True, eq=False)
+class Values:
+    """Values of many codes, each with its source.
+
+    Attributes:
+        columns: m names.
+        mean: `(n, m)` in raw units; NaN where there is no value.
+        std: `(n, m)`; zero where a value comes from a table.
+        source: `(n, m)`: `table`, `judge`, `predictor`, `measured`, or `none`.
+    """
+
+    columns: tuple[str, ...]
+    mean: Reals
+    std: Reals
+    source: NDArray[np.str_]
+
+    def beside(self, other: Values) -> Values:
+        """The same codes with the columns of both."""
+        return Values(
+            (*self.columns, *other.columns),
+            np.hstack([self.mean, other.mean]),
+            np.hstack([self.std, other.std]),
+            np.hstack([self.source, other.source]),
+        )
+
+    def row(self, i: int) -> dict[str, Value]:
+        """The values of one code by column, without missing ones."""
+        return {
+            column: Value(float(self.mean[i, j]), float(self.std[i, j]), str(self.source[i, j]))
+            for j, column in enumerate(self.columns)
+            if np.isfinite(self.mean[i, j])
+        }
+
+
 @dataclass(frozen=True)
 class Row:
     """One code that a search found.
 
     Attributes:
-        code: its written form.
-        vector: its integers.
-        score: what rows are ranked by: the claim less the uncertainty penalty; with a table, what
-            `ncp.optim.known` says that the code is worth.
-        claim: what the searcher's predictor promises, in standard deviations of the objective (z-score).
-        verdict: the objective by the table or the judge; None without either.
-        predicted: per column, what the searcher's predictor says.
-        verified: per column, what the table or the judge says.
+        code: the code as text.
+        vector: the code as integers.
+        score: the number that rows are ranked by: the predicted score less the uncertainty penalty; with a table, the
+            weighted mean of measurement and prediction (see `ncp.optim.known`).
+        predicted_score: the objective by the search's predictor [standard deviations].
+        verified_score: the objective by the table or the judge; None without either.
+        predicted: values by the search's predictor, by column.
+        verified: values by the table or the judge, by column.
         macs: multiply-adds at the budget's image size; None where cost is not known.
         params: parameters; None where cost is not known.
     """
@@ -45,63 +90,100 @@ class Row:
     score: float
     predicted_score: float
     verified_score: float | None
-    predicted: dict[str, Value]
-    verified: dict[str, Value]
+    predicted: dict[str, Value] = field(hash=False)
+    verified: dict[str, Value] = field(hash=False)
     macs: int | None
     params: int | None
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Row:
+        """A row from plain data, as in the json file.
+
+        Raises:
+            AttributeError, LookupError, TypeError, ValueError: a key is missing or has a value of another type.
+        """
+        return cls(
+            score=float(document["score"]),
+            predicted_score=float(document["predicted_score"]),
+            verified_score=_optional(float, document["verified_score"]),
+            predicted=_values(document["predicted"]),
+            verified=_values(document["verified"]),
+            **_code_and_cost(document),
+        )
 
 
 @dataclass(frozen=True)
 class Baseline:
     """The best measured row within the budget: what a search has to beat.
 
-    Table and judge are two rulers: the table's best row was lucky, too, and its value by the judge, which is usually
-    lower, is what to compare the judge's values of other codes with.
+    The row was chosen for its high measured values, so these are partly luck. To compare it with codes that only the
+    judge has checked, use the judge's values of it, which are usually lower.
 
     Attributes:
-        code: its written form.
-        vector: its integers.
-        measured: per column, the table's value.
-        judged: per column, what the judge gives the same row; empty without a judge.
-        score: the objective by the table, in standard deviations (z-score).
+        code: the code as text.
+        vector: the code as integers.
+        measured: values by the table, by column.
+        judged: values by the judge, by column; empty without a judge.
+        score: the objective by the table [standard deviations].
         judged_score: the objective by the judge; None without one.
         macs: multiply-adds at the budget's image size; None where cost is not known.
         params: parameters; None where cost is not known.
-        rows: measured rows within the budget, of which this is the best.
+        rows: how many measured rows are within the budget.
     """
 
     code: str
     vector: tuple[int, ...]
-    measured: dict[str, Value]
-    judged: dict[str, Value]
+    measured: dict[str, Value] = field(hash=False)
+    judged: dict[str, Value] = field(hash=False)
     score: float
     judged_score: float | None
     macs: int | None
     params: int | None
     rows: int
 
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Baseline:
+        """A baseline from plain data, as in the json file.
 
-@dataclass(frozen=True, eq=False)
+        Raises:
+            AttributeError, LookupError, TypeError, ValueError: a key is missing or has a value of another type.
+        """
+        return cls(
+            measured=_values(document["measured"]),
+            judged=_values(document["judged"]),
+            score=float(document["score"]),
+            judged_score=_optional(float, document["judged_score"]),
+            rows=int(document["rows"]),
+            **_code_and_cost(document),
+        )
+
+
+@dataclass(frozen=True, repr=False)
 class Result:
-    """The best codes, best first by the best knowledge there is, and the run that led to them.
+    """The codes that a search returns, best first, and the run that led to them.
+
+    Results are compared by everything but their trajectory.
 
     Attributes:
-        rows: the codes.
+        rows: the codes, at least one.
         baseline: the best measured row within the budget; None without a table, or where no row is within the budget.
-        provenance: what was asked (weights, uncertainty penalty, budget, strategy, starts, steps, seed) and what
-            answered (columns, predictor, judge, version).
+        provenance: the request (weights, uncertainty penalty, budget, strategy, starts, steps, seed) and what answered
+            it (columns, predictor, judge, table, version).
         seconds: how long the search took.
-        trajectory: the propagation itself; not part of the json file.
     """
 
     rows: tuple[Row, ...]
     baseline: Baseline | None
-    provenance: dict[str, Any]
+    provenance: dict[str, Any] = field(hash=False)
     seconds: float
-    trajectory: Trajectory
+    _trajectory: Trajectory | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"Result({len(self.rows)} codes, the best is {self.best.code!r} with {self.best.score:.2f})"
+
+    def _repr_html_(self) -> str:
+        document = self.to_dict()
+        return html_table(document["rows"], baseline_text(document))
 
     @property
     def best(self) -> Row:
@@ -109,8 +191,19 @@ class Result:
         return self.rows[0]
 
     @property
+    def trajectory(self) -> Trajectory:
+        """The propagation of all starts; it is not part of the json file.
+
+        Raises:
+            DataError: the result was read from a file.
+        """
+        if self._trajectory is None:
+            raise DataError("A result from a file has no trajectory. Run the search again to get one.")
+        return self._trajectory
+
+    @property
     def gap(self) -> float | None:
-        """By how much claims exceed verdicts, on average; None without verdicts."""
+        """How far predicted scores exceed verified ones on average; None without verified scores."""
         gaps = [row.predicted_score - row.verified_score for row in self.rows if row.verified_score is not None]
         return sum(gaps) / len(gaps) if gaps else None
 
@@ -121,25 +214,47 @@ class Result:
             "provenance": self.provenance,
             "seconds": self.seconds,
             "gap": self.gap,
-            "baseline": None if self.baseline is None else document_of(self.baseline),
-            "rows": [document_of(row) for row in self.rows],
+            "baseline": None if self.baseline is None else row_dict(self.baseline),
+            "rows": [row_dict(row) for row in self.rows],
         }
 
     def to_json(self, path: str | Path) -> None:
-        """Write the result to a file, whole or not at all."""
+        """Write the result to a file, whole or not at all.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
         write_json(path, self.to_dict())
 
+    @classmethod
+    def from_json(cls, path: str | Path) -> Result:
+        """Read a result from the file of `to_json` or `ncp search`.
 
-def document_of(row: Row | Baseline) -> dict[str, Any]:
-    """A row as plain data."""
-    return asdict(row) | {"vector": list(row.vector)}
+        Raises:
+            DataError: the file cannot be read, or it is not the result of a search.
+        """
+        document = read_document(path, "search")
+        try:
+            baseline = _optional(Baseline.from_dict, document["baseline"])
+            rows = read_rows(document)
+            return cls(rows, baseline, dict(document["provenance"]), float(document["seconds"]))
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise broken_document(path, "search") from error
+
+    def to_pandas(self) -> DataFrame:
+        """One row per code, in order: code, scores, cost, and values by column.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return data_frame(columns_of_rows([row_dict(row) for row in self.rows]))
 
 
-def compared(document: Mapping[str, Any]) -> str:
-    """One or two sentences on the document of a result: what the best measured row has, and whether it comes first."""
+def baseline_text(document: Mapping[str, Any]) -> str:
+    """One or two sentences on the baseline in a result's document."""
     baseline = document["baseline"]
     if baseline is None:
-        return NO_BASELINE
+        return no_baseline_text(document)
     judged = baseline["judged_score"]
     by_judge = "" if judged is None else f", and {judged:.2f} by the judge"
     first = " It is the first code." if document["rows"][0]["code"] == baseline["code"] else ""
@@ -147,3 +262,71 @@ def compared(document: Mapping[str, Any]) -> str:
         f"Baseline: the best of {baseline['rows']} measured rows within the budget has an objective of "
         f"{baseline['score']:.2f} by the table{by_judge}.{first}"
     )
+
+
+def no_baseline_text(document: Mapping[str, Any]) -> str:
+    """Why the document of a result or a front has no baseline."""
+    rows = document["provenance"]["table_rows"]
+    if rows is None:
+        return "No baseline: no table was given."
+    return f"No baseline: none of the table's {rows} rows is complete, within the budget and above the minimum values."
+
+
+def row_dict(row: Row | Baseline) -> dict[str, Any]:
+    """A row as plain data."""
+    return asdict(row) | {"vector": list(row.vector)}
+
+
+def read_document(path: str | Path, command: str) -> dict[str, Any]:
+    """The json document that a command has written.
+
+    Raises:
+        DataError: the file cannot be read, or has another format.
+    """
+    document = read_json(path)
+    if not isinstance(document, dict) or "rows" not in document:
+        raise broken_document(path, command)
+    if document.get("format") != FORMAT:
+        raise DataError(
+            f"{path} was written by another version of ncp: its format is {document.get('format')}, and this version "
+            f"reads {FORMAT}. Run ncp {command} again."
+        )
+    return document
+
+
+def read_rows(document: Mapping[str, Any]) -> tuple[Row, ...]:
+    """The rows of a document.
+
+    Raises:
+        AttributeError, LookupError, TypeError, ValueError: there is no row, or a row is damaged.
+    """
+    rows = tuple(Row.from_dict(row) for row in document["rows"])
+    if not rows:
+        raise ValueError("a result has at least one row")
+    return rows
+
+
+def broken_document(path: str | Path, command: str) -> DataError:
+    """The error for a file whose content is not that of a command."""
+    return DataError(f"{path} is not a result of ncp {command}, or it is damaged.")
+
+
+def _optional(read: Any, value: Any) -> Any:
+    return None if value is None else read(value)
+
+
+def _values(document: Mapping[str, Any]) -> dict[str, Value]:
+    return {
+        str(column): Value(float(value["mean"]), float(value["std"]), str(value["source"]))
+        for column, value in document.items()
+    }
+
+
+def _code_and_cost(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that every row has."""
+    return {
+        "code": str(document["code"]),
+        "vector": tuple(int(value) for value in document["vector"]),
+        "macs": _optional(int, document["macs"]),
+        "params": _optional(int, document["params"]),
+    }

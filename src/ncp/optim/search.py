@@ -20,8 +20,7 @@ from ncp.optim.local_search import polish
 from ncp.optim.objective import Objective, as_objective
 from ncp.optim.problem import Problem
 from ncp.optim.propagation import Strategy, frozen_dimensions, propagate, require_strategy
-from ncp.optim.provenance import provenance_of
-from ncp.optim.result_rows import baseline_of, latency_model, predicted_scores_of, rows_of
+from ncp.optim.result_rows import baseline_of, latency_model, predicted_scores_of, provenance_of, rows_of
 from ncp.optim.results import Result
 from ncp.predictors.base import Predictor
 from ncp.progress import Progress, quiet, share
@@ -122,15 +121,18 @@ def search(
     baseline = None if known is None or table is None else baseline_of(problem, known, judge, table)
     progress(1.0)
     settings = {"strategy": strategy, "starts": starts, "steps": steps, "seed": seed, "max_changes": max_changes}
-    return Result(rows, baseline, _asked(problem, pair, base, settings), perf_counter() - began, run)
+    return Result(rows, baseline, _asked(problem, pair, table, base, settings), perf_counter() - began, run)
 
 
-def _asked(problem: Problem, pair: Pair, base: Codes | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _asked(
+    problem: Problem, pair: Pair, table: Table | None, base: Codes | None, settings: Mapping[str, Any]
+) -> dict[str, Any]:
     """What was asked, and of which predictor and judge."""
     objective, space = problem.objective, problem.space
     return provenance_of(
         problem,
         pair.judge,
+        table,
         weights=dict(objective.weights),
         uncertainty_penalty=objective.uncertainty_penalty,
         at_least=dict(objective.at_least),

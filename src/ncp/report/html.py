@@ -82,7 +82,7 @@ def _of_search(document: dict[str, Any], folder: Path, table: Table | None) -> t
     rows, provenance = document["rows"], document["provenance"]
     wanted = ", ".join(f"{name} x {weight:g}" for name, weight in provenance["weights"].items())
     title = f"Search for {wanted}"
-    sections = [_answer(rows[0]), Section("The codes", [results.compared(document)], table=_codes(rows))]
+    sections = [_answer(rows[0]), Section("The codes", [results.baseline_text(document)], table=_codes(rows))]
     trace = folder / "trace.json"
     if trace.is_file():
         run = Run.from_json(trace)
@@ -103,7 +103,7 @@ def _of_front(document: dict[str, Any], folder: Path, table: Table | None) -> tu
     sections = [
         _answer(best, "The code with the best mean over the objectives"),
         _tradeoff(document, table),
-        Section("The codes", [f"{told}.{more}", front.compared(document)], table=_codes(some)),
+        Section("The codes", [f"{told}.{more}", front.front_baseline_text(document)], table=_codes(some)),
         *_verified_scores(document),
     ]
     return title, _told(document), sections
