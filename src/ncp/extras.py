@@ -8,6 +8,7 @@ from ncp.errors import MissingExtraError
 
 EXTRAS = {
     "app": ("nicegui",),
+    "draw": ("matplotlib",),
     "export": ("onnx", "onnxruntime", "onnxscript"),
     "report": ("jinja2", "plotly"),
     "search": ("optuna",),

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from ncp import Code, macs, params
-from ncp.report.network import draw_network, network_data
+from ncp.report.formats import save
+from ncp.report.network import network_picture
+from ncp.report.network_facts import network_facts
 from tests.cli.conftest import Run
 
 TEXT = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
@@ -20,7 +22,7 @@ CODE = Code.parse(TEXT)
 @pytest.mark.parametrize("written", [TEXT, json.dumps(CODE.vector), json.dumps(CODE.setting)])
 def test_draws_any_written_form(run: Run, written: str) -> None:
     assert run("draw", written) == (0, "Written: net.svg\n", "")
-    draw_network(network_data(CODE), "expected.svg")
+    save(network_picture(network_facts(CODE)), "expected.svg")
     assert Path("net.svg").read_bytes() == Path("expected.svg").read_bytes()
 
 

@@ -8,12 +8,12 @@ from nicegui import ui
 
 from ncp.app.components import Sliders, markup
 from ncp.app.dataset import OpenDataset
-from ncp.app.drawing import network_svg
 from ncp.app.lookup import CodeFacts, ColumnFacts, format_value, look_up
 from ncp.app.problems import Field, message_of, show_error
 from ncp.app.session import Session
 from ncp.cost import HEADS, Counting, read_image_size, require_countable
 from ncp.errors import NcpError
+from ncp.report.network import network_element
 from ncp.spaces.multires import MULTIRES, Code
 
 
@@ -41,7 +41,7 @@ def build_code_tab(session: Session) -> None:
         head.set_content(key_figures(facts))
         table.set_content(column_table(session.dataset, facts))
         if space == MULTIRES:
-            drawing.set_content(network_svg(Code.from_vector(session.code)))
+            drawing.set_content(network_element(Code.from_vector(session.code)))
         text.error = None
         if _read(session.dataset, text.value) != session.code:
             text.value = facts.text

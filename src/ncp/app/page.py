@@ -14,10 +14,12 @@ from ncp.app.propagate_tab import PropagateTab
 from ncp.app.session import Session
 from ncp.app.upload_tab import UploadTab
 from ncp.app.workers import Workers
+from ncp.report.style import page_colours
+from ncp.report.svg import picture_css
 
 TITLE = "ncp: one network for several tasks"
 TABS = {"Code": build_code_tab, "Propagate": PropagateTab, "Benchmark": BenchmarkTab, "Your table": UploadTab}
-STYLES = ("tokens.css", "base.css", "tabs.css")
+STYLES = ("base.css", "tabs.css")
 
 
 def build_page(workers: Workers, trainers: Workers, root: Path) -> None:
@@ -30,6 +32,7 @@ def build_page(workers: Workers, trainers: Workers, root: Path) -> None:
     """
     session = Session(workers, trainers, root)
     context.client.on_delete(session.close)
+    ui.add_css(f"{page_colours(dark='.body--dark')}\n{picture_css()}")
     for style in STYLES:
         ui.add_css((files("ncp.app") / style).read_text(encoding="utf-8"))
     ui.colors(primary="#0072b2", negative="#b3261e")

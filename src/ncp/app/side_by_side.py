@@ -8,11 +8,11 @@ from nicegui import ui
 
 from ncp.app.components import heading, markup
 from ncp.app.dataset import OpenDataset
-from ncp.app.drawing import network_svg
 from ncp.app.lookup import CodeFacts, format_value, look_up
 from ncp.app.problems import message_of
 from ncp.app.session import Session
 from ncp.errors import NcpError
+from ncp.report.network import network_element
 from ncp.spaces.dimensions import value_text
 from ncp.spaces.multires import MULTIRES, Code
 
@@ -78,7 +78,7 @@ def compare_codes(session: Session, a: Vector, b: Vector) -> str:
 
 
 def _drawing(name: str, code: Vector) -> str:
-    svg = network_svg(Code.from_vector(code))
+    svg = network_element(Code.from_vector(code))
     scroll = f'<div class="scroll" tabindex="0" role="group" aria-label="drawing of {name}">{svg}</div>'
     return f'<div class="slot"><h3>{name}</h3>{scroll}</div>'
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import tempfile
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +24,7 @@ from ncp.report.documents import (
     read_json,
     tradeoff_data,
 )
-from ncp.report.network import draw_network, network_data
+from ncp.report.network import network_element
 from ncp.report.page import Cell, Figure, Grid, Section, rendered
 from ncp.report.run import Run
 from ncp.searchers.comparison import Comparison
@@ -224,8 +222,7 @@ def _answer(row: Mapping[str, Any], told: str = "The recommended code") -> Secti
     texts = [f"{told}:" if row["macs"] is None else f"{told}, {_cost(row)} (exact):"]
     texts += [] if known else ["No verdict: nobody but the predictor vouches for it."]
     heads = ["column", "claimed", *(["verified_score"] if known else [])]
-    drawing = f"drawing of {row['code']}"
-    return Section("The answer", texts, row["code"], _drawing(row["code"]), drawing, Grid(heads, values))
+    return Section("The answer", texts, row["code"], _drawing(row["code"]), Grid(heads, values))
 
 
 def _cost(row: Mapping[str, Any]) -> str:
@@ -233,14 +230,11 @@ def _cost(row: Mapping[str, Any]) -> str:
 
 
 def _drawing(text: str) -> str:
-    """A network's picture as an address that holds it; empty for a code of another space."""
+    """A network's drawing as an element of the page; empty for a code of another space."""
     try:
-        code = Code.parse(text)
+        return network_element(Code.parse(text))
     except CodeError:
         return ""
-    with tempfile.TemporaryDirectory() as folder:
-        draw_network(network_data(code), Path(folder) / "net.svg")
-        return "data:image/svg+xml;base64," + base64.b64encode((Path(folder) / "net.svg").read_bytes()).decode()
 
 
 def _codes(rows: list[dict[str, Any]]) -> Grid:

@@ -1,249 +1,330 @@
-"""The picture of a network: branches are lanes, fusions and blocks follow from left to right; of two, what changed."""
+"""Drawings of networks: one lane per branch, fusions and blocks from left to right; of two networks, what differs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ncp.cost import macs, macs_by_part, params
-from ncp.errors import ConfigError, quoted
-from ncp.io.files import whole_file
-from ncp.spaces.multires import MULTIRES, STAGES, Code, Stage
+from ncp.report.network_facts import CLASSES, IMAGE_SIZE, Comparison, Module, Network, differing_blocks, network_facts
+from ncp.report.svg import Path, Picture, Text, rectangle
+from ncp.spaces.multires import MULTIRES, STAGES, Code
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-IMAGE_SIZE, CLASSES = 128, 50
-BODY = [f"stage {s} branch {k}" if k <= s else f"stage {s} fusions" for s in (1, 2, 3, 4) for k in range(1, s + 2)]
-PARTS = ["stem", *BODY, "head", "classifier"]
-UNDATED: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".png": {}, ".pdf": {"CreationDate": None}}
-STYLE: Any = {"font.family": "DejaVu Sans", "svg.fonttype": "path", "svg.hashsalt": "ncp"}
-
-LANE, TALL, BOX, STEP, PAD, FUSE = 58.0, 36.0, 6.0, 8.5, 7.0, 32.0  # points, 1/72 inch, as all lengths here
-GROW = np.array([0.0, 15.0, 15.0, 15.0])  # a new branch's way down, in the first module of a stage
-LABELS, STEM, HEAD, NARROWEST, LEAST = 60.0, 88.0, 116.0, 66.0, 570.0
-TITLE, HEADER, LEGEND, ROW, ENTRY, MARGIN = 42.0, 42.0, 50.0, 13.0, 106.0, 12.0
-PANEL = TITLE + HEADER + STAGES * LANE + MARGIN
-BLOCK, OUTLINE, BAND, FAINT, MARK, TINT = "#b9cfe4", "#1f3b57", "#f1f3f6", "#56616b", "#c44601", "#fbdfcd"
-LINES: dict[str, tuple[str, Any, str]] = {
-    "straight": ("#222222", "-", "3 x 3 convolution, stride 1"),
-    "down": ("#0072b2", "-", "3 x 3 convolution, stride 2"),
-    "up": ("#008a64", (0, (3, 1.2)), "1 x 1 convolution, upsampled by 2"),
-    "join": (FAINT, (0, (1, 1)), "resized, then concatenated"),
+NARROWEST, LEAST, MARGIN = 96.0, 740.0, 14.0  # all lengths are in pixels
+TITLE, ROW, LEGEND_ROW, SWATCH, ENTRY, COLUMN = 48.0, 17.0, 19.0, 26.0, 130.0, 236.0
+LINES: dict[str, tuple[str, float, str, str]] = {
+    "straight": ("ink", 1.2, "", "3 x 3 convolution, stride 1"),
+    "down": ("blue", 1.2, "", "3 x 3 convolution, stride 2"),
+    "up": ("green", 1.2, "3 1.4", "1 x 1 convolution, upsampled by 2"),
+    "join": ("edge", 1.1, "1.5 1.5", "resized, then concatenated"),
+    "lane": ("edge", 0.7, "", ""),
 }
-
-
-class Edge(NamedTuple):
-    """A fusion's convolution between branches, counted from 1: `straight`, `down`, `up`, or `new`, from a fused one."""
-
-    kind: str
-    source: int
-    target: int
-
-
-class Module(NamedTuple):
-    """A fusion, and on every branch so many residual blocks of so many channels."""
-
-    stage: int
-    edges: tuple[Edge, ...]
-    blocks: tuple[int, ...]
-    channels: tuple[int, ...]
+"""Per kind of line its colour, width, dashes and legend."""
+BOXES = {"box": "residual block; height = channels", "paper": "convolution of stem or head"}
+MARKS = {"mark": "differs from the other network", "mark-band": "module that the other lacks"}
 
 
 @dataclass(frozen=True)
-class Network:
-    """What the picture of one network shows: its cost for a 128 x 128 image and 50 classes is the sum of its parts'."""
+class Layout:
+    """Where the parts of a drawing are, and how large.
 
-    code: Code
-    modules: tuple[Module, ...]
-    macs: int
-    params: int
-    parts: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What the picture of two networks shows; `changed` are the dimensions that differ, each with both values."""
-
-    first: Network
-    second: Network
-    changed: dict[str, tuple[int, int]]
-
-
-def network_data(code: Code) -> Network:
-    """The facts behind the picture of one network."""
-    stages = [(number, stage) for number, stage in enumerate(code.stages, start=1) for _ in range(stage.modules)]
-    before = [1, *(number for number, _ in stages)]
-    modules = (Module(s, tuple(_edges(b, s)), x.blocks, x.channels) for b, (s, x) in zip(before, stages, strict=False))
-    total = macs(code, IMAGE_SIZE, CLASSES).item()
-    counted = [int(part) for part in macs_by_part(np.array(code.vector), IMAGE_SIZE)]
-    parts = dict(zip(PARTS, [*counted, total - sum(counted)], strict=True))
-    return Network(code, tuple(modules), total, params(code, CLASSES).item(), parts)
-
-
-def comparison_data(a: Code, b: Code) -> Comparison:
-    """The facts behind the picture of two networks."""
-    pairs = zip(MULTIRES.names, a.vector, b.vector, strict=True)
-    return Comparison(network_data(a), network_data(b), {name: (x, y) for name, x, y in pairs if x != y})
-
-
-def marked(stage: Stage, other: Stage, module: int) -> list[list[bool]]:
-    """Whether each block, per branch of a stage's module, is missing in `other` or has other channels there."""
-    return [
-        [
-            module >= other.modules or n >= other.blocks[k] or channels != other.channels[k]
-            for n in range(stage.blocks[k])
-        ]
-        for k, channels in enumerate(stage.channels)
-    ]
-
-
-def _edges(before: int, after: int) -> Iterator[Edge]:
-    for target in range(1, before + 1):
-        for source in range(max(target - 1, 1), min(target + 1, before) + 1):
-            yield Edge({-1: "down", 0: "straight", 1: "up"}[source - target], source, target)
-    yield from (Edge("new", target - 1, target) for target in range(before + 1, after + 1))
-
-
-def draw_network(data: Network | Comparison, path: str | Path) -> None:
-    """Draw one network, or two, to a file, whose ending says the format (.svg, .png, .pdf).
-
-    Raises:
-        ConfigError: another ending.
-        DataError: a path that cannot be written to.
+    Attributes:
+        stages: left edges of the stages, and the right edge of the last.
+        modules: width of one module, per stage.
+        detailed: whether texts are spelled out and sums are marked.
+        labels: width of the lanes' labels.
+        head: width of the head.
+        top: height of the stages' names.
+        lane: height of a lane.
+        tall: height of a block of 128 channels.
+        fuse: width of a fusion.
+        grow: width of the first convolution of a new branch.
+        box: width of a block.
+        slot: from one block to the next.
+        pad: from a fusion to the first block.
+        size: of texts.
     """
-    ending = Path(path).suffix.lower()
-    if ending not in UNDATED:
-        raise ConfigError(f"Expected a file that ends in .svg, .png or .pdf. Got {quoted(str(path))}.")
-    from matplotlib import rc_context
 
-    with whole_file(path) as temporary, rc_context(STYLE):
-        network_figure(data).savefig(temporary, format=ending[1:], dpi=150, metadata=UNDATED[ending])
+    stages: tuple[float, ...]
+    modules: tuple[float, ...]
+    detailed: bool
+    labels: float
+    head: float
+    top: float
+    lane: float
+    tall: float
+    fuse: float
+    grow: float
+    box: float
+    slot: float
+    pad: float
+    size: float
+
+    @property
+    def width(self) -> float:
+        """Width of the drawing."""
+        return self.stages[-1] + self.head
 
 
-def network_figure(data: Network | Comparison) -> Figure:
-    """The picture; of two networks one above the other, with the same modules at the same place."""
-    from matplotlib.figure import Figure
+COMPACT = Layout(
+    stages=tuple(106.0 + 160 * k for k in range(STAGES + 1)),
+    modules=(39.0,) * STAGES,
+    detailed=False,
+    labels=48,
+    head=54,
+    top=34,
+    lane=60,
+    tall=34,
+    fuse=9,
+    grow=5,
+    box=5,
+    slot=6,
+    pad=2,
+    size=9.5,
+)
+"""A small drawing in which every stage has the same place, whatever the network: drawings can replace each other."""
 
-    networks = [data] if isinstance(data, Network) else [data.first, data.second]
+
+def _fitted(networks: Sequence[Network]) -> Layout:
+    """A detailed drawing, in which each stage is as wide as the largest of the networks needs."""
+    labels, stem, fuse, grow, slot, pad = 66.0, 106.0, 36.0, 18.0, 10.0, 9.0
     counts = np.array([[(stage.modules, max(stage.blocks)) for stage in network.code.stages] for network in networks])
     modules, blocks = counts.max(axis=0).T
-    widths = FUSE + 2 * PAD + STEP * blocks
-    starts = LABELS + STEM + np.cumsum([0, *np.maximum(widths * modules + GROW, NARROWEST)])
-    width, top = max(starts[-1] + HEAD + MARGIN, LEAST), len(networks) * PANEL
-    rows = -(-len(data.changed) // int((width - 2 * MARGIN) // ENTRY)) if isinstance(data, Comparison) else 0
-    height = top + (rows + 4) * ROW * (len(networks) - 1) + LEGEND
-    figure = Figure(figsize=(width / 72, height / 72))
-    ax = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
-    ax.set_axis_off()
+    widths = fuse + 2 * pad + slot * blocks
+    needed = np.maximum(widths * modules + np.array([0, *[grow] * (STAGES - 1)]), NARROWEST)
+    return Layout(
+        stages=tuple((labels + stem + np.cumsum([0, *needed])).tolist()),
+        modules=tuple(widths.tolist()),
+        detailed=True,
+        labels=labels,
+        head=126,
+        top=40,
+        lane=78,
+        tall=46,
+        fuse=fuse,
+        grow=grow,
+        box=7,
+        slot=slot,
+        pad=pad,
+        size=11,
+    )
+
+
+@dataclass
+class _Drawing:
+    """The parts of one network's drawing, collected by kind so that each kind is one shape."""
+
+    layout: Layout
+    top: float
+    bands: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    lines: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in LINES})
+    dots: list[str] = field(default_factory=list)
+    boxes: dict[str, list[str]] = field(default_factory=lambda: {"box": [], "paper": [], "mark": [], "box-edge": []})
+    texts: list[Text] = field(default_factory=list)
+
+    def lane(self, branch: int) -> float:
+        """The middle of a branch's lane; branches are counted from 0."""
+        return self.top + self.layout.top + self.layout.lane * (branch + 0.5)
+
+    def line(self, kind: str, x: float, y: float, u: float, v: float) -> None:
+        """A line from `(x, y)` to `(u, v)` that leaves and arrives level."""
+        middle = (x + u) / 2
+        level = f"M{x:g} {y:g}H{u:g}"
+        curve = f"M{x:g} {y:g}C{middle:g} {y:g} {middle:g} {v:g} {u:g} {v:g}"
+        self.lines[kind].append(level if y == v else curve)
+
+    def box(self, x: float, y: float, channels: int, colour: str) -> None:
+        """A block or convolution in the lane at `y`."""
+        height = round(self.layout.tall * channels / 128, 1)
+        self.boxes[colour].append(rectangle(x, y - height / 2, self.layout.box, height))
+
+    def channels(self, x: float, y: float, channels: int, other: int) -> None:
+        """The number of channels above a box, marked where the other network has another number."""
+        differs = channels != other
+        above = y - self.layout.tall * channels / 256 - 3.5
+        colour = "mark" if differs else "ink"
+        self.text(x, above, str(channels), anchor="middle", fill=colour, bold=differs)
+
+    def text(self, x: float, y: float, text: str, fill: str = "ink", anchor: str = "start", bold: bool = False) -> None:
+        """A text at a place."""
+        self.texts.append(Text(x, y, text, self.layout.size, fill, anchor, bold))
+
+    def items(self) -> list[Path | Text]:
+        """All parts in the order in which they are drawn."""
+        shapes = [Path("".join(self.bands), "band"), Path("".join(self.missing), "mark-band")]
+        for kind in reversed(LINES):
+            colour, width, dash, _ = LINES[kind]
+            shapes.append(Path("".join(self.lines[kind]), stroke=colour, width=width, dash=dash))
+        shapes.append(Path("".join(self.dots), "box-edge"))
+        shapes += [Path("".join(d), colour, "box-edge", 0.7) for colour, d in self.boxes.items()]
+        return [*(shape for shape in shapes if shape.d), *self.texts]
+
+
+def network_element(code: Code) -> str:
+    """The compact drawing of a network, as an element of a page whose styles include `picture_css()`."""
+    network = network_facts(code)
+    height = COMPACT.top + STAGES * COMPACT.lane + 4
+    items = _drawn(network, network.code, COMPACT, 0.0)
+    return Picture(COMPACT.width + 4, height, _label(network), items).element("net")
+
+
+def network_picture(data: Network | Comparison) -> Picture:
+    """The detailed drawing of a network, or of two, one above the other with the same stages at the same place."""
+    networks = [data] if isinstance(data, Network) else [data.first, data.second]
+    layout = _fitted(networks)
+    width = max(layout.width + MARGIN, LEAST)
+    items: list[Path | Text] = []
+    y = 0.0
     for n, network in enumerate(networks):
         letter = f"{'AB'[n]}:  " if len(networks) > 1 else ""
-        _draw_frame(ax, network, letter, n * PANEL, [LABELS, *starts, starts[-1] + HEAD])
-        _draw_parts(ax, network, networks[n - 1].code, n * PANEL + TITLE + HEADER, starts, widths)
+        title = f"{letter}{_cost(network)} at {IMAGE_SIZE} x {IMAGE_SIZE} pixels, {CLASSES} classes"
+        items += [Text(MARGIN, y + 24, title, 14, bold=True), Text(MARGIN, y + 42, str(network.code))]
+        items += _drawn(network, networks[n - 1].code, layout, y + TITLE)
+        y += TITLE + layout.top + STAGES * layout.lane + MARGIN
     if isinstance(data, Comparison):
-        _draw_changes(ax, data, top + ROW, rows)
-    _draw_legend(ax, height - LEGEND, len(networks) > 1)
-    return figure
+        changes, y = _changes(data, y, width)
+        items += changes
+    legend, height = _legend(y, width, len(networks) > 1)
+    return Picture(width, height, " and ".join(map(_label, networks)), [*items, *legend])
 
 
-def _draw_frame(ax: Axes, network: Network, title: str, top: float, sections: list[float]) -> None:
-    """Title, lanes and sections, each with its share of the cost, below `top`."""
-    text, code = partial(ax.text, fontsize=7.5), network.code
-    title += f"{network.macs / 1e9:#.4g} GMACs, {network.params / 1e6:#.4g} M params"
-    title += f" at {IMAGE_SIZE} x {IMAGE_SIZE} pixels, {CLASSES} classes"
-    text(MARGIN, top + 22, title, fontsize=10.5, weight="bold")
-    text(MARGIN, top + 36, str(code), fontsize=8)
-    for k in range(STAGES):
-        y = top + TITLE + HEADER + LANE * (k + 0.5)
-        text(MARGIN, y - 1, f"stride {4 << k}")
-        text(MARGIN, y + 9, f"branch {k + 1}", color=FAINT)
-    names = [f"stage {s}/x{stage.modules} module{'s'[: stage.modules - 1]}" for s, stage in enumerate(code.stages, 1)]
-    shares = np.add.reduceat([*network.parts.values()], [0, 1, 3, 6, 10, 15]) / network.macs
-    for left, right, name, share in zip(sections, sections[1:], ["stem", *names, "head"], shares, strict=False):
-        ax.bar(left + 1, HEADER + STAGES * LANE, right - left - 2, top + TITLE, align="edge", color=BAND, zorder=0)
-        percent = f"{share:.0%}" if share >= 0.005 else "<1%"
-        for row, line in enumerate([*name.split("/"), f"{percent} of MACs"]):
-            colour = FAINT if row else "black"
-            text((left + right) / 2, top + TITLE + 13 + 11 * row, line, ha="center", color=colour)
+def _cost(network: Network) -> str:
+    return f"{network.macs / 1e9:#.4g} GMACs, {network.params / 1e6:#.4g} M params"
 
 
-def _draw_parts(ax: Axes, network: Network, other: Code, top: float, starts: Any, widths: Any) -> None:
-    """Stem, modules and head on lanes below `top`, with what differs from `other` marked."""
-    code, lanes, end = network.code, top + LANE * (np.arange(STAGES) + 0.5), starts[-1]
-    text, fill = partial(ax.text, fontsize=7.5, zorder=5), partial(ax.bar, align="edge")
+def _label(network: Network) -> str:
+    return f"Network {network.code}: {_cost(network)}"
 
-    def boxes(x: float, y: float, channels: int, other: int, new: list[bool], colour: str = BLOCK) -> None:
-        height, place = TALL * channels / 128, x + STEP * np.arange(len(new))
-        colours = [MARK if mark else colour for mark in new]
-        fill(place, height, BOX, y - height / 2, color=colours, edgecolor=OUTLINE, linewidth=0.7, zorder=3)
-        style: dict[str, Any] = {"color": MARK, "weight": "bold"} if channels != other else {}
-        text((place[0] + place[-1] + BOX) / 2, y - height / 2 - 2.5, str(channels), ha="center", **style)
 
-    text(LABELS + 5, lanes[0], "image", va="center_baseline")
-    i1, i2 = LABELS + 45, LABELS + 70
-    _lines(ax, "down", np.array([i1 - 14, i1]), lanes[0], np.array([i1, i2]), lanes[0])
-    _lines(ax, "", i2, lanes[0], starts[0], lanes[0])
-    for x, channels, before in zip((i1, i2), code.stem, other.stem, strict=True):
-        boxes(x, lanes[0], channels, before, [channels != before], "white")
-    numbers = [number for stage in code.stages for number in range(stage.modules)]
+def _drawn(network: Network, other: Code, layout: Layout, top: float) -> list[Path | Text]:
+    """Stem, modules and head below `top`, with what differs from `other` marked."""
+    drawing = _Drawing(layout, top)
+    _add_frame(drawing, network)
+    numbers = [number for stage in network.code.stages for number in range(stage.modules)]
     for module, number in zip(network.modules, numbers, strict=True):
-        s = module.stage - 1
-        x = starts[s] + number * widths[s] + GROW[s] * (number > 0)
-        fused, body = x + FUSE, x + FUSE + GROW[s] * (number == 0)
-        after = starts[s + 1] if number + 1 == code.stages[s].modules else body + widths[s] - FUSE
-        if number >= other.stages[s].modules:
-            fill(x, module.stage * LANE, widths[s], top, color=TINT, zorder=0.5)
-        for kind, source, target in module.edges:
-            y, begin, arrive = lanes[target - 1], *((fused, body) if kind == "new" else (x, fused))
-            _lines(ax, kind, begin, lanes[source - 1], arrive, y)
-            if kind in ("straight", "new"):
-                _lines(ax, "", arrive, y, after, y)
-            if kind == "straight":
-                ax.plot(fused, y, "o", markersize=3.5, color=OUTLINE, zorder=4)
-        for k, new in enumerate(marked(code.stages[s], other.stages[s], number)):
-            boxes(body + PAD, lanes[k], module.channels[k], other.stages[s].channels[k], new)
-    _lines(ax, "join", end, lanes, end + 22, lanes)
-    fill(end + 22, lanes[-1] - lanes[0] + 16, 2.5, lanes[0] - 8, color=OUTLINE, zorder=3)
-    _lines(ax, "", end + 22, lanes[-1], end + 54, lanes[-1])
-    boxes(end + 38, lanes[-1], code.head, other.head, [code.head != other.head], "white")
-    text(end + 58, lanes[-1], f"{CLASSES} classes", va="center_baseline")
+        _add_module(drawing, network.code, other, module, number)
+    _add_ends(drawing, network.code, other)
+    return drawing.items()
 
 
-def _lines(ax: Axes, kind: str, x: Any, y: Any, u: Any, v: Any) -> None:
-    """Lines from `(x, y)` to `(u, v)`, numbers or `(n,)`, that leave and arrive level."""
-    t = np.linspace(0, 1, 17)[:, None]
-    colour, dashes, _ = LINES.get(kind.replace("new", "down"), (FAINT, "-", ""))
-    style: dict[str, Any] = {"linewidth": 1.3 if kind else 0.8, "zorder": 2 if kind else 1}
-    ax.plot(x + (u - x) * t, y + (v - y) * t * t * (3 - 2 * t), color=colour, linestyle=dashes, **style)
+def _add_frame(drawing: _Drawing, network: Network) -> None:
+    """The names of lanes and stages, and every stage's share of the cost."""
+    layout, detailed = drawing.layout, drawing.layout.detailed
+    left = MARGIN if detailed else 4.0
+    for k in range(STAGES):
+        y = drawing.lane(k)
+        drawing.text(left, y - 1, f"stride {4 << k}" if detailed else f"1/{4 << k}", "ink" if detailed else "faint")
+        if detailed:
+            drawing.text(left, y + 12, f"branch {k + 1}", "faint")
+    times = [f"stage {s} × {stage.modules}" for s, stage in enumerate(network.code.stages, start=1)]  # noqa: RUF001
+    edges = [layout.labels, *layout.stages, layout.width]
+    for k, (name, share) in enumerate(zip(["stem", *times, "head"], network.shares, strict=True)):
+        x, end = edges[k], edges[k + 1]
+        drawing.bands.append(rectangle(x + 1, drawing.top + layout.top, end - x - 2, STAGES * layout.lane))
+        percent = f"{share:.0%}" if share >= 0.005 else "<1%"
+        drawing.text((x + end) / 2, drawing.top + layout.top - 21, name, anchor="middle")
+        cost = f"{percent} of MACs" if detailed else percent
+        drawing.text((x + end) / 2, drawing.top + layout.top - 8, cost, "faint", "middle")
 
 
-def _draw_changes(ax: Axes, data: Comparison, top: float, rows: int) -> None:
-    """What differs, by the names of the code's dimensions, and what it costs."""
+def _add_module(drawing: _Drawing, code: Code, other: Code, module: Module, number: int) -> None:
+    """The fusion and the blocks of a stage's module, which is the `number`-th from 0."""
+    layout, s = drawing.layout, module.stage - 1
+    first, last = number == 0, number + 1 == code.stages[s].modules
+    x = layout.stages[s] + number * layout.modules[s] + (0 if first or s == 0 else layout.grow)
+    fused = x + layout.fuse
+    body = fused + (layout.grow if first and s > 0 else 0)
+    end = layout.stages[s + 1] if last else body + layout.modules[s] - layout.fuse
+    if number >= other.stages[s].modules:
+        tall = module.stage * layout.lane
+        drawing.missing.append(rectangle(x, drawing.top + layout.top, layout.modules[s], tall))
+    for kind, source, target in module.edges:
+        begin, arrive = (fused, body) if kind == "new" else (x, fused)
+        y = drawing.lane(target - 1)
+        drawing.line("down" if kind == "new" else kind, begin, drawing.lane(source - 1), arrive, y)
+        if kind in ("straight", "new"):
+            drawing.line("lane", arrive, y, end, y)
+        if kind == "straight" and layout.detailed:
+            drawing.dots.append(_dot(fused, y))
+    marked = differing_blocks(code.stages[s], other.stages[s], number)
+    for k, channels in enumerate(module.channels):
+        place, y = body + layout.pad, drawing.lane(k)
+        for n, differs in enumerate(marked[k]):
+            drawing.box(place + n * layout.slot, y, channels, "mark" if differs else "box")
+        if first or layout.detailed:
+            middle = place + ((len(marked[k]) - 1) * layout.slot + layout.box) / 2
+            drawing.channels(middle, y, channels, other.stages[s].channels[k])
+
+
+def _add_ends(drawing: _Drawing, code: Code, other: Code) -> None:
+    """The stem with its two convolutions, and the head that joins all branches."""
+    layout = drawing.layout
+    begin, end, box = layout.stages[0], layout.stages[-1], layout.box
+    first, last = drawing.lane(0), drawing.lane(STAGES - 1)
+    if layout.detailed:
+        drawing.text(layout.labels + 6, first + 4, "image")
+    places = (begin - 48, begin - 20)
+    drawing.line("down", places[0] - 10, first, places[0], first)
+    drawing.line("down", places[0] + box, first, places[1], first)
+    drawing.line("lane", places[1] + box, first, begin, first)
+    for x, channels, before in zip(places, code.stem, other.stem, strict=True):
+        drawing.box(x, first, channels, "paper" if channels == before else "mark")
+        drawing.channels(x + box / 2, first, channels, before)
+    for k in range(STAGES):
+        drawing.line("join", end, drawing.lane(k), end + 14, drawing.lane(k))
+    drawing.boxes["box-edge"].append(rectangle(end + 14, first - 8, 2, last - first + 16))
+    drawing.line("lane", end + 16, last, end + 46, last)
+    drawing.box(end + 28, last, code.head, "paper" if code.head == other.head else "mark")
+    drawing.channels(end + 28 + box / 2, last, code.head, other.head)
+    if layout.detailed:
+        drawing.text(end + 50, last + 4, f"{CLASSES} classes")
+
+
+def _dot(x: float, y: float, radius: float = 2.3) -> str:
+    r, c = radius, 0.5523 * radius  # four curves that are nearly a circle
+    return (
+        f"M{x - r:g} {y:g}C{x - r:g} {y - c:g} {x - c:g} {y - r:g} {x:g} {y - r:g}"
+        f"C{x + c:g} {y - r:g} {x + r:g} {y - c:g} {x + r:g} {y:g}"
+        f"C{x + r:g} {y + c:g} {x + c:g} {y + r:g} {x:g} {y + r:g}"
+        f"C{x - c:g} {y + r:g} {x - r:g} {y + c:g} {x - r:g} {y:g}Z"
+    )
+
+
+def _changes(data: Comparison, top: float, width: float) -> tuple[list[Path | Text], float]:
+    """The dimensions that differ, the difference in cost, and where they end."""
     a, b = data.first, data.second
     pairs = ((a.macs / 1e9, b.macs / 1e9, "GMACs"), (a.params / 1e6, b.params / 1e6, "M params"))
     costs = [f"{x:#.4g} → {y:#.4g} {unit} ({y - x:+#.4g}, {y / x - 1:+.0%})" for x, y, unit in pairs]
     title = f"B differs from A in {len(data.changed)} of {len(MULTIRES)} dimensions"
-    ax.text(MARGIN, top, title, fontsize=9, weight="bold")
-    ax.text(MARGIN, top + 1.2 * ROW, ";  ".join(costs), fontsize=8)
+    items: list[Path | Text] = [Text(MARGIN, top + 16, title, 13, bold=True)]
+    items.append(Text(MARGIN, top + 16 + ROW, ";  ".join(costs)))
+    across = int((width - 2 * MARGIN) // ENTRY)
+    rows = -(-len(data.changed) // across)
     for n, (name, (x, y)) in enumerate(data.changed.items()):
-        at = (MARGIN + ENTRY * (n // rows), top + (2.4 + n % rows) * ROW)
-        ax.text(*at, f"{name:4} {x:>3} → {y}", fontsize=8, family="DejaVu Sans Mono")
+        at = (MARGIN + ENTRY * (n // rows), top + 16 + (2 + n % rows) * ROW)
+        items.append(Text(*at, f"{name:4} {x:>3} → {y}", mono=True))
+    return items, top + 32 + (1 + rows) * ROW
 
 
-def _draw_legend(ax: Axes, top: float, compared: bool) -> None:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    boxes = {BLOCK: "residual block; height = channels", "white": "convolution of stem or head"}
-    boxes |= {MARK: "differs from the other network", TINT: "module that the other lacks"} if compared else {}
-    handles: list[Any] = [Patch(facecolor=fill, edgecolor=OUTLINE, label=label) for fill, label in boxes.items()]
-    handles.append(Line2D([], [], marker="o", markersize=3.5, color=OUTLINE, linestyle="", label="sum of what arrives"))
-    handles += [Line2D([], [], color=c, linestyle=d, linewidth=1.3, label=label) for c, d, label in LINES.values()]
-    legend = ax.legend(handles=handles, ncols=3, fontsize=8, frameon=False, loc="upper left", borderaxespad=0)
-    legend.set_bbox_to_anchor((MARGIN - 3, top), ax.transData)
+def _legend(top: float, width: float, compared: bool) -> tuple[list[Path | Text], float]:
+    """What boxes and lines mean, in columns, and where the legend ends."""
+    entries: list[tuple[str, str, float, str, str]] = [
+        (fill, "box-edge", 0.7, "", label) for fill, label in (BOXES | (MARKS if compared else {})).items()
+    ]
+    entries.append(("box-edge", "none", 0.0, "", "sum of what arrives"))
+    entries += [("none", colour, width, dash, label) for colour, width, dash, label in LINES.values() if label]
+    across = max(1, int((width - 2 * MARGIN) // COLUMN))
+    rows = -(-len(entries) // across)
+    items: list[Path | Text] = []
+    for n, (fill, stroke, thick, dash, label) in enumerate(entries):
+        x, y = MARGIN + COLUMN * (n // rows), top + 8 + LEGEND_ROW * (n % rows)
+        if stroke == "none":
+            d = _dot(x + SWATCH / 2, y)
+        elif fill == "none":
+            d = f"M{x:g} {y:g}H{x + SWATCH:g}"
+        else:
+            d = rectangle(x + 4, y - 5.5, SWATCH - 8, 11)
+        items += [Path(d, fill, stroke, thick, dash), Text(x + SWATCH + 8, y + 4, label)]
+    return items, top + 8 + LEGEND_ROW * rows + MARGIN

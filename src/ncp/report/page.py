@@ -10,6 +10,8 @@ from typing import Any
 
 from ncp.extras import require_extra
 from ncp.report import figures as drawn
+from ncp.report.style import page_colours
+from ncp.report.svg import picture_css
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,6 @@ class Section:
     texts: list[str] = field(default_factory=list)
     copied: str = ""
     drawing: str = ""
-    drawing_of: str = ""
     table: Grid | None = None
     figures: list[Figure] = field(default_factory=list)
 
@@ -72,6 +73,8 @@ def rendered(title: str, subtitle: str, sections: list[Section], rows: Mapping[i
         figures=_embedded(every),
         rows=_embedded(rows),
         bundle=drawn.bundle(),
+        colours=page_colours(),
+        picture_css=picture_css(),
     )
 
 
