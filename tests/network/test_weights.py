@@ -1,9 +1,7 @@
-"""Weights come back from every format that holds them, and nothing else comes of a file."""
+"""Weights are loaded from every format, and loading them runs nothing."""
 
 import os
 import pickle
-import struct
-import time
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -19,10 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
-from torch._utils import _rebuild_parameter, _rebuild_tensor_v2
 
 from ncp import DataError
-from ncp.io import pickles
 from ncp.network import weights
 from ncp.network.net import MultiResolutionNet
 from ncp.network.weights import load_weights, read_weights
@@ -52,14 +48,11 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
 
 
 def same(got: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Names in their order, types and numbers; and each tensor in memory of its own."""
+    """Equal names in their order, types and numbers."""
     assert list(got) == list(expected)
-    assert len({tensor.untyped_storage().data_ptr() for tensor in got.values() if tensor.numel()}) == sum(
-        tensor.numel() > 0 for tensor in got.values()
-    )
     for key, tensor in expected.items():
         assert got[key].dtype == tensor.dtype
-        assert got[key].is_contiguous()
+        assert not got[key].requires_grad
         assert torch.equal(got[key], tensor)
 
 
@@ -72,7 +65,6 @@ optimizer.step()
 
 
 @FORMATS
-@pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize(
     "content",
     [
@@ -97,19 +89,19 @@ optimizer.step()
         *("compiled", "module-compiled", "compiled-module", "module-module", "compiled-part"),
     ],
 )
-def test_what_torch_saves_comes_back(read: Read, content: Any, modern: bool, protocol: int) -> None:
-    same(read(saved(content, modern, pickle_protocol=protocol)), state)
+def test_what_torch_saves_comes_back(read: Read, content: Any, modern: bool) -> None:
+    same(read(saved(content, modern)), state)
 
 
 @FORMATS
-@pytest.mark.parametrize("dtype", list(weights._TYPES.values()), ids=list(weights._TYPES))
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool])
 def test_every_type_comes_back(read: Read, dtype: torch.dtype, modern: bool) -> None:
     content = {"a": torch.tensor([[0, 1, 2], [3, 100, 1]]).to(dtype), "b": torch.tensor(1).to(dtype)}
     same(read(saved(content, modern)), content)
 
 
 @FORMATS
-def test_views_come_back_as_tensors_of_their_own(read: Read, modern: bool) -> None:
+def test_views_come_back(read: Read, modern: bool) -> None:
     whole = torch.arange(24.0).reshape(2, 3, 4)
     content = {
         "whole": whole,
@@ -131,7 +123,7 @@ def test_safetensors_come_back(read: Read) -> None:
     same(read(save_safetensors({"module.a": torch.ones(2)})), {"a": torch.ones(2)})
 
 
-def test_weights_that_a_compiled_network_holds_twice_are_refused(read: Read) -> None:
+def test_weights_with_and_without_the_prefix_of_torch_compile_are_refused(read: Read) -> None:
     with pytest.raises(DataError, match=r"holds weights twice: with '_orig_mod\.' in their names and without"):
         read(save_safetensors({"a": torch.ones(2), "_orig_mod.a": torch.ones(2)}))
 
@@ -145,7 +137,7 @@ def test_a_file_by_its_name(tmp_path: Path) -> None:
 @given(share=st.floats(0, 1, exclude_max=True), kind=st.sampled_from(["zip", "legacy", "safetensors"]))
 def test_every_cut_of_a_file_is_refused(read: Read, share: float, kind: str) -> None:
     whole = WHOLE[kind]
-    with pytest.raises(DataError, match=r"Expected a whole file of weights in .* Got a damaged one"):
+    with pytest.raises(DataError):
         read(whole[: int(share * len(whole))])
 
 
@@ -153,7 +145,7 @@ def test_every_cut_of_a_file_is_refused(read: Read, share: float, kind: str) -> 
     edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=6),
     kind=st.sampled_from(["zip", "legacy", "safetensors"]),
 )
-def test_tampered_files_are_read_as_tensors_or_refused(read: Read, edits: list[tuple[float, int]], kind: str) -> None:
+def test_changed_files_are_read_as_tensors_or_refused(read: Read, edits: list[tuple[float, int]], kind: str) -> None:
     content = bytearray(WHOLE[kind])
     for share, byte in edits:
         content[int(share * len(content))] = byte
@@ -180,235 +172,87 @@ class Reduced:
     ("called", "name"),
     [
         (os.system, "posix.system"),
-        (eval, "__builtin__.eval"),
+        (eval, "eval"),
         (torch.load, "torch.serialization.load"),
         (nn.Linear, "torch.nn.modules.linear.Linear"),
         (np.load, "numpy.load"),
-        (torch._utils._rebuild_tensor, "torch._utils._rebuild_tensor"),
     ],
 )
-def test_whatever_else_is_called_is_refused_by_name(
+def test_other_functions_are_refused_by_name(
     read: Read, tmp_path: Path, called: Any, name: str, modern: bool
 ) -> None:
     witness = tmp_path / "ran"
     written = saved({"state_dict": state, "more": Reduced(called, (f"touch {witness}",))}, modern)
-    with pytest.raises(DataError, match=rf"Got the global '{name}'; nothing of it was run\. Do not open"):
+    with pytest.raises(DataError, match=rf"refers to '{name}', so it is not read; nothing was run\. If you trust"):
         read(written)
     assert not witness.exists()
 
 
 @FORMATS
+def test_other_pickle_protocols_are_refused(read: Read, modern: bool) -> None:
+    with pytest.raises(DataError, match=r"Unsupported operand .* save it again with torch\.save\(net"):
+        read(saved(state, modern, pickle_protocol=4))
+
+
+@FORMATS
 def test_a_whole_network_is_refused_by_the_name_of_its_class(read: Read, modern: bool) -> None:
-    with pytest.raises(DataError, match=r"Got the global 'torch\.nn\.modules\.container\.Sequential'; nothing"):
+    with pytest.raises(DataError, match=r"refers to 'torch\.nn\.modules\.container\.Sequential', so it is not read"):
         read(saved(net, modern))
 
 
 def test_a_plain_pickle_runs_nothing(read: Read, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"Got the global 'posix\.system'"):
-        read(pickle.dumps(Reduced(os.system, (f"touch {tmp_path / 'ran'}",))))
-    with pytest.raises(DataError, match="a pickle without the numbers that torch puts before it"):
+    with pytest.raises(DataError, match=r"refers to 'posix\.system'"):
+        read(pickle.dumps(Reduced(os.system, (f"touch {tmp_path / 'ran'}",)), 2))
+    with pytest.raises(DataError, match="is not a file of torch or safetensors"):
         read(pickle.dumps({"a": 1}))
     assert not (tmp_path / "ran").exists()
 
 
-class Identified:
-    """Pickled as an id."""
-
-    def __init__(self, *identity: Any) -> None:
-        self.identity = identity
-
-
-class _Pickler(pickle.Pickler):
-    def persistent_id(self, value: object) -> Any:
-        return value.identity if isinstance(value, Identified) else None
-
-
-def pickled(content: object) -> bytes:
-    """A pickle, in protocol 2, with ids."""
-    file = BytesIO()
-    _Pickler(file, 2).dump(content)
-    return file.getvalue()
-
-
-def archive(content: object, entries: Mapping[str, bytes] = {"data/0": b"\0" * 16}) -> bytes:
-    """The format of today, by hand."""
-    file = BytesIO()
-    with zipfile.ZipFile(file, "w") as written:
-        written.writestr("net/data.pkl", pickled(content))
-        for name, data in entries.items():
-            written.writestr(f"net/{name}", data)
-    return file.getvalue()
-
-
-def legacy(content: object, keys: object = ("0",), storages: bytes = struct.pack("<q16x", 4)) -> bytes:
-    """The format before 1.6, by hand."""
-    keys = list(keys) if isinstance(keys, tuple) else keys
-    return b"".join(map(pickled, (0x1950A86A20F9469CFC6C, 1001, {}, content, keys))) + storages
-
-
-def storage(kind: Any = torch.FloatStorage, key: Any = "0", count: Any = 4, *more: Any) -> Identified:
-    """The id of four numbers."""
-    return Identified("storage", kind, key, "cuda:0", count, *more)
-
-
-def tensor(
-    place: Any = None, offset: Any = 0, size: Any = (4,), stride: Any = (1,), *more: Any, call: Any = _rebuild_tensor_v2
-) -> Reduced:
-    """A tensor, part by part."""
-    return Reduced(call, (storage() if place is None else place, offset, size, stride, False, OrderedDict(), *more))
-
-
-def test_files_by_hand(read: Read) -> None:
-    same(read(archive({"a": tensor()})), {"a": torch.zeros(4)})
-    same(read(legacy({"a": tensor(storage(torch.FloatStorage, "0", 4, None))})), {"a": torch.zeros(4)})
-    same(read(archive({"a": tensor(None, 1, (3,))})), {"a": torch.zeros(3)})
-
-
-@pytest.mark.parametrize("file", [archive, legacy])
 @pytest.mark.parametrize(
-    ("value", "reason"),
+    "tensor",
     [
-        (tensor(None, 1), "a tensor that reaches beyond its storage"),
-        (tensor(None, 0, (5,)), "a tensor that reaches beyond its storage"),
-        (tensor(None, 0, (2, 2), (3, 1)), "a tensor that reaches beyond its storage"),
-        (tensor(None, 0, (3,), (2,)), "a tensor that reaches beyond its storage"),
-        (tensor(None, 4, (), ()), "a tensor that reaches beyond its storage"),
-        (tensor(None, 5, (0,), (1,)), "a tensor that reaches beyond its storage"),
-        (tensor(None, -1), "a tensor with a strange place"),
-        (tensor(None, True), "a tensor with a strange place"),
-        (tensor(None, 0, (-1,)), "a tensor with a strange place"),
-        (tensor(None, 3, (2,), (-1,)), "a tensor with a strange place"),
-        (tensor(None, 0, (1 << 62,), (0,)), "a tensor with a strange place"),
-        (tensor(None, 0, [4]), "a tensor with a strange place"),
-        (tensor(None, 0, (1,) * 33, (1,) * 33), "a tensor with a strange place"),
-        (tensor("0"), "a tensor with a strange place"),
-        (tensor(None, 0, (1 << 30,), (0,)), "tensors of more than 1073741824 bytes"),
-        (tensor(None, 0, (1 << 30, 1 << 30, 0), (0, 0, 0)), "tensors of more than 1073741824 bytes"),
-        (
-            tensor(storage(torch.DoubleStorage), 0, (4,), (1,)),
-            "bytes where its tensors name|a storage of another length",
-        ),
-        (tensor(storage("FloatStorage")), "an id that is not a storage's"),
-        (tensor(storage(OrderedDict)), "an id that is not a storage's"),
-        (tensor(storage(key=0)), "an id that is not a storage's"),
-        (tensor(storage(count=-1)), "an id that is not a storage's"),
-        (tensor(storage(count=1 << 40)), "an id that is not a storage's"),
-        (tensor(storage(torch.FloatStorage, "0", 4, ("1", 0, 4))), "an id that is not a storage's"),
-        (tensor(Identified("module", "a", "b", "c", 1)), "an id that is not a storage's"),
-        (tensor(Identified(0)), "an id that is not a storage's"),
-        ([tensor(), tensor(storage(torch.IntStorage))], "a storage of two types or lengths"),
-        ([tensor(), tensor(storage(count=3))], "a storage of two types or lengths"),
-        (Reduced(_rebuild_parameter, ([], True, {})), "a parameter that is no tensor"),
-        (torch.FloatStorage, "a type instead of data"),
-        (Reduced(torch.FloatStorage, (4,)), "a call of what is no known function"),
-        (tensor(call=torch._utils._rebuild_qtensor), "the global 'torch._utils._rebuild_qtensor'"),
-        (tensor(storage(torch.ComplexFloatStorage)), "the global 'torch.ComplexFloatStorage'"),
-        ({None: 1}, "a dict with keys that are no texts"),
-        ({(1, 2): 1}, "a dict with keys that are no texts"),
-        ({0.5: 1}, "a dict with keys that are no texts"),
+        torch.ones(2, 2).to_sparse(),
+        torch.empty(1 << 40, device="meta"),
     ],
+    ids=["sparse", "meta"],
 )
-def test_tensors_that_are_not_what_torch_writes_are_refused(
-    read: Read, file: Callable[[object], bytes], value: object, reason: str
-) -> None:
-    with pytest.raises(DataError, match=reason):
-        read(file({"a": value}))
+def test_tensors_of_other_kinds_are_refused(read: Read, tensor: Tensor) -> None:
+    with pytest.raises(DataError, match="Got other data: 'b'"):
+        read(saved({"a": torch.ones(1), "b": tensor}))
 
 
-@pytest.mark.parametrize(
-    ("written", "reason"),
-    [
-        (b"", "it starts like no file"),
-        (b"<html>", "it starts like no file"),
-        (b"\x80\x02", "pickle exhausted"),
-        (archive({"a": tensor()}, {}), r"There is no item named .*net/data/0"),
-        (archive({"a": tensor()}, {"data/0": bytes(12)}), "a storage of 12 bytes where its tensors name 16"),
-        (archive({"a": tensor()}, {"data/0": bytes(20)}), "a storage of 20 bytes where its tensors name 16"),
-        (archive({"a": tensor()}, {"data/0": bytes(16), "byteorder": b"middle"}), "neither little nor big"),
-        (archive({"a": tensor()}, {"data/0": bytes(16), "more/data.pkl": b"N."}), "or with several"),
-        (WHOLE["zip"].replace(b"data.pkl", b"data.pkk"), "without the data.pkl"),
-        (legacy({"a": tensor()}, ()), "other storages than its tensors name"),
-        (legacy({"a": tensor()}, ("1",)), "other storages than its tensors name"),
-        (legacy({"a": tensor()}, ("0", "0")), "other storages than its tensors name"),
-        (legacy({"a": tensor()}, {"0": 1}), "other storages than its tensors name"),
-        (legacy({"a": tensor()}, [0]), "other storages than its tensors name"),
-        (legacy({"a": tensor()}, ("0",), struct.pack("<q16x", 3)), "a storage of another length"),
-        (legacy({"a": tensor()}, ("0",), struct.pack("<q15x", 4)), "a storage of another length"),
-        (legacy({"a": tensor()}, ("0",), struct.pack("<q17x", 4)), "the end does not fit"),
-        (save_safetensors(LITTLE) + b"\0", "a damaged one"),
-    ],
-)
-def test_files_whose_parts_do_not_fit(read: Read, written: bytes, reason: str) -> None:
-    with pytest.raises(DataError, match=reason):
-        read(written)
+def test_changed_bytes_in_an_archive_are_noticed(read: Read) -> None:
+    content = bytearray(saved({"a": torch.arange(3000.0)}))
+    content[content.index(b"archive/data/0") + 6000] ^= 1
+    with pytest.raises(DataError, match=r"it is damaged: .*bad checksum of archive/data/0"):
+        read(bytes(content))
 
 
-def test_the_order_of_bytes(read: Read) -> None:
-    numbers = np.array([1.5, -2.0, 3.25, 0.0])
-    for order, name in (("<", b"little"), (">", b"big")):
-        entries = {"data/0": numbers.astype(f"{order}f4").tobytes(), "byteorder": name}
-        same(read(archive({"a": tensor()}, entries)), {"a": torch.tensor(numbers).float()})
+def test_a_view_beyond_its_numbers_is_refused(read: Read) -> None:
+    class Beyond:
+        def __reduce__(self) -> Any:
+            storage = torch.ones(4)._typed_storage()
+            return torch._utils._rebuild_tensor_v2, (storage, 2, (3,), (1,), False, OrderedDict())
+
+    with pytest.raises(DataError, match="is not a file of torch or safetensors, or it is damaged: "):
+        read(saved({"a": Beyond()}))
 
 
-def bomb(change: Callable[[zipfile.ZipFile], object], **options: Any) -> bytes:
-    """An archive whose directory is changed before it is written."""
-    file = BytesIO()
-    with zipfile.ZipFile(file, "w", **options) as written:
-        written.writestr("net/data.pkl", pickled({"a": tensor()}))
-        written.writestr("net/data/0", bytes(16))
-        change(written)
-    return file.getvalue()
-
-
-def test_archives_of_another_kind_are_refused(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    def larger(written: zipfile.ZipFile) -> None:
-        written.filelist[1].file_size = written.filelist[1].compress_size = 1 << 40
-
-    def nested(written: zipfile.ZipFile) -> None:
-        for entry in written.filelist:
-            entry.file_size = entry.compress_size = 200
-
-    def twice(written: zipfile.ZipFile) -> None:
-        written.filelist.append(written.filelist[1])
-
-    def secret(written: zipfile.ZipFile) -> None:
-        written.filelist[1].flag_bits |= 1
-
-    same(read(bomb(lambda _: None)), {"a": torch.zeros(4)})
-    for written, reason in (
-        (bomb(larger), "an archive whose entries are larger than the file"),
-        (bomb(nested), "an archive whose entries are larger than the file"),
-        (bomb(twice), "an archive with two entries of one name"),
-        (bomb(secret), "an archive with compressed or encrypted entries"),
-        (bomb(lambda _: None, compression=zipfile.ZIP_DEFLATED), "an archive with compressed or encrypted entries"),
-    ):
-        with pytest.raises(DataError, match=f"Got {reason}; nothing of it was run"):
-            read(written)
-    monkeypatch.setattr(weights, "MOST", 1)
-    with pytest.raises(DataError, match="an archive of more than 1 entries"):
-        read(bomb(lambda _: None))
-
-
-def test_large_files_and_pickles_are_not_read(read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_files_are_not_read(tmp_path: Path) -> None:
     with (tmp_path / "large.pth").open("wb") as opened:
         opened.truncate(1 << 40)
-    monkeypatch.setattr(weights, "LARGEST", 1 << 20)
-    with pytest.raises(DataError, match=r"of at most 1048576 bytes in .*large.pth. Got a larger one"):
+    with pytest.raises(DataError, match=f"large.pth holds more than {weights.LARGEST} bytes, so it is not read"):
         read_weights(tmp_path / "large.pth")
-    with pytest.raises(DataError, match="tensors of more than 1048576 bytes"):
-        read(archive({str(n): tensor(None, 0, (1 << 14,), (0,)) for n in range(17)}))
-    monkeypatch.setattr(pickles, "LARGEST", 20)
-    for content in WHOLE["zip"], WHOLE["legacy"]:
-        with pytest.raises(DataError, match="a damaged one"):
-            read(content)
 
 
-@FORMATS
-def test_keys_that_would_collide_do_not(read: Read, modern: bool) -> None:
-    colliding = {n * ((1 << 61) - 1): None for n in range(2000)}  # hash alike
-    start = time.perf_counter()
-    same(read(saved({"state_dict": LITTLE, "optimizer": colliding}, modern)), LITTLE)
-    assert time.perf_counter() - start < 5
+def test_an_archive_that_unpacks_to_a_large_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "LARGEST", 1 << 20)
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("net/data.pkl", b"N.")
+        archive.writestr("net/data/0", bytes(1 << 24))
+    assert (tmp_path / "bomb.pth").stat().st_size < 1 << 16
+    with pytest.raises(DataError, match=r"bomb.pth holds more than 1048576 bytes"):
+        read_weights(tmp_path / "bomb.pth")
 
 
 @FORMATS
@@ -419,9 +263,9 @@ def test_keys_that_would_collide_do_not(read: Read, modern: bool) -> None:
         ({"state_dict": {}}, "no dict of tensors"),
         ([torch.ones(1)], "no dict of tensors"),
         (torch.ones(1), "no dict of tensors"),
-        ({"epoch": 3, "weights": {"a": torch.ones(1)}}, "other things as 'epoch', 'weights'"),
-        ({"a": torch.ones(1), "b": None}, "other things as 'b'"),
-        ({"model": {str(n): n for n in range(5)}}, "other things as '0', '1', '2' and 2 more"),
+        ({"epoch": 3, "weights": {"a": torch.ones(1)}}, "other data: 'epoch', 'weights'"),
+        ({"a": torch.ones(1), "b": None}, "other data: 'b'"),
+        ({"model": {str(n): n for n in range(5)}}, "other data: '0', '1', '2' and 2 more"),
     ],
 )
 def test_files_without_weights(read: Read, content: object, got: str, modern: bool) -> None:
@@ -429,17 +273,17 @@ def test_files_without_weights(read: Read, content: object, got: str, modern: bo
         read(saved(content, modern))
 
 
-def test_a_file_that_holds_itself(read: Read) -> None:
+def test_a_dict_that_contains_itself(read: Read) -> None:
     content: dict[str, Any] = {}
     content["model"] = content
-    with pytest.raises(DataError, match="other things as 'model'"):
+    with pytest.raises(DataError, match="other data: 'model'"):
         read(saved(content))
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"Expected a file of weights in .*none.pth. Got: No such file"):
+    with pytest.raises(DataError, match=r"Cannot read the weights in .*none.pth: No such file"):
         read_weights(tmp_path / "none.pth")
-    with pytest.raises(DataError, match="Got: Is a directory"):
+    with pytest.raises(DataError, match="Is a directory"):
         read_weights(tmp_path)
 
 
@@ -502,25 +346,25 @@ def test_a_backbone_leaves_out_the_head(tmp_path: Path) -> None:
         (
             lambda: MultiResolutionNet(SMALL.replace("-1_1_1_8-", "-1_1_1_16-"), num_classes=5),
             r"Expected \(8, 8, 3, 3\) as the shape of 'features\.0\.fuse_layers\.0\.0\.0\.weight' in .*"
-            r"Got \(16, 8, 3, 3\)\. These are the weights of another code: build its network\.",
+            r"Got \(16, 8, 3, 3\)\. The weights are of another code: build its network\.",
         ),
         (
             lambda: MultiResolutionNet(SMALL.replace("-1_1_1_8-", "-1_1_2_8-"), num_classes=5),
-            r"Got a file with 'features\.1\.branches\.0\.1\.conv1\.weight', .*\.bn1\.weight', .*\.bias' and 9 more\. "
+            r"the file has 'features\.1\.branches\.0\.1\.conv1\.weight', .*\.bn1\.weight', .* and 9 more in addition\. "
             r"Build the network with the code and the task that the weights were trained for\.",
         ),
         (
             lambda: MultiResolutionNet(SMALL, task="features"),
-            r"Got a file without 'transform\.0\.weight', 'transform\.1\.weight', 'transform\.1\.bias' and 4 more\. ",
+            r"the file lacks 'transform\.0\.weight', 'transform\.1\.weight', 'transform\.1\.bias' and 4 more\. ",
         ),
-        (lambda: {"a": torch.ones(1)}, r"Got a file without .* and \d+ more and with 'a'\. Build the network"),
+        (lambda: {"a": torch.ones(1)}, r"the file lacks .* and \d+ more and has 'a' in addition\. Build the network"),
         (
             lambda: changed("classifier.bias", lambda bias: bias.fill_(float("nan"))),
-            r"Expected finite weights in .*net\.pth\. Got others in 'classifier\.bias'\. Take another file\.",
+            r"net\.pth has weights that are not finite, in 'classifier\.bias'\. Use another file\.",
         ),
         (
             lambda: changed("classifier.bias", lambda bias: bias.double().fill_(1e300)),
-            r"Expected finite weights in .*net\.pth\. Got others in 'classifier\.bias'\.",
+            r"net\.pth has weights that are not finite, in 'classifier\.bias'\.",
         ),
         (
             lambda: changed("classifier.bias", lambda bias: bias.to(torch.int8)),
@@ -553,6 +397,6 @@ def test_a_damaged_file_changes_nothing(tmp_path: Path) -> None:
     whole = saved(MultiResolutionNet(SMALL, num_classes=5).state_dict())
     place = whole.index(b"archive/data/5")
     (tmp_path / "net.pth").write_bytes(whole[: place + 200] + bytes([whole[place + 200] ^ 1]) + whole[place + 201 :])
-    with pytest.raises(DataError, match="Bad CRC-32"):
+    with pytest.raises(DataError, match="bad checksum of"):
         built.load_published(tmp_path / "net.pth")
     assert all(torch.equal(value, before[key]) for key, value in built.state_dict().items())
