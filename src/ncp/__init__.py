@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from ncp.optim.search import search as search
     from ncp.optim.front import Front as Front
     from ncp.optim.front_search import pareto_search as pareto_search
-    from ncp.spaces.space import Categorical as Categorical, Ordinal as Ordinal, Space as Space
+    from ncp.spaces.dimensions import Categorical as Categorical, Ordinal as Ordinal
+    from ncp.spaces.space import Space as Space
     from ncp.spaces.named import load_space as load_space
     from ncp.tables.table import Table as Table
 
@@ -68,7 +69,8 @@ _WHERE = {
     "ncp.searchers.replay": ("History", "simulate"),
     "ncp.optim.front": ("Front",),
     "ncp.optim.front_search": ("pareto_search",),
-    "ncp.spaces.space": ("Categorical", "Ordinal", "Space"),
+    "ncp.spaces.dimensions": ("Categorical", "Ordinal"),
+    "ncp.spaces.space": ("Space",),
     "ncp.spaces.named": ("load_space",),
     "ncp.tables.table": ("Table",),
 }

@@ -125,7 +125,7 @@ def macs_by_part(codes: Any, image_size: ImageSize = 128) -> list[Any]:
 
 def has_cost(space: Space) -> bool:
     """Whether exact costs are known for the codes of `space`."""
-    return space == MULTIRES
+    return space.has_network
 
 
 def require_countable(image_size: Any, classes: Any, task: Any = "classification") -> None:

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 import ncp
+from ncp.spaces.dimensions import Categorical
 from ncp.spaces.named import load_space
-from ncp.spaces.space import Categorical
 from tests.cli.conftest import Run
 from tests.tables.server import serve
 

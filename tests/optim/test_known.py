@@ -10,7 +10,8 @@ import ncp
 from ncp import Objective, Table
 from ncp.optim.known import Known
 from ncp.optim.problem import Problem
-from ncp.spaces.space import Categorical, Space
+from ncp.spaces.dimensions import Categorical
+from ncp.spaces.space import Space
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 
 CELLS = Space([Categorical(f"edge{k}", ["a", "b", "c", "d"]) for k in range(4)])

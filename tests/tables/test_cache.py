@@ -8,6 +8,7 @@ import pytest
 
 import ncp.tables.cache
 from ncp.errors import DataError
+from ncp.spaces.families import table_names
 from ncp.tables.cache import fetch_tables, import_folder, load_table, stored
 from ncp.tables.sources import PUBLISHED, Source
 from ncp.tables.table import Table
@@ -100,7 +101,7 @@ def test_an_unknown_name() -> None:
 
 
 def test_a_good_table_has_no_problems(imported: Path) -> None:
-    assert [stored(name, imported).problems for name in ncp.tables.cache.NAMES] == [(), ()]
+    assert [stored(name, imported).problems for name in table_names()] == [(), ()]
 
 
 def test_a_table_that_was_replaced(copied: Path) -> None:

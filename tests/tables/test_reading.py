@@ -11,8 +11,9 @@ from hypothesis import given, settings
 
 from ncp.errors import ConfigError, DataError
 from ncp.spaces.cells import CELL201, cell_text
+from ncp.spaces.dimensions import Categorical, Ordinal
 from ncp.spaces.multires import MULTIRES, Code
-from ncp.spaces.space import Categorical, Ordinal, Space
+from ncp.spaces.space import Space
 from ncp.tables.reading import read_rows
 from ncp.tables.table import Table
 from tests.strategies import spaces

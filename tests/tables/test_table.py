@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ncp.errors import CodeError, ConfigError, DataError, NcpError, NotTabulatedError
+from ncp.spaces.dimensions import Categorical, Ordinal
 from ncp.spaces.multires import MULTIRES, Code
-from ncp.spaces.space import Categorical, Ordinal, Space
+from ncp.spaces.space import Space
 from ncp.tables.table import Table
 from tests.strategies import codes_of, spaces
 

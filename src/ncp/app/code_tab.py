@@ -14,7 +14,7 @@ from ncp.app.session import Session
 from ncp.cost import HEADS, Counting, read_image_size, require_countable
 from ncp.errors import NcpError
 from ncp.report.network import network_element
-from ncp.spaces.multires import MULTIRES, Code
+from ncp.spaces.multires import Code
 
 
 def build_code_tab(session: Session) -> None:
@@ -40,7 +40,7 @@ def build_code_tab(session: Session) -> None:
         facts = look_up(session.dataset, session.code, session.counting)
         head.set_content(key_figures(facts))
         table.set_content(column_table(session.dataset, facts))
-        if space == MULTIRES:
+        if space.has_network:
             drawing.set_content(network_element(Code.from_vector(session.code)))
         text.error = None
         if _read(session.dataset, text.value) != session.code:
@@ -57,7 +57,7 @@ def build_code_tab(session: Session) -> None:
         if code != session.code:
             session.open_code(code)
 
-    drawing.set_visibility(space == MULTIRES)
+    drawing.set_visibility(space.has_network)
     text.on_value_change(read_text)
     session.on_code_change(show)
     show()

@@ -11,14 +11,14 @@ from ncp.app.dataset import Dataset, open_dataset
 from ncp.cost import Counting
 from ncp.optim.results import Result, Row
 from ncp.progress import Progress
-from ncp.spaces.multires import MULTIRES, Code
+from ncp.spaces.multires import Code
 from ncp.spaces.space import Space
 
 
 def python_of(space: Space, row: Row, provenance: dict[str, Any]) -> bytes:
     """A program that builds the network of a row; in another space it holds the code only."""
     docstring = f'"""A code that ncp {provenance["version"]} found: {_predicted(row)}."""\n\n'
-    if space == MULTIRES:
+    if space.has_network:
         cost = f"{provenance['image_size']!r}, {provenance['classes']!r}, {provenance['task']!r}"
         body = (
             "import ncp\n\n"

@@ -8,7 +8,7 @@ from ncp.app.layout import value_indices
 from ncp.cost import has_cost, macs, params
 from ncp.optim.results import Result
 from ncp.report.network import network_element
-from ncp.spaces.multires import MULTIRES, Code
+from ncp.spaces.multires import Code
 
 SHOWN = 4
 """Most columns that are shown above the animation."""
@@ -32,7 +32,7 @@ def frames_of(result: Result) -> list[dict[str, Any]]:
         facts += [[column, f"{run.values[step, 0, j]:.2f}"] for column, j in wanted]
         frames.append(
             {
-                "svg": network_element(Code.from_vector(code)) if run.space == MULTIRES else "",
+                "svg": network_element(Code.from_vector(code)) if run.space.has_network else "",
                 "codes": value_indices(run.space, code),
                 "score": f"{scores[step]:.2f}",
                 "height": round((float(scores[step]) - low) / span, 3),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ncp.spaces.multires import MULTIRES
-from ncp.spaces.space import Categorical, Dimension, Space
+from ncp.spaces.dimensions import Categorical, Dimension
+from ncp.spaces.space import Space
 
 GROUP = 12
 """Dimensions per group in an uploaded space."""
@@ -18,25 +18,16 @@ def value_indices(space: Space, code: Sequence[int]) -> list[int]:
 
 
 def dimension_groups(space: Space) -> list[dict[str, Any]]:
-    """The dimensions in named groups: stem, stages and head of a multi-resolution network, or twelve at a time."""
-    if space == MULTIRES:
-        starts = {"Stem": 2, "Stage 1": 3, "Stage 2": 5, "Stage 3": 7, "Stage 4": 9, "Head": 1}
-        labels = ["first convolution", "second convolution"]
-        for stage in range(1, 5):
-            labels.append("modules")
-            labels += [f"branch {k} {what}" for what in ("blocks", "channels") for k in range(1, stage + 1)]
-        labels.append("channels")
-    else:
-        full, rest = divmod(len(space), GROUP)
-        sizes = [GROUP] * full + [rest] * (rest > 0)
-        ends = [sum(sizes[: k + 1]) for k in range(len(sizes))]
-        starts = {f"{end - size + 1} to {end}": size for end, size in zip(ends, sizes, strict=True)}
-        labels = list(space.names)
+    """The dimensions in named groups: those of its family, or twelve at a time."""
+    labels = space.family.labels if space.family is not None else {}
+    if not labels:
+        dozens = [space.names[start : start + GROUP] for start in range(0, len(space), GROUP)]
+        labels = {f"{GROUP * k + 1} to {GROUP * k + len(dozen)}": dozen for k, dozen in enumerate(dozens)}
     grouped, place = [], 0
-    for name, size in starts.items():
-        dims = [_plain(k, space.dimensions[k], labels[k]) for k in range(place, place + size)]
+    for name, described in labels.items():
+        dims = [_plain(k, space.dimensions[k], label) for k, label in enumerate(described, start=place)]
         grouped.append({"name": name, "dims": dims})
-        place += size
+        place += len(dims)
     return grouped
 
 

@@ -8,7 +8,6 @@ from html import escape
 from ncp.app.lookup import format_value
 from ncp.extras import has_extra
 from ncp.optim.results import Result, Row, Value, baseline_text
-from ncp.spaces.multires import MULTIRES
 
 ACTIONS = {"open": "Open", "onnx": "ONNX", "python": "Python"}
 NEEDS = {"onnx": "export", "report": "report"}
@@ -51,7 +50,7 @@ def _row(number: int, row: Row, columns: list[str], result: Result) -> str:
     cells += [_cell(_with_std(row.predicted[c]), _mean(row.verified.get(c))) for c in columns]
     if row.macs is not None and row.params is not None:
         cells += [_cell(f"{row.macs / 1e9:.3f}", "exact"), _cell(f"{row.params / 1e6:.2f}", "exact")]
-    actions = [action for action in ACTIONS if action != "onnx" or result.trajectory.space == MULTIRES]
+    actions = [action for action in ACTIONS if action != "onnx" or result.trajectory.space.has_network]
     buttons = "".join(_button(a, ACTIONS[a], number, f"{ACTIONS[a]}, code {number + 1}") for a in actions)
     line = f'<div class="code-line"><code>{escape(row.code)}</code><span class="buttons">{buttons}</span></div>'
     under = f'<tr class="under"><td></td><td colspan="{len(cells) - 1}">{line}</td></tr>'

@@ -14,7 +14,7 @@ from ncp.app.session import Session
 from ncp.errors import NcpError
 from ncp.report.network import network_element
 from ncp.spaces.dimensions import value_text
-from ncp.spaces.multires import MULTIRES, Code
+from ncp.spaces.multires import Code
 
 Vector = tuple[int, ...]
 
@@ -69,7 +69,7 @@ def compare_codes(session: Session, a: Vector, b: Vector) -> str:
     dataset = session.dataset
     both = [look_up(dataset, code, session.counting) for code in (a, b)]
     drawings = ""
-    if dataset.space == MULTIRES:
+    if dataset.space.has_network:
         drawings = _drawing("A", a) + _drawing("B", b)
     changes = [_change(dataset, k, a[k], b[k]) for k in range(len(a)) if a[k] != b[k]]
     items = "".join(f"<li>{change}</li>" for change in changes)

@@ -19,7 +19,8 @@ from ncp.app.limits import LARGEST
 from ncp.app.problems import Field, message_of, show_error
 from ncp.app.session import Session
 from ncp.errors import NcpError, quoted
-from ncp.spaces.named import LARGEST_FILE, SPACES
+from ncp.spaces.families import named_spaces
+from ncp.spaces.named import LARGEST_FILE
 
 ENDINGS = {"table": (".csv", ".parquet"), "space": (".yaml", ".yml", ".json")}
 SIZES = {"table": LARGEST, "space": LARGEST_FILE}
@@ -52,7 +53,7 @@ class UploadTab:
         self.codes = ui.input("architecture columns", placeholder="default: as in the search space")
         self.minimised = ui.input("columns where lower is better", placeholder="latency, loss")
         self._build_file("space", "Search space (.yaml)")
-        self.space = ui.select([FROM_FILE, *SPACES], value=FROM_FILE, label="search space")
+        self.space = ui.select([FROM_FILE, *named_spaces()], value=FROM_FILE, label="search space")
         for field in (self.codes, self.minimised, self.space):
             field.props("outlined dense")
         self.drop_bad = ui.checkbox("skip invalid rows").props("dense")

@@ -14,7 +14,6 @@ from ncp.cli.options import AsJson
 from ncp.cli.output import print_json, say, show_table
 from ncp.errors import ConfigError, DataError, printable
 from ncp.io.files import is_file
-from ncp.tables.columns import tasks_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -220,12 +219,15 @@ def _named_values(values: str | None) -> tuple[list[str] | None, list[str]]:
 
 
 def _all(root: Path | None) -> tuple[Stored, ...]:
-    from ncp.tables.cache import NAMES, stored
+    from ncp.spaces.families import table_names
+    from ncp.tables.cache import stored
 
-    return tuple(stored(name, root) for name in NAMES)
+    return tuple(stored(name, root) for name in table_names())
 
 
 def _show(tables: tuple[Stored, ...], as_json: bool) -> None:
+    from ncp.tables.columns import tasks_of
+
     if as_json:
         print_json({"tables": [_plain(table) for table in tables]})
         return

@@ -161,9 +161,9 @@ def require_root(root: Path | None, table: str | None) -> None:
     Raises:
         ConfigError: a table of one's own.
     """
-    from ncp.tables.cache import NAMES
+    from ncp.spaces.families import table_names
 
-    if root is not None and table is not None and table not in NAMES:
+    if root is not None and table is not None and table not in table_names():
         raise ConfigError(f"--root does nothing with a table of your own, {table}. Leave it out.")
 
 

@@ -81,7 +81,7 @@ def answer(text: str, table: ncp.Table | None, predictor: str | None) -> dict[st
     code = tuple(space.code(text).tolist())
     row = None if table is None else table.row(code)
     values = {} if table is None or row is None else _measured(table, row)
-    if asked is None and space == ncp.MULTIRES and (not values or None in [v["mean"] for v in values.values()]):
+    if asked is None and space.has_network and (not values or None in [v["mean"] for v in values.values()]):
         asked = ncp.load_predictor(DEFAULT)
     if asked is not None and asked.space != space:
         raise DataError(
@@ -94,13 +94,13 @@ def answer(text: str, table: ncp.Table | None, predictor: str | None) -> dict[st
     return {
         "code": space.text(code),
         "vector": list(code),
-        **(_of_network(code) if space == ncp.MULTIRES else {"setting": None, "cost": None}),
+        **(_of_network(code) if space.has_network else {"setting": None, "cost": None}),
         "values": values,
         "predicted": predicted if row is not None and predictor is not None else None,
         "origin": None if table is None or row is None else str(table.origin[row]),
         "flags": [] if table is None or row is None else [flag for flag in str(table.flags[row]).split(",") if flag],
         "neighbours": _neighbours(table, code) if table is not None and row is None and len(table) else [],
-        "notes": [_no_table()] if table is None and space == ncp.MULTIRES else [] if values else [UNMEASURED],
+        "notes": [_no_table()] if table is None and space.has_network else [] if values else [UNMEASURED],
     }
 
 

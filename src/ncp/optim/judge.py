@@ -22,7 +22,6 @@ from ncp.predictors.base import Predictor
 from ncp.predictors.fitting import SHIPPED, fit_predictor, load_judge, load_predictor
 from ncp.progress import Progress, quiet, share
 from ncp.spaces.arrays import Codes
-from ncp.spaces.multires import MULTIRES
 from ncp.tables.table import Table, require_table
 from ncp.threads import beside
 
@@ -180,7 +179,7 @@ def judge_for(
 
 def is_shipped(table: Table, columns: Sequence[str]) -> bool:
     """Whether the shipped predictors were fitted on these columns of this table, by its codes and values."""
-    if table.space != MULTIRES or not set(columns) <= set(table.columns) - set(table.minimised):
+    if not set(columns) <= set(table.columns) - set(table.minimised):
         return False
     card = json.loads(files("ncp").joinpath("assets", "card.json").read_text(encoding="utf-8"))
     return all(card["values"].get(column) == digest for column, digest in digests_of(table, columns).items())

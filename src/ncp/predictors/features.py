@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ncp.cost import has_cost, macs, macs_by_part, params
+from ncp.spaces.dimensions import Categorical
 from ncp.spaces.multires import LAYOUT, STAGES
-from ncp.spaces.space import Categorical, Space
+from ncp.spaces.space import Space
 
 _CELLS = [(stage, branch) for stage in range(STAGES) for branch in range(stage + 1)]
 GROUPS = [

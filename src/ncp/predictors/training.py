@@ -10,7 +10,8 @@ import numpy as np
 from ncp.errors import ConfigError, DataError
 from ncp.predictors.scale import ROUNDING, ordinary
 from ncp.spaces.arrays import Codes, Reals
-from ncp.spaces.space import Ordinal, Space
+from ncp.spaces.dimensions import Ordinal
+from ncp.spaces.space import Space
 
 LEAST = 10
 """Fewer rows are not enough to fit a predictor."""

@@ -9,7 +9,8 @@ import numpy as np
 from ncp.extras import require_extra
 from ncp.searchers.base import Searcher
 from ncp.spaces.arrays import Codes, Reals
-from ncp.spaces.space import Categorical, Space
+from ncp.spaces.dimensions import Categorical
+from ncp.spaces.space import Space
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ncp.errors import CodeError, quoted
-from ncp.spaces.arrays import Codes
-from ncp.spaces.space import FORMS, Categorical, Form, Space
+from ncp.spaces.dimensions import Categorical
+from ncp.spaces.space import Space
 from ncp.spaces.text import read_values
 
 OPERATIONS = ("avg_pool_3x3", "none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
@@ -24,8 +24,9 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 CELL201 = Space(Categorical(f"edge{a}-{b}", OPERATIONS) for a, b in EDGES)
 """The 6-dimensional space of cells; its relaxation `(n, 30)` is the published one-hot code."""
 
-_LAYOUT = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
-_PATTERN = re.compile(re.escape(_LAYOUT).replace(r"\{\}", "([a-z0-9_]+)"))
+_TEXT = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
+_NAME = "([a-z0-9_]+)"
+_PATTERN = re.compile(rf"\|{_NAME}~0\|\+\|{_NAME}~0\|{_NAME}~1\|\+\|{_NAME}~0\|{_NAME}~1\|{_NAME}~2\|")
 
 
 def parse_cell(text: str) -> tuple[int, ...]:
@@ -46,7 +47,7 @@ def parse_cell(text: str) -> tuple[int, ...]:
         number = isinstance(text, (int, np.integer)) or (isinstance(text, str) and re.fullmatch("[0-9]+", text))
         hint = " Keep digits as text, all six: a leading 0 counts." if number else ""
         raise CodeError(
-            f"Expected a cell such as {_LAYOUT.format(*('none',) * 6)}, or six digits from 0 to 4. "
+            f"Expected a cell such as {_TEXT.format(*('none',) * 6)}, or six digits from 0 to 4. "
             f"Got {quoted(text)}.{hint}"
         )
     for name in found.groups():
@@ -64,47 +65,13 @@ def cell_text(code: Any) -> str:
     Raises:
         CodeError: anything but one code of `CELL201`.
     """
-    return _LAYOUT.format(*_names(code))
+    return _TEXT.format(*(OPERATIONS[index] for index in CELL201.code(code).tolist()))
 
 
-def cell_digits(code: Any) -> str:
-    """NATS-Bench's six digits of a cell, which `parse_cell` reads.
-
-    >>> cell_digits([4, 1, 2, 1, 1, 0])
-    '301004'
+def read_cell(text: str) -> Sequence[int]:
+    """The code of a cell, from a JSON list of its integers or from any text that `parse_cell` reads.
 
     Raises:
-        CodeError: anything but one code of `CELL201`.
+        CodeError: anything else.
     """
-    return "".join(str(DIGITS.index(name)) for name in _names(code))
-
-
-def from_one_hot(numbers: Any) -> Codes:
-    """Codes `(n, 6)` of one-hot codes `(n, 30)`, or one, `(30,)`; `CELL201.relax` is the way back.
-
-    Raises:
-        CodeError: other than 30 numbers, or an edge without exactly one operation.
-    """
-    codes = CELL201.snap(numbers)
-    given = np.atleast_2d(np.asarray(numbers, dtype=np.float64))
-    wrong = np.argwhere((CELL201.relax(codes) != given).reshape(-1, len(EDGES), len(OPERATIONS)).any(axis=2))
-    if len(wrong):
-        row, edge = wrong[0].tolist()
-        got = given[row].reshape(len(EDGES), -1)[edge].tolist()
-        name = CELL201.names[edge]
-        raise CodeError(f"Expected a single 1 among the five numbers of {name}, and 0 elsewhere. Got {got}.")
-    return codes
-
-
-def _names(code: Any) -> list[str]:
-    rows = CELL201.codes(code)
-    if len(rows) != 1:
-        raise CodeError(f"Expected one code. Got {len(rows)}.")
-    return [OPERATIONS[index] for index in rows[0].tolist()]
-
-
-def _read(text: str) -> Sequence[int]:
     return read_values(CELL201.dimensions, text) if text.startswith("[") else parse_cell(text)
-
-
-FORMS[CELL201.dimensions] = Form(_read, cell_text)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, SupportsIndex
 
 from ncp.errors import CodeError, quoted
-from ncp.spaces.space import FORMS, Form, Ordinal, Space
+from ncp.spaces.dimensions import Ordinal
+from ncp.spaces.space import Space
 
 STAGES = 4
 _COUNTS, _CHANNELS = range(1, 5), range(8, 129, 8)
@@ -49,6 +50,18 @@ def _layout() -> tuple[Columns, ...]:
 
 LAYOUT = _layout()
 """The columns of the four stages. The stem's two are 0 and 1, the head's is the last."""
+
+
+def _labels() -> dict[str, tuple[str, ...]]:
+    stages = {}
+    for stage in range(1, STAGES + 1):
+        branches = [f"branch {k} {what}" for what in ("blocks", "channels") for k in range(1, stage + 1)]
+        stages[f"Stage {stage}"] = ("modules", *branches)
+    return {"Stem": ("first convolution", "second convolution"), **stages, "Head": ("channels",)}
+
+
+LABELS = _labels()
+"""What the dimensions are, in order, by the part of the network."""
 
 
 class Stage(NamedTuple):
@@ -263,7 +276,7 @@ def _listed(stage: Stage) -> str:
 
 
 def read_network(text: str) -> Code:
-    """Any of the three written forms of a network's code: its text, or its vector or setting as JSON.
+    """A network from its text, or from its vector or setting as JSON.
 
     Raises:
         CodeError: anything else.
@@ -287,6 +300,3 @@ def _setting(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             f"Expected a setting with the keys input_channel, network_setting and last_channel. Got {quoted(keys)}."
         )
     return dict(pairs)
-
-
-FORMS[MULTIRES.dimensions] = Form(lambda text: read_network(text).vector, lambda numbers: str(Code(numbers)))

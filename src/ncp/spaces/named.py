@@ -9,11 +9,8 @@ from typing import Any
 from ncp.errors import CodeError, ConfigError, quoted
 from ncp.io.files import as_path
 from ncp.io.yaml import read_yaml
-from ncp.spaces.cells import CELL201
-from ncp.spaces.multires import MULTIRES
+from ncp.spaces.families import named_spaces
 from ncp.spaces.space import Space
-
-SPACES = {"multires": MULTIRES, "cell201": CELL201}
 
 LARGEST_FILE = 1 << 20
 DIMENSIONS = (2, 200)
@@ -38,15 +35,16 @@ def load_space(name: str | Path) -> Space:
         ConfigError: no such name or file, or one that is no space, naming the dimension.
     """
     path = as_path(name, "space")
-    if str(name) in SPACES:
-        return SPACES[str(name)]
+    known = named_spaces()
+    if str(name) in known:
+        return known[str(name)]
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)
         text = raw.decode("utf-8-sig")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"Expected {' or '.join(SPACES)}, or the file of a space. Got {path}: {reason}.") from None
+        raise ConfigError(f"Expected {' or '.join(known)}, or the file of a space. Got {path}: {reason}.") from None
     if len(raw) > LARGEST_FILE:
         raise ConfigError(f"Expected at most {LARGEST_FILE} bytes in the file of a space. Got more in {path}.")
     try:

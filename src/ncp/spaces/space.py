@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,18 +17,8 @@ from ncp.spaces.arrays import Codes, Reals, chunks, distinct, read_array
 from ncp.spaces.dimensions import Categorical, Dimension, Ordinal, described
 from ncp.spaces.text import read_texts, read_values, values_text
 
-__all__ = ["FORMS", "Categorical", "Dimension", "Form", "Moves", "Ordinal", "Space", "require_space"]
-
-
-class Form(NamedTuple):
-    """How the codes of one space are written: `read` takes a text and returns integers, `write` the other way."""
-
-    read: Callable[[str], Sequence[int]]
-    write: Callable[[Sequence[int]], str]
-
-
-FORMS: dict[tuple[Dimension, ...], Form] = {}
-"""Written forms by the dimensions of a space; a space without one writes its values in order (`Space.text`)."""
+if TYPE_CHECKING:
+    from ncp.spaces.families import Family
 
 
 class Moves(NamedTuple):
@@ -178,10 +168,10 @@ class Space:
         return one
 
     def text(self, code: Any) -> str:
-        """One code as people write it, which `codes` reads.
+        """One code as text, which `codes` reads.
 
-        A space with a form of its own (`FORMS`) uses that. Any other writes its values in order with commas between,
-        choices by their names; where that could be read otherwise, its integers as JSON.
+        The family of the space decides how (`ncp.spaces.families`). Without a family the text lists the values in order
+        with commas between, choices by name.
 
         >>> Space.from_dict({"width": [8, 16], "op": ["skip", "conv"]}).text([16, 1])
         '16,conv'
@@ -190,9 +180,8 @@ class Space:
             CodeError: anything but one code of the space.
         """
         numbers = self.code(code).tolist()
-        if self.dimensions in FORMS:
-            return FORMS[self.dimensions].write(numbers)
-        return values_text(self.dimensions, numbers)
+        family = self.family
+        return values_text(self.dimensions, numbers) if family is None else family.format(numbers)
 
     def sample(self, n: int, rng: np.random.Generator) -> Codes:
         """Draw `n` codes uniformly, `(n, d)`."""
@@ -329,9 +318,21 @@ class Space:
                 column[:] = _nearest(dim, x[chunk, where])
         return codes
 
+    @property
+    def family(self) -> Family | None:
+        """What is known of the space beyond its dimensions; None unless a published benchmark has this space."""
+        from ncp.spaces.families import FAMILIES  # which is made of spaces
+
+        return FAMILIES.get(self)
+
+    @property
+    def has_network(self) -> bool:
+        """Whether the codes are multi-resolution networks, which have an exact cost and can be built."""
+        return self.family is not None and self.family.network
+
     def _read(self, text: str) -> Sequence[int]:
-        form = FORMS.get(self.dimensions)
-        return read_values(self.dimensions, text) if form is None else form.read(text)
+        family = self.family
+        return read_values(self.dimensions, text) if family is None else family.parse(text)
 
     def to_dict(self) -> dict[str, Any]:
         """The space as plain data, `{name: [values] or [choices]}`: what json and YAML files hold."""

@@ -11,10 +11,10 @@ from typing import Any
 
 from ncp.errors import DataError, quoted
 from ncp.io.files import as_path, is_file, whole_file
+from ncp.spaces.families import DEFAULT_TABLE, table_names
 from ncp.tables.sources import DETECTION_CSV, PUBLISHED, UPSTREAM, Source, cache_dir, fetch
 from ncp.tables.table import Table
 
-NAMES = ("nas-bench-mr", "nas-bench-201")
 _WAY = "Make it from published files with: ncp data import FOLDER; or download them with: ncp data fetch."
 
 
@@ -49,13 +49,14 @@ def load_table(name: str | Path, root: str | Path | None = None) -> Table:
         DataError: a table that is not there, with the commands that make it, or a file that is none.
     """
     given = as_path(name, "table")
-    if str(name) in NAMES:
+    if str(name) in table_names():
         path = _folder(root) / f"{name}.parquet"
         if not is_file(path):
             raise DataError(f"The table {name} is not there: no file {path}. {_WAY}")
         return Table.from_parquet(path)
     if not is_file(given):
-        raise DataError(f"There is no file {quoted(str(given))}. Give the path of a table, or {' or '.join(NAMES)}.")
+        names = " or ".join(table_names())
+        raise DataError(f"There is no file {quoted(str(given))}. Give the path of a table, or {names}.")
     return Table.from_parquet(given)
 
 
@@ -81,8 +82,8 @@ def import_folder(folder: str | Path, root: str | Path | None = None) -> tuple[S
         about = {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "sources": {source.path: source.digest for source in read.sources[name]},
-            "absent": [setting for setting in read.absent if setting not in NAMES],
-            "notes": list(read.notes) if name == "nas-bench-mr" else [],
+            "absent": [setting for setting in read.absent if setting not in table_names()],
+            "notes": list(read.notes) if name == DEFAULT_TABLE else [],
         }
         with whole_file(path.with_suffix(".json")) as temporary:
             temporary.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")

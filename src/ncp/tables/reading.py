@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ncp.errors import CodeError, ConfigError, DataError, quoted
 from ncp.io.tabular import TEXT_COLUMNS, Columns, Defect, Limits, read_columns
 from ncp.spaces.arrays import Codes, Reals
-from ncp.spaces.space import Categorical, Ordinal, Space
+from ncp.spaces.dimensions import Categorical, Ordinal
+from ncp.spaces.space import Space
 
 SHOWN = 5
 """The number of problems that a message lists."""
