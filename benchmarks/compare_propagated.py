@@ -18,8 +18,8 @@ from ncp.processes import cores, processes
 from ncp.searchers.base import Searcher
 from ncp.searchers.bayesian import Bayesian
 from ncp.searchers.registry import SEARCHERS
-from ncp.searchers.replay import replay
 from ncp.searchers.scoring import score_rows
+from ncp.searchers.simulation import simulate_scored
 from ncp.threads import one_thread
 
 TASKS = ("seg", "cls-50-1000", "video")
@@ -30,7 +30,7 @@ def replayed(list_up_to: int, seed: int) -> tuple[list[float], int]:
     """The regrets of one replay of 100 queries on nas-bench-201, and its propagated proposals."""
     scored = score_rows(ncp.load_table("nas-bench-201"), ncp.Objective({"Acc": 1.0}))
     make = partial(Bayesian, list_up_to=list_up_to)
-    history = replay(scored, "bayesian", make, queries=100, seed=seed)
+    history = simulate_scored(scored, "bayesian", make, queries=100, seed=seed)
     return history.regret.tolist(), history.propagated
 
 

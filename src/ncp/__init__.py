@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from ncp.optim.propagation import Trajectory as Trajectory, propagate as propagate
     from ncp.searchers.comparison import Comparison as Comparison, compare as compare
-    from ncp.searchers.replay import History as History, simulate as simulate
+    from ncp.searchers.simulation import History as History, simulate as simulate
     from ncp.optim.results import Result as Result
     from ncp.optim.search import search as search
     from ncp.optim.front import Front as Front
@@ -66,7 +66,7 @@ _WHERE = {
     "ncp.optim.results": ("Result",),
     "ncp.optim.search": ("search",),
     "ncp.searchers.comparison": ("Comparison", "compare"),
-    "ncp.searchers.replay": ("History", "simulate"),
+    "ncp.searchers.simulation": ("History", "simulate"),
     "ncp.optim.front": ("Front",),
     "ncp.optim.front_search": ("pareto_search",),
     "ncp.spaces.dimensions": ("Categorical", "Ordinal"),

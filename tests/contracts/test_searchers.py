@@ -1,4 +1,4 @@
-"""What every searcher keeps to on a table, in every kind of space; Optuna's where it is installed."""
+"""The contract of all searchers, in every kind of space; Optuna's are tested where it is installed."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -11,8 +11,8 @@ from ncp import CELL201, MULTIRES, History, Objective, Space, Table
 from ncp.searchers.base import Searcher
 from ncp.searchers.bayesian import Bayesian
 from ncp.searchers.registry import SEARCHERS, Make
-from ncp.searchers.replay import replay
 from ncp.searchers.scoring import score_rows
+from ncp.searchers.simulation import simulate_scored
 from ncp.spaces.arrays import Codes, Reals
 from tests.predictors.fitted import MIXED
 
@@ -31,17 +31,17 @@ every_space = pytest.mark.parametrize("space", SPACES)
 
 
 class Spied(NamedTuple):
-    """A replay, and every batch that its searcher asked for and was told."""
+    """A simulation, and every batch that its searcher proposed and learned."""
 
     history: History
     pool: Codes | None
-    asked: list[Codes]
-    told: list[tuple[Codes, Reals]]
+    proposed: list[Codes]
+    learned: list[tuple[Codes, Reals]]
 
 
 @cache
 def table_of(space: str, n: int | None = None, minimised: tuple[str, ...] = ()) -> Table:
-    """Rows drawn at random whose values are smooth, but for a little noise."""
+    """Random rows with smooth values and a little noise."""
     return smooth(SPACES[space], n or ROWS[space], minimised)
 
 
@@ -63,42 +63,42 @@ def spy(
     make: Make | None = None,
     **options: Any,
 ) -> Spied:
-    """A replay that is watched; its patience is short, since Optuna's samplers repeat themselves slowly."""
-    asked: list[Codes] = []
-    told: list[tuple[Codes, Reals]] = []
+    """Simulate and record; with little patience, since Optuna's samplers repeat themselves slowly."""
+    proposed: list[Codes] = []
+    learned: list[tuple[Codes, Reals]] = []
     pools: list[Codes | None] = []
 
     def made(space: Space, rng: np.random.Generator, pool: Codes | None = None) -> Searcher:
         agent = (make or SEARCHERS[name])(space, rng, pool)
         ask, tell = agent.ask, agent.tell
 
-        def asks() -> Codes:
-            asked.append(ask())
-            return asked[-1]
+        def record_ask() -> Codes:
+            proposed.append(ask())
+            return proposed[-1]
 
-        def tells(codes: Codes, scores: Reals) -> None:
-            told.append((codes.copy(), scores.copy()))
+        def record_tell(codes: Codes, scores: Reals) -> None:
+            learned.append((codes.copy(), scores.copy()))
             tell(codes, scores)
 
-        agent.ask, agent.tell = asks, tells  # type: ignore[method-assign]
+        agent.ask, agent.tell = record_ask, record_tell  # type: ignore[method-assign]
         pools.append(pool)
         return agent
 
     scored = score_rows(table, objective, warm_start)
-    history = replay(scored, name, made, **{"queries": QUERIES, "seed": 0, "patience": 3} | options)
-    return Spied(history, pools[0], asked, told)
+    history = simulate_scored(scored, name, made, **{"queries": QUERIES, "seed": 0, "patience": 3} | options)
+    return Spied(history, pools[0], proposed, learned)
 
 
 @cache
-def replayed(name: str, space: str) -> Spied:
+def simulated(name: str, space: str) -> Spied:
     return spy(name, table_of(space))
 
 
 @every_searcher
 @every_space
-def test_it_asks_for_codes_of_the_space(name: str, space: str) -> None:
-    spied = replayed(name, space)
-    for codes in spied.asked:
+def test_proposals_are_codes_of_the_space(name: str, space: str) -> None:
+    spied = simulated(name, space)
+    for codes in spied.proposed:
         assert codes.dtype == np.int64
         assert codes.ndim == 2
         assert len(codes) >= 1
@@ -107,8 +107,8 @@ def test_it_asks_for_codes_of_the_space(name: str, space: str) -> None:
 
 @every_searcher
 @every_space
-def test_every_row_is_paid_for_once(name: str, space: str) -> None:
-    table, history = table_of(space), replayed(name, space).history
+def test_every_row_is_evaluated_once(name: str, space: str) -> None:
+    table, history = table_of(space), simulated(name, space).history
     assert (history.searcher, history.seed) == (name, 0)
     assert len(history.rows) == len(np.unique(history.rows)) == QUERIES
     np.testing.assert_array_equal(history.codes, table.codes[history.rows])
@@ -125,21 +125,21 @@ def test_every_row_is_paid_for_once(name: str, space: str) -> None:
 
 @every_searcher
 @every_space
-def test_a_tenth_of_a_space_is_all_that_is_told(name: str, space: str) -> None:
-    table, spied = table_of(space), replayed(name, space)
+def test_a_searcher_learns_the_scores_of_evaluated_rows_only(name: str, space: str) -> None:
+    table, spied = table_of(space), simulated(name, space)
     assert spied.pool is not None
     np.testing.assert_array_equal(spied.pool, table.codes)
     value = {code.tobytes(): score for code, score in zip(table.codes, table.values[:, 0], strict=True)}
-    told = set()
-    for codes, scores in spied.told:
+    learned = set()
+    for codes, scores in spied.learned:
         assert [value[code.tobytes()] for code in codes] == scores.tolist()
-        told |= {code.tobytes() for code in codes}
-    assert told == {code.tobytes() for code in spied.history.codes}
+        learned |= {code.tobytes() for code in codes}
+    assert learned == {code.tobytes() for code in spied.history.codes}
 
 
 @every_searcher
-def test_the_same_seed_is_the_same_history(name: str) -> None:
-    first, second = replayed(name, "mixed").history, spy(name, table_of("mixed")).history
+def test_the_same_seed_gives_the_same_history(name: str) -> None:
+    first, second = simulated(name, "mixed").history, spy(name, table_of("mixed")).history
     np.testing.assert_array_equal(first.rows, second.rows)
     np.testing.assert_array_equal(first.scores, second.scores)
     other = spy(name, table_of("mixed"), seed=1).history
@@ -148,7 +148,7 @@ def test_the_same_seed_is_the_same_history(name: str) -> None:
 
 
 @every_searcher
-def test_all_rows_are_asked_for_and_then_it_ends(name: str) -> None:
+def test_it_ends_when_all_rows_are_evaluated(name: str) -> None:
     whole = smooth(SMALL, SMALL.size)
     assert len(whole) == SMALL.size == 18
     for table in (whole, whole.select(rows=np.arange(11))):
@@ -159,7 +159,7 @@ def test_all_rows_are_asked_for_and_then_it_ends(name: str) -> None:
 
 
 @every_searcher
-def test_rows_without_a_value_are_not_asked_for(name: str) -> None:
+def test_rows_without_a_value_are_not_evaluated(name: str) -> None:
     table = smooth(SMALL, SMALL.size)
     values = table.values.copy()
     values[::3, 0] = values[1, 1] = np.nan
@@ -168,19 +168,19 @@ def test_rows_without_a_value_are_not_asked_for(name: str) -> None:
     assert sorted(spied.history.rows.tolist()) == [row for row in range(18) if row % 3]
     both = spy(name, holed, Objective({"seg": 1.0, "video": 1.0}), queries=1000)
     assert sorted(both.history.rows.tolist()) == [row for row in range(18) if row % 3 and row != 1]
-    for history, told in ((spied.history, spied.told), (both.history, both.told)):
+    for history, learned in ((spied.history, spied.learned), (both.history, both.learned)):
         assert np.isfinite(history.scores).all()
-        assert all(np.isfinite(scores).all() for _, scores in told)
+        assert all(np.isfinite(scores).all() for _, scores in learned)
 
 
 @every_searcher
 @pytest.mark.parametrize(("minimised", "weight"), [((COLUMNS[0],), 1.0), ((), -1.0), ((), -3.0)])
 def test_small_values_are_searched_downwards(name: str, minimised: tuple[str, ...], weight: float) -> None:
-    """As the same search goes upwards on the values with their signs turned."""
+    """The search is the same as upwards on the negated values."""
     table = table_of("mixed")
     down = Table(MIXED, table.codes, -table.values, COLUMNS, minimised=minimised)
     history = spy(name, down, Objective({"seg": weight})).history
-    same = replayed(name, "mixed").history
+    same = simulated(name, "mixed").history
     np.testing.assert_array_equal(history.rows, same.rows)
     np.testing.assert_array_equal(history.scores, -down.values[history.rows, 0])
     assert history.optimum == -down.values[:, 0].min()
@@ -203,8 +203,8 @@ def test_a_constant_column_breaks_nothing(name: str) -> None:
 
 
 @every_searcher
-def test_rows_of_which_most_have_the_same_score(name: str) -> None:
-    """As networks that did not train: the first few rows may all be equal."""
+def test_most_rows_have_the_same_score(name: str) -> None:
+    """As in tables with many networks that failed to train; the first few rows may all be equal."""
     table = table_of("mixed")
     values = table.values.copy()
     values[5:, 0] = 10.0
@@ -215,7 +215,7 @@ def test_rows_of_which_most_have_the_same_score(name: str) -> None:
 
 @every_searcher
 @pytest.mark.parametrize("minimised", [(), (COLUMNS[1],)])
-def test_rows_that_break_a_minimum_value_are_told_less(name: str, minimised: tuple[str, ...]) -> None:
+def test_rows_that_miss_a_minimum_value_score_less(name: str, minimised: tuple[str, ...]) -> None:
     table = table_of("mixed", None, minimised)
     bound = float(np.median(table.values[:, 1]))
     wanted = Objective({"seg": 1.0}, at_least={"video": bound})
@@ -235,33 +235,33 @@ def test_how_many_proposals_were_listed_and_how_many_propagated() -> None:
     table = table_of("cell201")
     listing = spy("bayesian", table).history
     assert (listing.listed, listing.propagated) == (QUERIES - 5, 0)
-    few = {"make": lambda *asked: Bayesian(*asked, list_up_to=100)}
+    few = {"make": lambda *arguments: Bayesian(*arguments, list_up_to=100)}
     propagating = spy("bayesian", table, queries=8, **few).history
     assert propagating.listed == 0
     assert propagating.propagated >= 3
     for name in ("random", "local", "evolution"):
-        history = replayed(name, "cell201").history
+        history = simulated(name, "cell201").history
         assert (history.listed, history.propagated) == (0, 0)
 
 
 @every_searcher
-def test_a_warm_start_is_told_and_free(name: str) -> None:
+def test_a_warm_start_is_learned_and_not_counted(name: str) -> None:
     table = table_of("mixed")
     warm, rest = table.select(rows=np.arange(30)), table.select(rows=np.arange(30, 150))
     spied = spy(name, rest, warm_start=warm)
-    codes, scores = spied.told[0]
+    codes, scores = spied.learned[0]
     np.testing.assert_array_equal(codes, warm.codes)
     np.testing.assert_array_equal(scores, warm.values[:, 0])
     assert len(spied.history.rows) == QUERIES
     assert spied.history.optimum == rest.values[:, 0].max()
     np.testing.assert_array_equal(spied.history.codes, rest.codes[spied.history.rows])
-    paid = {code.tobytes() for code in spied.history.codes}
-    for told, _ in spied.told[1:]:
-        assert {code.tobytes() for code in told} <= paid
+    evaluated = {code.tobytes() for code in spied.history.codes}
+    for codes, _ in spied.learned[1:]:
+        assert {code.tobytes() for code in codes} <= evaluated
 
 
 @every_searcher
-def test_a_warm_start_without_values_is_none(name: str) -> None:
+def test_a_warm_start_without_values_changes_nothing(name: str) -> None:
     table = table_of("mixed")
     values = np.full((len(table), 2), np.nan)
     history = spy(name, table, queries=3, warm_start=Table(MIXED, table.codes, values, COLUMNS)).history
@@ -290,14 +290,14 @@ def score_of(codes: Codes) -> Reals:
 def test_bayesian_propagates_in_a_space_that_it_cannot_list() -> None:
     assert MULTIRES.size > 1e20
     agent = SEARCHERS["bayesian"](MULTIRES, np.random.default_rng(0))
-    told: dict[bytes, float] = {}
-    while len(told) < 60:
+    known: dict[bytes, float] = {}
+    while len(known) < 60:
         codes = agent.ask()
         assert MULTIRES.contains(codes).all()
         scores = score_of(codes)
-        assert not {code.tobytes() for code in codes} & set(told)
-        told |= {code.tobytes(): score for code, score in zip(codes, scores.tolist(), strict=True)}
+        assert not {code.tobytes() for code in codes} & set(known)
+        known |= {code.tobytes(): score for code, score in zip(codes, scores.tolist(), strict=True)}
         agent.tell(codes, scores)
-    assert (agent.listed, agent.propagated) == (0, len(told) - 5)
+    assert (agent.listed, agent.propagated) == (0, len(known) - 5)
     drawn = [score_of(MULTIRES.sample(60, np.random.default_rng(seed))).max() for seed in range(20)]
-    assert max(told.values()) > max(drawn)
+    assert max(known.values()) > max(drawn)

@@ -1,4 +1,4 @@
-"""Comparisons: their numbers against those by hand, in processes and without, and what a folder is good for."""
+"""Comparisons: numbers against those by hand, with and without worker processes, and refused arguments."""
 
 import json
 import math
@@ -45,7 +45,7 @@ def made(best: dict[str, list[float]], optimum: float = 10.0) -> Comparison:
 
 
 def p_by_counting(scores: list[float], others: list[float]) -> float:
-    """How many of all ways to deal the scores out win as many duels."""
+    """The share of all splits of the scores in two groups that win at least as many duels."""
 
     def wins(one: Any, two: Any) -> int:
         return sum(a > b for a in one for b in two)
@@ -89,7 +89,7 @@ def test_the_numbers_of_a_standing() -> None:
         assert (each.found_low, each.found_high) == pytest.approx(wilson(hits, 5), abs=1e-9)
 
 
-def test_p_values_and_where_there_are_none() -> None:
+def test_p_values() -> None:
     by_name = {each.searcher: each for each in made(RUNS).standings()}
     assert by_name["random"].over_random is None
     for name in ("local", "bayesian", "evolution"):
@@ -173,7 +173,7 @@ def test_odd_tables(table: Table, objective: Any, best: float) -> None:
 
 
 @pytest.mark.slow
-def test_replays_in_other_processes_are_those_of_this_one(tmp_path: Path) -> None:
+def test_worker_processes_give_the_same_simulations(tmp_path: Path) -> None:
     shares: list[float] = []
     wanted = Objective({"seg": 1.0, "video": 2.0}, at_least={"seg": 0.0})
     asked = ASKED | {"objective": wanted}
@@ -194,7 +194,7 @@ def threads() -> list[int]:
 
 
 class Counting(Random):
-    """Notes how many threads compute."""
+    """Records the number of threads."""
 
     seen: list[int]
 
@@ -203,7 +203,7 @@ class Counting(Random):
         return super().ask()
 
 
-def test_a_replay_computes_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_simulation_computes_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(2)
     before = threads()
     monkeypatch.setitem(SEARCHERS, "random", Counting)
@@ -213,7 +213,7 @@ def test_a_replay_computes_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> Non
     torch.set_num_threads(1)
 
 
-def test_what_a_comparison_says_of_itself(tmp_path: Path) -> None:
+def test_a_comparison_and_its_provenance(tmp_path: Path) -> None:
     wanted = Objective({"seg": 1.0}, at_least={"video": -1.0})
     result = compare(TABLE, ["local", "bayesian"], **ASKED | {"objective": wanted, "queries": 8}, folder=tmp_path)
     for name in result.best:
@@ -221,7 +221,7 @@ def test_what_a_comparison_says_of_itself(tmp_path: Path) -> None:
             history = simulate(TABLE, name, objective=wanted, queries=8, seed=seed)
             np.testing.assert_array_equal(result.best[name][seed], history.best)
             (path,) = tmp_path.rglob(f"{name}-{seed}.json")
-            found = json.loads(path.read_text())["replay"]
+            found = json.loads(path.read_text())["simulation"]
             assert (found["rows"], found["best"]) == (history.rows.tolist(), history.best.tolist())
     assert result.optimum == VALUES[VALUES[:, 1] >= -1, 0].max()
     assert {name: counts.tolist() for name, counts in result.listed.items()} == {"local": [0, 0], "bayesian": [3, 3]}
@@ -244,7 +244,7 @@ def test_fewer_rows_than_queries() -> None:
     assert all(each.found == 1 and each.queries == 3 for each in result.standings())
 
 
-def test_a_warm_start_is_handed_on() -> None:
+def test_a_warm_start_reaches_the_searchers() -> None:
     warm = TABLE.select(rows=np.arange(10))
     result = compare(TABLE, ["local"], **ASKED, warm_start=warm)
     for seed in range(2):
@@ -280,7 +280,7 @@ def test_one_searcher_by_its_name_and_numbers_of_numpy() -> None:
         ({"workers": 1.5}, "workers must be an integer, 1 or more. Got 1.5.", "workers"),
         (
             {"objective": Objective({"seg": 1.0}, uncertainty_penalty=0.5)},
-            "measured, not predicted. Leave it out.",
+            "measured, not predicted. Leave out uncertainty_penalty.",
             "uncertainty_penalty",
         ),
     ],
@@ -301,7 +301,7 @@ def test_wrong_input(tmp_path: Path, wrong: dict[str, Any], message: str, field:
         ({"table": flat(np.full((len(CODES), 2), np.nan))}, DataError),
     ],
 )
-def test_what_the_table_cannot_answer_is_refused_at_once(
+def test_an_objective_that_does_not_fit_the_table_is_refused_at_once(
     tmp_path: Path, wrong: dict[str, Any], error: type[Exception]
 ) -> None:
     asked = {"table": TABLE, "searchers": ["random"], "folder": tmp_path / "none"} | ASKED | {"workers": 2} | wrong

@@ -1,4 +1,4 @@
-"""What every searcher is: ask it for codes, tell it their scores."""
+"""The interface of all searchers: ask for codes, then tell their scores."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ncp.spaces.space import Space
 
 
 class Searcher(ABC):
-    """Proposes codes and learns from the scores that it is told.
+    """Proposes codes and learns from their scores.
 
     Args:
         space: of the codes.
-        rng: of everything random.
-        pool: the codes that may be asked for `(n, d)`; None where that is the whole space, or too many to list.
+        rng: the source of all random numbers.
+        pool: the codes that can be evaluated, `(n, d)`; None if these are the whole space, or too many to list.
 
     Attributes:
-        listed: proposals so far that were chosen from a list of all codes.
-        propagated: proposals so far that were found by propagation, since there are too many codes to list.
+        listed: how many proposals were chosen from a list of all codes.
+        propagated: how many proposals were found by propagation, because there are too many codes to list.
     """
 
     name: ClassVar[str]
@@ -33,14 +33,17 @@ class Searcher(ABC):
 
     @abstractmethod
     def ask(self) -> Codes:
-        """Codes to be scored next, `(k, d)`, one at least."""
+        """Propose the next codes, `(k, d)`, at least one."""
 
     @abstractmethod
     def tell(self, codes: Codes, scores: Reals) -> None:
-        """Scores `(k,)`, more is better, of codes `(k, d)`: those that were asked for, or others that stood nearest."""
+        """Learn the scores `(k,)` of codes `(k, d)`; more is better.
+
+        The codes are the proposed ones, or other codes that were evaluated in their place.
+        """
 
     def draw(self, n: int) -> Codes:
-        """`n` codes at random, of the pool or else of the space."""
+        """`n` random codes of the pool, or of the space without a pool."""
         if self.pool is None:
             return self.space.sample(n, self.rng)
         return self.pool[self.rng.integers(len(self.pool), size=n)]

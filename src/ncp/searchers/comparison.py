@@ -1,10 +1,10 @@
-"""Searchers side by side on a table: many replays of each, and what can be said of the difference."""
+"""Compare searchers on a table by many simulations of each, with confidence intervals and p-values."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -21,36 +21,38 @@ from ncp.numbers import as_count, as_items
 from ncp.optim.objective import as_objective
 from ncp.processes import cores, processes
 from ncp.progress import Progress, quiet
-from ncp.searchers.kept import Kept, Replay
 from ncp.searchers.registry import OURS, SEARCHERS, YARDSTICK, require_searchers
-from ncp.searchers.replay import replay
 from ncp.searchers.scoring import Scored, score_rows
+from ncp.searchers.simulation import simulate_scored
+from ncp.searchers.simulation_folder import Simulation, SimulationFolder
 from ncp.spaces.arrays import Reals
 from ncp.spaces.space import Space
 from ncp.tables.table import Table
 
 FORMAT = 2
+"""The version of the json file."""
 CONFIDENCE = 0.95
+"""The level of all intervals."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How one searcher fares after so many queries.
+    """The result of one searcher after a number of evaluations.
 
     Attributes:
         searcher: its name.
         queries: rows evaluated.
-        runs: replays.
-        best: mean best score so far.
+        runs: simulations.
+        best: mean over the simulations of the best score so far.
         low: lower end of its confidence interval (bootstrap, 95 %).
         high: upper end.
         regret: mean regret.
-        found: share of runs that had the table's best row.
+        found: share of simulations that evaluated the table's best row.
         found_low: lower end of its confidence interval (Wilson, 95 %).
         found_high: upper end.
         over_random: p-value of "better than random", one-sided Mann-Whitney; None for random itself, or without it.
-        over_baseline: the same against the best of all others but `bayesian`; None for that one.
-        baseline: which that is.
+        over_baseline: the same against `baseline`; None without one.
+        baseline: the best searcher other than this one and `bayesian`; None for the best of all but `bayesian`.
         seconds: mean of the searcher's own time [s].
     """
 
@@ -72,16 +74,16 @@ class Standing:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Replays of several searchers, all with the same seeds.
+    """Simulations of several searchers, all with the same seeds.
 
     Attributes:
-        provenance: what was compared, on what.
-        best: per searcher the best score so far, `(seeds, queries)`, as `History.best`.
-        seconds: per searcher its own time when each row was asked for, `(seeds, queries)` [s].
+        provenance: searchers, objective, seeds, evaluations, and digests of the tables.
+        best: by searcher, the best score so far, `(seeds, queries)`, as `History.best`.
+        seconds: by searcher, its own time until each row was proposed, `(seeds, queries)` [s].
         optimum: the best score of the table's rows that meet all minimum values.
-        listed: per searcher how many proposals of each replay it chose from a list of all codes, `(seeds,)`.
-        propagated: per searcher how many it found by propagation, `(seeds,)`.
-        damaged: files of kept replays that were damaged or changed; these replays were run again.
+        listed: by searcher, how many proposals of each simulation were chosen from a list of all codes, `(seeds,)`.
+        propagated: by searcher, how many were found by propagation, `(seeds,)`.
+        damaged: files in the folder that were damaged or changed; their simulations were run again.
     """
 
     provenance: dict[str, Any]
@@ -93,10 +95,10 @@ class Comparison:
     damaged: tuple[Path, ...] = ()
 
     def standings(self, queries: int | None = None) -> tuple[Standing, ...]:
-        """Every searcher after so many queries, all of them if left out; the best first.
+        """Every searcher after `queries` evaluations, or after all of them when left out; the best first.
 
         Raises:
-            ConfigError: more queries than were replayed.
+            ConfigError: `queries` is below 1, or above the evaluations of the simulations.
         """
         most = next(iter(self.best.values())).shape[1]
         at = most if queries is None else as_count(queries, "queries", most=most)
@@ -110,8 +112,10 @@ class Comparison:
         low, high = _interval(scores)
         hits = int((scores >= self.optimum).sum())
         share = binomtest(hits, len(scores)).proportion_ci(CONFIDENCE, method="wilson")
-        rivals = [each for each in baselines if each != name]
-        rival = None if name in baselines[:1] or not rivals else rivals[0]
+        baseline = baselines[0] if baselines and baselines[0] != name else None
+        over_random = None
+        if name != YARDSTICK and YARDSTICK in reached:
+            over_random = _p_better(scores, reached[YARDSTICK])
         return Standing(
             searcher=name,
             queries=queries,
@@ -123,11 +127,9 @@ class Comparison:
             found=hits / len(scores),
             found_low=float(share.low),
             found_high=float(share.high),
-            over_random=None
-            if name == YARDSTICK or YARDSTICK not in reached
-            else _p_better(scores, reached[YARDSTICK]),
-            over_baseline=None if rival is None else _p_better(scores, reached[rival]),
-            baseline=rival,
+            over_random=over_random,
+            over_baseline=None if baseline is None else _p_better(scores, reached[baseline]),
+            baseline=baseline,
             seconds=float(self.seconds[name][:, queries - 1].mean()),
         )
 
@@ -146,10 +148,10 @@ class Comparison:
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> Comparison:
-        """What `to_dict` has written; the standings are computed anew."""
+        """A comparison from the plain data of `to_dict`; the standings are computed again."""
 
-        def by_searcher(part: str, kind: type) -> dict[str, NDArray[Any]]:
-            return {name: np.array(numbers, dtype=kind) for name, numbers in document[part].items()}
+        def by_searcher(key: str, kind: type) -> dict[str, NDArray[Any]]:
+            return {name: np.array(numbers, dtype=kind) for name, numbers in document[key].items()}
 
         return cls(
             document["provenance"],
@@ -177,25 +179,25 @@ def compare(
     warm_start: Table | None = None,
     progress: Progress = quiet,
 ) -> Comparison:
-    """Replay every searcher with the seeds 0, 1, ..: in parallel, on one thread each.
+    """Simulate every searcher with the seeds 0, 1, ..: in parallel, each simulation on one thread.
 
     Args:
         table: the measured values.
         searchers: names of `SEARCHERS`, each once; or one name.
-        objective: what is wanted: an `Objective`, or a column, several, or weights by column.
-        queries: rows that each replay evaluates; all of them, if the table has fewer.
-        seeds: replays of each searcher, at least two.
-        folder: keeps every finished replay; a replay that is there, of the same question, is not run again.
-        workers: processes, as many as cores when left out; with one worker the replays run in this process.
+        objective: an `Objective`, or a column, several, or weights by column.
+        queries: how many rows each simulation evaluates; all of them, if the table has fewer.
+        seeds: simulations of each searcher, at least two.
+        folder: keeps every finished simulation. Simulations that it has are not run again.
+        workers: processes, by default one per core; with one worker the simulations run in this process.
         warm_start: as in `simulate`.
         progress: called with the share that is done.
 
     Raises:
-        ConfigError: what `simulate` refuses; a searcher twice, fewer than two seeds, no workers.
-        DataError: what `simulate` refuses; a folder that cannot be written to.
+        ConfigError: as in `simulate`; or a searcher is repeated, or `seeds` or `workers` is too small.
+        DataError: as in `simulate`; or the folder cannot be written to.
         InfeasibleError: no row meets the minimum values.
-        MissingExtraError: a searcher of Optuna's without Optuna.
-        NcpError: a worker that ended early; what was finished is kept.
+        MissingExtraError: a searcher needs Optuna, which is not installed.
+        NcpError: a worker process ended early; finished simulations are kept in the folder.
     """
     names = [searchers] if isinstance(searchers, str) else as_items(searchers, "searchers", "names of searchers")
     require_searchers(names, "searchers")
@@ -212,19 +214,11 @@ def compare(
         "warm_start": None if warm_start is None else {"sha256": _digest(scored.space, *scored.warm)},
         "version": version("ncp-nas"),
     }
-    kept = Kept(None if folder is None else as_path(folder, "folder"), provenance, scored, queries)
-    jobs = list(product(names, range(seeds)))
-    replays = {job: found for job in jobs if (found := kept.read(*job)) is not None}
+    kept = SimulationFolder(None if folder is None else as_path(folder, "folder"), provenance, scored, queries)
+    done = _simulate_all(kept, list(product(names, range(seeds))), workers, progress)
 
-    def finish(job: tuple[str, int], found: Replay) -> None:
-        replays[job] = found
-        kept.write(*job, found)
-        progress(len(replays) / len(jobs))
-
-    _replay_all(scored, [job for job in jobs if job not in replays], queries, workers, finish)
-
-    def by_searcher(part: str) -> dict[str, NDArray[Any]]:
-        return {name: np.array([getattr(replays[name, seed], part) for seed in range(seeds)]) for name in names}
+    def by_searcher(name: str) -> dict[str, NDArray[Any]]:
+        return {each: np.array([getattr(done[each, seed], name) for seed in range(seeds)]) for each in names}
 
     return Comparison(
         provenance | {"searchers": names, "seeds": seeds},
@@ -241,40 +235,49 @@ Job = tuple[str, int]
 """A searcher's name and a seed."""
 
 
-def _replay_all(
-    scored: Scored, jobs: Sequence[Job], queries: int, workers: int, finish: Callable[[Job, Replay], None]
-) -> None:
-    """Run replays, and hand each of them on when it is finished."""
-    if min(workers, len(jobs)) <= 1:
-        for job in jobs:
-            finish(job, _replay(scored, queries, *job))
-        return
-    with processes(min(workers, len(jobs)), _prepare, scored, queries) as pool:
-        running = {pool.submit(_replay_here, *job): job for job in jobs}
+def _simulate_all(
+    kept: SimulationFolder, jobs: Sequence[Job], workers: int, progress: Progress
+) -> dict[Job, Simulation]:
+    """All simulations: those in the folder, and the others, which are added to it as they finish."""
+    done = {job: found for job in jobs if (found := kept.read(*job)) is not None}
+    missing = [job for job in jobs if job not in done]
+    workers = min(workers, len(missing))
+
+    def finish(job: Job, simulation: Simulation) -> None:
+        done[job] = simulation
+        kept.write(*job, simulation)
+        progress(len(done) / len(jobs))
+
+    if workers <= 1:
+        for job in missing:
+            finish(job, _simulate(kept.scored, kept.queries, *job))
+        return done
+    with processes(workers, _prepare, kept.scored, kept.queries) as pool:
+        running = {pool.submit(_simulate_in_worker, *job): job for job in missing}
         for future in as_completed(running):
             finish(running[future], future.result())
+    return done
 
 
-def _replay(scored: Scored, queries: int, name: str, seed: int) -> Replay:
-    return Replay.of(replay(scored, name, SEARCHERS[name], queries=queries, seed=seed))
+def _simulate(scored: Scored, queries: int, name: str, seed: int) -> Simulation:
+    return Simulation.of(simulate_scored(scored, name, SEARCHERS[name], queries=queries, seed=seed))
 
 
 _shared: tuple[Scored, int]
 
 
 def _prepare(scored: Scored, queries: int) -> None:
-    """In a worker: what all of its replays share."""
+    """Keep in a worker process what all of its simulations share."""
     global _shared
     _shared = scored, queries
 
 
-def _replay_here(name: str, seed: int) -> Replay:
-    """In a worker: one replay."""
-    return _replay(*_shared, name, seed)
+def _simulate_in_worker(name: str, seed: int) -> Simulation:
+    return _simulate(*_shared, name, seed)
 
 
 def _digest(space: Space, *arrays: NDArray[Any]) -> str:
-    """What tells two tables apart: space, rows, codes and scores."""
+    """The SHA-256 of a space and arrays."""
     digest = hashlib.sha256(json.dumps(space.to_dict()).encode())
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -282,14 +285,15 @@ def _digest(space: Space, *arrays: NDArray[Any]) -> str:
 
 
 def _interval(scores: Reals) -> tuple[float, float]:
-    """Of a mean, by bootstrap."""
+    """A confidence interval of the mean, by bootstrap."""
     if np.ptp(scores) == 0:
         return float(scores[0]), float(scores[0])
-    found = bootstrap(
+    interval = bootstrap(
         (scores,), np.mean, confidence_level=CONFIDENCE, rng=np.random.default_rng(0), method="percentile"
     ).confidence_interval
-    return float(found.low), float(found.high)
+    return float(interval.low), float(interval.high)
 
 
 def _p_better(scores: Reals, others: Reals) -> float:
+    """The p-value of the hypothesis that scores are not better than others (one-sided Mann-Whitney)."""
     return float(mannwhitneyu(scores, others, alternative="greater").pvalue)

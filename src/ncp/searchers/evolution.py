@@ -1,4 +1,4 @@
-"""Regularised evolution: the oldest of the population dies (Real et al., 2019)."""
+"""Regularised evolution: the oldest code of the population dies (Real et al., 2019)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ncp.spaces.space import Space
 
 
 class Evolution(Searcher):
-    """Mutates the best of a few drawn from the population.
+    """Mutates the best code of a random sample of the population.
 
     Args:
         space: of the codes.
-        rng: of everything random.
-        pool: the codes that may be asked for.
-        population: codes that live.
-        tournament: of so many of them the best is the parent.
+        rng: the source of all random numbers.
+        pool: the codes that can be evaluated.
+        population: size of the population.
+        tournament: size of the sample, whose best code is mutated.
     """
 
     name = "evolution"
@@ -33,17 +33,17 @@ class Evolution(Searcher):
         tournament: int = 10,
     ) -> None:
         super().__init__(space, rng, pool)
-        self.tournament = tournament
+        self.population, self.tournament = population, tournament
         self.living: deque[tuple[float, Codes]] = deque(maxlen=population)
 
     def ask(self) -> Codes:
-        """One code: random until the population is full."""
-        if len(self.living) < (self.living.maxlen or 0):
+        """One code: a random one until the population is full."""
+        if len(self.living) < self.population:
             return self.draw(1)
         drawn = self.rng.choice(len(self.living), size=self.tournament, replace=False)
         _, parent = max((self.living[i] for i in drawn), key=lambda each: each[0])
         return self.space.mutated(parent, self.rng)[None]
 
     def tell(self, codes: Codes, scores: Reals) -> None:
-        """The told codes are born; as many of the oldest die."""
+        """Add the codes to the population; the oldest leave it when it is full."""
         self.living.extend(zip(scores.tolist(), codes, strict=True))

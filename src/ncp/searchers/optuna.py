@@ -1,4 +1,4 @@
-"""Optuna's own samplers as searchers: the baselines that others keep."""
+"""Optuna's own samplers as searchers, for comparison."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 
 class OptunaSearcher(Searcher):
-    """A study that is asked and told; an ordinal dimension is the place of its value, a categorical one its choice.
+    """An Optuna study behind `ask` and `tell`.
+
+    An ordinal dimension is an integer parameter, the place of the value; a categorical one has its choices.
 
     Raises:
         MissingExtraError: Optuna is not installed.
     """
 
     sampler: ClassVar[str]
-    told_others: ClassVar[bool] = True
+    learns_from_others: ClassVar[bool] = True
     """Whether the sampler can learn from codes that it did not propose."""
 
     def __init__(self, space: Space, rng: np.random.Generator, pool: Codes | None = None) -> None:
@@ -45,18 +47,17 @@ class OptunaSearcher(Searcher):
         self.trial: Trial | None = None
 
     def ask(self) -> Codes:
-        """One code."""
+        """One code of the sampler."""
         self.trial = self.study.ask(self.choices)
         places = [self.trial.params[dim.name] for dim in self.space.dimensions]
-        self.provenance = np.array(
-            [[dim.values[place] for dim, place in zip(self.space.dimensions, places, strict=True)]]
-        )
-        return self.provenance
+        values = [dim.values[place] for dim, place in zip(self.space.dimensions, places, strict=True)]
+        self.proposed = np.array([values])
+        return self.proposed
 
     def tell(self, codes: Codes, scores: Reals) -> None:
-        """The one code that was asked for, or the one that stood nearest."""
+        """Finish the trial; a code that was evaluated in place of the proposed one becomes a trial of its own."""
         for code, score in zip(codes, scores.tolist(), strict=True):
-            if self.trial is not None and ((code == self.provenance[0]).all() or not self.told_others):
+            if self.trial is not None and ((code == self.proposed[0]).all() or not self.learns_from_others):
                 self.study.tell(self.trial, score)
             else:
                 if self.trial is not None:
@@ -77,7 +78,7 @@ class Tpe(OptunaSearcher):
 class Nsga2(OptunaSearcher):
     """Non-dominated sorting genetic algorithm."""
 
-    name, sampler, told_others = "nsga2", "NSGAIISampler", False
+    name, sampler, learns_from_others = "nsga2", "NSGAIISampler", False
 
 
 class Gp(OptunaSearcher):

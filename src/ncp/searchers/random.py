@@ -1,4 +1,4 @@
-"""Random search: the yardstick."""
+"""Random search, with which all other searchers are compared."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Random(Searcher):
     name = "random"
 
     def ask(self) -> Codes:
-        """One code."""
+        """One random code."""
         return self.draw(1)
 
     def tell(self, codes: Codes, scores: Reals) -> None:
-        """Learns nothing."""
+        """Does nothing."""

@@ -1,4 +1,4 @@
-"""The searchers by name, and what to say of a name that none has."""
+"""The searchers by name, and the error for other names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ncp.searchers.optuna import Gp, Nsga2, Tpe
 from ncp.searchers.random import Random
 
 Make = Callable[..., Searcher]
-"""Makes a searcher of a space, a generator of random numbers and perhaps a pool."""
+"""Makes a searcher from a space, a random generator and, where codes are limited, a pool."""
 
 SEARCHERS: dict[str, Make] = {
     "random": Random,
@@ -28,33 +28,33 @@ SEARCHERS: dict[str, Make] = {
     "gp": Gp,
     "bayesian": Bayesian,
 }
-"""By name; `evolution` has a population of 50, `evolution-10` of 10."""
+"""All searchers; `evolution` has a population of 50, `evolution-10` of 10."""
 
 OPTUNA = ("tpe", "nsga2", "gp")
-"""Those that need Optuna."""
+"""The searchers that need Optuna."""
 
 OURS = "bayesian"
 YARDSTICK = "random"
 
 _MEANT = {"propagation": OURS}
-"""What a name that no searcher has most likely means, where its spelling does not tell."""
+"""Suggestions for wrong names whose spelling does not help."""
 
 
 def installed(names: Sequence[str] = tuple(SEARCHERS)) -> list[str]:
-    """Those of the searchers whose packages are installed, in their order."""
+    """The searchers whose packages are installed, in the given order."""
     return [name for name in names if name not in OPTUNA or has_extra("search")]
 
 
 def require_searchers(names: Sequence[str], field: str) -> None:
-    """Refuse names that no searcher has, names that come twice, and searchers whose packages are missing.
+    """Refuse unknown names, repeated names, and searchers whose packages are missing.
 
     Args:
-        names: what the caller chose.
-        field: the argument that the names were passed as.
+        names: names of searchers.
+        field: the name of the argument, for errors.
 
     Raises:
-        ConfigError: no name, one that no searcher has, with the closest one, or one that comes twice.
-        MissingExtraError: a searcher of Optuna's without Optuna.
+        ConfigError: there is no name, a name is unknown, or a name is repeated.
+        MissingExtraError: a searcher needs Optuna, which is not installed.
     """
     if not names:
         raise ConfigError(f"{{field}} names no searcher. Choose from {', '.join(SEARCHERS)}.", field=field)

@@ -1,4 +1,4 @@
-"""The rows of a table that a simulated search may ask for, and how good each of them is."""
+"""Score the rows of a table for simulated searches."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ class Scored:
 
     Attributes:
         space: of the codes.
-        rows: their places in the table, `(n,)`, rising.
+        rows: their places in the table, `(n,)`, in increasing order.
         codes: `(n, d)`.
-        scores: what a searcher is told, `(n,)`; see `score_rows`.
+        scores: the scores that a searcher learns, `(n,)`; see `score_rows`.
         meets: which rows meet all minimum values, `(n,)`.
-        counted: the scores, `(n,)`; but a row that breaks a minimum value counts less than every row that meets all.
+        counted: the scores that count for the best so far, `(n,)`: those of rows that miss a minimum value are lowered
+            below every row that meets all.
         optimum: the best score of the rows that meet all minimum values.
-        warm: codes `(k, d)` and scores `(k,)` that a searcher is told for free before it begins.
+        warm: codes `(k, d)` and scores `(k,)` that a searcher learns before it begins.
     """
 
     space: Space
@@ -46,18 +47,18 @@ class Scored:
 def score_rows(table: Table, objective: Objective, warm_start: Table | None = None) -> Scored:
     """Score the rows of a table.
 
-    A score is the objective in the column's own unit if it is of one column, else in mean z-scores over the table; more
-    is better, and a minimised column counts negative. `FLOOR` standard deviations are subtracted for every standard
-    deviation by which a row breaks a minimum value.
+    The score is the objective: in the column's own unit for a single column, else the mean of z-scores over the table.
+    More is better, and a minimised column counts negative. `SHORTFALL_PENALTY` standard deviations are subtracted for
+    every standard deviation by which a row misses a minimum value.
 
     Args:
         table: the measured values.
-        objective: what is wanted.
-        warm_start: rows to be told for free, scored on the table's scale; those without a value are left out.
+        objective: weights and minimum values.
+        warm_start: rows to learn before the search, scored on the table's scale; rows without a value are left out.
 
     Raises:
-        ConfigError: an objective that does not fit the table, or one with an uncertainty penalty.
-        DataError: no row has all values, a value is too large, or the warm start is of another space or lacks a column.
+        ConfigError: the objective does not fit the table, or has an uncertainty penalty.
+        DataError: no row has all values, a value is too large, or the warm start has another space or lacks a column.
         InfeasibleError: no row meets the minimum values.
     """
     require_table(table)
@@ -65,7 +66,7 @@ def score_rows(table: Table, objective: Objective, warm_start: Table | None = No
     scores, short = scale.scores(table)
     rows = np.flatnonzero(np.isfinite(scores))
     if not len(rows):
-        raise DataError(f"No row of the table has a value in every column that is wanted: {', '.join(scale.names)}.")
+        raise DataError(f"No row of the table has a value in all columns of the objective: {', '.join(scale.names)}.")
     scores, short = scores[rows], short[rows]
     meets = short <= 0
     if not meets.any():
@@ -79,9 +80,9 @@ def score_rows(table: Table, objective: Objective, warm_start: Table | None = No
         require_table(warm_start, "warm_start")
         if warm_start.space != table.space:
             raise DataError("The warm start has another search space than the table.")
-        told, _ = scale.scores(warm_start)
-        known = np.isfinite(told)
-        warm = warm_start.codes[known], told[known]
+        warm_scores, _ = scale.scores(warm_start)
+        known = np.isfinite(warm_scores)
+        warm = warm_start.codes[known], warm_scores[known]
     return Scored(
         table.space,
         rows,
@@ -95,26 +96,28 @@ def score_rows(table: Table, objective: Objective, warm_start: Table | None = No
 
 
 class _Scale:
-    """An objective over values, in units of a table.
+    """An objective over the values of tables, in z-scores of one of them.
 
-    `names` (m,) are the columns that the objective names, `location` and `unit` their means and standard deviations
-    over the table, `(m,)`; a unit is negative where small values are better.
+    Attributes:
+        names: the m columns that the objective names.
+        location: their means over the table, `(m,)`.
+        unit: their standard deviations, `(m,)`; negative where lower is better.
     """
 
     def __init__(self, table: Table, objective: Objective) -> None:
         if objective.uncertainty_penalty:
             raise ConfigError(
-                "{field} has no meaning here: values of a table are measured, not predicted. Leave it out.",
+                "The values of a table are measured, not predicted. Leave out {field}.",
                 field="uncertainty_penalty",
                 given=objective.uncertainty_penalty,
             )
         objective.require_direction(table.columns, table.minimised)
-        wanted, floors = objective.resolve(table.columns), objective.minimums(table.columns)
-        self.names = [table.columns[j] for j in dict.fromkeys([*wanted, *floors])]
+        weighted, minimums = objective.resolve(table.columns), objective.minimums(table.columns)
+        self.names = [table.columns[j] for j in dict.fromkeys([*weighted, *minimums])]
         self.minimised = table.minimised
         self.objective = Objective(
-            {table.columns[j]: w for j, w in zip(wanted, objective.weights.values(), strict=True)},
-            at_least={table.columns[j]: floor for j, floor in floors.items()},
+            {table.columns[j]: w for j, w in zip(weighted, objective.weights.values(), strict=True)},
+            at_least={table.columns[j]: minimum for j, minimum in minimums.items()},
         )
         self.location, self.unit = np.zeros(len(self.names)), np.ones(len(self.names))
         for k, column in enumerate(self._values(table).T):
@@ -132,7 +135,7 @@ class _Scale:
         self.unit[[name in table.minimised for name in self.names]] *= -1
 
     def scores(self, table: Table) -> tuple[Reals, Reals]:
-        """The score of every row, `(n,)`, and by how much it breaks minimum values, `(n,)` [standard deviations].
+        """The score of every row, `(n,)`, and how far it is below minimum values, `(n,)` [standard deviations].
 
         NaN where a value is missing.
         """
@@ -141,21 +144,20 @@ class _Scale:
         if len(self.objective.weights) == 1:
             ((name, weight),) = self.objective.weights.items()
             k = self.names.index(name)
-            wanted: Reals = values[:, k] * np.sign(weight) * np.sign(self.unit[k])
+            score: Reals = values[:, k] * np.sign(weight) * np.sign(self.unit[k])
         else:
-            goal = Objective(dict(self.objective.weights))
-            wanted = goal.score(values, None, self.names, self.location, self.unit)
-        return wanted - self.penalty(short), short
+            score = self.objective.plain().score(values, None, self.names, self.location, self.unit)
+        return score - self.penalty(short), short
 
     def penalty(self, short: Reals) -> Reals:
-        """What breaking minimum values by so many standard deviations takes off a score, `(n,)`."""
+        """The penalty in scores for missing minimum values by `short` standard deviations, `(n,)`."""
         own = next(iter(self.objective.weights))
         size = abs(self.unit[self.names.index(own)]) if len(self.objective.weights) == 1 else 1.0
         penalty: Reals = SHORTFALL_PENALTY * size * short
         return penalty
 
     def bounds(self) -> str:
-        """The minimum values as people read them."""
+        """The minimum values in words."""
         return ", ".join(
             f"{name} {'at most' if name in self.minimised else 'at least'} {bound:g}"
             for name, bound in self.objective.at_least.items()

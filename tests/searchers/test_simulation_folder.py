@@ -1,4 +1,4 @@
-"""What a folder of kept replays is good for, and what becomes of files that were damaged or changed."""
+"""Finished simulations are kept in a folder; files that were damaged or changed are computed again."""
 
 import hashlib
 import json
@@ -20,13 +20,13 @@ from tests.searchers.test_comparison import ASKED, CODES, SPACE, TABLE, VALUES
 
 
 def kept(folder: Path) -> dict[str, Path]:
-    """The kept replays of one question, by name."""
-    (question,) = folder.iterdir()
-    return {path.name: path for path in question.iterdir()}
+    """The files of the only comparison in a folder, by name."""
+    (comparison,) = folder.iterdir()
+    return {path.name: path for path in comparison.iterdir()}
 
 
 class Watch:
-    """Which files of a folder were written since."""
+    """Which files of a folder were written since it was made."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -39,7 +39,7 @@ class Watch:
         return {path.stem for path, when in self._times().items() if self.before.get(path) != when}
 
 
-def test_what_a_folder_holds_is_not_replayed_again(tmp_path: Path) -> None:
+def test_kept_simulations_are_not_run_again(tmp_path: Path) -> None:
     first = compare(TABLE, ["random", "local"], **ASKED, folder=tmp_path)
     watch = Watch(tmp_path)
     again = compare(TABLE, ["random", "local"], **ASKED, folder=str(tmp_path))
@@ -62,7 +62,7 @@ def test_what_a_folder_holds_is_not_replayed_again(tmp_path: Path) -> None:
         {"table": Table(SPACE, CODES, VALUES, TABLE.columns, minimised=["seg/mIoU"])},
     ],
 )
-def test_another_question_has_replays_of_its_own(tmp_path: Path, other: dict[str, Any]) -> None:
+def test_other_comparisons_are_kept_apart(tmp_path: Path, other: dict[str, Any]) -> None:
     asked = {"table": TABLE, "searchers": ["random"]} | ASKED
     first = compare(**asked, folder=tmp_path)
     compare(**asked | other, folder=tmp_path)
@@ -73,21 +73,21 @@ def test_another_question_has_replays_of_its_own(tmp_path: Path, other: dict[str
     np.testing.assert_array_equal(again.seconds["random"], first.seconds["random"])
 
 
-def test_the_same_rows_of_another_space_are_another_question(tmp_path: Path) -> None:
+def test_the_same_rows_of_another_space_are_kept_apart(tmp_path: Path) -> None:
     compare(TABLE, ["local"], **ASKED, folder=tmp_path)
     wider = Space.from_dict({"depth": [1, 2, 3, 4], "edge": ["none", "skip", "conv"], "width": [8, 12, 16, 24, 32]})
     compare(Table(wider, CODES, VALUES, TABLE.columns), ["local"], **ASKED, folder=tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def edited(**parts: Callable[[Any], Any]) -> Callable[[bytes], bytes]:
-    """A kept replay with other parts, and the digest that belongs to them."""
+def edited(**fields: Callable[[Any], Any]) -> Callable[[bytes], bytes]:
+    """A change of some fields of a kept file, with the digest that belongs to them."""
 
     def change(text: bytes) -> bytes:
         document = json.loads(text)
         del document["sha256"]
-        for name, other in parts.items():
-            document["replay"][name] = other(document["replay"][name])
+        for name, other in fields.items():
+            document["simulation"][name] = other(document["simulation"][name])
         document["sha256"] = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
         return json.dumps(document).encode()
 
@@ -123,7 +123,7 @@ def edited(**parts: Callable[[Any], Any]) -> Callable[[bytes], bytes]:
         edited(propagated=lambda _: True),
     ],
 )
-def test_a_damaged_or_changed_file_is_replayed_again(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_or_changed_file_is_computed_again(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
     first = compare(TABLE, ["random"], **ASKED, folder=tmp_path)
     path = kept(tmp_path)["random-0.json"]
     path.write_bytes(change(path.read_bytes()))
@@ -135,13 +135,13 @@ def test_a_damaged_or_changed_file_is_replayed_again(tmp_path: Path, change: Cal
     assert compare(TABLE, ["random"], **ASKED, folder=tmp_path).damaged == ()
 
 
-def test_a_kept_replay_of_another_seed_is_not_taken(tmp_path: Path) -> None:
+def test_a_file_of_another_seed_is_not_used(tmp_path: Path) -> None:
     compare(TABLE, ["random"], **ASKED, folder=tmp_path)
     kept(tmp_path)["random-0.json"].write_bytes(kept(tmp_path)["random-1.json"].read_bytes())
     assert len(compare(TABLE, ["random"], **ASKED, folder=tmp_path).damaged) == 1
 
 
-def test_what_was_finished_before_a_stop_is_kept(tmp_path: Path) -> None:
+def test_simulations_that_finished_before_a_stop_are_kept(tmp_path: Path) -> None:
     def stop(share: float) -> None:
         if share > 0.3:
             raise KeyboardInterrupt
@@ -155,11 +155,11 @@ def test_what_was_finished_before_a_stop_is_kept(tmp_path: Path) -> None:
 
 
 def test_two_comparisons_at_once_in_one_folder(tmp_path: Path) -> None:
-    """Of the same question and of others: nothing mixes, and every file is whole."""
-    questions = [ASKED | {"queries": queries} for queries in (4, 5, 5, 6)]
+    """The same and others: nothing mixes, and every file is whole."""
+    comparisons = [ASKED | {"queries": queries} for queries in (4, 5, 5, 6)]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda asked: compare(TABLE, ["random", "local"], **asked, folder=tmp_path), questions))
-    for asked, result in zip(questions, found, strict=True):
+        found = list(pool.map(lambda asked: compare(TABLE, ["random", "local"], **asked, folder=tmp_path), comparisons))
+    for asked, result in zip(comparisons, found, strict=True):
         alone = compare(TABLE, ["random", "local"], **asked)
         again = compare(TABLE, ["random", "local"], **asked, folder=tmp_path)
         for name in result.best:
@@ -174,7 +174,7 @@ class Fails(Random):
         raise DataError("Expected better. Got this.")
 
 
-def test_an_error_in_a_replay_comes_through_and_keeps_the_others(
+def test_an_error_in_a_simulation_is_raised_and_keeps_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SEARCHERS, "local", Fails)

@@ -1,4 +1,4 @@
-"""Simulated searches: what is evaluated, what a score is, and what is refused."""
+"""Simulated searches: which rows are evaluated, how they are scored, and which arguments are refused."""
 
 import re
 from typing import Any
@@ -8,8 +8,8 @@ import pytest
 
 from ncp import ConfigError, DataError, History, InfeasibleError, Objective, Space, Table, simulate
 from ncp.searchers.base import Searcher
-from ncp.searchers.replay import replay
 from ncp.searchers.scoring import score_rows
+from ncp.searchers.simulation import simulate_scored
 from ncp.spaces.arrays import Codes, Reals
 
 SPACE = Space.from_dict({"c": [8, 16, 32, 64], "edge": ["none", "skip", "conv"]})
@@ -18,26 +18,26 @@ TABLE = Table(SPACE, CODES, [[1, 20], [5, 10], [3, 60], [4, 30], [2, 80]], ["seg
 
 
 class Scripted(Searcher):
-    """Asks for batches as they were written down, over and over."""
+    """Proposes the batches of a script, over and over."""
 
     name = "scripted"
 
     def __init__(self, script: list[list[list[int]]], *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.told: list[tuple[list[Any], list[float]]] = []
+        self.learned: list[tuple[list[Any], list[float]]] = []
         self.batches = iter(script * 100)
 
     def ask(self) -> Codes:
         return np.array(next(self.batches))
 
     def tell(self, codes: Codes, scores: Reals) -> None:
-        self.told.append((codes.tolist(), scores.tolist()))
+        self.learned.append((codes.tolist(), scores.tolist()))
 
 
-def replayed(
+def simulated(
     *script: list[list[int]], table: Table = TABLE, wanted: Any = None, warm_start: Table | None = None, **options: Any
 ) -> tuple[History, list[tuple[list[Any], list[float]]]]:
-    """The history of a searcher that follows a script, and what it was told."""
+    """The history of a searcher that follows a script, and the batches that it learned."""
     agents: list[Scripted] = []
 
     def made(*arguments: Any) -> Searcher:
@@ -45,39 +45,39 @@ def replayed(
         return agents[0]
 
     scored = score_rows(table, wanted or Objective({"seg": 1.0}), warm_start)
-    return replay(scored, "scripted", made, seed=0, **options), agents[0].told
+    return simulate_scored(scored, "scripted", made, seed=0, **options), agents[0].learned
 
 
-def test_what_was_paid_for_is_told_again_for_nothing() -> None:
-    history, told = replayed([[8, 0]], [[8, 0], [64, 0]], [[32, 1]], queries=3)
+def test_repeated_rows_are_not_counted() -> None:
+    history, learned = simulated([[8, 0]], [[8, 0], [64, 0]], [[32, 1]], queries=3)
     assert history.rows.tolist() == [0, 3, 2]
     assert history.scores.tolist() == [1, 4, 3]
     assert history.best.tolist() == [1, 4, 4]
     assert history.regret.tolist() == [4, 1, 1]
     assert history.meets.all()
-    assert told == [([[8, 0]], [1]), ([[8, 0], [64, 0]], [1, 4]), ([[32, 1]], [3])]
+    assert learned == [([[8, 0]], [1]), ([[8, 0], [64, 0]], [1, 4]), ([[32, 1]], [3])]
 
 
-def test_what_the_table_does_not_hold_stands_for_the_nearest_row_not_asked_for() -> None:
-    history, told = replayed([[32, 2]], [[32, 2]], [[8, 2]], queries=3)
+def test_a_code_that_is_not_in_the_table_is_replaced_by_the_nearest_unevaluated_row() -> None:
+    history, learned = simulated([[32, 2]], [[32, 2]], [[8, 2]], queries=3)
     assert TABLE.nearest([32, 2], 3).tolist() == [1, 2, 4]
     assert history.rows.tolist() == [1, 2, 0]
-    assert [codes for codes, _ in told] == [[[16, 2]], [[32, 1]], [[8, 0]]]
+    assert [codes for codes, _ in learned] == [[[16, 2]], [[32, 1]], [[8, 0]]]
 
 
-def test_a_batch_ends_where_the_queries_do() -> None:
-    history, told = replayed([[8, 0], [64, 0], [32, 1]], queries=2)
+def test_a_batch_ends_with_the_last_evaluation() -> None:
+    history, learned = simulated([[8, 0], [64, 0], [32, 1]], queries=2)
     assert history.rows.tolist() == [0, 3]
-    assert told == [([[8, 0], [64, 0]], [1, 4])]
+    assert learned == [([[8, 0], [64, 0]], [1, 4])]
 
 
 def test_a_searcher_that_repeats_itself_gets_random_rows() -> None:
-    history, told = replayed([[64, 2]], queries=100, patience=5)
+    history, learned = simulated([[64, 2]], queries=100, patience=5)
     assert sorted(history.rows.tolist()) == [0, 1, 2, 3, 4]
     assert history.rows[0] == 4
-    asked = [codes for codes, _ in told]
-    assert len(asked) == 1 + 4 * 6
-    assert asked[:6] == [[[64, 2]]] * 6
+    batches = [codes for codes, _ in learned]
+    assert len(batches) == 1 + 4 * 6
+    assert batches[:6] == [[[64, 2]]] * 6
 
 
 def test_one_column_is_scored_in_its_own_units() -> None:
@@ -108,16 +108,16 @@ def test_many_columns_are_scored_in_mean_z_scores() -> None:
 
 
 @pytest.mark.parametrize(("minimised", "bound"), [((), 30.0), (("mine/ms",), 30.0)])
-def test_a_row_that_breaks_a_minimum_value_is_never_the_best(minimised: tuple[str, ...], bound: float) -> None:
-    """Ten standard deviations less per standard deviation below; of a minimised column, above."""
+def test_a_row_that_misses_a_minimum_value_is_never_the_best(minimised: tuple[str, ...], bound: float) -> None:
+    """It scores ten standard deviations less per standard deviation below; for a minimised column, above."""
     table = Table(SPACE, CODES, TABLE.values, TABLE.columns, minimised=minimised)
     seg, ms = TABLE.values.T
     short = np.maximum(ms - bound if minimised else bound - ms, 0) / ms.std()
-    history, told = replayed(
+    history, learned = simulated(
         *[[code] for code in CODES], table=table, wanted=Objective({"seg": 1.0}, at_least={"ms": bound}), queries=5
     )
     np.testing.assert_allclose(history.scores, seg - 10 * seg.std() * short)
-    np.testing.assert_array_equal(np.concatenate([scores for _, scores in told]), history.scores)
+    np.testing.assert_array_equal(np.concatenate([scores for _, scores in learned]), history.scores)
     np.testing.assert_array_equal(history.meets, short == 0)
     assert history.optimum == (5 if minimised else 4)
     best, least = -np.inf, seg[short == 0].min()
@@ -126,7 +126,7 @@ def test_a_row_that_breaks_a_minimum_value_is_never_the_best(minimised: tuple[st
         assert history.best[row] == best if best > -np.inf else history.best[row] < least
 
 
-def test_a_row_that_barely_breaks_a_minimum_value_counts_less_than_all_that_meet_it() -> None:
+def test_a_row_that_barely_misses_a_minimum_value_counts_less_than_all_that_meet_it() -> None:
     values = [[9.0, 50.0 - 1e-14 * 500], [1.0, 50.0], [9.0, 10.0]]
     table = Table(SPACE, CODES[:3], values, TABLE.columns)
     for weights in ({"seg": 1.0}, {"seg": 1.0, "mine": 1e-3}):
@@ -142,7 +142,7 @@ def test_a_row_that_barely_breaks_a_minimum_value_counts_less_than_all_that_meet
 
 def test_minimum_values_with_several_columns_and_missing_values() -> None:
     values = TABLE.values.copy()
-    values[1, 1] = np.nan  # nothing tells whether this row meets the minimum value
+    values[1, 1] = np.nan  # unknown whether this row meets the minimum value
     table = Table(SPACE, CODES, values, TABLE.columns)
     wanted = Objective({"seg": 2.0, "mine": 1.0}, at_least={"seg": 2.5})
     scored = score_rows(table, wanted)
@@ -170,13 +170,13 @@ def test_an_uncertainty_penalty_is_refused() -> None:
     assert (caught.value.field, caught.value.given) == ("uncertainty_penalty", 1.0)
 
 
-def test_a_warm_start_is_told_in_the_units_of_the_table() -> None:
-    """What is asked for and what is told before must be of one measure, else the first is compared with the other."""
+def test_a_warm_start_is_scored_on_the_scale_of_the_table() -> None:
+    """Otherwise the searcher would compare scores of two scales."""
     warm = Table(SPACE, [CODES[0], CODES[1]], TABLE.values[:2], TABLE.columns)
     wanted = Objective({"seg": 1.0, "mine": 1.0}, at_least={"seg": 3.0})
-    history, told = replayed([[8, 0]], wanted=wanted, queries=1, warm_start=warm)
-    (_, known), (_, paid) = told
-    assert known[0] == pytest.approx(paid[0]) == pytest.approx(history.scores[0])
+    history, learned = simulated([[8, 0]], wanted=wanted, queries=1, warm_start=warm)
+    (_, warmed), (_, evaluated) = learned
+    assert warmed[0] == pytest.approx(evaluated[0]) == pytest.approx(history.scores[0])
 
 
 def test_an_objective_in_all_its_forms() -> None:
@@ -211,7 +211,7 @@ def test_wrong_options(options: dict[str, Any], message: str, field: str) -> Non
 
 
 @pytest.mark.parametrize("objective", [Objective({"sge": 1.0}), Objective({"seg": 1.0}, at_least={"sge": 1.0})])
-def test_a_column_that_is_not_there(objective: Objective) -> None:
+def test_an_unknown_column(objective: Objective) -> None:
     with pytest.raises(ConfigError, match=r"'sge'.*Did you mean 'seg'"):
         simulate(TABLE, "random", objective=objective)
 
@@ -219,7 +219,7 @@ def test_a_column_that_is_not_there(objective: Objective) -> None:
 def test_a_table_without_values() -> None:
     nothing = Table(SPACE, CODES, np.full((5, 2), np.nan), TABLE.columns)
     for table in (nothing, TABLE.select(rows=[])):
-        with pytest.raises(DataError, match=re.escape("in every column that is wanted: seg/mIoU.")):
+        with pytest.raises(DataError, match=re.escape("in all columns of the objective: seg/mIoU.")):
             simulate(table, "random", objective=Objective({"seg": 1.0}))
 
 
@@ -237,7 +237,7 @@ def test_a_table_without_values_in_one_of_two_columns() -> None:
     values = TABLE.values.copy()
     values[:, 1] = np.nan
     half = Table(SPACE, CODES, values, TABLE.columns)
-    with pytest.raises(DataError, match=re.escape("in every column that is wanted: seg/mIoU, mine/ms.")):
+    with pytest.raises(DataError, match=re.escape("in all columns of the objective: seg/mIoU, mine/ms.")):
         simulate(half, "random", objective=Objective({"seg": 1.0, "mine": 1.0}))
 
 
