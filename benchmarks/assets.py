@@ -1,7 +1,7 @@
-"""Fit the predictor and the judge that come with the package, and write their card.
+"""Fit the predictor and the judge that ship with the package, and write their card.
 
-python -m benchmarks.assets TABLE        the parquet file of nas-bench-mr; left out, the imported one
-python -m benchmarks.assets --rewrite    fit nothing: write the same numbers in the present format of files
+python -m benchmarks.assets [TABLE]      the parquet file of nas-bench-mr, if not the imported one
+python -m benchmarks.assets --rewrite    fit nothing; write the same numbers in the current file format
 """
 
 import json
@@ -25,7 +25,7 @@ SEED = 0
 
 
 def main() -> None:
-    """Fit, measure each on the half that it has not seen, write."""
+    """Fit both, measure each on the half that it was not fitted on, and write."""
     if sys.argv[1:] == ["--rewrite"]:
         rewrite()
         return
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def rewrite() -> None:
-    """Write the shipped predictors in the present format, as they are."""
+    """Write the shipped predictors, unchanged, in the current file format."""
     card = json.loads(CARD.read_text(encoding="utf-8"))
     for role in ("search", "judge"):
         path = path_of(role)

@@ -1,158 +1,166 @@
-"""Searchers replayed on tables, with many seeds: how many rows a search pays for; also writes docs/comparison.md.
+"""Searchers simulated on tables with many seeds; also writes the tables of docs/comparison.md.
 
-python -m benchmarks.compare [cells tasks networks time]      needs the imported tables; tasks: the shared csv of cells
+python -m benchmarks.compare [cells tasks networks time]
 
-Replays are kept in benchmarks/replays (not in git): a second run goes on where the first stopped.
+Needs both imported tables; `tasks` needs nb201_tasks.csv.gz. Simulations are kept in benchmarks/simulations, so a
+second run continues where the first stopped.
 """
 
-import os
 import sys
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 import ncp
-from benchmarks.measure import median_seconds, record, use_threads
+from benchmarks.measure import ROOT, SHARED, available, median_seconds, record, use_threads
 from ncp.io.files import whole_file
 
-SHARED = Path(os.environ.get("NCP_SHARED") or Path(__file__).parents[2] / "shared")
-REPLAYS = Path(__file__).with_name("replays")
+SIMULATIONS = Path(__file__).with_name("simulations")
 SEEDS = {"cells": 100, "tasks": 100, "networks": 200}
-"""Replays of every searcher; more where the best rows differ by noise: there a mean regret has wide intervals."""
+"""Simulations of every searcher. There are more for the networks, whose mean regrets vary most."""
 BASELINES = ["random", "local", "evolution", "evolution-10", "tpe"]
-REACH = {50: 46.85, 100: 47.15, 192: 47.31}
-PAGE = Path(__file__).parents[1] / "docs" / "comparison.md"
+TARGETS = {50: 46.85, 100: 47.15, 192: 47.31}
+"""Accuracy that `bayesian` has to reach on nas-bench-201, by evaluations [%]."""
+PAGE = ROOT / "docs" / "comparison.md"
 
 
-def compared(name: str, table: ncp.Table, weights: dict[str, float], queries: int, searchers: list[str]):
-    """All searchers on one objective, on two cores."""
+def compared(
+    name: str, table: ncp.Table, weights: dict[str, float], queries: int, searchers: list[str]
+) -> ncp.Comparison:
+    """Simulate all searchers on one objective, on two cores."""
     return ncp.compare(
         table,
         searchers,
         objective=ncp.Objective(weights),
         queries=queries,
         seeds=SEEDS[name.partition("-")[0]],
-        folder=REPLAYS / name,
+        folder=SIMULATIONS / name,
         progress=lambda share: print(f"\r{name} {share:4.0%}", end="", file=sys.stderr, flush=True),
     )
 
 
-def write(name: str, found: dict[str, ncp.Comparison], checkpoints: tuple[int, ...], digits: int) -> None:
-    """A table per comparison between the page's marks: mean regrets with 95 % intervals, the least in bold."""
-    lines = []
-    for title, each in found.items():
-        standings = [{s.searcher: s for s in each.standings(queries)} for queries in checkpoints]
-        least = [min(s.regret for s in held.values()) for held in standings]
-        heads = " | ".join(f"regret at {queries}" for queries in checkpoints)
-        lines += [f"{title}: the best is {each.optimum:.{digits}f}.", "", f"| searcher | {heads} | has the best |"]
-        lines += ["|---" * (len(checkpoints) + 2) + "|"]
-        for searcher in standings[0]:
-            texts = []
-            for held, low in zip(standings, least, strict=True):
-                s = held[searcher]
-                text, *ends = (
-                    f"{max(0.0, regret):.{digits}f}"
-                    for regret in (s.regret, each.optimum - s.high, each.optimum - s.low)
-                )
-                texts.append((f"**{text}**" if s.regret == low else text) + f" ({' to '.join(ends)})")
-            lines.append(f"| {searcher} | {' | '.join(texts)} | {standings[-1][searcher].found:.0%} |")
-        lines.append("")
-    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    before, rest = PAGE.read_text(encoding="utf-8").split(begin)
-    with whole_file(PAGE) as temporary:
-        temporary.write_text(f"{before}{begin}\n" + "\n".join(lines) + end + rest.split(end)[1], encoding="utf-8")
-
-
 def cells() -> None:
-    """Accuracy on nas-bench-201, alone."""
-    found = compared("cells", ncp.load_table("nas-bench-201"), {"Acc": 1.0}, 300, [*BASELINES, "bayesian"])
+    """Accuracy on nas-bench-201."""
+    found = compared("cells", ncp.load_table("nas-bench-201"), {"Acc": 1.0}, 300, ["bayesian", *BASELINES])
     write("cells", {"nas-bench-201, Acc [%]": found}, (50, 100, 192, 300), 3)
-    means = {
-        name: {f"at {q}": round(float(best[:, q - 1].mean()), 3) for q in (50, 100, 192, 300)}
+    accuracy = {
+        name: {f"at_{q}": round(float(best[:, q - 1].mean()), 3) for q in (50, 100, 192, 300)}
         for name, best in found.best.items()
     }
-    bayesian = means.pop("bayesian")
     ours = {each.searcher: each for each in found.standings(300)}["bayesian"]
     share = float((found.best["bayesian"][:, 299] >= found.optimum).mean())
     record(
         "compare/cells",
-        claim=f"nas-bench-201, Acc (best 47.333): mean best of {SEEDS['cells']} replays after 50, 100, 192 and 300 "
-        "queries; and the share of bayesian's replays that have the best row after 300",
-        target=f"bayesian: {', '.join(f'{v} at {q}' for q, v in REACH.items())}; 95 % at 300",
-        value=bayesian | {"has the best at 300": share, "p over best baseline": ours.over_baseline, "others": means},
-        met=share >= 0.95 and all(bayesian[f"at {q}"] >= v for q, v in REACH.items()),
+        claim="nas-bench-201: mean best accuracy by evaluations [%], of 47.333 at most; how often `bayesian` has the "
+        "best cell after 300; p-value of being better than the best baseline at 300",
+        target=f"bayesian: {', '.join(f'{v} at {q}' for q, v in TARGETS.items())}; best cell in 95 % at 300",
+        value={"accuracy": accuracy, "best_cell_found": share, "p_over_best_baseline": ours.over_baseline},
+        met=share >= 0.95 and all(accuracy["bayesian"][f"at_{q}"] >= v for q, v in TARGETS.items()),
         runs=SEEDS["cells"],
     )
 
 
 def tasks() -> None:
-    """The three validation accuracies of NAS-Bench-201's cells together."""
-    columns = [f"{name}_val" for name in ("cifar10", "cifar100", "imagenet16_120")]
+    """Three validation accuracies of NAS-Bench-201's cells together."""
     path = SHARED / "data" / "nats-bench" / "nb201_tasks.csv.gz"
+    if not available(path, "compare/tasks"):
+        return
+    columns = [f"{name}_val" for name in ("cifar10", "cifar100", "imagenet16_120")]
     table = ncp.Table.read(path, space=ncp.CELL201, codes="code", values=columns)
-    found = compared("tasks", table, dict.fromkeys(columns, 1.0), 200, [*BASELINES, "nsga2", "bayesian"])
+    found = compared("tasks", table, dict.fromkeys(columns, 1.0), 200, ["bayesian", *BASELINES, "nsga2"])
     write("tasks", {"Mean z-score of three validation accuracies": found}, (100, 200), 4)
-    regrets = {
-        name: {f"at {q}": _regret(found, best[:, q - 1]) for q in (100, 200)} for name, best in found.best.items()
+    p_values = {
+        f"at_{queries}": {each.searcher: each for each in found.standings(queries)}["bayesian"].over_baseline
+        for queries in (100, 200)
     }
-    bayesian = regrets.pop("bayesian")
-    worst = {}
-    for queries in (100, 200):
-        standings = {each.searcher: each for each in found.standings(queries)}
-        worst[f"p at {queries}"] = standings["bayesian"].over_baseline
     record(
         "compare/tasks",
-        claim="Cells of NAS-Bench-201, mean z-score of three validation accuracies: mean regret of "
-        f"{SEEDS['tasks']} replays at 100 and 200 queries; p of bayesian against the best baseline (one-sided "
-        "Mann-Whitney)",
-        target="p < 0.01 at both",
-        value=bayesian | worst | {"others": regrets},
-        met=all(p is not None and p < 0.01 for p in worst.values()),
+        claim="NAS-Bench-201 cells, three data sets: mean regret by evaluations, in mean z-scores; p-values of being "
+        "better than the best baseline",
+        target="p < 0.01 at 100 and at 200",
+        value={
+            "regret": {
+                name: {f"at_{q}": mean_regret(found, best[:, q - 1]) for q in (100, 200)}
+                for name, best in found.best.items()
+            },
+            "p_over_best_baseline": p_values,
+        },
+        met=all(p is not None and p < 0.01 for p in p_values.values()),
         runs=SEEDS["tasks"],
     )
 
 
 def networks() -> None:
-    """Rows of nas-bench-mr: only tabulated networks may be asked for."""
+    """The rows of nas-bench-mr, where only tabulated networks can be evaluated."""
     table = ncp.load_table("nas-bench-mr")
-    wanted = {name: {name: 1.0} for name in ("seg", "cls-50-1000", "video")}
-    wanted["mean z"] = dict.fromkeys(("seg", "cls-50-1000", "video"), 1.0)
-    regrets, others, replays = {}, {}, {}
-    for name, weights in wanted.items():
-        found = compared(f"networks-{name}", table, weights, 100, ["random", "evolution", "evolution-10", "bayesian"])
-        replays[f"{name}{'' if name == 'mean z' else ' [%]'}"] = found
-        others[name] = {each: _regret(found, best[:, 99]) for each, best in found.best.items()}
-        regrets[name] = others[name].pop("bayesian")
-    least = {name: min(each["evolution"], each["evolution-10"]) for name, each in others.items()}
-    write("networks", replays, (50, 100), 3)
+    objectives = {name: {name: 1.0} for name in ("seg", "cls-50-1000", "video")}
+    objectives["mean z"] = dict.fromkeys(("seg", "cls-50-1000", "video"), 1.0)
+    regrets, comparisons = {}, {}
+    for name, weights in objectives.items():
+        found = compared(f"networks-{name}", table, weights, 100, ["bayesian", "random", "evolution", "evolution-10"])
+        comparisons[name if name == "mean z" else f"{name} [%]"] = found
+        regrets[name.replace(" ", "_")] = {each: mean_regret(found, best[:, 99]) for each, best in found.best.items()}
+    write("networks", comparisons, (50, 100), 3)
     record(
         "compare/networks",
-        claim=f"nas-bench-mr restricted to its rows: mean regret of {SEEDS['networks']} replays at 100 queries, per "
-        "objective",
-        target="bayesian at most half of either evolution, whose population is 50 or 10",
-        value=regrets | {f"{name}, best evolution": best for name, best in least.items()} | {"others": others},
-        met=all(2 * regrets[name] <= best for name, best in least.items()),
+        claim="nas-bench-mr, among its rows only: mean regret after 100 evaluations",
+        target="bayesian: at most half the regret of the better evolution",
+        value=regrets,
+        met=all(2 * each["bayesian"] <= min(each["evolution"], each["evolution-10"]) for each in regrets.values()),
         runs=SEEDS["networks"],
     )
 
 
-def _regret(found: ncp.Comparison, best) -> float:
-    """The mean regret of replays, by their best values; not below zero by rounding."""
-    return round(max(0.0, float(found.optimum - best.mean())), 4)
-
-
 def time() -> None:
-    """One replay on one core."""
+    """One simulation on one core."""
     use_threads(1)
     table, objective = ncp.load_table("nas-bench-201"), ncp.Objective({"Acc": 1.0})
     seconds = median_seconds(lambda: ncp.simulate(table, objective=objective, queries=200, seed=1), 3)
     record(
         "compare/time",
-        claim="A replay of bayesian, 200 queries on nas-bench-201, on one core",
+        claim="Simulating `bayesian` on nas-bench-201 for 200 evaluations, one core",
         target="<= 20 s",
         value=round(seconds, 2),
         unit="s",
         met=seconds <= 20,
         runs=3,
     )
+
+
+def mean_regret(found: ncp.Comparison, best: np.ndarray) -> float:
+    """The mean regret of the best values of all simulations; not below zero by rounding."""
+    return round(max(0.0, float(found.optimum - best.mean())), 4)
+
+
+def write(name: str, comparisons: dict[str, ncp.Comparison], checkpoints: tuple[int, ...], digits: int) -> None:
+    """Write a table per comparison between the page's marks: mean regrets with 95 % intervals, the lowest in bold."""
+    lines = [line for title, found in comparisons.items() for line in _table(title, found, checkpoints, digits)]
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, rest = PAGE.read_text(encoding="utf-8").split(begin)
+    with whole_file(PAGE) as temporary:
+        temporary.write_text(f"{before}{begin}\n" + "\n".join(lines) + end + rest.split(end)[1], encoding="utf-8")
+
+
+def _table(title: str, found: ncp.Comparison, checkpoints: tuple[int, ...], digits: int) -> list[str]:
+    """The lines of one table."""
+    standings = [{each.searcher: each for each in found.standings(queries)} for queries in checkpoints]
+    lowest = [min(each.regret for each in at.values()) for at in standings]
+
+    def cell(each: Any, low: float) -> str:
+        regret, *ends = (
+            f"{max(0.0, value):.{digits}f}"
+            for value in (each.regret, found.optimum - each.high, found.optimum - each.low)
+        )
+        return (f"**{regret}**" if each.regret == low else regret) + f" ({' to '.join(ends)})"
+
+    heads = " | ".join(f"regret at {queries}" for queries in checkpoints)
+    lines = [f"{title}: the best is {found.optimum:.{digits}f}.", "", f"| searcher | {heads} | has the best |"]
+    lines.append("|---" * (len(checkpoints) + 2) + "|")
+    for searcher in standings[0]:
+        cells = [cell(at[searcher], low) for at, low in zip(standings, lowest, strict=True)]
+        lines.append(f"| {searcher} | {' | '.join(cells)} | {standings[-1][searcher].found:.0%} |")
+    return [*lines, ""]
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ record("cost/macs", claim="Pricing a million codes on one core", target="<= 1.5 
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -59,7 +60,7 @@ def median_seconds(function: Callable[[], object], repeats: int = 5) -> float:
     return median(seconds)
 
 
-def in_turns(functions: list[Callable[[], object]], runs: int) -> list[float]:
+def in_turns(functions: Sequence[Callable[[], object]], runs: int) -> list[float]:
     """The median seconds of each function. They are called in turns, so that a slow minute slows all of them."""
     times: list[list[float]] = [[] for _ in functions]
     for run in range(runs + 1):
@@ -105,11 +106,16 @@ def record(
     Raises:
         ValueError: a name or a key that is not of that form.
     """
+    for key in (name, *_keys(value)):
+        if not re.fullmatch(r"[a-z0-9_/-]+", key):
+            raise ValueError(f"{key!r} is no key of results.json: use lower-case letters, digits, _, - and /.")
     entry = {"claim": claim, "target": target, "value": value, "met": met, "note": note, "unit": unit, "runs": runs}
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     results[name] = entry | _circumstances()
     with whole_file(RESULTS) as temporary:
-        temporary.write_text(json.dumps(results, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(
+            json.dumps(dict(sorted(results.items())), indent=2, allow_nan=False) + "\n", encoding="utf-8"
+        )
     print(f"{'met' if met else 'MISSED':6}  {name}: {json.dumps(value)} {unit} (target: {target})")
 
 

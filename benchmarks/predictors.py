@@ -1,6 +1,6 @@
-"""Predictors on the published splits: Kendall tau on the rows held out, time, calibration.
+"""Predictors on the published splits: Kendall's tau on the test rows, time, calibration.
 
-python -m benchmarks.predictors [KIND ..]      needs the imported table of nas-bench-mr
+python -m benchmarks.predictors [KIND ..]      needs nas-bench-mr
 """
 
 import sys
@@ -23,7 +23,7 @@ ORIGINAL = {
     "video": 0.728,
     "video-p": 0.680,
 }
-"""The original predictor: its own configuration, last epoch, mean of the same three splits; 20 s per setting."""
+"""Kendall's tau of the original predictor: its own configuration, last epoch, mean of the same three splits."""
 
 
 def main() -> None:
@@ -48,16 +48,16 @@ def main() -> None:
         ours = kind == "default"
         record(
             f"predictors/{kind}/tau",
-            claim=f"Kendall tau of `{kind}` on the first column of each setting, mean of three splits; all in one fit",
-            target=">= 0.715 on average, on no setting below the original (0.692 on average)" if ours else "none",
+            claim="Kendall's tau on the test rows, by kind of predictor: the first column of each task, three splits",
+            target="mean >= 0.715, no task below the original (its mean: 0.692)" if ours else "none",
             value={"mean": round(average, 4), **mean},
             met=not ours or (average >= 0.715 and not below),
-            note=f"below the original: {', '.join(below) or 'none'}; 3ddet is no part of the mean",
+            note=f"below the original: {', '.join(below) or 'none'}; the mean leaves out 3ddet",
             runs=3,
         )
         record(
             f"predictors/{kind}/seconds",
-            claim=f"All {len(table.columns)} columns of `{kind}` fitted together",
+            claim=f"Time to fit all {len(table.columns)} columns together, by kind of predictor",
             target="<= 30 s" if ours else "none",
             value=round(median(seconds), 2),
             met=not ours or median(seconds) <= 30,
@@ -66,9 +66,10 @@ def main() -> None:
         )
         record(
             f"predictors/{kind}/calibration",
-            claim=f"Share of held-out values within one and two standard deviations of `{kind}`, mean of all columns",
-            target="none (0.683 and 0.954 if errors were normal)",
-            value={"within one": one, "within two": two},
+            claim="Share of test values within one and two standard deviations of the prediction, mean of all columns "
+            "(0.683 and 0.954 if errors were normal)",
+            target="none",
+            value={"within_one": one, "within_two": two},
             met=True,
             runs=3,
         )

@@ -1,6 +1,6 @@
-"""Remake the pictures of docs/app.md: the page in Chromium, on a desk in the light and on a phone in the dark.
+"""Take the pictures of docs/app.md: the page in Chromium, light on a desk and dark on a phone.
 
-python -m benchmarks.screenshots      needs chromium, the imported table of nas-bench-mr, and the extra app
+python -m benchmarks.screenshots      needs Chromium, nas-bench-mr and the extra app
 """
 
 import shutil
@@ -18,7 +18,7 @@ CODE = "16_112-1_1_2_128-1_2_1_4_128_120-1_3_1_2_4_128_128_128-2_4_2_4_1_4_96_12
 
 
 def main() -> None:
-    """Serve, walk, keep."""
+    """Serve the page, and take the pictures."""
     with served() as (address, _), sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         desk(browser, address)
@@ -27,34 +27,34 @@ def main() -> None:
 
 
 def desk(browser: Browser, address: str) -> None:
-    """The first three tabs."""
+    """Three tabs on a desk."""
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     page.goto(address)
     page.get_by_label("Code", exact=True).fill(CODE)
     page.get_by_text("4.000").wait_for()
     page.wait_for_timeout(600)
-    keep(page, "app-code", 860)
+    save(page, "app-code", 860)
     page.get_by_role("tab", name="Benchmark").click()
     page.locator(".plot .point").first.wait_for()
     page.get_by_role("button", name="Compare as A").first.click()
     page.get_by_role("button", name="Compare as B").nth(2).click()
     page.get_by_text("dimensions differ").wait_for()
     page.wait_for_timeout(600)
-    keep(page, "app-benchmark", 1700)
+    save(page, "app-benchmark", 1700)
     page.reload()
     page.get_by_role("tab", name="Propagate").click()
     page.get_by_role("button", name="Propagate").click()
     page.get_by_text("step 29 of 29").wait_for()
-    keep(page, "app-propagate", 1180)
+    save(page, "app-propagate", 1180)
 
 
 def phone(browser: Browser, address: str) -> None:
-    """A propagation through a predictor of one's own table."""
+    """A propagation on an uploaded table, on a phone."""
     page = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark").new_page()
     page.goto(address)
     page.get_by_role("tab", name="Your table").click()
     with tempfile.TemporaryDirectory() as folder:
-        table, space = own(Path(folder))
+        table, space = upload(Path(folder))
         page.get_by_label("Table (.csv or .parquet)").set_input_files(table)
         page.get_by_label("Space (.yaml)").set_input_files(space)
         page.get_by_label("less is better in").fill("latency")
@@ -66,11 +66,11 @@ def phone(browser: Browser, address: str) -> None:
     page.get_by_role("checkbox", name="latency").check()
     page.get_by_role("button", name="Propagate").click()
     page.get_by_text("step 29 of 29").wait_for()
-    keep(page, "app-phone", 1240)
+    save(page, "app-phone", 1240)
 
 
-def own(folder: Path) -> tuple[Path, Path]:
-    """A table and a space such as a visitor may bring: accuracy and latency of small networks."""
+def upload(folder: Path) -> tuple[Path, Path]:
+    """An example of a table and its space to upload: accuracy and latency of small networks."""
     rng = np.random.default_rng(0)
     ops = ("skip", "conv", "attention")
     lines = ["width,depth,op,acc,latency"]
@@ -86,8 +86,8 @@ def own(folder: Path) -> tuple[Path, Path]:
     return folder / "mine.csv", folder / "mine.yaml"
 
 
-def keep(page: Page, name: str, most: int) -> None:
-    """Keep the page's upper part."""
+def save(page: Page, name: str, most: int) -> None:
+    """Save the upper part of the page, `most` pixels high."""
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur()")
     page.wait_for_timeout(400)

@@ -1,58 +1,216 @@
-"""Write the claims of results.json as docs/measured.md, and those that matter most as the table of the README.
+"""Write results.json as docs/measured.md, and the most telling figures as the table of the README.
 
 python -m benchmarks.table
 """
 
 import json
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measure import RESULTS, ROOT
 from ncp.io.files import whole_file
 
-ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
+TOPICS = {
+    "command": "Commands",
+    "search": "What a search finds",
+    "parts": "What each part of a search contributes",
+    "known": "Measured and predicted values together",
+    "pareto": "Fronts",
+    "compare": "Searchers on tables",
+    "compare_propagated": "Searchers where nothing can be listed",
+    "predictors": "Predictors",
+    "transfer": "A new task from few trainings",
+    "propagation": "Propagation",
+    "space": "Spaces",
+    "cost": "Exact cost",
+    "network": "Networks",
+    "gpu": "Networks on a GPU",
+    "export": "Export",
+    "latency": "Latency",
+    "own_table": "A table of your own",
+    "busy": "A busy machine",
+    "app": "The app",
+}
+"""The heading of every module's entries, in the order of the page."""
+
 HEADLINES = {
-    "command/search": ("`ncp search`, three tasks within 4 GMACs: the whole command", ""),
-    "search/4 GMACs": (
-        "what it finds, mean z by the judge; the best row that was trained has {best row, table:.2f}",
-        "verdict",
+    "command/search": ("`ncp search`, three tasks within 4 GMACs, the whole command", "{value:.1f} s"),
+    "search/4-gmacs": (
+        "its result by the independent judge, in mean z-scores; the judge gives the best trained network "
+        "{best_row_by_judge:.2f}, the table {best_row_by_table:.2f}",
+        "{verified:.2f}",
     ),
     "predictors/default/tau": (
-        "Kendall's tau of the predictor, mean of the settings; the original's is 0.692",
-        "mean",
+        "rank correlation of the predictor (Kendall's tau); the paper's has 0.692",
+        "{mean:.3f}",
     ),
-    "transfer/tau": ("the same of a new task that only fifty trainings tell of", "mean"),
-    "cost/exact": ("costs equal the published ones to the unit", ""),
-    "compare/cells": ("nas-bench-201, accuracy after 100 of 15625 trainings [%]; the best is 47.333", "at 100"),
-    "compare/tasks": ("three tasks of its cells, after 100: p that the best baseline is as good", "p at 100"),
-    "pareto/seconds": ("`ncp pareto`, three tasks and cost", ""),
+    "transfer/tau": ("the same for a new task from 50 trainings", "{mean:.3f}"),
+    "cost/exact": ("published costs that are reproduced exactly", "{value} of 2507"),
+    "compare/cells": (
+        "NAS-Bench-201, 100 of 15 625 evaluations; the best cell has 47.33 %, TPE finds {accuracy[tpe][at_100]:.2f} %",
+        "{accuracy[bayesian][at_100]:.2f} %",
+    ),
+    "compare/tasks": (
+        "NAS-Bench-201, three tasks, 100 evaluations: better than the best baseline",
+        "p = {p_over_best_baseline[at_100]:.0e}",
+    ),
+    "pareto/seconds": ("`ncp pareto`, three tasks and cost", "{value:.0f} s"),
     "pareto/hypervolume": (
-        "its hypervolume; NSGA-II's with the same predictor and time is {NSGA-II:.0f}",
-        "ncp pareto",
+        "its hypervolume; NSGA-II reaches {nsga2:.0f} with the same predictor and time",
+        "{ncp:.0f}",
     ),
-    "network/inference": ("a network made for inference, times as fast as the plain one on two cores, least", "least"),
-    "latency/calibration": ("error of predicted latencies, of codes held out", "error"),
-    "app/slider": ("the page: a slider moves, until all has followed", "median"),
+    "network/inference": ("speed of a network made for inference on two cores, at least", "{least:.1f} x"),
+    "latency/calibration": ("mean error of predicted latency", "{error:.1%}"),
+    "app/slider": ("the app: a slider moves until everything has followed", "{median:.3f} s"),
 }
-"""The README's lines: of which entry, in which words (with others of its values), and which of its values."""
+"""The README's lines: by entry, the words and the figure, both filled with the entry's values."""
+
+
+VERSIONS = {"python": "Python", "torch": "PyTorch"}
 
 
 def main() -> None:
-    """Write both tables."""
-    results = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
-    del results["machine"]  # of entries that do not name theirs
-    lines = ["| | claim | target | measured | |", "|---|---|---|---|---|"]
-    for name, entry in results.items():
-        if not entry["target"].startswith("none"):
-            lines.append(f"| `{name}` | {entry['claim']} | {entry['target']} | {_shown(entry)} | {_met(entry)} |")
-    _replace(ROOT / "docs" / "measured.md", lines)
-    lines = ["| | measured | |", "|---|---|---|"]
-    for name, (words, key) in HEADLINES.items():
-        entry = results[name]
-        told = words.format_map(entry["value"]) if key else words
-        lines.append(f"| {told} | {_figure(entry, key)} | {_met(entry)} |")
+    """Write both pages."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    lines: list[str] = []
+    for module, heading in TOPICS.items():
+        entries = {name: entry for name, entry in results.items() if name.partition("/")[0] == module}
+        if entries:
+            lines += [f"## {heading}", "", *_topic(entries), _circumstances(entries), ""]
+    _replace(ROOT / "docs" / "measured.md", lines[:-1])
+    lines = ["| | |", "|---|---|"]
+    for name, (words, figure) in HEADLINES.items():
+        value = results[name]["value"]
+        values = value if isinstance(value, dict) else {"value": value}
+        lines.append(_row(words.format(**values), figure.format(**values)))
     missed = [f"`{name}`" for name, entry in results.items() if not entry["met"]]
-    _replace(ROOT / "README.md", [*lines, "", f"Missed: {', '.join(missed) or 'none'}."])
+    _replace(ROOT / "README.md", [*lines, "", f"Missed targets: {', '.join(missed) or 'none'}."])
+
+
+def _topic(entries: dict[str, dict[str, Any]]) -> list[str]:
+    """A table of the single figures, then one for every claim with many figures."""
+    by_claim: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, entry in entries.items():
+        by_claim.setdefault(entry["claim"], {})[name] = entry
+    single, many = [], []
+    for claim, group in by_claim.items():
+        (name, entry), *others = group.items()
+        note = (
+            f" ({entry['note']})" if entry["note"] and all(each["note"] == entry["note"] for _, each in others) else ""
+        )
+        if others or _innermost(entry["value"]):
+            many += [f"{claim}{note}.", "", *_grid(group)]
+        else:
+            single.append(_row(f"`{name}`", f"{claim}{note}", _scalars(entry), entry["target"], _met(entry)))
+    if single:
+        single = [*_head("what", "measured", "target", ""), *single, ""]
+    return [*single, *many]
+
+
+def _grid(entries: dict[str, dict[str, Any]]) -> list[str]:
+    """Tables of the entries that share a claim: their single figures by entry, then their innermost dicts."""
+    shared = len(_common([name.split("/")[:-1] for name in entries]))
+    labelled = {"/".join(name.split("/")[shared:]): entry for name, entry in entries.items()}
+    details = {
+        (label, *path) if len(entries) > 1 else path: figures
+        for label, entry in labelled.items()
+        for path, figures in _innermost(entry["value"])
+    }
+    lines = _single_figures(labelled)
+    for keys, group in groupby(details, key=lambda path: tuple(details[path])):
+        lines += _head(*map(_words, keys))
+        lines += [_row(" · ".join(map(_words, path)), *map(_number, details[path].values())) for path in group]
+        lines.append("")
+    return lines
+
+
+def _single_figures(entries: dict[str, dict[str, Any]]) -> list[str]:
+    """A row per entry with its single figures and its target; only the targets if there are no such figures."""
+    rows = {label: _figures(entry) for label, entry in entries.items()}
+    if not any(rows.values()):
+        targets = dict.fromkeys(
+            f"Target {_met(entry)}: {entry['target']}." for entry in entries.values() if _met(entry)
+        )
+        return [line for target in targets for line in (target, "")]
+    lines = _head(*map(_words, next(iter(rows.values()))), "target", "")
+    for label, figures in rows.items():
+        lines.append(
+            _row(f"`{label}`", *map(_number, figures.values()), entries[label]["target"], _met(entries[label]))
+        )
+    return [*lines, ""]
+
+
+def _figures(entry: dict[str, Any]) -> dict[str, float]:
+    """The single numbers of an entry, by name."""
+    value = entry["value"]
+    if not isinstance(value, dict):
+        return {entry["unit"] or "measured": value}
+    return {key: each for key, each in value.items() if isinstance(each, (int, float))}
+
+
+def _innermost(value: float | dict[str, Any]) -> list[tuple[tuple[str, ...], dict[str, float]]]:
+    """The paths of the innermost dicts of a value, and these dicts."""
+    found: list[tuple[tuple[str, ...], dict[str, float]]] = []
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        if isinstance(inner, dict):
+            deeper: list[tuple[tuple[str, ...], dict[str, float]]] = [
+                ((key, *path), figures) for path, figures in _innermost(inner)
+            ]
+            found += deeper or [((key,), inner)]
+    return found
+
+
+def _common(paths: list[list[str]]) -> list[str]:
+    """The longest beginning that all paths share."""
+    return [parts[0] for parts in zip(*paths, strict=False) if len(set(parts)) == 1]
+
+
+def _scalars(entry: dict[str, Any]) -> str:
+    """The single numbers of an entry in one line, with their names and the unit."""
+    unit = entry["unit"]
+    if not isinstance(entry["value"], dict):
+        return f"{_number(entry['value'])} {unit}".strip()
+    return ", ".join(f"{_words(key)}: {_number(each)} {unit}".strip() for key, each in _figures(entry).items())
+
+
+def _circumstances(entries: dict[str, dict[str, Any]]) -> str:
+    """When and on what a topic was measured."""
+    machines = {_machine(entry): None for entry in entries.values()}
+    dates = sorted({entry["date"] for entry in entries.values()})
+    return f"Measured {' to '.join(dict.fromkeys((dates[0], dates[-1])))}: {'; '.join(machines)}."
+
+
+def _machine(entry: dict[str, Any]) -> str:
+    machine, versions = entry["machine"], entry["versions"]
+    hardware = machine.get("gpu") or f"{machine['cpus']} CPUs"
+    return f"{hardware}, {', '.join(f'{word} {versions[name]}' for name, word in VERSIONS.items() if name in versions)}"
+
+
+def _number(number: float) -> str:
+    if isinstance(number, int):
+        return f"{number:,}"
+    return f"{number:.5g}" if abs(number) < 1000 else f"{number:,.0f}"
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _met(entry: dict[str, Any]) -> str:
+    if entry["target"] == "none":
+        return ""
+    return "met" if entry["met"] else "**missed**"
+
+
+def _head(*cells: str) -> list[str]:
+    """The first lines of a table whose first column is labels."""
+    return [_row("", *cells), "|---" * (len(cells) + 1) + "|"]
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _replace(page: Path, lines: list[str]) -> None:
@@ -60,24 +218,6 @@ def _replace(page: Path, lines: list[str]) -> None:
     before, rest = page.read_text(encoding="utf-8").split(BEGIN)
     with whole_file(page) as temporary:
         temporary.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + rest.split(END)[1], encoding="utf-8")
-
-
-def _met(entry: dict[str, Any]) -> str:
-    return "met" if entry["met"] else "**missed**"
-
-
-def _figure(entry: dict[str, Any], key: str) -> str:
-    """One figure with its unit."""
-    number = entry["value"][key] if key else entry["value"]
-    return f"{number:.5g} {entry['unit']}".strip()
-
-
-def _shown(entry: dict[str, Any]) -> str:
-    """A figure with its unit; of several, those that are single numbers."""
-    value = entry["value"]
-    if not isinstance(value, dict):
-        return f"{value:.3g} {entry['unit']}".strip() if value < 1000 else f"{value:,.0f} {entry['unit']}"
-    return ", ".join(f"{key} {number:.4g}" for key, number in value.items() if isinstance(number, (int, float)))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the documents show runs as it stands, and what they link to is there."""
 
+import json
 import os
 import re
 import shlex
@@ -16,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 WITH_PYTHON = ("README.md", "docs/method.md", "docs/data.md")
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/ncp/assets/*.md")]
+    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md", "src/ncp/assets/*.md")
+    for path in ROOT.glob(pattern)
 )
 
 
@@ -72,3 +74,20 @@ def test_links_lead_somewhere(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)", text):
         assert target.startswith("https://") or (ROOT / name).parent.joinpath(target).exists(), target
+
+
+def test_every_result_is_described_and_says_where_it_was_measured() -> None:
+    described = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
+    for name, entry in json.loads((ROOT / "benchmarks/results.json").read_text(encoding="utf-8")).items():
+        module = name.partition("/")[0]
+        assert (ROOT / f"benchmarks/{module}.py").exists()
+        assert f"| `{module}` |" in described
+        assert {"date", "commit", "machine", "versions", "threads"} <= entry.keys()
+        assert not {key for key in keys(entry["value"]) if not re.fullmatch("[a-z0-9_-]+", key)}
+
+
+def keys(value: object) -> list[str]:
+    """All keys of nested dicts."""
+    if not isinstance(value, dict):
+        return []
+    return [key for name, inner in value.items() for key in (name, *keys(inner))]
