@@ -50,7 +50,7 @@ def compare_rules(path: Path) -> None:
         predictor, _ = fit_searcher_and_judge(table, seed)
         for weights in WEIGHTS:
             objective = ncp.Objective({t: float(w) for t, w in zip(TASKS, weights, strict=True) if w})
-            problem = Problem(predictor, objective, ncp.Budget(), np.zeros(6, dtype=bool))
+            problem = Problem.of(predictor, objective)
             known = Known.of(problem, table)
             true = truth @ np.array(weights) / sum(weights)
             for rule, place in _firsts(problem, known, codes).items():

@@ -10,8 +10,8 @@ import numpy as np
 
 import ncp
 from benchmarks.measure import record, use_threads
-from ncp.optim.local_search import polish
-from ncp.optim.problem import Problem, snap_within
+from ncp.optim.local_search import search_locally
+from ncp.optim.problem import Problem
 from ncp.spaces.arrays import Codes
 
 TASKS = ["seg/mIoU", "cls-50-1000/top1", "video/top1"]
@@ -23,31 +23,34 @@ def main() -> None:
     """Compare by the score of the shipped predictor, which all of them maximise, and by its judge."""
     use_threads(2)
     predictor, judge = ncp.load_predictor("nas-bench-mr"), ncp.load_judge()
-    objective, none = ncp.Objective(dict.fromkeys(TASKS, 1.0)), np.zeros(len(ncp.MULTIRES), dtype=bool)
+    objective = ncp.Objective(dict.fromkeys(TASKS, 1.0))
     for gmacs in BUDGETS:
         budget = ncp.Budget(max_macs=gmacs * 1e9)
-        problem = Problem(predictor, objective, budget, none)
+        problem = Problem.of(predictor, objective, budget)
         found: dict[str, list[tuple[float, float, float]]] = {}
         for seed in SEEDS:
             drawn = ncp.MULTIRES.sample(STARTS * STEPS, np.random.default_rng(seed))
-            within = snap_within(problem, ncp.MULTIRES.relax(drawn), drawn)
+            within = problem.feasible.snap(ncp.MULTIRES.relax(drawn), drawn)
 
             def propagated(starts: Codes = drawn[:STARTS], budget: ncp.Budget = budget) -> Codes:
                 return ncp.propagate(predictor, objective, starts, budget=budget, steps=STEPS).best(500)
 
+            def improved(codes: Codes, problem: Problem = problem) -> Codes:
+                return search_locally(problem.scores, problem.feasible, codes)
+
             ways: dict[str, Callable[[], Codes]] = {
                 "random": lambda codes=within: codes,  # type: ignore[misc]
-                "local_search": lambda codes=within[:STARTS], at=problem: polish(at, codes),  # type: ignore[misc]
+                "local_search": lambda codes=within[:STARTS], to=improved: to(codes),  # type: ignore[misc]
                 "propagation": propagated,
-                "both": lambda at=problem, way=propagated: polish(at, way()),  # type: ignore[misc]
+                "both": lambda way=propagated, to=improved: to(way()),  # type: ignore[misc]
             }
             for name, way in ways.items():
                 began = perf_counter()
                 codes = way()
-                scores = problem.values_and_scores(codes)[1]
+                scores = problem.scores(codes)
                 first = codes[scores.argmax()][None]
                 seconds = perf_counter() - began
-                verified = Problem(judge, objective, budget, none).values_and_scores(first)[1][0]
+                verified = Problem.of(judge, objective, budget).scores(first)[0]
                 found.setdefault(name, []).append((float(scores.max()), float(verified), seconds))
         means = {name: np.mean(runs, axis=0) for name, runs in found.items()}
         record(

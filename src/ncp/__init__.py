@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         load_judge as load_judge,
         load_predictor as load_predictor,
     )
+    from ncp.optim.paper import Paper as Paper
+    from ncp.optim.strategies import Continuous as Continuous, WinnerTakesAll as WinnerTakesAll
     from ncp.optim.propagation import Trajectory as Trajectory, propagate as propagate
     from ncp.searchers.comparison import Comparison as Comparison, compare as compare
     from ncp.searchers.simulation import History as History, simulate as simulate
@@ -62,6 +64,8 @@ _WHERE = {
     "ncp.optim.objective": ("Objective",),
     "ncp.predictors.base": ("Prediction", "Predictor"),
     "ncp.predictors.fitting": ("fit_predictor", "load_judge", "load_predictor"),
+    "ncp.optim.paper": ("Paper",),
+    "ncp.optim.strategies": ("Continuous", "WinnerTakesAll"),
     "ncp.optim.propagation": ("Trajectory", "propagate"),
     "ncp.optim.results": ("Result",),
     "ncp.optim.search": ("search",),

@@ -1,6 +1,7 @@
 """A table of one's own from its file to a comparison, by the commands alone."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from ncp import Categorical, Ordinal, Space
+from ncp.optim.front_search import Refinement, pareto_search
 from ncp.pareto import front
 from ncp.spaces.arrays import Codes, Reals
 from tests.cli.conftest import Run
@@ -102,8 +104,8 @@ def test_it_is_queried_trained_on_searched_and_compared(imported: Run, monkeypat
     assert good.min() > np.quantile(least, 0.98)
     assert {value["source"] for row in rows for value in row["verified"].values()} <= {"table", "judge"}
 
-    for name, number in {"DIRECTIONS": 50, "ROUNDS": 1, "TRIED": 300, "CROSSED": 100}.items():
-        monkeypatch.setattr(f"ncp.optim.front_search.{name}", number)
+    few = partial(pareto_search, refinement=Refinement(rounds=1, tried=300, crossed=100, directions=50))
+    monkeypatch.setattr("ncp.optim.front_search.pareto_search", few)
     quick = ("--starts", "16", "--steps", "10", "--size", "60", "--json")
     status, out, error = imported("pareto", *tasks, *fitted, "--at-least", "latency=12", *quick)
     assert status == 0, error

@@ -1,11 +1,13 @@
 """`ncp pareto` as a user types it."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import ncp
+from ncp.optim.front_search import Refinement, pareto_search
 from ncp.pareto import front
 from tests.cli.conftest import Run
 from tests.predictors.fitted import fitted, rows
@@ -16,8 +18,8 @@ QUICK = ("--starts", "6", "--steps", "3", "--size", "25", "--predictor", "own.sa
 @pytest.fixture(autouse=True)
 def few(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     """A smaller search than users get, with a small predictor in the folder."""
-    for name, number in {"DIRECTIONS": 50, "ROUNDS": 1, "TRIED": 300, "CROSSED": 100}.items():
-        monkeypatch.setattr(f"ncp.optim.front_search.{name}", number)
+    quick = partial(pareto_search, refinement=Refinement(rounds=1, tried=300, crossed=100, directions=50))
+    monkeypatch.setattr("ncp.optim.front_search.pareto_search", quick)
     fitted("ensemble").save("own.safetensors")
 
 

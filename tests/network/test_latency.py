@@ -19,7 +19,7 @@ import ncp
 from ncp import MULTIRES, Budget, Code, ConfigError, DataError, InfeasibleError, LatencyModel, Objective, macs
 from ncp.network.latency import LEAST, calibrate, drawn, load_latency
 from ncp.network.profile import Conditions, Latency, processor
-from ncp.optim.problem import Problem, smallest
+from ncp.optim.feasible import Feasible
 from ncp.optim.propagation import STRATEGIES
 from tests.latencies import CONDITIONS, computed, latency_model, milliseconds
 from tests.predictors.fitted import fitted
@@ -468,8 +468,8 @@ def test_a_calibration_really_measures(tmp_path: Path, monkeypatch: pytest.Monke
 
 def least(frozen: Any = False, codes: Any = SOME[:1]) -> float:
     """The latency below which no code is, by the model."""
-    problem = Problem(fitted("ensemble"), SEG, Budget(), np.broadcast_to(frozen, 27))
-    return float(latency_model()(smallest(problem, codes)).max())
+    feasible = Feasible(MULTIRES, Budget(), np.broadcast_to(frozen, 27))
+    return float(latency_model()(feasible.smallest(codes)).max())
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

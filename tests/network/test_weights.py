@@ -178,9 +178,7 @@ class Reduced:
         (np.load, "numpy.load"),
     ],
 )
-def test_other_functions_are_refused_by_name(
-    read: Read, tmp_path: Path, called: Any, name: str, modern: bool
-) -> None:
+def test_other_functions_are_refused_by_name(read: Read, tmp_path: Path, called: Any, name: str, modern: bool) -> None:
     witness = tmp_path / "ran"
     written = saved({"state_dict": state, "more": Reduced(called, (f"touch {witness}",))}, modern)
     with pytest.raises(DataError, match=rf"refers to '{name}', so it is not read; nothing was run\. If you trust"):

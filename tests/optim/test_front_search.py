@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,32 +12,25 @@ import torch
 
 import ncp
 from ncp import MULTIRES, Budget, ConfigError, InfeasibleError, Objective, Ordinal, Space, Table
-from ncp.optim import front_search as pareto
+from ncp.optim import front_search
 from ncp.optim.front import Front
-from ncp.optim.front_search import pareto_search, spread
-from ncp.optim.multi_objective import Goals
-from ncp.optim.propagation import ascend
+from ncp.optim.front_search import Refinement, pareto_search, weights_and_bounds
+from ncp.optim.multi_objective import MultiObjectiveProblem
 from ncp.optim.scalarisations import REFERENCE, Directions
+from ncp.optim.strategies import Continuous
 from ncp.pareto import front, hypervolume
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 
 TASKS = ["seg/mIoU", "video/top1"]
+EACH = [Objective({task: 1.0}) for task in TASKS]
 BUDGET = Budget(max_macs=2e9)
 SMALLEST = np.array([dim.values[0] for dim in MULTIRES.dimensions])
-QUICK: dict[str, Any] = {"starts": 16, "steps": 8, "size": 60}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def few() -> Iterator[None]:
-    """A smaller search than users get."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, number in {"DIRECTIONS": 120, "ROUNDS": 2, "TRIED": 800, "CROSSED": 300}.items():
-            patch.setattr(pareto, name, number)
-        yield
+FEW = Refinement(rounds=2, tried=800, crossed=300, directions=120)
+QUICK: dict[str, Any] = {"starts": 16, "steps": 8, "size": 60, "refinement": FEW}
 
 
 @pytest.fixture(scope="module")
-def found(few: None) -> Front:  # noqa: ARG001
+def found() -> Front:
     return pareto_search(TASKS, predictor=fitted("ensemble"), judge=fitted("gp"), budget=BUDGET, **QUICK)
 
 
@@ -73,10 +65,10 @@ def test_a_front_need_not_hold_the_first_column(objectives: list[str]) -> None:
 def test_nothing_that_was_passed_by_is_better_than_the_whole_front(found: Front) -> None:
     random = MULTIRES.sample(2000, np.random.default_rng(5))
     random = random[ncp.macs(random) <= 2e9]
-    goals = Goals.of(fitted("ensemble"), [Objective({t: 1.0}) for t in TASKS], BUDGET, True, {})
+    problem = MultiObjectiveProblem.of(fitted("ensemble"), EACH, BUDGET, True, {})
     reference = [REFERENCE] * 2 + [0.0]
-    assert found.hypervolume == pytest.approx(hypervolume(goals.evaluated(vectors(found))[0], reference), rel=1e-5)
-    assert found.hypervolume > 1.3 * hypervolume(goals.evaluated(random)[0], reference)
+    assert found.hypervolume == pytest.approx(hypervolume(problem.points(vectors(found))[0], reference), rel=1e-5)
+    assert found.hypervolume > 1.3 * hypervolume(problem.points(random)[0], reference)
     for task, column in enumerate(TASKS):
         alone = ncp.propagate(
             fitted("ensemble"),
@@ -149,17 +141,17 @@ def test_floors_hold_for_every_code(found: Front, uncertainty_penalty: float) ->
 
 def test_starts_climb_to_a_floor_that_no_objective_asks_for(found: Front) -> None:
     least = {"seg": float(points(found)[:, 0].max()) - 1.5}  # half a deviation: far above what is drawn
-    goals = Goals.of(fitted("ensemble"), [Objective({"video": 1.0})], BUDGET, True, least)
-    climbed = pareto._climbed(goals, 16, 8, np.random.default_rng(0), lambda _: None)
-    assert (goals.evaluated(climbed)[1] == 0).any()
+    problem = MultiObjectiveProblem.of(fitted("ensemble"), [Objective({"video": 1.0})], BUDGET, True, least)
+    climbed = front_search._propagated(problem, 16, 8, np.random.default_rng(0), lambda _: None)
+    assert (problem.points(climbed)[1] == 0).any()
 
 
 def test_of_what_is_found_only_the_front_above_the_floors_is_shown() -> None:
     predictor, judge = fitted("ensemble"), fitted("gp")
-    goals = Goals.of(predictor, [Objective({t: 1.0}) for t in TASKS], BUDGET, True, {"seg": 70})
+    problem = MultiObjectiveProblem.of(predictor, [Objective({t: 1.0}) for t in TASKS], BUDGET, True, {"seg": 70})
     codes = MULTIRES.sample(300, np.random.default_rng(0))
     codes = codes[BUDGET.allows(codes)]
-    shown = pareto._front(goals, codes, judge, None, None, pareto._Thinned(np.ones((300, 3)), 300), {})
+    shown = front_search._front(problem, codes, front_search._Checks(judge, None, None), np.ones((300, 3)), 300, {})
     values = predictor.predict(codes).mean[:, [0, 2]]
     kept = values[:, 0] >= 70
     kept[kept] = front(np.column_stack([values, -ncp.macs(codes)])[kept])
@@ -170,17 +162,17 @@ def test_of_what_is_found_only_the_front_above_the_floors_is_shown() -> None:
 
 
 def test_moves_improve_a_single_code_and_stay_above_the_floors() -> None:
-    goals = Goals.of(fitted("ensemble"), [Objective({t: 1.0}) for t in TASKS], BUDGET, True, {"seg": 70})
+    problem = MultiObjectiveProblem.of(fitted("ensemble"), EACH, BUDGET, True, {"seg": 70})
     codes = MULTIRES.sample(200, np.random.default_rng(0))
-    _, short = goals.evaluated(codes)
+    _, short = problem.points(codes)
     start = codes[BUDGET.allows(codes) & (short == 0)][:1]
     rng = np.random.default_rng(0)
-    better = pareto._improved(goals, start, np.abs(rng.normal(size=(120, 3))), rng, lambda _: None)
-    after, short = goals.evaluated(better)
+    better = front_search._refined(problem, start, np.abs(rng.normal(size=(120, 3))), FEW, rng, lambda _: None)
+    after, short = problem.points(better)
     assert len(better) > 10
     assert not short.any()
     reference = [-9.0, -9.0, 0.0]
-    assert hypervolume(after, reference) > 1.2 * hypervolume(goals.evaluated(start)[0], reference)
+    assert hypervolume(after, reference) > 1.2 * hypervolume(problem.points(start)[0], reference)
 
 
 def test_floors_that_none_keeps_are_told_with_the_closest() -> None:
@@ -210,27 +202,32 @@ def test_floors_that_none_keeps_are_told_with_the_closest() -> None:
 def test_every_start_has_its_own_weights_and_bound() -> None:
     predictor, rng = fitted("ensemble"), np.random.default_rng(0)
     objectives = [Objective({task: 1.0}) for task in TASKS]
-    goals = Goals.of(predictor, objectives, Budget(max_macs=4e9, max_params=5e6), True, {})
+    problem = MultiObjectiveProblem.of(predictor, objectives, Budget(max_macs=4e9, max_params=5e6), True, {})
     least = int(ncp.macs(SMALLEST)[0])
-    weights, bounds = spread(goals, 16, rng)
-    bound, most_params = bounds["max_macs"], bounds["max_params"]
+    weights, bounds = weights_and_bounds(problem, 16, rng)
+    bound = bounds["max_macs"]
     np.testing.assert_array_equal(weights[:2], np.eye(2))
-    np.testing.assert_allclose(weights.sum(dim=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-6)
     assert weights.min() >= 0
-    assert isinstance(bound, torch.Tensor)
+    assert isinstance(bound, np.ndarray)
     assert bound[:2].tolist() == [4e9, 4e9]
-    shares = np.sort(np.log(bound.double().numpy() / least) / np.log(4e9 / least))[:14]
+    shares = np.sort(np.log(bound / least) / np.log(4e9 / least))[:14]
     assert (np.abs(shares - np.linspace(0, 1, 16)[:14]) <= 2.1 / 15).all()  # two of them went to the corners
-    assert most_params == 5e6
-    start = np.repeat(MULTIRES.sample(1, rng), 16, axis=0)
-    bound[2:8] = bound[8:14] = torch.logspace(7.5, 9.5, 6)
-    weights[2:8], weights[8:14] = torch.eye(2)[0], torch.eye(2)[1]
-    x = ascend(goals.problem, lambda x: (weights * goals.scores(x)[0]).sum(1), bounds, start, 16)
+    assert bounds["max_params"] == 5e6
+    start = predictor.relaxed(np.repeat(MULTIRES.sample(1, rng), 16, axis=0))
+    bound[2:8] = bound[8:14] = np.logspace(7.5, 9.5, 6)
+    weights[2:8], weights[8:14] = np.eye(2)[0], np.eye(2)[1]
+    tensors = {"max_macs": start.new_tensor(bound), "max_params": 5e6}
+
+    def score(x: torch.Tensor) -> torch.Tensor:
+        return (x.new_tensor(weights) * problem.scores(x)[0]).sum(1)
+
+    x = Continuous().ascend(score, problem.feasible, start, 16, bounds=tensors).x
     cost = np.array([ncp.macs(torch.as_tensor(step)).numpy() for step in x])
-    assert (cost <= bound.numpy() * (1 + 1e-4)).all()
+    assert (cost <= bound * (1 + 1e-4)).all()
     assert all(ncp.params(torch.as_tensor(step)).max() <= 5e6 * (1 + 1e-4) for step in x)
-    assert (cost[-1, 2:14] >= 0.6 * bound[2:14].numpy()).sum() > 6  # the bound is used, each its own
-    scores = goals.scores(torch.as_tensor(x[-1], dtype=torch.float32))[0]
+    assert (cost[-1, 2:14] >= 0.6 * bound[2:14]).sum() > 6  # the bound is used, each its own
+    scores = problem.scores(torch.as_tensor(x[-1], dtype=torch.float32))[0]
     assert (scores[2:8, 0] > scores[8:14, 0]).all()
     assert (scores[2:8, 1] < scores[8:14, 1]).all()
 
@@ -247,8 +244,8 @@ def test_a_front_so_small_that_every_code_can_be_tried() -> None:
     ]
     result = pareto_search(wanted, predictor=predictor, **QUICK)
     assert result.objectives == ("s/a", "-t/b", "1 s/a + 2 u/c")
-    goals = Goals.of(predictor, [Objective({"s": 1.0}), *wanted[1:]], Budget(), True, {})  # type: ignore[list-item]
-    all_points = goals.evaluated(codes)[0]
+    problem = MultiObjectiveProblem.of(predictor, [Objective({"s": 1.0}), *wanted[1:]], Budget(), True, {})  # type: ignore[list-item]
+    all_points = problem.points(codes)[0]
     assert all_points.shape == (60, 3)
     best = set(map(tuple, codes[front(all_points)].tolist()))
     assert {row.vector for row in result.rows} == best
@@ -279,7 +276,8 @@ def test_one_objective_without_cost_has_one_best_code() -> None:
 
 def test_a_budget_of_the_smallest_cost_leaves_the_smallest_code() -> None:
     budget = Budget(max_macs=int(ncp.macs(SMALLEST)[0]))
-    result = pareto_search(TASKS, predictor=fitted("ensemble"), budget=budget, starts=3, steps=2, size=5)
+    few = {"starts": 3, "steps": 2, "size": 5}
+    result = pareto_search(TASKS, predictor=fitted("ensemble"), budget=budget, **QUICK | few)
     assert [row.vector for row in result.rows] == [tuple(SMALLEST.tolist())]
     assert (result.hypervolume, result.objectives) == (0.0, tuple(TASKS))
 

@@ -8,6 +8,7 @@ import pytest
 
 import ncp
 from ncp import Objective, Table
+from ncp.optim.feasible import Feasible
 from ncp.optim.known import Known
 from ncp.optim.problem import Problem
 from ncp.spaces.dimensions import Categorical
@@ -66,7 +67,7 @@ def test_the_baseline_names_what_table_and_judge_say_of_the_same_row(whole: Tabl
 
 def known_of(objective: Objective, values: Any, **more: Any) -> tuple[Known, Problem]:
     codes = rows("mixed")[0][: len(values)]
-    problem = Problem(fitted("gp", "mixed"), objective, ncp.Budget(), np.zeros(5, dtype=bool))
+    problem = Problem.of(fitted("gp", "mixed"), objective)
     return Known.of(problem, Table(MIXED, codes, values, COLUMNS), **more), problem
 
 
@@ -103,13 +104,13 @@ def test_rows_measured_to_be_worse_than_a_minimum_are_not_returned() -> None:
 def test_rows_keep_budget_changes_and_what_is_frozen() -> None:
     codes, values = rows("mixed")
     frozen = np.array([True, False, False, False, False])
-    problem = Problem(fitted("gp", "mixed"), Objective({"seg": 1.0}), ncp.Budget(), frozen)
+    problem = Problem(fitted("gp", "mixed"), Objective({"seg": 1.0}), Feasible(MIXED, ncp.Budget(), frozen))
     known = Known.of(problem, Table(MIXED, codes, values, COLUMNS), codes[0], 2)
     expected = ((codes != codes[0]).sum(axis=1) <= 2) & (codes[:, 0] == codes[0, 0])
     assert {tuple(code) for code in known.codes.tolist()} == {tuple(code) for code in codes[expected].tolist()}
     networks, scores = rows("multires")
     budget = ncp.Budget(max_macs=int(np.median(ncp.macs(networks))))
-    bounded = Problem(fitted("gp"), Objective({"seg": 1.0}), budget, np.zeros(27, dtype=bool))
+    bounded = Problem.of(fitted("gp"), Objective({"seg": 1.0}), budget)
     within = Known.of(bounded, Table(ncp.MULTIRES, networks, scores, COLUMNS))
     assert len(within.codes) == budget.allows(networks).sum()
 

@@ -1,57 +1,50 @@
 """The local search ends where no move and no pair of moves gains, and tries few pairs where there are many."""
 
-from dataclasses import dataclass, field
-from typing import Any, cast
-
 import numpy as np
 import pytest
 
-from ncp import Budget, Categorical, Objective, Ordinal, Space
-from ncp.optim.local_search import BEAM, HOPED, polish
-from ncp.optim.problem import Problem, moves
+from ncp import Categorical, Ordinal, Space
+from ncp.optim.feasible import Feasible
+from ncp.optim.local_search import BEAM, TRIED, search_locally
 from ncp.spaces.arrays import Codes, Reals
 
 
-@dataclass(frozen=True, eq=False)
-class Known(Problem):
-    """A problem whose scores are computed: of every dimension alone, and of every pair of neighbouring dimensions."""
+class Score:
+    """A score that is computed: of every dimension alone, and of every pair of neighbouring dimensions."""
 
-    evaluated: list[int] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.evaluated: list[int] = []
 
-    def values_and_scores(self, codes: Codes) -> tuple[Reals, Reals]:
+    def __call__(self, codes: Codes) -> Reals:
         self.evaluated.append(len(codes))
         alone = np.sin(codes * (1 + np.arange(codes.shape[1]))).sum(axis=1)
         together = np.sin(3 * codes[:, 1:] * codes[:, :-1] + np.arange(codes.shape[1] - 1)).sum(axis=1)
-        return np.empty((len(codes), 0)), alone + together
-
-
-def known(space: Space) -> Known:
-    predictor: Any = type("Of", (), {"space": space})
-    return Known(cast("Any", predictor), Objective({"a": 1.0}), Budget(), np.zeros(len(space), dtype=bool))
+        total: Reals = alone + together
+        return total
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_move_and_no_pair_of_moves_gains(seed: int) -> None:
     space = Space([Ordinal(f"o{k}", range(6)) for k in range(4)] + [Categorical(f"c{k}", "abcd") for k in range(4)])
-    problem = known(space)
-    found = polish(problem, space.sample(5, np.random.default_rng(seed)))
-    _, scores = problem.values_and_scores(found)
+    score, feasible = Score(), Feasible.of(space)
+    found = search_locally(score, feasible, space.sample(5, np.random.default_rng(seed)))
+    scores = score(found)
     assert (np.diff(scores) <= 0).all()
-    near, _ = moves(problem, found[:1])
-    around = np.concatenate([near, moves(problem, near)[0]])
-    assert problem.values_and_scores(around)[1].max() <= scores[0] + 1e-6
+    near, _ = feasible.moved(found[:1])
+    around = np.concatenate([near, feasible.moved(near)[0]])
+    assert score(around).max() <= scores[0] + 1e-6
 
 
-def test_of_many_pairs_the_hopeful_ones_are_tried_and_no_less_is_found() -> None:
+def test_with_many_pairs_the_most_promising_are_tried_and_the_best_is_no_worse() -> None:
     space = Space([Categorical(f"c{k}", "abcde") for k in range(60)])
-    start, problem = space.sample(20, np.random.default_rng(0)), known(space)
-    found = polish(problem, start)
-    rounds = len(problem.evaluated) // 2
-    assert sum(problem.evaluated) <= rounds * (BEAM * 240 + HOPED) + len(start)
-    greedy = problem.values_and_scores(start)[1].max()
-    code = start[[problem.values_and_scores(start)[1].argmax()]]
+    start, score, feasible = space.sample(20, np.random.default_rng(0)), Score(), Feasible.of(space)
+    found = search_locally(score, feasible, start)
+    rounds = len(score.evaluated) // 2
+    assert sum(score.evaluated) <= rounds * (BEAM * 240 + TRIED) + len(start)
+    greedy = score(start).max()
+    code = start[[score(start).argmax()]]
     for _ in range(rounds):  # the best single move, as often
-        near, _ = moves(problem, code)
-        code = near[[problem.values_and_scores(near)[1].argmax()]]
-        greedy = max(greedy, problem.values_and_scores(code)[1][0])
-    assert problem.values_and_scores(found[:1])[1][0] > greedy + 5
+        near, _ = feasible.moved(code)
+        code = near[[score(near).argmax()]]
+        greedy = max(greedy, score(code)[0])
+    assert score(found[:1])[0] > greedy + 5

@@ -1,14 +1,13 @@
 """Moves, distinct codes and projections: what arrays compute at once is what each code alone would give."""
 
-from typing import cast
-
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
 
-from ncp import Budget, Categorical, Objective, Predictor, Space
-from ncp.optim.problem import Problem, moves, on_simplices
+from ncp import Categorical, Space
+from ncp.optim.budget import Budget
+from ncp.optim.feasible import Feasible, on_simplices
 from ncp.spaces.arrays import distinct
 from tests.predictors.fitted import SPACES
 
@@ -17,8 +16,7 @@ from tests.predictors.fitted import SPACES
 def test_moves_are_the_neighbours_of_each_code_without_frozen_dimensions(name: str) -> None:
     space, rng = SPACES[name], np.random.default_rng(0)
     codes, frozen = space.sample(4, rng), rng.random(len(space)) < 0.3
-    predictor = cast("Predictor", type("Of", (), {"space": space}))
-    moved, rows = moves(Problem(predictor, Objective({"a": 1.0}), Budget(), frozen), codes)
+    moved, rows = Feasible(space, Budget(), frozen).moved(codes)
     for row, code in enumerate(codes):
         near = space.neighbours(code)
         assert_array_equal(moved[rows == row], near[(near[:, frozen] == code[frozen]).all(axis=1)])

@@ -4,8 +4,7 @@ import re
 from copy import deepcopy
 from itertools import pairwise, product
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,8 +31,9 @@ from ncp import (
     propagate,
 )
 from ncp.cli.names import flag
-from ncp.optim.problem import Problem
-from ncp.optim.propagation import STRATEGIES, ascend
+from ncp.optim.feasible import Feasible
+from ncp.optim.propagation import STRATEGIES
+from ncp.optim.strategies import Continuous
 from ncp.predictors.mlp import Mlp
 from ncp.predictors.scale import Scale
 from tests.predictors.fitted import COLUMNS, QUICK, SPACES, fitted, rows
@@ -195,7 +195,6 @@ def test_a_budget_in_a_space_without_costs_is_refused() -> None:
         ({"steps": 0}, ConfigError, "steps must be an integer, 1 or more. Got 0."),
         ({"steps": 2.0}, ConfigError, "steps must be an integer, 1 or more. Got 2."),
         ({"steps": True}, ConfigError, "steps must be an integer, 1 or more. Got True."),
-        ({"seed": -1}, ConfigError, "seed must be an integer, from 0 to 4294967295. Got -1."),
         ({"freeze": ["edge0-9"]}, CodeError, "freeze must name dimensions. Got 'edge0-9'. There is edge0-"),
         ({"freeze": 3}, ConfigError, "freeze must be a list of names of dimensions. Got 3."),
         ({"start": np.zeros((0, 6))}, CodeError, "start must hold at least one code."),
@@ -210,7 +209,7 @@ def test_what_cannot_be_run_is_refused(change: dict[str, Any], error: type[Excep
 
 
 def test_steps_may_be_an_integer_of_numpy() -> None:
-    run = propagate(fitted("gp", "cell201"), SEG, [0] * 6, steps=np.int64(2), seed=np.uint8(1))  # type: ignore[arg-type]
+    run = propagate(fitted("gp", "cell201"), SEG, [0] * 6, steps=np.int64(2))  # type: ignore[arg-type]
     assert len(run.x) == 2
 
 
@@ -237,12 +236,6 @@ def test_every_strategy_leads_a_minimised_column_down(kind: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_seed_is_taken_and_changes_nothing(strategy: Any) -> None:
-    one, other = (propagate(fitted("gp"), SEG, SMALLEST, strategy=strategy, steps=3, seed=seed) for seed in (0, 7))
-    np.testing.assert_array_equal(one.codes, other.codes)
-
-
-@pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("steps", [1, 3])
 def test_damaged_weights_are_told(strategy: Any, steps: int) -> None:
     codes = MULTIRES.sample(30, np.random.default_rng(0))
@@ -262,11 +255,8 @@ def test_a_column_that_is_not_wanted_must_be_finite_too() -> None:
 def test_tensors_follow_the_predictor() -> None:
     space, start = SPACES["mixed"], SPACES["mixed"].sample(3, np.random.default_rng(0))
     relaxed = torch.tensor(space.relax(start))
-    problem = Problem(
-        cast("Any", SimpleNamespace(space=space, relaxed=lambda _: relaxed)), SEG, Budget(), np.zeros(5, bool)
-    )
-    with torch.device("meta"):  # where tensors are made that say no device, to mix with others in vain
-        x = ascend(problem, lambda x: x.sum(dim=1), {}, start, steps=4)
+    with torch.device("meta"):  # tensors that are made without a device cannot be mixed with the others
+        x = Continuous().ascend(lambda x: x.sum(dim=1), Feasible.of(space), relaxed, steps=4).x
     assert x.shape == (4, 3, space.width)
     assert (x[-1, :, [0, 4, 7]] > x[0, :, [0, 4, 7]]).any(axis=1).all()  # ordinal coordinates rise
 

@@ -13,8 +13,9 @@ import torch
 import ncp
 from ncp import MULTIRES, Budget, ConfigError, InfeasibleError, Objective, Result, Table
 from ncp.network.profile import processor
+from ncp.optim.feasible import Feasible
 from ncp.optim.judge import fit_searcher_and_judge, halves, verify
-from ncp.optim.local_search import polish
+from ncp.optim.local_search import search_locally
 from ncp.optim.problem import Problem
 from ncp.optim.result_rows import LATENCY
 from ncp.predictors.quality import quality
@@ -206,14 +207,14 @@ def test_codes_are_not_searched_for_another_machine(monkeypatch: pytest.MonkeyPa
         ncp.search(WANTED, budget=Budget(max_latency_ms=5.0, latency=there), **QUICK)
 
 
-def test_polish_is_never_worse_and_keeps_what_is_frozen() -> None:
+def test_local_search_is_never_worse_and_keeps_what_is_frozen() -> None:
     predictor, rng = fitted("ensemble"), np.random.default_rng(0)
     frozen = rng.random(27) < 0.4
     codes = MULTIRES.sample(40, rng)
     codes[:, frozen] = codes[0, frozen]
     budget = Budget(max_macs=int(np.median(ncp.macs(codes))))
-    problem = Problem(predictor, Objective({"seg": 1.0}), budget, frozen)
-    better = polish(problem, codes, rounds=4)
+    problem = Problem(predictor, Objective({"seg": 1.0}), Feasible(MULTIRES, budget, frozen))
+    better = search_locally(problem.scores, problem.feasible, codes, rounds=4)
     assert budget.allows(better).all()
     assert MULTIRES.contains(better).all()
     assert (better[:, frozen] == codes[0, frozen]).all()
@@ -223,7 +224,7 @@ def test_polish_is_never_worse_and_keeps_what_is_frozen() -> None:
     first = better[0]
     near = MULTIRES.neighbours(first)
     near = near[budget.allows(near) & (near[:, frozen] == first[frozen]).all(axis=1)]
-    one_round = polish(problem, first[None], rounds=20)
+    one_round = search_locally(problem.scores, problem.feasible, first[None], rounds=20)
     assert problem.values_and_scores(one_round)[1][0] >= problem.values_and_scores(near)[1].max() - 1e-5
 
 

@@ -1,6 +1,5 @@
 """The numbers behind the picture of a front, and that it is drawn."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +9,17 @@ import pytest
 import ncp
 from ncp import MULTIRES, Budget, Objective, Table
 from ncp.optim.front import Front
-from ncp.optim.front_search import pareto_search
+from ncp.optim.front_search import Refinement, pareto_search
 from ncp.pareto import front
 from ncp.report.front import draw_front, front_data
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 
-QUICK: dict[str, Any] = {"starts": 6, "steps": 3, "size": 20}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def few() -> Iterator[None]:
-    """A smaller search than users get."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, number in {"DIRECTIONS": 50, "ROUNDS": 1, "TRIED": 300, "CROSSED": 100}.items():
-            patch.setattr(f"ncp.optim.front_search.{name}", number)
-        yield
+FEW = Refinement(rounds=1, tried=300, crossed=100, directions=50)
+QUICK: dict[str, Any] = {"starts": 6, "steps": 3, "size": 20, "refinement": FEW}
 
 
 @pytest.fixture(scope="module")
-def result(few: None) -> Front:  # noqa: ARG001
+def result() -> Front:
     wanted = ["seg", Objective({"video": -1.0}), Objective({"seg": 1.0, "video": 1.0})]
     asked = {"predictor": fitted("ensemble"), "budget": Budget(max_macs=3e9), **QUICK}
     return pareto_search(wanted, at_least={"seg": 60}, **asked)
@@ -88,7 +79,7 @@ def test_without_cost_tasks_are_drawn_against_the_first(
     draw_front((panel,), tmp_path / "front.svg")
 
 
-def test_of_a_minimised_column_less_is_better(few: None) -> None:  # noqa: ARG001
+def test_less_of_a_minimised_column_is_better() -> None:
     codes, values = rows("mixed", 60)
     asked: dict[str, Any] = {"space": MIXED, "kind": "ensemble", "minimised": ["seg/mAcc"]}
     predictor = ncp.fit_predictor(codes, values, COLUMNS, **asked)

@@ -8,9 +8,10 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from ncp import CELL201, Budget, ConfigError, Objective
-from ncp.searchers.bayesian import Bayesian, distances, normal_scores
-from ncp.searchers.surrogate import Improvement, Surrogate, _Fit, _loss, log_improvement
+from ncp import CELL201, ConfigError
+from ncp.optim.problem import scores_of
+from ncp.searchers.bayesian import Bayesian, Improvement, distances, log_improvement, normal_scores
+from ncp.searchers.surrogate import Surrogate, _Fit, _loss
 from ncp.spaces.arrays import Codes, Reals
 from tests.predictors.fitted import SPACES
 
@@ -162,17 +163,13 @@ def test_improvement_rises_with_gain_and_is_finite_everywhere(dtype: torch.dtype
         assert (wider >= found - 0.02)[gain < -1].all()
 
 
-def test_what_is_likely_better_promises_more() -> None:
+def test_a_code_that_is_likely_better_has_a_higher_expected_improvement() -> None:
     surrogate = learnt("mixed")
     codes, targets = data("mixed")
-    free = np.zeros(len(SPACES["mixed"]), dtype=bool)
-    problem = Improvement(surrogate, Objective({"score": 1.0}), Budget(), free, targets.max())
-    values, promises = problem.values_and_scores(codes)
-    assert values.shape == (len(codes), 1)
-    assert np.isfinite(promises).all()
-    assert np.corrcoef(values[:, 0], promises)[0, 1] > 0.5
-    easy = Improvement(surrogate, Objective({"score": 1.0}), Budget(), free, targets.min())
-    assert (easy.values_and_scores(codes)[1] > promises).all()
+    expected = scores_of(Improvement(surrogate, targets.max()), surrogate, codes)
+    assert np.isfinite(expected).all()
+    assert np.corrcoef(surrogate.predict(codes).mean[:, 0], expected)[0, 1] > 0.5
+    assert (scores_of(Improvement(surrogate, targets.min()), surrogate, codes) > expected).all()
 
 
 def test_normal_scores() -> None:

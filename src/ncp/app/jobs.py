@@ -15,11 +15,12 @@ from ncp.app.frames import frames_of
 from ncp.errors import ConfigError, DataError
 from ncp.io.tabular import Limits
 from ncp.optim.budget import Budget
+from ncp.optim.feasible import frozen_dimensions
 from ncp.optim.judge import fit_searcher_and_judge, halves
 from ncp.optim.known import Known
 from ncp.optim.objective import Objective
 from ncp.optim.problem import Problem
-from ncp.optim.propagation import Strategy, frozen_dimensions, propagate
+from ncp.optim.propagation import StrategyName, propagate
 from ncp.optim.result_rows import baseline_of, provenance_of, rows_of
 from ncp.optim.results import Baseline, Result, Row
 from ncp.optim.search import ranked
@@ -56,7 +57,7 @@ class SearchRequest:
     budget: Budget
     freeze: tuple[str, ...]
     origin: tuple[int, ...]
-    strategy: Strategy = "continuous"
+    strategy: StrategyName = "continuous"
     starts: int = 8
     steps: int = 30
     uncertainty_penalty: float = 0.0
@@ -140,8 +141,7 @@ def best_rows(
 
 
 def _problem(opened: OpenDataset, request: SearchRequest) -> Problem:
-    frozen = frozen_dimensions(opened.space, request.freeze)
-    return Problem(_predictor(opened), request.objective, request.budget, frozen)
+    return Problem.of(_predictor(opened), request.objective, request.budget, request.freeze)
 
 
 def _predictor(opened: OpenDataset) -> Any:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import ncp
-    from ncp.optim.propagation import Strategy
+    from ncp.optim.propagation import StrategyName
 
 MOST = 100_000
 """Codes at once: more take more memory than machines have."""
@@ -182,7 +182,7 @@ def read_tasks(text: str) -> dict[str, float]:
     return weights
 
 
-def read_strategy(text: str) -> Strategy:
+def read_strategy(text: str) -> StrategyName:
     """The name of a strategy of `ncp.propagate`.
 
     Raises:
@@ -193,7 +193,7 @@ def read_strategy(text: str) -> Strategy:
     if text not in STRATEGIES:
         names = ", ".join(STRATEGIES)
         raise ConfigError("{field} must be one of {names}, got {given}.", field="strategy", given=text, names=names)
-    return cast("Strategy", text)
+    return cast("StrategyName", text)
 
 
 def read_floors(texts: Sequence[str] | None) -> dict[str, float]:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ncp.optim.problem import Problem
+from ncp.optim.problem import Problem, no_code_meets_minimums
 from ncp.spaces.arrays import Codes, Reals, chunks
 from ncp.tables.table import Table
 
@@ -65,7 +65,7 @@ class Known:
         if origin is not None:
             changed = table.codes[rows] != origin
             near = changed.sum(axis=1) <= (len(origin) if most is None else most)
-            rows = rows[near & ~changed[:, problem.frozen].any(axis=1)]
+            rows = rows[near & ~changed[:, problem.feasible.frozen].any(axis=1)]
         rows = rows[problem.budget.allows(table.codes[rows])]
         measured = objective.plain().score(values[rows], None, predictor.columns, location, unit)
         order = np.argsort(-measured, kind="stable")
@@ -151,3 +151,29 @@ def _moments(problem: Problem, codes: Codes) -> _Moments:
         found.error[chunk] = np.sqrt(std**2 @ shares**2)
         found.noise[chunk] = np.sqrt(np.maximum(total**2 - std**2, 0) @ shares**2)
     return found
+
+
+def meets_minimums(problem: Problem, values: Reals, codes: Codes, known: Known | None) -> NDArray[np.bool_]:
+    """Which codes meet the minimum values of the objective, `(n,)`: as measured, or else as predicted.
+
+    Args:
+        problem: its objective has the minimum values.
+        values: predicted values, `(n, m)`.
+        codes: `(n, d)`.
+        known: what was measured.
+
+    Raises:
+        InfeasibleError: no code meets them.
+    """
+    if not problem.objective.at_least:
+        return np.ones(len(values), dtype=bool)
+    short = problem.objective.shortfall(values, problem.predictor.columns, problem.predictor.unit.cpu().numpy())
+    kept: NDArray[np.bool_] = short <= 0
+    worse = np.zeros(len(codes), dtype=bool)
+    if known is not None:
+        worse = known.worse_than_minimum(codes)
+        kept = (kept | known.holds(codes)) & ~worse
+    if not kept.any():
+        closest = None if worse.all() else values[int(np.where(worse, np.inf, short).argmin())]
+        raise no_code_meets_minimums(problem, closest)
+    return kept

@@ -1,4 +1,4 @@
-"""What a front is asked for: several objectives, exact cost, and floors below which no code counts."""
+"""A multi-objective problem: several objectives and exact cost, under minimum values and a budget."""
 
 from __future__ import annotations
 
@@ -14,24 +14,29 @@ from torch import Tensor
 from ncp.cost import has_cost
 from ncp.errors import ConfigError
 from ncp.optim.budget import Budget
+from ncp.optim.feasible import Feasible
 from ncp.optim.objective import Objective, as_objective
-from ncp.optim.problem import Problem
+from ncp.optim.problem import BATCH, Problem
 from ncp.predictors.base import Predictor
 from ncp.spaces.arrays import Codes, Reals, chunks
 
 
 @dataclass(frozen=True, eq=False)
-class Goals:
-    """What a front is of: several objectives, perhaps exact cost, and floors.
+class MultiObjectiveProblem:
+    """Several objectives under a predictor, to be maximised at once, and perhaps exact cost to be minimised.
 
     Attributes:
-        problem: predictor, budget, and an objective with all columns that are wanted, and the floors.
-        objectives: k of them.
-        cost: whether multiply-adds count.
+        predictor: computes the values of codes.
+        objectives: k of them, without minimum values.
+        minimums: an objective with the columns of all objectives and the minimum values.
+        feasible: the codes that are allowed; with `cost` its budget bounds multiply-adds.
+        cost: whether fewer multiply-adds are an objective, too.
     """
 
-    problem: Problem
+    predictor: Predictor
     objectives: tuple[Objective, ...]
+    minimums: Objective
+    feasible: Feasible
     cost: bool
 
     @classmethod
@@ -42,10 +47,14 @@ class Goals:
         budget: Budget,
         cost: bool,
         at_least: Mapping[str, float],
-    ) -> Goals:
-        """Goals that fit the predictor and can be met, as far as the budget goes."""
-        columns = predictor.columns
-        space = predictor.space
+    ) -> MultiObjectiveProblem:
+        """The problem, checked against the predictor; with `cost`, the largest network's cost bounds multiply-adds.
+
+        Raises:
+            ConfigError: an objective with minimum values, or two objectives that are the same.
+            InfeasibleError: a budget below the smallest cost.
+        """
+        columns, space = predictor.columns, predictor.space
         if any(objective.at_least for objective in objectives):
             raise ConfigError(
                 "Minimum values hold for the whole front, so give them as {at_least}, not in one of the {field}.",
@@ -53,93 +62,88 @@ class Goals:
                 given=list(objectives),
             )
         places = [j for objective in objectives for j in objective.resolve(columns)]
-        united = Objective({columns[j]: 1.0 for j in dict.fromkeys(places)}, at_least=at_least)
+        minimums = Objective({columns[j]: 1.0 for j in dict.fromkeys(places)}, at_least=at_least)
+        smallest, largest = (np.array([[dim.values[end] for dim in space.dimensions]]) for end in (0, -1))
+        budget.require(space, smallest)
         cost = cost and has_cost(space)
-        least, most = (np.array([[dim.values[end] for dim in space.dimensions]]) for end in (0, -1))
-        budget.require(space, least)
         if cost and budget.max_macs is None:
-            dearest = budget.counting.macs(most)
-            budget = replace(budget, max_macs=float(dearest[0]))
-        problem = Problem(predictor, united, budget, np.zeros(len(space), dtype=bool))
-        goals = cls(problem, tuple(objectives), cost)
-        names = goals.names
+            budget = replace(budget, max_macs=float(budget.counting.macs(largest)[0]))
+        problem = cls(predictor, tuple(objectives), minimums, Feasible.of(space, budget), cost)
+        names = problem.names
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise ConfigError(
                 "{field} must differ. Got {twice} twice.", field="objectives", given=names, twice=twice[0]
             )
-        return goals
-
-    @property
-    def predictor(self) -> Predictor:
-        """Whose values count."""
-        return self.problem.predictor
-
-    @property
-    def budget(self) -> Budget:
-        """What is allowed; of multiply-adds there is always a bound where they count."""
-        return self.problem.budget
+        return problem
 
     @property
     def columns(self) -> list[int]:
-        """Places of the columns that are wanted or have a floor."""
-        return self.problem.objective.named(self.predictor.columns)
+        """Where the columns that have a weight or a minimum value lie among the predictor's."""
+        return self.minimums.named(self.predictor.columns)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the objectives: a column, or weights and columns."""
+        """The objectives' names: a column, or weights and columns."""
         return tuple(_name(objective, self.predictor.columns) for objective in self.objectives)
 
     @property
-    def cautious(self) -> bool:
-        """Whether some objective is."""
+    def uncertain(self) -> bool:
+        """Whether an objective has an uncertainty penalty, so that predictions need their standard deviations."""
         return any(objective.uncertainty_penalty for objective in self.objectives)
 
-    def focused(self) -> Goals:
-        """The same goals for the search alone, as `Problem.focused`."""
-        return replace(self, problem=self.problem.focused())
+    def single(self, objective: Objective | None = None) -> Problem:
+        """The problem of one objective; of all columns and the minimum values when left out."""
+        return Problem(self.predictor, self.minimums if objective is None else objective, self.feasible)
+
+    def focused(self) -> MultiObjectiveProblem:
+        """The same problem, with a predictor that may only be right in the columns that are named."""
+        return replace(self, predictor=self.predictor.subset_output(self.columns))
 
     def scores(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Of relaxed codes `(n, width)`: the objectives `(n, k)`, and how far below the floors they are `(n,)`."""
+        """The objectives `(n, k)` of relaxed codes `(n, width)`, and how far they are below the minimums, `(n,)`."""
         predictor = self.predictor
-        mean, spread = predictor.moments(x) if self.cautious else (predictor(x), None)
-        return self._scores(mean, spread), self._short(mean)
+        mean, std = predictor.moments(x) if self.uncertain else (predictor(x), None)
+        scores = self._scores(mean, std, predictor.location, predictor.unit)
+        shortfall: Tensor = self.minimums.shortfall(mean.double(), predictor.columns, predictor.unit)
+        return torch.stack(scores, dim=1), shortfall
 
     @torch.no_grad()
-    def evaluated(self, codes: Codes) -> tuple[Reals, Reals]:
-        """Of codes: points `(n, k)`, with cost `(n, k + 1)`, in which more is better; and how far below floors."""
-        found = [self.scores(self.predictor.relaxed(codes[chunk])) for chunk in chunks(len(codes), 4096)]
-        scores, short = (np.concatenate([each.double().numpy() for each in both]) for both in zip(*found, strict=True))
+    def points(self, codes: Codes) -> tuple[Reals, Reals]:
+        """Points `(n, k)`, or `(n, k + 1)` with cost, to be maximised; and how far below the minimums they are."""
+        found = [self.scores(self.predictor.relaxed(codes[chunk])) for chunk in chunks(len(codes), BATCH)]
+        scores, short = (
+            np.concatenate([each.double().cpu().numpy() for each in both]) for both in zip(*found, strict=True)
+        )
         return self.with_cost(scores, codes), short
 
     def with_cost(self, scores: Reals, codes: Codes) -> Reals:
-        """Scores `(n, k)`, and beside them, where cost counts, the powers of ten from multiply-adds to the budget."""
+        """Scores `(n, k)` and, where cost counts, the powers of ten between multiply-adds and the budget."""
         if not self.cost:
             return scores
-        return np.column_stack([scores, np.log10(self.budget.max_macs or 1.0) - np.log10(self.macs(codes))])
+        return np.column_stack([scores, np.log10(self.feasible.budget.max_macs or 1.0) - np.log10(self.macs(codes))])
 
     def macs(self, codes: Codes) -> NDArray[np.int64]:
         """Multiply-adds as the budget counts them."""
-        counted: NDArray[np.int64] = self.budget.counting.macs(codes)
+        counted: NDArray[np.int64] = self.feasible.budget.counting.macs(codes)
         return counted
 
-    def of_values(self, values: Reals) -> Reals:
-        """The objectives `(n, k)`, without caution, of raw values `(n, m)` of the predictor's columns."""
-        plain = [replace(objective, uncertainty_penalty=0.0) for objective in self.objectives]
-        return replace(self, objectives=tuple(plain))._scores(torch.as_tensor(values), None).numpy()
+    def scores_of_values(self, values: Reals) -> Reals:
+        """The objectives `(n, k)`, without uncertainty penalties, of raw values `(n, m)` of the predictor's columns."""
+        location, unit = (x.cpu().numpy() for x in (self.predictor.location, self.predictor.unit))
+        return np.stack(self._scores(values, None, location, unit), axis=1)
 
-    def _scores(self, mean: Tensor, spread: Tensor | None) -> Tensor:
-        predictor = self.predictor
-        about = predictor.columns, predictor.location, predictor.unit
-        return torch.stack([objective.score(mean, spread, *about) for objective in self.objectives], dim=1)
-
-    def _short(self, mean: Tensor) -> Tensor:
-        short: Tensor = self.problem.objective.shortfall(mean.double(), self.predictor.columns, self.predictor.unit)
-        return short
+    def _scores(self, mean: Any, std: Any, location: Any, unit: Any) -> list[Any]:
+        """The objectives of values, arrays or tensors; without an uncertainty penalty where `std` is None."""
+        return [objective.score(mean, std, self.predictor.columns, location, unit) for objective in self.objectives]
 
 
 def read_objectives(objectives: Any) -> tuple[Objective, ...]:
-    """Objectives, each of which may be given as `as_objective` takes it: by the name of a task or column, say."""
+    """Objectives from a list, each in any form that `as_objective` takes.
+
+    Raises:
+        ConfigError: anything but a list with at least one objective.
+    """
     given = [] if isinstance(objectives, (str, Mapping)) or not isinstance(objectives, Sequence) else objectives
     if not given:
         raise ConfigError(
@@ -151,7 +155,7 @@ def read_objectives(objectives: Any) -> tuple[Objective, ...]:
 
 
 def _name(objective: Objective, columns: Sequence[str]) -> str:
-    """What an objective is called: `seg/mIoU`, `-video/top1`, `1 seg/mIoU + 2 video/top1`."""
+    """The name of an objective: `seg/mIoU`, `-video/top1`, `1 seg/mIoU + 2 video/top1`."""
     named = [columns[j] for j in objective.resolve(columns)]
     if len(named) == 1:
         return ("-" if next(iter(objective.weights.values())) < 0 else "") + named[0]

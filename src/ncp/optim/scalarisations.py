@@ -1,4 +1,4 @@
-"""Ways into a front: what each of its points adds to the hypervolume, without computing hypervolumes."""
+"""Random scalarisations of a front: which points add most to its hypervolume, without computing hypervolumes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from numpy.typing import NDArray
 from ncp.spaces.arrays import Reals, chunks
 
 REFERENCE = -3.0
-"""Where hypervolumes begin [standard deviations from a table's mean]; of cost they begin at the budget."""
+"""Reference point of hypervolumes [standard deviations from a table's mean]; for cost it is the budget."""
 
 
 @dataclass(frozen=True, eq=False)
 class Directions:
-    """Ways from a corner below a front into it: how far points reach along them adds up to their hypervolume.
+    """Directions from a corner below a front into it.
 
-    The hypervolume of points is a mean over directions of the largest reach to the power of k (Deng and Zhang 2019).
+    The hypervolume of points is proportional to the mean over random directions of the largest reach to the power of k
+    (Deng and Zhang, IEEE Transactions on Evolutionary Computation 2019; Zhang and Golovin, ICML 2020).
 
     Attributes:
-        corner: `(k,)`, where they begin.
-        inverse: `(ways, k)`, reach along a way per unit of an objective.
+        corner: where all directions begin, `(k,)`.
+        inverse: one over each direction, `(directions, k)`: the reach that one unit of an objective gives.
     """
 
     corner: Reals
@@ -29,20 +30,24 @@ class Directions:
 
     @classmethod
     def towards(cls, points: Reals, rays: Reals) -> Directions:
-        """Rays `(ways, k)`, positive, into the box around points `(n, k)`; the objectives themselves come first.
+        """Directions into the bounding box of points, the k axes first.
 
-        The box leaves out what is below the reference, unless that is the most.
+        Points below the reference do not widen the box, unless they are the majority.
+
+        Args:
+            points: `(n, k)`.
+            rays: positive directions `(directions, k)`, in shares of the box; the axes replace the first k.
         """
         k = points.shape[1]
         above = (points > REFERENCE).all(axis=1)
         low, high = points[above if 2 * above.sum() >= len(points) else slice(None)].min(axis=0), points.max(axis=0)
         span = np.maximum(high - low, 1e-9)
         towards = np.concatenate([np.eye(k), rays[k:]])
-        towards = towards / np.linalg.norm(towards, axis=1, keepdims=True) + 1e-3  # never straight along the edge
+        towards = towards / np.linalg.norm(towards, axis=1, keepdims=True) + 1e-3  # a zero would give an infinite reach
         return cls(low - 1e-3 * span, (1 / (towards * span)).astype(np.float32))
 
     def reach(self, points: Reals) -> NDArray[np.float32]:
-        """How far points `(n, k)` reach along every way, `(n, ways)`: to where they still dominate."""
+        """How far along each direction points `(n, k)` still dominate, `(n, directions)`."""
         above = (points - self.corner).astype(np.float32)
         least = above[:, :1] * self.inverse[:, 0]
         for column, inverse in zip(above.T[1:], self.inverse.T[1:], strict=True):
@@ -50,19 +55,23 @@ class Directions:
         return least
 
     def winners(self, points: Reals) -> NDArray[np.int64]:
-        """Which points reach farthest along some way, each once."""
-        ways = np.arange(len(self.inverse))
-        top, winner = np.full(len(ways), -np.inf), np.zeros(len(ways), dtype=np.int64)
+        """The points that reach farthest along at least one direction, each once."""
+        every = np.arange(len(self.inverse))
+        top, winner = np.full(len(every), -np.inf), np.zeros(len(every), dtype=np.int64)
         for chunk in chunks(len(points), 512):
             reach = self.reach(points[chunk])
             first = reach.argmax(axis=0)
-            better = reach[first, ways] > top
-            top = np.where(better, reach[first, ways], top)
+            better = reach[first, every] > top
+            top = np.where(better, reach[first, every], top)
             winner = np.where(better, chunk.start + first, winner)
         return np.unique(winner)
 
     def chosen(self, points: Reals, size: int) -> NDArray[np.int64]:
-        """At most `size` points, by how much hypervolume each adds to those before it; first the best of objectives."""
+        """At most `size` points: the best of each objective, then those that add most hypervolume, one by one.
+
+        Greedy with lazy evaluation (Minoux 1978): a point's gain only falls as others are chosen, so only the best is
+        computed again.
+        """
         k = points.shape[1]
         reach = self.reach(points).clip(0)
         first = list(dict.fromkeys(reach[:, :k].argmax(axis=0).tolist()))[:size]
@@ -71,8 +80,9 @@ class Directions:
         gain = np.maximum(volume - top, 0).sum(axis=1)
         while len(chosen) < size and gain.max() > 0:
             best = int(gain.argmax())
-            known, gain[best] = gain[best], np.maximum(volume[best] - top, 0).sum()
-            if gain[best] == known > 0:  # else it has fallen since it was computed, and another may be best
+            known = gain[best]
+            gain[best] = np.maximum(volume[best] - top, 0).sum()
+            if gain[best] == known:
                 chosen.append(best)
                 top = np.maximum(top, volume[best])
         return np.array(chosen, dtype=np.int64)

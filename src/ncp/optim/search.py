@@ -12,16 +12,15 @@ import numpy as np
 from ncp.errors import ConfigError
 from ncp.numbers import as_count, as_seed
 from ncp.optim.budget import Budget, as_budget
-from ncp.optim.constraints import meets_minimums
-from ncp.optim.edit import edited
 from ncp.optim.judge import Pair, predictor_and_judge
-from ncp.optim.known import Known
-from ncp.optim.local_search import polish
+from ncp.optim.known import Known, meets_minimums
+from ncp.optim.local_search import search_locally, search_near
 from ncp.optim.objective import Objective, as_objective
 from ncp.optim.problem import Problem
-from ncp.optim.propagation import Strategy, frozen_dimensions, propagate, require_strategy
+from ncp.optim.propagation import StrategyName, as_strategy, propagate
 from ncp.optim.result_rows import baseline_of, latency_model, predicted_scores_of, provenance_of, rows_of
 from ncp.optim.results import Result
+from ncp.optim.strategies import Strategy
 from ncp.predictors.base import Predictor
 from ncp.progress import Progress, quiet, share
 from ncp.spaces.arrays import Codes, Reals, distinct
@@ -47,7 +46,7 @@ def search(
     starts: int = 256,
     top: int = 10,
     seed: int = 0,
-    strategy: Strategy = "continuous",
+    strategy: Strategy | StrategyName = "continuous",
     steps: int = 70,
     freeze: str | Iterable[str] = (),
     origin: Any = None,
@@ -89,7 +88,8 @@ def search(
     objective, budget = as_objective(objective), as_budget(budget)
     starts, top, steps = as_count(starts, "starts"), as_count(top, "top"), as_count(steps, "steps")
     seed = as_seed(seed)
-    require_strategy(strategy, objective)
+    strategy = as_strategy(strategy)
+    strategy.require(objective)
     if max_changes is not None:
         max_changes = as_count(max_changes, "max_changes")
         if origin is None:
@@ -102,8 +102,7 @@ def search(
     pair = predictor_and_judge(predictor, judge, table, [objective], seed, share(progress, 0.0, FITTING))
     predictor, judge = pair.predictor, pair.judge
     progress = share(progress, FITTING if pair.slow else 0.0, 1.0)
-    problem = Problem(predictor, objective, budget, frozen_dimensions(predictor.space, freeze))
-    names = tuple(name for name, kept in zip(predictor.space.names, problem.frozen, strict=True) if kept)
+    problem = Problem.of(predictor, objective, budget, freeze)
     base = None if origin is None else _origin(predictor.space, origin)
     run = propagate(
         predictor,
@@ -112,7 +111,7 @@ def search(
         budget=budget,
         strategy=strategy,
         steps=steps,
-        freeze=names,
+        freeze=problem.feasible.frozen_names,
         progress=share(progress, 0.0, 0.8),
     )
     known = None if table is None else Known.of(problem, table, base, max_changes)
@@ -120,7 +119,7 @@ def search(
     rows = rows_of(problem, codes, judge, table, ranks)
     baseline = None if known is None or table is None else baseline_of(problem, known, judge, table)
     progress(1.0)
-    settings = {"strategy": strategy, "starts": starts, "steps": steps, "seed": seed, "max_changes": max_changes}
+    settings = {"strategy": str(strategy), "starts": starts, "steps": steps, "seed": seed, "max_changes": max_changes}
     return Result(rows, baseline, _asked(problem, pair, table, base, settings), perf_counter() - began, run)
 
 
@@ -138,7 +137,7 @@ def _asked(
         at_least=dict(objective.at_least),
         **settings,
         origin=None if base is None else space.text(base),
-        freeze=[name for name, kept in zip(space.names, problem.frozen, strict=True) if kept],
+        freeze=list(problem.feasible.frozen_names),
         origin_predicted_score=None if base is None else float(predicted_scores_of(problem, base[None])[0]),
         predictor_source=pair.source,
     )
@@ -155,9 +154,9 @@ def _best(
 ) -> tuple[Codes, Reals]:
     """The `top` best of what local search makes of `found` and what is measured, and what they are ranked by."""
     if max_changes is None or base is None:
-        codes = np.concatenate([polish(problem.focused(), found), found])
+        codes = np.concatenate([search_locally(problem.focused().scores, problem.feasible, found), found])
     else:
-        codes = edited(problem.focused(), base, max_changes, found, progress)
+        codes = search_near(problem.focused().scores, problem.feasible, base, max_changes, found, progress)
     return ranked(problem, codes, known, top, varied=max_changes is None)
 
 
@@ -203,10 +202,13 @@ def _starts(problem: Problem, starts: int, seed: int, base: Codes | None) -> Cod
     codes = problem.space.sample(starts, np.random.default_rng(seed))
     if base is not None:
         codes[0] = base
-        codes[:, problem.frozen] = base[problem.frozen]
-    elif problem.frozen.any():
-        names = [name for name, kept in zip(problem.space.names, problem.frozen, strict=True) if kept]
-        raise ConfigError("{field} keeps the values of {origin}: give a code there.", field="freeze", given=names)
+        codes[:, problem.feasible.frozen] = base[problem.feasible.frozen]
+    elif problem.feasible.frozen.any():
+        raise ConfigError(
+            "{field} keeps the values of {origin}: give a code there.",
+            field="freeze",
+            given=list(problem.feasible.frozen_names),
+        )
     return codes
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from ncp.errors import ConfigError, quoted
-from ncp.optim.problem import Problem
 from ncp.predictors.base import Predictor
 from ncp.predictors.features import Features, Meaning
 from ncp.predictors.scale import Scale
@@ -132,28 +130,6 @@ def _prior(meanings: Sequence[Meaning]) -> tuple[Reals, Reals]:
     covariance[:f, :f] += TOGETHER**2 + DIMENSION**2 * alike[0] + CHOICE**2 * alike[1]
     sizes = (blocks[:, None] == blocks).sum(1)
     return np.log(np.append(SHARE / sizes, NOISE)), np.linalg.inv(covariance)
-
-
-@dataclass(frozen=True, eq=False)
-class Improvement(Problem):
-    """To be better than `best`: the logarithm of the expected improvement."""
-
-    best: float = 0.0
-
-    def _values_and_score(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        mean, spread = self.predictor.latent_moments(x)
-        return mean, log_improvement((mean - self.best)[:, 0], spread[:, 0])
-
-
-def log_improvement(gain: Tensor, spread: Tensor) -> Tensor:
-    """The logarithm of `E max(0, gain + spread * normal)`; by its asymptote where it would vanish."""
-    z = gain / spread
-    near = z.clamp_min(-5.0)
-    density = torch.exp(-near.square() / 2) / math.sqrt(2 * math.pi)
-    exact = (density + near * torch.special.ndtr(near)).log()
-    far = z.clamp_max(-5.0)
-    asymptote = -far.square() / 2 - math.log(math.sqrt(2 * math.pi)) - torch.log(far.square() + 3)
-    return spread.log() + torch.where(z > -5.0, exact, asymptote)
 
 
 class _Fit:

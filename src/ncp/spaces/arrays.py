@@ -1,4 +1,4 @@
-"""Arrays of codes: read from what callers pass, cut into chunks, and without doubles."""
+"""Arrays of codes: read from what callers pass, cut into chunks, ranked, crossed, and without doubles."""
 
 from __future__ import annotations
 
@@ -29,6 +29,39 @@ def distinct(codes: Codes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
     order = np.argsort(first)
     return first[order], np.argsort(order)[inverse]
+
+
+def best_first(scores: Reals) -> NDArray[np.int64]:
+    """Where the scores are, from the highest to the lowest; equal ones in their order, `(n,)`."""
+    order: NDArray[np.int64] = np.argsort(-scores, kind="stable")
+    return order
+
+
+def best_distinct(codes: Codes, scores: Reals, k: int | None = None) -> NDArray[np.int64]:
+    """Rows of the `k` different codes of highest score, best first; of all different codes without `k`."""
+    first, _ = distinct(codes)
+    best: NDArray[np.int64] = first[best_first(scores[first])[:k]]
+    return best
+
+
+def ranks_within(groups: NDArray[np.int64], scores: Reals) -> NDArray[np.int64]:
+    """The rank of every score in its group, from 0 for the highest, `(n,)`; equal ones in their order.
+
+    >>> ranks_within(np.array([0, 0, 4, 0]), np.array([1.0, 3.0, 2.0, 3.0]))
+    array([2, 0, 0, 1])
+    """
+    order = np.lexsort((-scores, groups))
+    ordered = groups[order]
+    ranks = np.empty(len(groups), dtype=np.int64)
+    ranks[order] = np.arange(len(groups)) - np.searchsorted(ordered, ordered)
+    return ranks
+
+
+def crossed(codes: Codes, n: int, rng: np.random.Generator) -> Codes:
+    """`n` children of codes drawn in pairs, `(n, d)`: every dimension from either parent (uniform crossover)."""
+    mothers, fathers = codes[rng.integers(len(codes), size=(2, n))]
+    children: Codes = np.where(rng.random(mothers.shape) < 0.5, mothers, fathers)
+    return children
 
 
 def read_array(codes: Any) -> NDArray[Any]:
