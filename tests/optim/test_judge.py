@@ -1,5 +1,6 @@
-"""Who predicts and who judges: what the user gave is what is used, and a pair that was fitted once is kept."""
+"""Which predictor and judge a search uses: given ones first; a fitted pair is kept in the cache."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ SMALL = MIXED
 
 @pytest.fixture(scope="module")
 def table() -> Table:
-    """60 rows: few enough for fits of a blink."""
+    """60 rows, which are fitted fast."""
     codes, values = rows("mixed", 60)
     return Table(SMALL, codes, values, COLUMNS)
 
@@ -34,7 +35,7 @@ def with_column(table: Table, name: str, values: Any) -> Table:
     return Table(table.space, table.codes, both, columns, table.origin, table.flags)
 
 
-def test_without_anything_the_shipped_pair_is_used() -> None:
+def test_the_shipped_pair_is_the_default() -> None:
     found = pair(None)
     assert (found.source, found.predictor.shipped) == ("shipped", "nas-bench-mr")
     assert found.judge is not None
@@ -42,7 +43,7 @@ def test_without_anything_the_shipped_pair_is_used() -> None:
 
 
 @pytest.mark.parametrize("form", [str, ncp.load_predictor])
-def test_a_shipped_predictor_that_is_named_brings_its_judge(form: Any) -> None:
+def test_a_shipped_predictor_comes_with_its_judge(form: Any) -> None:
     found = pair(None, predictor=form("nas-bench-mr"))
     assert found.source == "given"
     assert found.judge is not None
@@ -54,7 +55,7 @@ def whole(imported: Path) -> Table:
     return ncp.load_table("nas-bench-mr", imported)
 
 
-def test_the_published_table_is_known_by_its_values(whole: Table) -> None:
+def test_the_published_table_is_recognised_by_its_values(whole: Table) -> None:
     assert is_shipped(whole, ["seg/mIoU", "3ddet/moderate"])
     assert pair(whole).source == "shipped"
     shuffled = whole.select(rows=np.random.default_rng(0).permutation(len(whole)))
@@ -67,7 +68,7 @@ def test_the_published_table_is_known_by_its_values(whole: Table) -> None:
     assert not is_shipped(Table(MULTIRES, whole.codes, one, whole.columns, whole.origin), ["seg/mIoU"])
 
 
-def test_values_of_ones_own_under_published_codes_and_columns_are_used(whole: Table) -> None:
+def test_other_values_for_published_codes_and_columns_are_used(whole: Table) -> None:
     few = whole.select("seg/mIoU", rows=np.flatnonzero(whole.sampled)[:80])
     mine = Table(MULTIRES, few.codes, 100 - few.values, few.columns)
     found = pair(mine)
@@ -75,7 +76,7 @@ def test_values_of_ones_own_under_published_codes_and_columns_are_used(whole: Ta
     assert np.corrcoef(found.predictor.predict(few.codes).mean[:, 0], mine.values[:, 0])[0, 1] > 0.5
 
 
-def test_columns_that_nobody_asked_for_change_nothing(table: Table) -> None:
+def test_columns_outside_the_objective_change_nothing(table: Table) -> None:
     sparse = with_column(table, "rare/ms", np.where(np.arange(60) < 3, 1.0, np.nan))
     alone, beside = pair(table), pair(sparse)
     assert beside.predictor.columns == ("seg/mIoU",)
@@ -94,7 +95,7 @@ def test_a_tasks_name_means_its_first_column_in_the_table(table: Table) -> None:
     assert pair(table, [Objective({"seg/mAcc": 1.0, "seg": 1.0})]).predictor.columns == ("seg/mIoU", "seg/mAcc")
 
 
-def test_a_pair_that_was_fitted_is_kept(table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_fitted_pair_is_cached(table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NCP_CACHE", str(tmp_path))
     first, second = pair(table), pair(table)
     assert (first.source, second.source) == ("fitted and kept", "kept")
@@ -112,11 +113,11 @@ def test_a_pair_that_was_fitted_is_kept(table: Table, monkeypatch: pytest.Monkey
         assert other.source == "fitted and kept"
     for file in (tmp_path / "predictors").iterdir():
         file.write_bytes(file.read_bytes()[:1000])
-    assert pair(table).source == "fitted and kept"  # what is damaged is fitted again
+    assert pair(table).source == "fitted and kept"  # damaged files are fitted again
     assert pair(table).source == "kept"
 
 
-def test_no_more_pairs_are_kept_than_are_needed(table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_oldest_cached_pairs_are_deleted(table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NCP_CACHE", str(tmp_path))
     monkeypatch.setattr(judges, "fit_searcher_and_judge", lambda *_: (fitted("gp", "mixed"), fitted("gp", "mixed")))
     for seed in range(CACHED_PAIRS + 3):
@@ -125,10 +126,36 @@ def test_no_more_pairs_are_kept_than_are_needed(table: Table, monkeypatch: pytes
     assert pair(table, seed=CACHED_PAIRS + 2).source == "kept"
 
 
-def test_where_nothing_can_be_kept_it_is_fitted(table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_cache_folder_pairs_are_fitted_every_time(
+    table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NCP_CACHE", str(tmp_path / "file"))
     assert [pair(table).source, pair(table).source] == ["fitted", "fitted"]
+
+
+def test_with_a_judge_only_a_predictor_is_fitted(table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NCP_CACHE", str(tmp_path))
+    both, judge = pair(table, seed=5), fitted("ensemble", "mixed")
+    shutil.rmtree(tmp_path / "predictors")
+    monkeypatch.setattr(judges, "fit_searcher_and_judge", None)
+    for source in ("fitted and kept", "kept"):
+        alone = pair(table, judge=judge, seed=5)
+        assert (alone.source, alone.judge) == (source, judge)
+        codes = SMALL.sample(9, np.random.default_rng(0))
+        np.testing.assert_array_equal(alone.predictor.predict(codes).mean, both.predictor.predict(codes).mean)
+    (file,) = (tmp_path / "predictors").iterdir()
+    assert file.name.endswith(".search.safetensors")
+
+
+def test_a_judge_that_does_not_fit_the_table_is_refused_before_a_fit(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judges, "fit_predictor", None)
+    for judge, message in ((ncp.load_judge(), "different search spaces"), (fitted("gp", "mixed"), "no column det/AP")):
+        wanted = [Objective({"det/AP": 1.0})]
+        with pytest.raises(ConfigError, match=message):
+            pair(with_column(table, "det/AP", np.arange(60)), wanted, judge=judge)
 
 
 CELLS = Table(CELL201, [[0] * 6], [[1.0]], ["seg/mIoU"])
@@ -156,7 +183,7 @@ CELLS = Table(CELL201, [[0] * 6], [[1.0]], ["seg/mIoU"])
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(table: Table, asked: dict[str, Any], field: str, message: str) -> None:
+def test_arguments_that_do_not_fit_are_refused(table: Table, asked: dict[str, Any], field: str, message: str) -> None:
     named = {
         "own": fitted("gp", "mixed"),
         "less": table.select("video"),

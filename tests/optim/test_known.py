@@ -1,4 +1,4 @@
-"""A search never recommends what its table says is worse than the table's best row, and names that row."""
+"""A search ranks no code first that its table measured to be worse than the baseline, and names the baseline."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ QUICK: dict[str, Any] = {"starts": 8, "steps": 8, "top": 5}
 
 @pytest.fixture(scope="module")
 def whole() -> Table:
-    """A rough function of all 256 cells, which no predictor of half of them gets right."""
+    """A noisy function of all 256 cells; no predictor fitted on half of them is right about the others."""
     codes = np.stack(np.meshgrid(*[np.arange(4)] * 4, indexing="ij"), -1).reshape(-1, 4)
     rng = np.random.default_rng(0)
     values = rng.normal(size=(4, 4, 2))[np.arange(4), codes].sum(1) + 2.0 * rng.normal(size=(256, 2))
@@ -34,7 +34,7 @@ def z(table: Table, weights: list[float]) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize("weights", [{"a": 1.0}, {"a": 1.0, "b": 2.0}, {"a": -1.0}])
-def test_of_a_measured_space_the_best_row_comes_first(whole: Table, weights: dict[str, float]) -> None:
+def test_the_best_row_of_a_complete_table_comes_first(whole: Table, weights: dict[str, float]) -> None:
     result = ncp.search(weights, table=whole, **QUICK)
     wanted = z(whole, [weights.get("a", 0.0), weights.get("b", 0.0)])
     best = int(wanted.argmax())
@@ -47,7 +47,7 @@ def test_of_a_measured_space_the_best_row_comes_first(whole: Table, weights: dic
     assert result.baseline.rows == 256
 
 
-def test_the_baseline_names_what_table_and_judge_say_of_the_same_row(whole: Table) -> None:
+def test_the_baseline_has_values_of_table_and_judge(whole: Table) -> None:
     few = whole.select(rows=np.random.default_rng(1).permutation(256)[:60])
     result = ncp.search(["a", "b"], table=few, **QUICK)
     base = result.baseline
@@ -71,7 +71,7 @@ def known_of(objective: Objective, values: Any, **more: Any) -> tuple[Known, Pro
     return Known.of(problem, Table(MIXED, codes, values, COLUMNS), **more), problem
 
 
-def test_a_measurement_counts_by_its_noise_and_keeps_its_order() -> None:
+def test_measurements_are_weighed_by_their_noise_and_keep_their_order() -> None:
     codes = rows("mixed")[0][:40]
     predicted = fitted("gp", "mixed").predict(codes)
     values = predicted.mean.copy()
@@ -101,7 +101,7 @@ def test_rows_measured_to_be_worse_than_a_minimum_are_not_returned() -> None:
     assert not known.worse_than_minimum(known.codes).any()
 
 
-def test_rows_keep_budget_changes_and_what_is_frozen() -> None:
+def test_rows_keep_the_budget_frozen_dimensions_and_the_number_of_changes() -> None:
     codes, values = rows("mixed")
     frozen = np.array([True, False, False, False, False])
     problem = Problem(fitted("gp", "mixed"), Objective({"seg": 1.0}), Feasible(MIXED, ncp.Budget(), frozen))
@@ -115,7 +115,7 @@ def test_rows_keep_budget_changes_and_what_is_frozen() -> None:
     assert len(within.codes) == budget.allows(networks).sum()
 
 
-def test_a_front_of_a_measured_space_is_the_tables_own(whole: Table) -> None:
+def test_the_front_of_a_complete_table_is_the_tables_own(whole: Table) -> None:
     result = ncp.pareto_search(["a", "b"], table=whole, starts=8, steps=6, size=40)
     assert result.baseline is not None
     assert result.baseline.rows == 256
@@ -126,7 +126,7 @@ def test_a_front_of_a_measured_space_is_the_tables_own(whole: Table) -> None:
 
 
 @pytest.mark.parametrize("find", [ncp.search, lambda objective, **asked: ncp.pareto_search([objective], **asked)])
-def test_minimum_values_that_only_the_predictor_promises_are_refused(find: Any, whole: Table) -> None:
+def test_minimum_values_that_are_predicted_but_measured_to_be_missed_are_refused(find: Any, whole: Table) -> None:
     rows = np.arange(0, 256, 2)
     values = whole.values[rows] + 20
     hopeful = ncp.fit_predictor(whole.codes[rows], values, whole.columns, space=CELLS, kind="gp")
@@ -138,23 +138,23 @@ def test_minimum_values_that_only_the_predictor_promises_are_refused(find: Any, 
         find(objective, **asked, **more)
 
 
-def test_a_measured_value_counts_although_another_is_missing() -> None:
+def test_minimum_values_are_checked_in_incomplete_rows() -> None:
     codes, values = rows("mixed")
     values = values[:40].copy()
-    values[::2, 2] = np.nan  # not measured where it is wanted
+    values[::2, 2] = np.nan  # not measured
     least = float(np.median(values[:, 0]))
     known, _ = known_of(Objective({"video": 1.0}, at_least={"seg": least}), values)
     np.testing.assert_array_equal(known.worse_than_minimum(codes[:40]), values[:, 0] < least)
     assert len(known.codes) == ((values[:, 0] >= least) & ~np.isnan(values[:, 2])).sum()
 
 
-def test_a_front_keeps_the_order_of_what_was_measured(whole: Table) -> None:
+def test_a_front_keeps_the_order_of_measured_rows(whole: Table) -> None:
     result = ncp.pareto_search(["a"], table=whole, starts=4, steps=4, size=9)
     best = whole.codes[int(whole.values[:, 0].argmax())]
     assert [row.vector for row in result.rows] == [tuple(best.tolist())]
 
 
-def test_a_front_may_hold_only_rows_that_were_measured(whole: Table) -> None:
+def test_a_front_can_consist_of_measured_rows_only(whole: Table) -> None:
     half = whole.select(rows=slice(0, 256, 2))
     modest = ncp.fit_predictor(half.codes, half.values - 50, half.columns, space=CELLS, kind="gp")
     least = float(np.sort(whole.values[:, 0])[-3])
@@ -166,7 +166,7 @@ def test_a_front_may_hold_only_rows_that_were_measured(whole: Table) -> None:
         assert row.verified["a/x"].source == "table"
 
 
-def test_a_table_without_rows_knows_nothing(whole: Table) -> None:
+def test_a_table_without_rows_changes_nothing(whole: Table) -> None:
     empty = whole.select(rows=slice(0, 0))
     assert np.isnan(empty.lookup(whole.codes[:3])).all()
     predictor = ncp.fit_predictor(whole.codes, whole.values, whole.columns, space=CELLS, kind="gp")

@@ -14,7 +14,7 @@ from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 
 @pytest.fixture(scope="module")
 def table() -> Table:
-    """500 rows, of which 7 were not drawn at random."""
+    """500 rows; 7 of them were not sampled at random."""
     codes, values = rows("mixed", 500)
     origin = np.full(len(codes), "sampled")
     origin[[3, 50, 51, 200]], origin[[7, 8, 499]] = "anchor", "searched"
@@ -27,7 +27,7 @@ def with_holes(table: Table, holes: NDArray[np.int64], column: int) -> Table:
     return Table(table.space, table.codes, values, table.columns, table.origin)
 
 
-def test_tabulated_codes_have_their_row_and_others_the_judges_word(table: Table) -> None:
+def test_codes_in_the_table_have_its_values_and_others_the_judges(table: Table) -> None:
     fresh = np.array([code for code in MIXED.sample(50, np.random.default_rng(5)) if table.row(code) is None][:3])
     codes = np.concatenate([table.codes[[10, 3]], fresh])
     columns, judge = ("video/top1", "seg/mIoU"), fitted("gp", "mixed")
@@ -36,12 +36,12 @@ def test_tabulated_codes_have_their_row_and_others_the_judges_word(table: Table)
     assert found.source.tolist() == [["table"] * 2] * 2 + [["judge"] * 2] * 3
     np.testing.assert_array_equal(found.mean[:2], table.values[[10, 3]][:, [2, 0]])
     assert (found.std[:2] == 0).all()
-    word = judge.predict(fresh)
-    np.testing.assert_allclose(found.mean[2:], word.mean[:, [2, 0]], rtol=1e-5)
-    np.testing.assert_allclose(found.std[2:], word.std[:, [2, 0]], rtol=1e-3)
+    expected = judge.predict(fresh)
+    np.testing.assert_allclose(found.mean[2:], expected.mean[:, [2, 0]], rtol=1e-5)
+    np.testing.assert_allclose(found.std[2:], expected.std[:, [2, 0]], rtol=1e-3)
 
 
-def test_only_what_is_missing_of_a_row_goes_to_the_judge(table: Table) -> None:
+def test_missing_values_of_a_row_come_from_the_judge(table: Table) -> None:
     holed = with_holes(table, np.array([10]), 1)
     codes = holed.codes[[10, 11]]
     judge = fitted("gp", "mixed")
@@ -59,7 +59,7 @@ def test_without_a_judge_there_is_no_value(table: Table) -> None:
     assert np.isnan(found.mean).all()
 
 
-def test_a_judge_must_know_the_columns() -> None:
+def test_a_judge_without_a_column_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^judge has no column det/AP\. It has seg/mIoU, seg/mAcc, video/top1\.$"):
         verify(MIXED.sample(2, np.random.default_rng(0)), ["seg/mIoU", "det/AP"], fitted("gp", "mixed"))
 
@@ -105,7 +105,7 @@ def test_a_judge_is_fitted_on_rows_that_the_predictor_has_not_seen(table: Table,
 
 
 @pytest.mark.slow
-def test_rows_with_holes_make_no_judge_but_do_not_stop_it(table: Table) -> None:
+def test_a_judge_is_fitted_without_incomplete_rows(table: Table) -> None:
     mine = np.flatnonzero(table.sampled)[:200]
     predictor = fit_predictor(table.codes[mine], table.values[mine][:, :1], COLUMNS[:1], space=MIXED, kind="ensemble")
     holes = np.flatnonzero(table.sampled)[200:230]
@@ -117,7 +117,7 @@ def test_rows_with_holes_make_no_judge_but_do_not_stop_it(table: Table) -> None:
     assert elsewhere.has_seen(table.codes[holes]).all()
 
 
-def test_rows_with_holes_are_in_neither_half(table: Table) -> None:
+def test_incomplete_rows_are_in_neither_half(table: Table) -> None:
     holes = np.flatnonzero(table.sampled)[:40]
     searcher, judge = fit_searcher_and_judge(with_holes(table, holes, 1))
     for predictor in (searcher, judge):
@@ -125,7 +125,7 @@ def test_rows_with_holes_are_in_neither_half(table: Table) -> None:
     assert len(searcher.seen) + len(judge.seen) == table.sampled.sum() - 40
 
 
-def test_where_no_judge_can_be_fitted_there_is_none(table: Table) -> None:
+def test_too_few_unseen_rows_give_no_judge(table: Table) -> None:
     mine = np.flatnonzero(table.sampled)[: table.sampled.sum() - JUDGE_ROWS + 1]
     seen_much = fit_predictor(table.codes[mine], table.values[mine], COLUMNS, space=MIXED, kind="ensemble")
     assert judge_for(seen_much, table, COLUMNS) is None
@@ -151,8 +151,8 @@ def test_a_search_on_a_users_own_table(table: Table) -> None:
     assert verified_scores[0] > np.quantile(wanted, 0.95)
 
 
-def test_what_is_minimised_is_found_small(table: Table) -> None:
-    """One fit serves both directions: predictions stay in raw units, only the z-scores' sign differs."""
+def test_minimised_columns_are_searched_downwards(table: Table) -> None:
+    """Predictions stay in raw units; only the sign of z-scores differs."""
     values, gp = table.values[:80], GpSettings(steps=5)
     predictor = fit_predictor(
         table.codes[:80], values, COLUMNS, space=MIXED, kind="gp", settings=gp, minimised=["video/top1"]
@@ -180,7 +180,7 @@ def test_what_is_minimised_is_found_small(table: Table) -> None:
             search(wanted, predictor=one, table=other, **options)
 
 
-def test_searcher_and_judge_minimise_what_their_table_minimises(table: Table) -> None:
+def test_searcher_and_judge_minimise_the_columns_of_their_table(table: Table) -> None:
     few = Table(MIXED, table.codes[:60], table.values[:60], COLUMNS, minimised=["seg/mAcc"]).select(
         ["video", "seg/mAcc"]
     )
@@ -190,7 +190,7 @@ def test_searcher_and_judge_minimise_what_their_table_minimises(table: Table) ->
 
 
 @pytest.mark.parametrize("minimised", ["seg/mIoU", ["seg"]])
-def test_minimised_columns_are_columns(table: Table, minimised: Any) -> None:
+def test_minimised_columns_must_be_columns(table: Table, minimised: Any) -> None:
     message = (
         r"^(minimised must be a list of names of columns|Expected minimised columns among seg/mIoU, .*)\. Got 'seg"
     )

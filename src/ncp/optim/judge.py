@@ -22,6 +22,7 @@ from ncp.predictors.base import Predictor
 from ncp.predictors.fitting import SHIPPED, fit_predictor, load_judge, load_predictor
 from ncp.progress import Progress, quiet, share
 from ncp.spaces.arrays import Codes
+from ncp.spaces.space import Space
 from ncp.tables.table import Table, require_table
 from ncp.threads import beside
 
@@ -88,7 +89,7 @@ def predictor_and_judge(
     if pair.judge is None:
         pair = _with_judge(pair, table, columns, seed, progress)
     if pair.judge is not None:
-        _require_judge(pair.judge, pair.predictor, columns)
+        _require_judge(pair.judge, pair.predictor.space, columns)
     return pair
 
 
@@ -215,6 +216,8 @@ def _pair_for(
     if is_shipped(table, columns):
         return _shipped(judge)
     few = table.select(columns=columns)
+    if judge is not None:
+        _require_judge(judge, few.space, columns)
     for objective in objectives:
         objective.require_direction(few.columns, few.minimised)
     cache = PairCache(few, seed)
@@ -298,14 +301,14 @@ def _require_match(predictor: Predictor, table: Table, columns: Sequence[str]) -
             )
 
 
-def _require_judge(judge: Predictor, predictor: Predictor, columns: Sequence[str]) -> None:
+def _require_judge(judge: Predictor, space: Space, columns: Sequence[str]) -> None:
     """Refuse a judge of another space, or without one of the columns."""
-    if judge.space != predictor.space:
+    if judge.space != space:
         raise ConfigError(
             "The predictor and {field} have different search spaces, of {dimensions} dimensions.",
             field="judge",
             given=judge,
-            dimensions=f"{len(predictor.space)} and {len(judge.space)}",
+            dimensions=f"{len(space)} and {len(judge.space)}",
         )
     _require_columns(judge, columns)
 
