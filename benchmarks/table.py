@@ -38,18 +38,19 @@ TOPICS = {
 HEADLINES = {
     "command/search": ("`ncp search`, three tasks within 4 GMACs, the whole command", "{value:.1f} s"),
     "search/4-gmacs": (
-        "its result by the independent judge, in mean z-scores; the judge gives the best trained network "
-        "{best_row_by_judge:.2f}, the table {best_row_by_table:.2f}",
+        "its best network by the judge, in mean z-scores; the best trained network has {best_row_by_judge:.2f} by the "
+        "judge and {best_row_by_table:.2f} by the table",
         "{verified:.2f}",
     ),
     "predictors/default/tau": (
-        "rank correlation of the predictor (Kendall's tau); the paper's has 0.692",
-        "{mean:.3f}",
+        "rank correlation of the predictor (Kendall's tau); the paper's predictor has 0.692",
+        "{mean:.4f}",
     ),
-    "transfer/tau": ("the same for a new task from 50 trainings", "{mean:.3f}"),
-    "cost/exact": ("published costs that are reproduced exactly", "{value} of 2507"),
+    "transfer/tau": ("rank correlation for a new task from 50 trainings", "{mean:.4f}"),
+    "cost/exact": ("published networks whose cost is reproduced exactly", "{value} of 2507"),
     "compare/cells": (
-        "NAS-Bench-201, 100 of 15 625 evaluations; the best cell has 47.33 %, TPE finds {accuracy[tpe][at_100]:.2f} %",
+        "NAS-Bench-201, accuracy after 100 of 15 625 evaluations; the best cell has 47.33 %, TPE finds "
+        "{accuracy[tpe][at_100]:.2f} %",
         "{accuracy[bayesian][at_100]:.2f} %",
     ),
     "compare/tasks": (
@@ -58,12 +59,12 @@ HEADLINES = {
     ),
     "pareto/seconds": ("`ncp pareto`, three tasks and cost", "{value:.0f} s"),
     "pareto/hypervolume": (
-        "its hypervolume; NSGA-II reaches {nsga2:.0f} with the same predictor and time",
+        "hypervolume of its front; NSGA-II reaches {nsga2:.0f} with the same predictor and time",
         "{ncp:.0f}",
     ),
-    "network/inference": ("speed of a network made for inference on two cores, at least", "{least:.1f} x"),
-    "latency/calibration": ("mean error of predicted latency", "{error:.1%}"),
-    "app/slider": ("the app: a slider moves until everything has followed", "{median:.3f} s"),
+    "network/inference": ("speed-up by `for_inference` on two cores, at least", "{least:.1f} x"),
+    "latency/calibration": ("mean error of predicted latency, on networks outside the fit", "{error:.1%}"),
+    "app/slider": ("the app: time from moving a slider until everything is updated", "{median:.3f} s"),
 }
 """The README's lines: by entry, the words and the figure, both filled with the entry's values."""
 
