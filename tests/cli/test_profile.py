@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import ncp
-from ncp.network.profile import STAGES, processor, profile
+from ncp.network.profile import STAGE_NAMES, processor, profile
 from tests.cli.conftest import Run
 from tests.latencies import computed
 
@@ -43,11 +43,11 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_prints_parts_latencies_and_memory(run: Run) -> None:
+def test_prints_stages_latencies_and_memory(run: Run) -> None:
     status, out, error = run("profile", CODE, "--classes", "7", *QUICK)
     assert (status, error) == (0, "")
     lines = out.splitlines()
-    for name in STAGES:
+    for name in STAGE_NAMES:
         (line,) = (line for line in lines if line.lstrip().startswith(name))
         assert re.search(r"\d\.\d \s*\d\.\d{3} \s*\d+\.\d\d\s*$", line)
     assert "24x2x4" in out.replace(" ", "").split("stage3")[1].splitlines()[0]
@@ -67,11 +67,11 @@ def test_json_is_one_document(run: Run) -> None:
     assert found["code"] == CODE
     conditions = {"task": "segmentation", "classes": 7, "batch": 1, "device": "cpu", "threads": 1}
     assert found["conditions"] == conditions | {"image_size": [32, 64]}
-    assert [part["name"] for part in found["parts"]] == list(STAGES)
+    assert [stage["name"] for stage in found["stages"]] == list(STAGE_NAMES)
     code = ncp.Code.parse(CODE)
-    assert sum(part["macs"] for part in found["parts"]) == ncp.macs(code, (32, 64), 7, "segmentation").item()
-    assert sum(part["params"] for part in found["parts"]) == ncp.params(code, 7, "segmentation").item()
-    assert found["parts"][-1]["shapes"] == [[1, 7, 8, 16]]
+    assert sum(stage["macs"] for stage in found["stages"]) == ncp.macs(code, (32, 64), 7, "segmentation").item()
+    assert sum(stage["params"] for stage in found["stages"]) == ncp.params(code, 7, "segmentation").item()
+    assert found["stages"][-1]["shapes"] == [[1, 7, 8, 16]]
     assert [each["batch"] for each in found["latencies"]] == [1]
     assert found["peak_bytes"] > 4 * ncp.params(code, 7, "segmentation").item()
 

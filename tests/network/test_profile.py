@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from ncp import MULTIRES, Code, ConfigError, macs, params
 from ncp.cost import HEADS, Head
-from ncp.network.profile import STAGES, Conditions, Latency, Profile, latency, measure, processor, profile
+from ncp.network.profile import STAGE_NAMES, Conditions, Latency, Profile, latency, measure, processor, profile
 
 SMALLEST = Code([dim.values[0] for dim in MULTIRES.dimensions])
 MIDDLE = Code.parse("24_40-2_1_1_48-1_2_2_1_32_56-2_3_1_1_2_16_40_72-1_4_1_2_1_1_24_32_48_64-96")
@@ -33,7 +33,7 @@ def profiled(task: Head, size: tuple[int, int] = SIZE, batch: int = BATCH) -> Pr
 
 
 def shapes_of(code: Code, conditions: Conditions) -> list[tuple[tuple[int, ...], ...]]:
-    """Of every part's maps, from the code alone: a convolution of stride 2 halves a side and rounds up."""
+    """The shapes of each stage's maps, from the code alone: a convolution of stride 2 halves a side and rounds up."""
     sides = [conditions.image_size]
     for _ in range(5):
         sides.append((-(-sides[-1][0] // 2), -(-sides[-1][1] // 2)))
@@ -105,14 +105,14 @@ def test_a_gpu_that_is_not_there_is_refused_at_once() -> None:
 
 
 @TASKS
-def test_the_parts_add_up_to_the_exact_cost(task: Head) -> None:
+def test_the_stages_add_up_to_the_exact_cost(task: Head) -> None:
     found = profiled(task)
-    assert [part.name for part in found.parts] == list(STAGES)
-    assert sum(part.macs or 0 for part in found.parts) == macs(MIDDLE, SIZE, CLASSES, task).item()
-    assert sum(part.params for part in found.parts) == params(MIDDLE, CLASSES, task).item()
-    head = found.parts[-1]
+    assert [stage.name for stage in found.stages] == list(STAGE_NAMES)
+    assert sum(stage.macs or 0 for stage in found.stages) == macs(MIDDLE, SIZE, CLASSES, task).item()
+    assert sum(stage.params for stage in found.stages) == params(MIDDLE, CLASSES, task).item()
+    head = found.stages[-1]
     assert (head.macs == head.params == 0) == (task == "features")
-    assert all(part.macs and part.params for part in found.parts[:-1])
+    assert all(stage.macs and stage.params for stage in found.stages[:-1])
 
 
 @pytest.mark.parametrize("stage", [1, 2, 3, 4])
@@ -121,7 +121,7 @@ def test_a_module_more_costs_in_its_own_stage_alone(stage: int) -> None:
     more[MULTIRES.names.index(f"b{stage}")] += 1
     conditions = Conditions("classification", CLASSES, SIZE, BATCH)
     before, after = profiled("classification"), profile(Code(more), conditions, seconds=0.01)
-    for number, (old, new) in enumerate(zip(before.parts, after.parts, strict=True)):
+    for number, (old, new) in enumerate(zip(before.stages, after.stages, strict=True)):
         assert old.macs is not None
         assert new.macs is not None
         assert (new.macs > old.macs) == (new.params > old.params) == (number == stage)
@@ -132,14 +132,14 @@ def test_a_module_more_costs_in_its_own_stage_alone(stage: int) -> None:
 @pytest.mark.parametrize("size", [SIZE, (33, 50)])
 def test_shapes_are_those_of_the_maps(task: Head, size: tuple[int, int]) -> None:
     found = profiled(task, size)
-    assert [part.shapes for part in found.parts] == shapes_of(MIDDLE, found.conditions)
+    assert [stage.shapes for stage in found.stages] == shapes_of(MIDDLE, found.conditions)
 
 
 @pytest.mark.parametrize("size", [(64, 50), (33, 50)])
 def test_multiply_adds_are_not_counted_at_other_sizes(size: tuple[int, int]) -> None:
     found = profiled("classification", size)
-    assert [part.macs for part in found.parts] == [None] * len(STAGES)
-    assert sum(part.params for part in found.parts) == params(MIDDLE, CLASSES).item()
+    assert [stage.macs for stage in found.stages] == [None] * len(STAGE_NAMES)
+    assert sum(stage.params for stage in found.stages) == params(MIDDLE, CLASSES).item()
 
 
 def test_latencies_of_one_image_and_of_the_batch() -> None:
@@ -149,10 +149,10 @@ def test_latencies_of_one_image_and_of_the_batch() -> None:
     for each in found.latencies:
         assert each.runs >= 5
         assert 0 < each.median <= each.p90
-    assert all(part.milliseconds > 0 for part in found.parts)
+    assert all(stage.milliseconds > 0 for stage in found.stages)
     assert found.code == str(MIDDLE)
     assert found.processor == processor("cpu") == processor("cpu").strip() != ""
-    assert json.loads(json.dumps(asdict(found), allow_nan=False))["parts"][0]["shapes"] == [[BATCH, 40, 16, 24]]
+    assert json.loads(json.dumps(asdict(found), allow_nan=False))["stages"][0]["shapes"] == [[BATCH, 40, 16, 24]]
 
 
 @TASKS
@@ -160,7 +160,7 @@ def test_peak_memory_is_weights_and_the_maps_alive_at_once(task: Head) -> None:
     found = profiled(task)
     net, images = found.conditions.network(MIDDLE), found.conditions.images()
     held = bytes_of((*net.parameters(), *net.buffers(), images))
-    largest = max(sum(4 * int(np.prod(shape)) for shape in part.shapes) for part in found.parts)
+    largest = max(sum(4 * int(np.prod(shape)) for shape in stage.shapes) for stage in found.stages)
     with Kept() as kept:
         net(images)
     together = sum(memory.nbytes() for memory in kept.memory.values())
@@ -181,7 +181,7 @@ def test_a_larger_network_takes_longer_and_more_memory() -> None:
     small, large = (profile(code, conditions, seconds=0.05) for code in (SMALLEST, WIDE))
     assert large.latencies[0].median > 2 * small.latencies[0].median
     assert large.peak_bytes > 10 * small.peak_bytes
-    longer = [b.milliseconds > a.milliseconds for a, b in zip(small.parts, large.parts, strict=True)]
+    longer = [b.milliseconds > a.milliseconds for a, b in zip(small.stages, large.stages, strict=True)]
     assert all(longer[1:5])
 
 
@@ -250,7 +250,7 @@ def test_a_gpu_measures_the_same_network() -> None:
     here = profiled("segmentation")
     there = profile(MIDDLE, replace(here.conditions, device="cuda"), seconds=0.05)
     assert there.processor == torch.cuda.get_device_name()
-    for ours, theirs in zip(here.parts, there.parts, strict=True):
+    for ours, theirs in zip(here.stages, there.stages, strict=True):
         assert replace(ours, milliseconds=0.0) == replace(theirs, milliseconds=0.0)
     assert [each.batch for each in there.latencies] == [1, BATCH]
     weights = bytes_of(here.conditions.network(MIDDLE).parameters())

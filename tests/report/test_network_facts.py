@@ -3,7 +3,7 @@
 import pytest
 
 import ncp
-from ncp.network.parts import Fusion
+from ncp.network.layers import Fusion
 from ncp.report.network_facts import Edge, comparison_facts, differing_blocks, network_facts
 from tests.report.networks import CODES, FEW, LARGEST, MIDDLE, SMALLEST
 

@@ -114,15 +114,15 @@ def _show(found: Profile) -> None:
     height, width = conditions.image_size
     rows = [
         [
-            part.name,
-            ", ".join("x".join(map(str, shape[1:])) for shape in part.shapes),
-            "-" if part.macs is None else f"{part.macs / 1e6:.1f}",
-            f"{part.params / 1e6:.3f}",
-            f"{part.milliseconds:.2f}",
+            stage.name,
+            ", ".join("x".join(map(str, shape[1:])) for shape in stage.shapes),
+            "-" if stage.macs is None else f"{stage.macs / 1e6:.1f}",
+            f"{stage.params / 1e6:.3f}",
+            f"{stage.milliseconds:.2f}",
         ]
-        for part in found.parts
+        for stage in found.stages
     ]
-    show_table(["part", "maps", "MMACs", "M params", "ms"], rows, left=["maps"])
+    show_table(["stage", "maps", "MMACs", "M params", "ms"], rows, left=["maps"])
     threads = f"{conditions.threads} thread{'s' if conditions.threads > 1 else ''} of "
     where = f"{threads if conditions.device == 'cpu' else ''}{found.processor}"
     images = f"{conditions.batch} image{'s' if conditions.batch > 1 else ''} of {height} x {width} pixels"

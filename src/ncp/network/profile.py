@@ -1,4 +1,4 @@
-"""How long a network takes and how much memory, measured on this machine."""
+"""Measure the time and the memory of a network on this machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -24,29 +23,29 @@ from torch.utils._pytree import tree_leaves
 from ncp.cost import LARGEST_IMAGE, Head, macs, macs_by_part, require_countable
 from ncp.errors import ConfigError
 from ncp.network import winograd
+from ncp.network.backbone import Backbone
 from ncp.network.inference import InferenceNet
 from ncp.network.net import MultiResolutionNet
 from ncp.spaces.multires import Code
 
 Device = Literal["cpu", "cuda"]
-STAGES = ("stem", "stage 1", "stage 2", "stage 3", "stage 4", "head")
+STAGE_NAMES = ("stem", "stage 1", "stage 2", "stage 3", "stage 4", "head")
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a latency is measured for.
+    """The conditions of a measurement.
 
     Attributes:
-        task: what the network ends in.
+        task: the head of the network.
         classes: outputs of the classifier.
         image_size: height and width [pixels].
-        batch: images at once.
+        batch: images per forward pass.
         device: `cpu` or `cuda`.
-        threads: that compute, on a processor.
+        threads: threads on a CPU.
 
     Raises:
-        ConfigError: another task, a device that is not there, a number that is not positive, or more threads than
-            cores.
+        ConfigError: an unknown task, a missing device, a number that is not positive, or more threads than cores.
     """
 
     task: Head = "classification"
@@ -83,7 +82,7 @@ class Conditions:
             )
 
     def require_memory(self, code: Code) -> None:
-        """Refuse to measure what does not fit in memory, as far as a pass without numbers tells.
+        """Refuse images that do not fit in memory, by a forward pass on tensors without data.
 
         Raises:
             ConfigError: too many or too large images.
@@ -107,18 +106,18 @@ class Conditions:
             )
 
     def network(self, code: Code) -> InferenceNet:
-        """The network of a code, as it is measured."""
+        """The network of a code in its inference form."""
         net = MultiResolutionNet(code, task=self.task, num_classes=self.classes).to(self.device)
         return net.for_inference()
 
     def images(self) -> Tensor:
-        """A batch of images."""
+        """A batch of random images."""
         return torch.rand(self.batch, 3, *self.image_size).to(self.device)
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Times of one forward pass after warm-up [ms]."""
+    """Times of a forward pass after warm-up [ms], over a number of runs."""
 
     batch: int
     median: float
@@ -127,13 +126,13 @@ class Latency:
 
 
 @dataclass(frozen=True)
-class Part:
-    """One of `STAGES`.
+class StageProfile:
+    """The cost of the stem, of a stage or of the head.
 
     Attributes:
-        name: which.
-        shapes: of its maps, `(batch, channels, height, width)` each.
-        macs: multiply-adds per image; None for a size at which they are not counted.
+        name: one of `STAGE_NAMES`.
+        shapes: the shapes of its output maps, `(batch, channels, height, width)` each.
+        macs: multiply-adds per image; None for an image size at which `ncp.macs` does not count.
         params: trainable parameters.
         milliseconds: median time [ms].
     """
@@ -147,27 +146,27 @@ class Part:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a network costs on this machine.
+    """The cost of a network on this machine.
 
     Attributes:
-        code: its text.
-        conditions: for what it was measured.
-        processor: what computed.
-        parts: stem, stages and head, in the order in which they compute, for a batch as in `conditions`.
-        latencies: of one image, and of a batch if that is more.
-        peak_bytes: most bytes of weights and maps that were held at once, for a batch.
+        code: the text of the architecture.
+        conditions: the conditions of the measurement.
+        processor: the name of the CPU or GPU.
+        stages: stem, stages and head, in order, for a batch as in `conditions`.
+        latencies: for one image, and for a batch if that is more than one.
+        peak_bytes: the peak memory of weights and maps, for a batch.
     """
 
     code: str
     conditions: Conditions
     processor: str
-    parts: tuple[Part, ...]
+    stages: tuple[StageProfile, ...]
     latencies: tuple[Latency, ...]
     peak_bytes: int
 
 
 def profile(code: Code, conditions: Conditions, seconds: float = 1.0) -> Profile:
-    """Measure the network of a code, made for inference; about `seconds` for every figure.
+    """Measure the network of a code in its inference form, spending about `seconds` on every figure.
 
     Raises:
         ConfigError: images that do not fit in memory.
@@ -178,37 +177,35 @@ def profile(code: Code, conditions: Conditions, seconds: float = 1.0) -> Profile
     with _threads(conditions):
         sizes = sorted({1, conditions.batch})
         latencies = [latency(partial(net, images[:size]), size, conditions, seconds) for size in sizes]
-        walks = [_walked(net, images, conditions) for _ in range(max(3, min(latencies[-1].runs, 20)))]
+        passes = [_stage_by_stage(net, images, conditions) for _ in range(max(3, min(latencies[-1].runs, 20)))]
         peak = _peak_bytes(net, images, conditions)
+    stages = zip(
+        STAGE_NAMES,
+        passes[0][0],
+        _macs_by_stage(code, conditions),
+        _params_by_stage(code, conditions),
+        np.median([times for _, times in passes], axis=0).tolist(),
+        strict=True,
+    )
     return Profile(
-        str(code),
-        conditions,
-        processor(conditions.device),
-        tuple(
-            Part(*facts)
-            for facts in zip(
-                STAGES,
-                walks[0][0],
-                _macs_by_stage(code, conditions),
-                _params_by_stage(code, conditions),
-                np.median([times for _, times in walks], axis=0).tolist(),
-                strict=True,
-            )
-        ),
-        tuple(latencies),
-        peak,
+        code=str(code),
+        conditions=conditions,
+        processor=processor(conditions.device),
+        stages=tuple(StageProfile(*stage) for stage in stages),
+        latencies=tuple(latencies),
+        peak_bytes=peak,
     )
 
 
 def measure(code: Code, conditions: Conditions, seconds: float = 0.2) -> Latency:
-    """The latency of a code's network, made for inference."""
+    """Measure the latency of a code's network in its inference form, for about `seconds`."""
     net, images = conditions.network(code), conditions.images()
     with _threads(conditions):
         return latency(lambda: net(images), conditions.batch, conditions, seconds)
 
 
 def latency(forward: Callable[[], object], batch: int, conditions: Conditions, seconds: float) -> Latency:
-    """Times of `forward`: after three that do not count, for about so many seconds, five at least."""
+    """Time `forward` for about `seconds`, at least five times, after three warm-up runs."""
     for _ in range(3):
         forward()
     times: list[float] = []
@@ -219,7 +216,7 @@ def latency(forward: Callable[[], object], batch: int, conditions: Conditions, s
 
 
 def processor(device: Device) -> str:
-    """The name of what computes."""
+    """The name of the CPU or GPU."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     try:
@@ -230,7 +227,7 @@ def processor(device: Device) -> str:
 
 
 def _timed(forward: Callable[[], Any], conditions: Conditions) -> tuple[Any, float]:
-    """What a call returns, and how long it takes [s]."""
+    """The result of a call, and its time [s]."""
     if conditions.device == "cuda":
         torch.cuda.synchronize()
     began = perf_counter()
@@ -240,15 +237,16 @@ def _timed(forward: Callable[[], Any], conditions: Conditions) -> tuple[Any, flo
     return result, perf_counter() - began
 
 
-def _walked(
-    net: InferenceNet, images: Tensor, conditions: Conditions
+@torch.no_grad()
+def _stage_by_stage(
+    net: Backbone, images: Tensor, conditions: Conditions
 ) -> tuple[list[tuple[tuple[int, ...], ...]], list[float]]:
-    """One pass part by part: the shapes of every part's maps, and its time [ms]."""
+    """One forward pass: the shapes of each stage's maps, and its time [ms]."""
     shapes, times = [], []
     maps: Any = images
-    steps: list[Callable[[Any], Any]] = [net.stem, *(partial(_through, modules) for modules in _modules(net)), net.head]
-    for part in steps:
-        maps, spent = _timed(partial(part, maps), conditions)
+    steps: list[Callable[[Any], Any]] = [net.stem, *(partial(_through, layers) for layers in net.stages()), net.head]
+    for step in steps:
+        maps, spent = _timed(partial(step, maps), conditions)
         found = maps if isinstance(maps, list) else [maps]
         shapes.append(tuple(tuple(x.shape) for x in found))
         times.append(spent * 1e3)
@@ -257,11 +255,11 @@ def _walked(
 
 def _macs_by_stage(code: Code, conditions: Conditions) -> list[int | None]:
     if any(side % 32 or side > LARGEST_IMAGE for side in conditions.image_size):
-        return [None] * len(STAGES)
-    parts = [int(part) for part in macs_by_part(np.array(code.vector), conditions.image_size)]
-    sizes = (1, 2, 3, 4, 5)  # the stem, then a stage's branches and its fusions
+        return [None] * len(STAGE_NAMES)
+    counts = [int(count) for count in macs_by_part(np.array(code.vector), conditions.image_size)]
+    sizes = (1, 2, 3, 4, 5)  # the stem; then the branches of a stage and its fusions
     ends = np.cumsum(sizes)
-    stages = [sum(parts[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
+    stages = [sum(counts[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
     whole = int(macs(code.vector, conditions.image_size, conditions.classes, conditions.task).item())
     return [*stages, whole - sum(stages)]
 
@@ -269,27 +267,20 @@ def _macs_by_stage(code: Code, conditions: Conditions) -> list[int | None]:
 def _params_by_stage(code: Code, conditions: Conditions) -> list[int]:
     with torch.device("meta"):
         net = MultiResolutionNet(code, task=conditions.task, num_classes=conditions.classes)
-    groups: list[list[nn.Module]] = [[net.downsamples], *_modules(net)]
+    groups: list[list[nn.Module]] = [[net.downsamples], *net.stages()]
     counts = [sum(p.numel() for module in group for p in module.parameters()) for group in groups]
     return [*counts, sum(p.numel() for p in net.parameters()) - sum(counts)]
 
 
-def _modules(net: InferenceNet | MultiResolutionNet) -> list[list[nn.Module]]:
-    """The fusions and parallel parts of every stage."""
-    features = iter(net.features)
-    return [list(islice(features, 2 * stage.modules)) for stage in net.code.stages]
-
-
-@torch.no_grad()
-def _through(modules: list[nn.Module], maps: list[Tensor]) -> list[Tensor]:
-    for module in modules:
-        maps = module(maps)
+def _through(layers: list[nn.Module], maps: list[Tensor]) -> list[Tensor]:
+    for layer in layers:
+        maps = layer(maps)
     return maps
 
 
 @contextmanager
 def _threads(conditions: Conditions) -> Iterator[None]:
-    """Compute with as many threads as the conditions say."""
+    """Set torch's number of threads for a while."""
     before = torch.get_num_threads()
     torch.set_num_threads(conditions.threads)
     try:
@@ -299,7 +290,7 @@ def _threads(conditions: Conditions) -> Iterator[None]:
 
 
 def _peak_bytes(net: InferenceNet, images: Tensor, conditions: Conditions) -> int:
-    """Most bytes of weights and maps at once: on a GPU as torch's allocator counts, else of the tensors alive."""
+    """The peak memory of a pass: on a GPU by torch's allocator, on a CPU by the tensors alive."""
     if conditions.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         net(images)
@@ -310,39 +301,39 @@ def _peak_bytes(net: InferenceNet, images: Tensor, conditions: Conditions) -> in
 
 @torch.no_grad()
 def _bytes_alive(net: nn.Module, images: Tensor) -> int:
-    """Most bytes of the tensors that are alive at once in a pass: weights, images and maps."""
+    """The most bytes of weights, images and maps that are alive at once in a pass."""
     with _Alive() as alive:
         net(images)
     return sum(int(x.nbytes) for x in (*net.parameters(), *net.buffers(), images)) + int(alive.peak)
 
 
 def _memory(device: Device) -> int:
-    """The bytes that a process can have."""
+    """The memory that a process may use [bytes]."""
     if device == "cuda":
         return int(torch.cuda.mem_get_info()[1])
-    if not hasattr(os, "sysconf"):  # where the system does not tell
+    if not hasattr(os, "sysconf"):  # the size is unknown on this system
         return sys.maxsize
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    with suppress(OSError, ValueError):  # a container's limit, where there is one
+    with suppress(OSError, ValueError):  # the limit of a container, if any
         sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
     return min(sizes)
 
 
 class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of the tensors that are alive at once."""
+    """Count the bytes of the tensors that are alive at once."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.now, self.peak, self.known = 0, 0, set[int]()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation and look at what it returns."""
+        """Run an operation and count the storage of its results."""
         results = func(*args, **(kwargs or {}))
         mine = {x.untyped_storage()._cdata for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)}
         for result in tree_leaves(results):
             if isinstance(result, Tensor):
                 storage = result.untyped_storage()
-                place, size = storage._cdata, storage.nbytes()  # tensors without numbers have no address
+                place, size = storage._cdata, storage.nbytes()  # tensors without data have no address
                 if place not in mine and place not in self.known:
                     self.known.add(place)
                     self.now += size

@@ -1,11 +1,10 @@
-"""The parts of a multi-resolution network, as they were published, with the keys of the published weights."""
+"""The layers of a multi-resolution network, with the parameter names of the published weights."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -29,14 +28,18 @@ class Block(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """From `(n, c, h, w)` to the same."""
+        """Map `(n, c, h, w)` to the same shape."""
         return cast("Tensor", self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))) + x))
 
 
 class Fusion(nn.Module):
-    """From branches of `before` channels to branches of `after`: each sums up its neighbours, a new one grows below.
+    """Exchange between branches: each output sums its neighbouring inputs; an additional branch continues the last.
 
-    Branch k works at stride 4 * 2^k. The keys of `fuse_layers[i]` are the branches that output i listens to.
+    Branch k has stride 4 * 2^k. The keys of `fuse_layers[i]` are the input branches of output i.
+
+    Args:
+        before: channels of the input branches.
+        after: channels of the output branches; one more than `before` at the start of a stage.
     """
 
     def __init__(self, before: Sequence[int], after: Sequence[int]) -> None:
@@ -56,23 +59,25 @@ class Fusion(nn.Module):
             self.fuse_layers.append(nn.ModuleDict(layers))
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """From `before` maps to `after` maps."""
+        """Map the input branches to the output branches."""
         fused: list[Tensor] = []
         for i, layers in enumerate(self.fuse_layers):
-            parts = cast("nn.ModuleDict", layers).items()
+            by_branch = cast("nn.ModuleDict", layers).items()
             if i >= len(maps):
-                fused += [layer(fused[-1]) for _, layer in parts]
+                fused += [layer(fused[-1]) for _, layer in by_branch]
                 continue
-            first, *others = (layer(maps[int(j)]) for j, layer in parts)
-            for count, term in enumerate(others):  # the first sum is a new map: a hook may hold what a layer returned
-                add = Tensor.add_ if count else torch.add
-                first = add(first, resized(term, first))
-            fused.append(first)  # the published ReLU of the sum changes nothing: no term is negative
+            first, *others = (layer(maps[int(j)]) for j, layer in by_branch)
+            fused.append(_sum(first, others))  # the published ReLU of the sum is left out: no term is negative
         return fused
 
 
 class Parallel(nn.Module):
-    """On every branch so many residual blocks."""
+    """Residual blocks on every branch.
+
+    Args:
+        blocks: blocks per branch.
+        channels: channels per branch.
+    """
 
     def __init__(self, blocks: Sequence[int], channels: Sequence[int]) -> None:
         super().__init__()
@@ -81,15 +86,15 @@ class Parallel(nn.Module):
         )
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """From maps to maps of the same shapes."""
+        """Map every branch to the same shape."""
         return [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
 
 
 def require_images(images: Tensor, channels: int) -> None:
-    """Refuse what is no batch of images `(n, channels, h, w)`.
+    """Refuse anything but a batch of images `(n, channels, h, w)`.
 
     Raises:
-        ConfigError: with the shape.
+        ConfigError: another shape, or an image without pixels.
     """
     if images.ndim != 4 or images.shape[1] != channels or 0 in images.shape:
         raise ConfigError(
@@ -98,10 +103,20 @@ def require_images(images: Tensor, channels: int) -> None:
 
 
 def resized(x: Tensor, like: Tensor) -> Tensor:
-    """A map at the size of another, bilinearly where they differ."""
+    """A map at the size of another, resized bilinearly if they differ."""
     if x.shape[2:] == like.shape[2:]:
         return x
     return interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _sum(first: Tensor, others: list[Tensor]) -> Tensor:
+    """The sum of maps at the size of the first."""
+    if not others:
+        return first
+    total = first + resized(others[0], first)  # a new map: a hook may keep the first
+    for other in others[1:]:
+        total += resized(other, total)
+    return total
 
 
 def _convolution(kernel: int, inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
