@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ncp.errors import CodeError, quoted
 
 Codes = NDArray[np.int64]
 Reals = NDArray[np.float64]
+
+
+class HasVector(Protocol):
+    """An object that holds one code as its `vector`, as `ncp.Code` and the rows of a result do."""
+
+    @property
+    def vector(self) -> Sequence[int]: ...  # noqa: D102
+
+
+CodesLike = ArrayLike | HasVector | Sequence[HasVector | ArrayLike]
+"""One code or many, as `Space.codes` reads them: numbers `(d,)` or `(n, d)`, texts, or objects with a vector."""
 
 
 def chunks(rows: int, size: int = 1 << 14) -> Iterator[slice]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from ncp.errors import CodeError, quoted
+from ncp.spaces.arrays import CodesLike
 from ncp.spaces.dimensions import Categorical
 from ncp.spaces.space import Space
 from ncp.spaces.text import read_values
@@ -56,7 +56,7 @@ def parse_cell(text: str) -> tuple[int, ...]:
     return tuple(OPERATIONS.index(name) for name in found.groups())
 
 
-def cell_text(code: Any) -> str:
+def cell_text(code: CodesLike) -> str:
     """NAS-Bench-201's text of a cell, which `parse_cell` reads.
 
     >>> cell_text([4, 1, 2, 1, 1, 0])

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ncp.errors import CodeError, quoted
 from ncp.numbers import as_items, require_type
-from ncp.spaces.arrays import Codes, Reals, chunks, distinct, read_array
+from ncp.spaces.arrays import Codes, CodesLike, Reals, chunks, distinct, read_array
 from ncp.spaces.dimensions import Categorical, Dimension, Ordinal, described
 from ncp.spaces.text import read_texts, read_values, values_text
 
@@ -101,7 +101,7 @@ class Space:
         """How many codes there are."""
         return math.prod(len(dim.values) for dim in self.dimensions)
 
-    def contains(self, codes: Any) -> NDArray[np.bool_]:
+    def contains(self, codes: CodesLike) -> NDArray[np.bool_]:
         """Which rows of `codes` `(n, d)` lie in the space, `(n,)`.
 
         Raises:
@@ -131,7 +131,7 @@ class Space:
         uneven = np.flatnonzero((high - low) // step + 1 != [len(values) for values in every])
         return low, high, step, tuple(uneven.tolist())
 
-    def codes(self, codes: Any) -> Codes:
+    def codes(self, codes: CodesLike) -> Codes:
         """Read one code or many as an integer array `(n, d)`, or say what is wrong with them.
 
         Args:
@@ -155,7 +155,7 @@ class Space:
                     raise CodeError(f"Expected {described(dim)} for {dim.name}. Got {quoted(value)}{where}.")
         return array.astype(np.int64, copy=False).reshape(len(array), len(self))
 
-    def code(self, code: Any) -> Codes:
+    def code(self, code: CodesLike) -> Codes:
         """Read exactly one code, in any form that `codes` takes, as integers `(d,)`.
 
         Raises:
@@ -167,7 +167,7 @@ class Space:
         one: Codes = rows[0]
         return one
 
-    def text(self, code: Any) -> str:
+    def text(self, code: CodesLike) -> str:
         """One code as text, which `codes` reads.
 
         The family of the space decides how (`ncp.spaces.families`). Without a family the text lists the values in order
@@ -190,7 +190,7 @@ class Space:
             column[:] = np.asarray(dim.values)[rng.integers(len(dim.values), size=n)]
         return np.ascontiguousarray(columns.T)
 
-    def neighbours(self, code: Any) -> Codes:
+    def neighbours(self, code: CodesLike) -> Codes:
         """All codes one move away, `(k, d)`: the next smaller and larger value, or any other choice.
 
         Raises:
@@ -286,7 +286,7 @@ class Space:
             row[: len(dim.values)] = dim.values
         return values
 
-    def relax(self, codes: Any) -> Reals:
+    def relax(self, codes: CodesLike) -> Reals:
         """Codes `(n, d)` as points of the relaxed space, `(n, width)`; what `codes` refuses, this refuses."""
         array = self.codes(codes)
         choice = self._choices
