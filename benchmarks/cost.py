@@ -44,7 +44,7 @@ def exactness(path: Path) -> None:
     )
 
 
-def speed(name: str, noun: str, cost: Callable[[object], object], codes: np.ndarray) -> None:
+def speed(name: str, noun: str, cost: Callable[[np.ndarray], np.ndarray], codes: np.ndarray) -> None:
     """Time one cost."""
     seconds = median_seconds(lambda: cost(codes))
     record(

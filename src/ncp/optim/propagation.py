@@ -20,7 +20,7 @@ from ncp.optim.problem import Problem
 from ncp.optim.strategies import Continuous, Path, Strategy, WinnerTakesAll
 from ncp.predictors.base import Predictor
 from ncp.progress import Progress, quiet
-from ncp.spaces.arrays import Codes, Reals, best_distinct, distinct
+from ncp.spaces.arrays import Codes, CodesLike, Reals, best_distinct, distinct
 from ncp.spaces.space import Space
 from ncp.threads import one_thread
 
@@ -88,7 +88,7 @@ class Trajectory:
 def propagate(
     predictor: Predictor,
     objective: Objective | str | Sequence[str] | Mapping[str, float],
-    start: Any,
+    start: CodesLike,
     *,
     budget: Budget | None = None,
     strategy: Strategy | StrategyName = "continuous",

@@ -23,7 +23,7 @@ from ncp.optim.results import Result
 from ncp.optim.strategies import Strategy
 from ncp.predictors.base import Predictor
 from ncp.progress import Progress, quiet, share
-from ncp.spaces.arrays import Codes, Reals, distinct
+from ncp.spaces.arrays import Codes, CodesLike, Reals, distinct
 from ncp.spaces.space import Space
 from ncp.tables.table import Table
 from ncp.threads import one_thread
@@ -49,7 +49,7 @@ def search(
     strategy: Strategy | StrategyName = "continuous",
     steps: int = 70,
     freeze: str | Iterable[str] = (),
-    origin: Any = None,
+    origin: CodesLike | None = None,
     max_changes: int | None = None,
     progress: Progress = quiet,
 ) -> Result:
@@ -186,7 +186,7 @@ def ranked(problem: Problem, codes: Codes, known: Known | None, top: int, varied
     return codes[order], scores[order]
 
 
-def _origin(space: Space, origin: Any) -> Codes:
+def _origin(space: Space, origin: CodesLike) -> Codes:
     """The one code to begin from."""
     rows = space.codes(origin)
     if len(rows) != 1:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ncp.predictors.file import write
 from ncp.predictors.scale import Scale, centres_and_deviations
-from ncp.spaces.arrays import Codes, Reals, chunks
+from ncp.spaces.arrays import Codes, CodesLike, Reals, chunks
 from ncp.spaces.space import Space
 
 
@@ -97,7 +97,7 @@ class Predictor(nn.Module):
         return self.scale(scores), self.scale.std(scores, spread)
 
     @torch.no_grad()
-    def predict(self, codes: Any) -> Prediction:
+    def predict(self, codes: CodesLike) -> Prediction:
         """Values of one code or many, with the standard deviation of a table's value about them.
 
         Raises:
@@ -115,7 +115,7 @@ class Predictor(nn.Module):
         """The same values and spreads of the columns `wanted`, perhaps in less time; those of others may differ."""
         return self
 
-    def relaxed(self, codes: Any) -> Tensor:
+    def relaxed(self, codes: CodesLike) -> Tensor:
         """Codes as points of the relaxed space, `(n, width)`, in the predictor's precision and on its device."""
         return torch.as_tensor(self.space.relax(codes), dtype=self.noise.dtype, device=self.noise.device)
 
@@ -155,12 +155,12 @@ class Predictor(nn.Module):
         self.location.copy_(torch.as_tensor(location))
         self.unit.copy_(torch.as_tensor(sign * deviation))
 
-    def has_seen(self, codes: Any) -> NDArray[np.bool_]:
+    def has_seen(self, codes: CodesLike) -> NDArray[np.bool_]:
         """Which codes were among the rows that this predictor was fitted on, `(n,)`."""
         return np.isin(digests(self.space, codes), self.seen.cpu().numpy())
 
 
-def digests(space: Space, codes: Any) -> NDArray[np.int64]:
+def digests(space: Space, codes: CodesLike) -> NDArray[np.int64]:
     """A 64-bit number per code: enough to tell which rows a predictor has seen, without holding them."""
     rows = space.codes(codes)
     total = np.zeros(len(rows), dtype=np.uint64)

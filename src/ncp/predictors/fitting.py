@@ -21,6 +21,7 @@ from ncp.predictors.mlp import Mlp, MlpSettings
 from ncp.predictors.training import training_rows
 from ncp.predictors.transfer import Transfer
 from ncp.progress import Progress, quiet
+from ncp.spaces.arrays import CodesLike
 from ncp.spaces.multires import MULTIRES
 from ncp.spaces.space import Space, require_space
 from ncp.tables.columns import column_names, minimised_names
@@ -45,7 +46,7 @@ SHIPPED = ("nas-bench-mr",)
 
 @one_thread()
 def fit_predictor(
-    codes: Any,
+    codes: CodesLike,
     values: Any,
     columns: Sequence[str],
     *,

@@ -9,7 +9,7 @@ import numpy as np
 
 from ncp.errors import ConfigError, DataError
 from ncp.predictors.scale import ROUNDING, ordinary
-from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.arrays import Codes, CodesLike, Reals
 from ncp.spaces.dimensions import Ordinal
 from ncp.spaces.space import Space
 
@@ -22,7 +22,7 @@ CLOSEST = 1e-5
 
 
 def training_rows(
-    space: Space, codes: Any, values: Any, columns: Sequence[str], *, missing: bool = False
+    space: Space, codes: CodesLike, values: Any, columns: Sequence[str], *, missing: bool = False
 ) -> tuple[Codes, Reals]:
     """Codes `(n, d)` and values `(n, m)` to fit a predictor on; in the values failed runs are cut, see `ordinary`.
 

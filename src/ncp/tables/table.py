@@ -16,7 +16,7 @@ from ncp.errors import ConfigError, DataError, NotTabulatedError, quoted
 from ncp.io.files import as_path
 from ncp.io.tabular import Limits
 from ncp.numbers import as_items, as_number, as_seed, require_type
-from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.arrays import Codes, CodesLike, Reals
 from ncp.spaces.space import Space, require_space
 from ncp.tables.columns import column_names, columns_of, minimised_names, spelling, tasks_of
 from ncp.tables.parquet import read_table, write_table
@@ -63,7 +63,7 @@ class Table:
     def __init__(
         self,
         space: Space,
-        codes: Any,
+        codes: CodesLike,
         values: ArrayLike,
         columns: Sequence[str],
         origin: ArrayLike | None = None,
@@ -112,7 +112,7 @@ class Table:
         require_type(flag, str, "flag", "the name of a flag")
         return np.array([flag in flags.split(",") for flags in self.flags.tolist()], dtype=bool)
 
-    def row(self, code: Any) -> int | None:
+    def row(self, code: CodesLike) -> int | None:
         """The row of a code, None if the table does not hold it.
 
         Raises:
@@ -120,7 +120,7 @@ class Table:
         """
         return self._rows.get(self.space.code(code).tobytes())
 
-    def query(self, code: Any) -> dict[str, float]:
+    def query(self, code: CodesLike) -> dict[str, float]:
         """The measured values of a code, NaN where one is missing.
 
         Args:
@@ -138,7 +138,7 @@ class Table:
             )
         return dict(zip(self.columns, self.values[row].tolist(), strict=True))
 
-    def lookup(self, codes: Any, columns: Sequence[str] | None = None) -> Reals:
+    def lookup(self, codes: CodesLike, columns: Sequence[str] | None = None) -> Reals:
         """The measured values of many codes, `(n, m)`; NaN for a code that is not in the table or has no value.
 
         Args:
@@ -160,7 +160,7 @@ class Table:
         found: Reals = np.where(rows[:, None] >= 0, self.values[rows][:, places], np.nan)
         return found
 
-    def nearest(self, code: Any, k: int = 1) -> Rows:
+    def nearest(self, code: CodesLike, k: int = 1) -> Rows:
         """The k rows nearest to a code, nearest first, `(k,)`.
 
         The distance counts steps: between the places of two values of an ordinal dimension, one between two choices.
@@ -171,7 +171,7 @@ class Table:
         """
         return self.nearest_and_distances(code, k)[0]
 
-    def nearest_and_distances(self, code: Any, k: int = 1) -> tuple[Rows, NDArray[np.int64]]:
+    def nearest_and_distances(self, code: CodesLike, k: int = 1) -> tuple[Rows, NDArray[np.int64]]:
         """As `nearest`, and the distances in steps, `(k,)` each."""
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= len(self):
             raise ConfigError(f"Expected from 1 to {len(self)} nearest rows. Got {quoted(k)}.")
