@@ -50,7 +50,7 @@ def megabytes(pid: int) -> float:
 
 async def slide(visitor: Visitor, step: int) -> float:
     """Move a slider, and wait until the page shows another code [s]."""
-    dials = visitor.listening("dial")
+    dials = visitor.listening("slide")
     before = visitor.elements[str(dials[0])]["props"]["values"]
     place = step % len(before)
     index = (before[place] + 1) % 4
@@ -63,7 +63,7 @@ async def slide(visitor: Visitor, step: int) -> float:
 
 async def turn(visitor: Visitor, tab: str) -> None:
     """Open another tab."""
-    tabs = visitor.listening("update:modelValue", **{"aria-label": "walks"})
+    tabs = visitor.listening("update:modelValue", **{"aria-label": "tabs"})
     await visitor.send(tabs, tab)
 
 

@@ -56,8 +56,8 @@ def phone(browser: Browser, address: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         table, space = upload(Path(folder))
         page.get_by_label("Table (.csv or .parquet)").set_input_files(table)
-        page.get_by_label("Space (.yaml)").set_input_files(space)
-        page.get_by_label("less is better in").fill("latency")
+        page.get_by_label("Search space (.yaml)").set_input_files(space)
+        page.get_by_label("columns where lower is better").fill("latency")
         page.get_by_role("button", name="Read").click()
         page.get_by_role("button", name="Train").click()
         page.get_by_role("cell", name="trained", exact=True).wait_for(timeout=120_000)
