@@ -50,7 +50,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.parametrize(("ends", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_a_command_that_is_ended_leaves_nothing_behind(tmp_path: Path, ends: signal.Signals, status: int) -> None:
     TABLE.to_parquet(tmp_path / "mine.parquet")
-    asked = ["compare", "--table", "mine.parquet", "--objective", "seg", "--searchers", "bayesian"]
+    asked = ["compare", "--table", "mine.parquet", "--tasks", "seg", "--searchers", "bayesian"]
     started = subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", RUN, *asked, "--queries", "30", "--seeds", "1000", "--workers", "2"], cwd=tmp_path
     )

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import ncp
-from ncp.app.dataset import BENCHMARK, Dataset, open_dataset
+from ncp.app.dataset import Dataset, open_dataset
 from ncp.app.downloads import python_of, report_of
 from ncp.app.jobs import SearchRequest, best_rows, import_table, run_search, train_predictor
 from ncp.app.layout import dimension_groups, value_indices
@@ -21,10 +21,11 @@ from ncp.app.result_table import result_table
 from ncp.app.session import START
 from ncp.errors import DataError, InfeasibleError
 from ncp.progress import quiet
+from ncp.spaces.families import DEFAULT_TABLE
 from ncp.spaces.multires import MULTIRES, Code
 from tests.cli.test_own_table import SPACE, written
 
-DATASET = Dataset(BENCHMARK, BENCHMARK, BENCHMARK, None)
+DATASET = Dataset(DEFAULT_TABLE, DEFAULT_TABLE, DEFAULT_TABLE, None)
 ORIGIN = Code.parse(START).vector
 WANTED = {"seg/mIoU": 2.0, "video/top1": 1.0}
 

@@ -77,7 +77,7 @@ def test_an_invalid_port_is_refused(run: Run, port: str) -> None:
 def test_an_address_that_others_can_reach_gets_a_warning_and_a_foreign_one_is_refused(run: Run) -> None:
     ran = run("app", "--host", "192.0.2.1")
     assert ran.status == 2
-    assert "anybody who can reach 192.0.2.1 can use the app: it has no password" in ran.err
+    assert "Everybody who can reach 192.0.2.1 can use the app. It has no password" in ran.err
     assert "cannot listen on 192.0.2.1" in ran.err
 
 

@@ -24,13 +24,13 @@ def written() -> Table:
     return table
 
 
-def test_it_replays_compares_and_goes_on_from_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_simulates_compares_and_continues(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     table = written()
-    asked = ("compare", "--table", "mine.parquet", "--objective", "mIoU", *QUICK, *TWO, "--out", "here")
-    status, out, error = run(*asked)
+    arguments = ("compare", "--table", "mine.parquet", "--tasks", "mIoU", *QUICK, *TWO, "--out", "here")
+    status, out, error = run(*arguments)
     assert (status, error.strip()) == (0, "")
-    assert f"2 replays of 4 queries each; the best in the table is {table.values[:, 0].max():.3f}." in out
-    for text in ("searcher", "regret", "has the best", "p, random", "p, baseline", "ms/query", "random", "local"):
+    assert f"2 simulations of 4 evaluations each; the best in the table is {table.values[:, 0].max():.3f}." in out
+    for text in ("searcher", "regret", "found the best", "p, random", "p, baseline", "ms/query", "random", "local"):
         assert text in out
     assert "Written: here/compare.json, here/compare.svg" in out
     assert Path("here/compare.svg").read_text().startswith("<?xml")
@@ -44,36 +44,36 @@ def test_it_replays_compares_and_goes_on_from_there(run: Run, monkeypatch: pytes
 
     before = [path.read_bytes() for path in kept]
     kept[0].write_bytes(before[0].replace(b'"best": [', b'"best": [99.0, '))
-    status, out, error = run(*asked, "--json")
+    status, out, error = run(*arguments, "--json")
     assert (status, json.loads(out)) == (0, json.loads(Path("here/compare.json").read_text()))
     assert json.loads(out)["best"] == result["best"]
-    assert error.strip() == f"Replayed again, since the kept file was damaged or changed: {kept[0]}"
+    assert error.strip() == f"Simulated again, because the file was damaged or changed: {kept[0]}"
     assert [path.read_bytes() for path in kept[1:]] == before[1:]
 
     monkeypatch.setenv("COLUMNS", "80")
-    lines = run(*asked).out.splitlines()
+    lines = run(*arguments).out.splitlines()
     assert sum("ms/query" in line and "regret" in line for line in lines) == 1  # one piece
 
 
-def test_how_proposals_were_found_is_said(run: Run) -> None:
+def test_sources_of_proposals_are_printed(run: Run) -> None:
     written()
-    asked = ("--searchers", "random,bayesian", "--report", "page.html")
+    arguments = ("--searchers", "random,bayesian", "--report", "page.html")
     quick = ("--queries", "8", "--seeds", "2", "--workers", "1")
-    status, out, _ = run("compare", "--table", "mine.parquet", "--objective", "seg", *quick, *asked)
-    told = "Proposals of bayesian per replay: 3 were chosen from a list of all codes, 0 were found by propagation."
+    status, out, _ = run("compare", "--table", "mine.parquet", "--tasks", "seg", *quick, *arguments)
+    proposals = "Proposals of bayesian per replay: 3 were chosen from a list of all codes, 0 were found by propagation."
     assert status == 0
-    assert told in out
+    assert proposals in out
     assert "Proposals of random" not in out
     page = Path("page.html").read_text()
-    assert told in page
+    assert proposals in page
     assert "name: mine.parquet, sha256: " in page
     assert "Written: out/compare.json, out/compare.svg, page.html" in out
 
 
-def test_searchers_that_are_not_installed_are_left_out_and_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_searchers_are_left_out_with_a_message(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     written()
-    status, out, error = run("compare", "--table", "mine.parquet", "--objective", "seg", *QUICK, "--json")
+    status, out, error = run("compare", "--table", "mine.parquet", "--tasks", "seg", *QUICK, "--json")
     assert status == 0
     assert json.loads(out)["provenance"]["searchers"] == ["random", "evolution", "local", "bayesian"]
     assert error.strip() == "Left out: tpe. Install Optuna: pip install 'ncp-nas[search]'."
@@ -91,7 +91,7 @@ def test_a_missing_extra_is_named_before_the_work(
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
     written()
-    status, out, error = run("compare", "--table", "mine.parquet", "--objective", "seg", *QUICK, *arguments)
+    status, out, error = run("compare", "--table", "mine.parquet", "--tasks", "seg", *QUICK, *arguments)
     assert (status, out) == (2, "")
     assert message in error
     assert not Path("out").exists()
@@ -104,8 +104,8 @@ def fails(*_: Any) -> None:
 def test_the_table_is_printed_although_the_report_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ncp.cli.compare.write_page", fails)
     written()
-    asked = ("compare", "--table", "mine.parquet", "--objective", "seg", *QUICK, *TWO, "--report", "page.html")
-    status, out, error = run(*asked)
+    arguments = ("compare", "--table", "mine.parquet", "--tasks", "seg", *QUICK, *TWO, "--report", "page.html")
+    status, out, error = run(*arguments)
     assert status == 2
     assert "ncp: The disk is full." in error
     assert "ms/query" in out
@@ -118,15 +118,15 @@ def test_the_table_is_printed_although_the_report_fails(run: Run, monkeypatch: p
         (("--searchers", "random,greedy"), "There is no searcher 'greedy'. Choose from random, local, evolution"),
         (("--searchers", "random,propagation"), "There is no searcher 'propagation'. Did you mean bayesian?"),
         (("--searchers", "random,random"), "--searchers must name each searcher once. random comes twice."),
-        (("--objective", "seg:much"), "Got 'much'."),
-        (("--objective", "sge"), "Did you mean 'seg'?"),
-        (("--objective", "miou"), "Did you mean 'mIoU'?"),
-        (("--objective", "nothing"), "There are seg/mIoU, video/top1."),
+        (("--tasks", "seg:much"), "got 'much'."),
+        (("--tasks", "sge"), "Did you mean 'seg'?"),
+        (("--tasks", "miou"), "Did you mean 'mIoU'?"),
+        (("--tasks", "nothing"), "There are seg/mIoU, video/top1."),
         (("--table", "none.parquet"), "none.parquet"),
         (("--warm-start", "none.parquet"), "none.parquet"),
         (("--out", "mine.parquet"), "mine.parquet"),
-        (("--objective", "sge"), "--objective has no task or column 'sge'."),
-        (("--objective", "seg:0"), "--objective must give every column a finite number that is not zero."),
+        (("--tasks", "sge"), "--tasks has no task or column 'sge'."),
+        (("--tasks", "seg:0"), "--tasks must give every column a finite number that is not zero."),
         (("--report", "."), "it is a folder. Name a file in it."),
         (("--report", "page.pdf"), "--report must end in"),
         (("--report", "mine.parquet/page.html"), "mine.parquet"),
@@ -134,7 +134,7 @@ def test_the_table_is_printed_although_the_report_fails(run: Run, monkeypatch: p
 )
 def test_bad_input_is_one_message(run: Run, arguments: tuple[str, ...], message: str) -> None:
     written()
-    status, out, error = run("compare", "--table", "mine.parquet", "--objective", "seg", *QUICK, *TWO, *arguments)
+    status, out, error = run("compare", "--table", "mine.parquet", "--tasks", "seg", *QUICK, *TWO, *arguments)
     assert status == 2
     assert error.strip().startswith("ncp: ")
     assert "\n" not in error.strip()
@@ -145,6 +145,6 @@ def test_bad_input_is_one_message(run: Run, arguments: tuple[str, ...], message:
 
 @pytest.mark.parametrize("wrong", [("--seeds", "1"), ("--queries", "0"), ("--workers", "-1"), ("--seeds", "2.5")])
 def test_numbers_out_of_bounds(run: Run, wrong: tuple[str, str]) -> None:
-    status, _, error = run("compare", "--table", "mine.parquet", "--objective", "seg", *QUICK, *wrong)
+    status, _, error = run("compare", "--table", "mine.parquet", "--tasks", "seg", *QUICK, *wrong)
     assert status == 2
     assert f"Invalid value for '{wrong[0]}'" in error

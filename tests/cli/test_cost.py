@@ -110,7 +110,7 @@ def test_bad_input_is_one_message_and_exit_status_2(
 
 
 @pytest.mark.parametrize("written", ["[" * 100_000, f"[{'9' * 5000}]", "[Infinity]", "[[[]]]", "{", '{"a": {"b": 1}}'])
-def test_strange_json_leaves_no_traceback(run: Run, written: str) -> None:
+def test_strange_json_gives_no_traceback(run: Run, written: str) -> None:
     ran = run("cost", written)
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.startswith("ncp: Expected ")
@@ -133,11 +133,11 @@ def test_help(run: Run) -> None:
 
 
 @pytest.mark.parametrize("task", ["segmentation", "features"])
-def test_the_task_decides(run: Run, task: Any) -> None:
+def test_the_head_decides(run: Run, task: Any) -> None:
     ran = run(
         "cost",
         TEXT,
-        "--task",
+        "--head",
         task,
         *(["--classes", "19"] if task != "features" else []),
         "--image-size",
@@ -150,9 +150,9 @@ def test_the_task_decides(run: Run, task: Any) -> None:
     assert read["params"] == params(CODE, 19, task).item()
 
 
-def test_another_task_is_refused(run: Run) -> None:
-    ran = run("cost", TEXT, "--task", "seg")
+def test_another_head_is_refused(run: Run) -> None:
+    ran = run("cost", TEXT, "--head", "seg")
     assert (ran.status, ran.err) == (
         2,
-        "ncp: Expected one of classification, segmentation, features as the task. Got 'seg'.\n",
+        "ncp: --head must be one of classification, segmentation, features, got 'seg'.\n",
     )

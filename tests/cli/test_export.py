@@ -20,7 +20,7 @@ CODE = Code.parse(TEXT)
 def test_json_with_weights(run: Run) -> None:
     net = MultiResolutionNet(CODE, task="segmentation", num_classes=19).eval()
     torch.save(net.state_dict(), "weights.pth")
-    options = ["--task", "segmentation", "--classes", "19", "--size", "64x96", "--weights", "weights.pth"]
+    options = ["--head", "segmentation", "--classes", "19", "--image-size", "64x96", "--weights", "weights.pth"]
     status, out, err = run(
         "export", json.dumps(CODE.vector), *options, "-o", "a/out.pt2", "--format", "torch", "--json"
     )
@@ -48,14 +48,14 @@ def test_json_with_weights(run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_text_of_a_dynamic_size(run: Run) -> None:
-    status, out, err = run("export", TEXT, "--format", "torch", "--task", "features", "--dynamic-size")
+def test_a_dynamic_size_as_text(run: Run) -> None:
+    status, out, err = run("export", TEXT, "--format", "torch", "--head", "features", "--dynamic-size")
     assert (status, err) == (0, "")
     cost = macs(CODE, 128, 50, "features").item()
     lines = out.splitlines()
     assert re.fullmatch(r"Format: torch, \d\.\d MB", lines[0])
     assert lines[1:7] == [
-        "Weights: drawn at random",
+        "Weights: random",
         "Input: image (batch, 3, 32*h, 32*w)",
         "Output: stride4 (batch, 8, 8*h, 8*w)",
         "Output: stride8 (batch, 16, 4*h, 4*w)",
@@ -63,14 +63,14 @@ def test_text_of_a_dynamic_size(run: Run) -> None:
         "Output: stride32 (batch, 32, h, w)",
     ]
     assert lines[7] == f"Cost: {cost / 1e9:.4f} GMACs ({cost:,}) at 128 x 128 pixels"
-    assert re.fullmatch(r"In the file: 0\.\d{4} GMACs \([\d,]+\), of convolutions alone", lines[8])
-    assert re.fullmatch(r"Largest difference to the network: \d\.\de[+-]\d\d of its largest output", lines[9])
+    assert re.fullmatch(r"Convolutions in the file: 0\.\d{4} GMACs \([\d,]+\)", lines[8])
+    assert re.fullmatch(r"Largest difference from PyTorch: \d\.\de[+-]\d\d of the largest output", lines[9])
     assert lines[10:] == ["Written: net.pt2"]
     assert sorted(path.name for path in Path().iterdir()) == ["net.pt2"]
 
 
 @pytest.mark.slow
-def test_a_size_that_is_not_counted(run: Run) -> None:
+def test_an_image_size_without_a_known_cost(run: Run) -> None:
     ran = run("export", TEXT, "--format", "torch", "--image-size", "33x50", "-o", "net.pt2")
     assert "\nCost: counted only at multiples of 32\n" in ran.out
 
@@ -80,12 +80,15 @@ def test_a_size_that_is_not_counted(run: Run) -> None:
     [
         ([TEXT.replace("8_16-", "9_16-")], "Expected a multiple of 8 from 8 to 128 for i1. Got 9."),
         ([TEXT, "--format", "tflite"], "Expected onnx or torch as the format. Got 'tflite'."),
-        ([TEXT, "--task", "x"], "Expected one of classification, segmentation, features as the task. Got 'x'."),
+        ([TEXT, "--head", "x"], "--head must be one of classification, segmentation, features, got 'x'."),
         ([TEXT, "-o", "net.pt2"], "--out must end in .onnx, got 'net.pt2'."),
-        ([TEXT, "--size", "0"], "Expected integers from 1 to 65536 as height and width of the image. Got (0, 0)."),
-        ([TEXT, "--size", "64x"], "Expected an image size such as 224 or 512x1024. Got '64x'."),
         (
-            [TEXT, "--size", "100x64", "--dynamic-size"],
+            [TEXT, "--image-size", "0"],
+            "Expected integers from 1 to 65536 as height and width of the image. Got (0, 0).",
+        ),
+        ([TEXT, "--image-size", "64x"], "Expected an image size such as 224 or 512x1024. Got '64x'."),
+        (
+            [TEXT, "--image-size", "100x64", "--dynamic-size"],
             "Expected multiples of 32 from 64 to 65536 as height and width of the image. Got (100, 64). "
             "Other sizes can only be fixed.",
         ),
@@ -116,7 +119,7 @@ def test_bad_input_is_one_message_and_exit_status_2(run: Run, arguments: list[st
 
 
 def test_an_image_that_does_not_fit_in_memory_is_refused(run: Run) -> None:
-    status, out, error = run("export", TEXT, "--format", "torch", "--size", "65536")
+    status, out, error = run("export", TEXT, "--format", "torch", "--image-size", "65536")
     assert (status, out) == (2, "")
     assert error.startswith("ncp: Images of 65536 x 65536 pixels do not fit in the memory of ")
     assert error.endswith(" GB. Choose a smaller --image-size.\n")
@@ -130,9 +133,9 @@ def test_help(run: Run) -> None:
         "--out",
         "-o",
         "--format",
-        "--task",
+        "--head",
         "--classes",
-        "--size",
+        "--image-size",
         "--dynamic-size",
         "--weights",
         "--json",
@@ -140,7 +143,7 @@ def test_help(run: Run) -> None:
     assert all(option in ran.out for option in options)
 
 
-def test_the_command_line_starts_without_what_exports() -> None:
+def test_the_command_line_starts_without_the_exporter() -> None:
     program = (
         "import sys, ncp.cli; print([name for name in ('torch', 'onnx', 'ncp.network.export') if name in sys.modules])"
     )

@@ -19,12 +19,12 @@ FEW = ("--starts", "2", "--steps", "2", "--predictor", "own.safetensors")
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "search": ("--tasks", "seg", *FEW),
-    "pareto": ("--tasks", "seg,video", "--size", "3", *FEW),
-    "compare": (*("--table", "mine.parquet", "--objective", "seg", "--searchers", "random"), *REPLAYS),
+    "pareto": ("--tasks", "seg,video", "--top", "3", *FEW),
+    "compare": (*("--table", "mine.parquet", "--tasks", "seg", "--searchers", "random"), *REPLAYS),
     "query": (CODE, "--predictor", "own.safetensors"),
     "cost": (CODE,),
     "draw": (CODE, "-o", "net.svg"),
-    "export": (CODE, "--format", "torch", "--size", "32", "-o", "net.pt2"),
+    "export": (CODE, "--format", "torch", "--image-size", "32", "-o", "net.pt2"),
     "train": ("--config", "train.yaml"),
     "report": ("out/result.json", "-o", "page.html"),
     "data list": (),

@@ -1,4 +1,4 @@
-"""The entry point: help, versions, streams that cannot be written, interruptions, bounds of every option."""
+"""The entry point: help, version, streams that cannot be written, interrupts, bounds of every option."""
 
 import io
 import os
@@ -13,7 +13,9 @@ import typer
 import ncp
 import ncp.cli
 from ncp.cli import app, cost, main
+from ncp.cli.options import BENCHMARK
 from ncp.cli.output import say, show_table
+from ncp.spaces.families import DEFAULT_TABLE
 from tests.cli.conftest import Run
 
 TEXT = "8_8-1_1_1_8-1_2_1_1_8_8-1_3_1_1_1_8_8_8-1_4_1_1_1_1_8_8_8_8-8"
@@ -28,7 +30,7 @@ NEEDED = {
     "draw": (TEXT,),
     "export": (TEXT,),
 }
-"""The least arguments of commands that have numbers or files as options."""
+"""Required arguments of commands that have numbers or files as options."""
 
 
 @pytest.mark.parametrize("flag", ["--version", "-V"])
@@ -42,7 +44,7 @@ def test_python_runs_the_package_as_the_command() -> None:
 
 
 @pytest.mark.parametrize("columns", ["80", "200"])
-def test_help_holds_every_word(run: Run, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+def test_help_shows_every_word(run: Run, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     for names, command in {(): GROUP, ("data",): GROUP.commands["data"], **COMMANDS}.items():
         monkeypatch.setenv("COLUMNS", columns)
         status, out, _ = run(*names, "--help")
@@ -55,10 +57,10 @@ def test_help_holds_every_word(run: Run, monkeypatch: pytest.MonkeyPatch, column
         assert max(map(len, out.splitlines())) <= int(columns)
 
 
-def test_the_list_of_commands_cuts_no_description_of_ours(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_of_commands_cuts_no_description(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     lines = {line.split()[0]: line for line in run("--help").out.splitlines() if line.strip()}
-    for name in ("search", "pareto", "query", "cost", "draw", "export", "profile", "report", "train"):
+    for name in GROUP.commands:
         assert not lines[name].endswith("...")
 
 
@@ -77,13 +79,13 @@ def test_no_number_is_below_its_bound(run: Run, names: tuple[str, ...]) -> None:
             assert "Traceback" not in error
 
 
-def test_more_codes_at_once_than_memory_holds_are_refused(run: Run) -> None:
-    for command, flag in (("search", "--starts"), ("pareto", "--starts"), ("search", "--top"), ("pareto", "--size")):
+def test_more_codes_than_fit_in_memory_are_refused(run: Run) -> None:
+    for command, flag in (("search", "--starts"), ("pareto", "--starts"), ("search", "--top"), ("pareto", "--top")):
         status, _, error = run(command, "--tasks", "seg", flag, str(10**30))
         assert (status, f"Invalid value for '{flag}'" in error) == (2, True)
 
 
-def test_signs_that_the_terminal_lacks_are_replaced(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_characters_that_the_terminal_lacks_are_replaced(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(cost, "read_code", lambda _: say("1 ±2") or show_table(["a", "±b"], [["1", "±2"]]))
     monkeypatch.setattr(sys, "stdout", screen)
@@ -103,7 +105,7 @@ def test_a_full_disk_is_one_message(run: Run, monkeypatch: pytest.MonkeyPatch, a
     assert (status, error) == (1, "ncp: The output cannot be written: No space left on device.\n")
 
 
-def test_closed_streams_are_no_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_streams_are_not_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as closed:
         closed.setattr(sys, "stdout", None)
         closed.setattr(sys, "stderr", None)
@@ -112,7 +114,7 @@ def test_closed_streams_are_no_error(run: Run, monkeypatch: pytest.MonkeyPatch) 
         sys.stderr.close()
 
 
-def test_a_reader_that_has_gone_is_no_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_pipe_is_not_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as pipe:
@@ -122,7 +124,7 @@ def test_a_reader_that_has_gone_is_no_error(run: Run, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("raised", "status", "said"),
+    ("raised", "status", "message"),
     [
         (KeyboardInterrupt(), 130, "ncp: stopped\n"),
         (MemoryError(), 2, "ncp: There is not enough memory. Ask for less at once.\n"),
@@ -130,17 +132,21 @@ def test_a_reader_that_has_gone_is_no_error(run: Run, monkeypatch: pytest.Monkey
         (ncp.ConfigError("{field} is {given}.", field="max_macs", given=1e9), 2, "ncp: --max-gmacs is 1.\n"),
     ],
 )
-def test_whatever_happens_is_one_message(
-    run: Run, monkeypatch: pytest.MonkeyPatch, raised: BaseException, status: int, said: str
+def test_every_error_is_one_message(
+    run: Run, monkeypatch: pytest.MonkeyPatch, raised: BaseException, status: int, message: str
 ) -> None:
     def fail(_: str) -> None:
         raise raised
 
     monkeypatch.setattr(cost, "read_code", fail)
-    assert run("cost", TEXT) == (status, "", said)
+    assert run("cost", TEXT) == (status, "", message)
 
 
 def test_main_always_exits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["ncp", "cost"])
     with pytest.raises(SystemExit, match="2"):
         main()
+
+
+def test_help_names_the_default_table() -> None:
+    assert BENCHMARK == DEFAULT_TABLE

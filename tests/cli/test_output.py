@@ -1,4 +1,4 @@
-"""What commands print: whole numbers on every screen, names as they are, and files refused before the work."""
+"""Output of commands: numbers in full on every screen, names without markup, paths checked before the work."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 import ncp
 from ncp.cli.options import PAGE, require_file, require_outputs
-from ncp.cli.output import print_json, say, show_claims, show_table
+from ncp.cli.output import print_json, say, show_rows, show_table
 from ncp.errors import NcpError
 from ncp.optim.results import Row, Value
 from tests.cli.conftest import Run
@@ -33,7 +33,7 @@ def test_no_screen_cuts_a_number_or_a_name(
     assert max(map(len, lines)) <= max(columns, 40)
 
 
-def test_a_table_that_fits_is_one(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_fits_is_in_one_piece(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     show_table(["task", "tau", "source"], [["seg", "0.5", "table"], ["video", "0.25", "judge"]], left=["source"])
     assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
@@ -44,7 +44,7 @@ def test_a_table_that_fits_is_one(capsys: pytest.CaptureFixture[str], monkeypatc
     ]
 
 
-def test_names_are_neither_markup_nor_commands_to_the_terminal(
+def test_names_are_neither_markup_nor_terminal_commands(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
@@ -56,14 +56,14 @@ def test_names_are_neither_markup_nor_commands_to_the_terminal(
     assert shown.count("[red]a[/red] [/] [link=x]\\x1b]0;b\\x07:smile:") == 2
 
 
-def test_numbers_of_numpy_and_none_at_all_are_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_numbers_of_numpy_and_missing_ones_are_json(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"seed": np.int64(1), "values": np.array([1.5, np.nan]), "path": Path("a")})
     assert json.loads(capsys.readouterr().out) == {"seed": 1, "values": [1.5, None], "path": "a"}
 
 
 def test_measured_values_have_no_deviation_and_unknown_costs_no_column(capsys: pytest.CaptureFixture[str]) -> None:
-    told, known = {"acc": Value(71.054, 0.5, "predictor")}, {"acc": Value(71.0, 0.0, "table")}
-    show_claims([Row("a", (1,), 0.5, 0.5, 0.25, told, known, None, None)], [0], objective=True)
+    predicted, verified = {"acc": Value(71.054, 0.5, "predictor")}, {"acc": Value(71.0, 0.0, "table")}
+    show_rows([Row("a", (1,), 0.5, 0.5, 0.25, predicted, verified, None, None)], [0], with_score=True)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == ["#", "source", "acc", "mean", "z"]
     assert lines[2:] == [["1", "predictor", "71.05", "±0.50", "0.50"], ["table", "71.00", "0.25"]]
@@ -85,9 +85,9 @@ def test_a_code_between_two_rows_on_a_narrow_screen(run: Run, monkeypatch: pytes
     near = json.loads(run("query", "a,64", "--table", "t.parquet", "--json").out)["neighbours"]
     for each in near:
         assert all(f"{value:.2f}" in out for value in each["values"].values())
-    assert "This code is not measured: the table does not hold it. Add --predictor FILE" in out
+    assert "This code is not in the table. Add --predictor FILE" in out
     assert "value" not in out.split("This code")[0]
-    assert "origin: \\x1b[31mred (not explained)" in run("query", "a,8", "--table", "t.parquet").out
+    assert "origin: \\x1b[31mred (no description)" in run("query", "a,8", "--table", "t.parquet").out
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_code_between_two_rows_on_a_narrow_screen(run: Run, monkeypatch: pytes
         ),
     ],
 )
-def test_what_cannot_be_written_is_refused(
+def test_paths_that_cannot_be_written_are_refused(
     path: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ncp.cli.names import flag

@@ -106,7 +106,7 @@ def test_it_is_queried_trained_on_searched_and_compared(imported: Run, monkeypat
 
     few = partial(pareto_search, refinement=Refinement(rounds=1, tried=300, crossed=100, directions=50))
     monkeypatch.setattr("ncp.optim.front_search.pareto_search", few)
-    quick = ("--starts", "16", "--steps", "10", "--size", "60", "--json")
+    quick = ("--starts", "16", "--steps", "10", "--top", "60", "--json")
     status, out, error = imported("pareto", *tasks, *fitted, "--at-least", "latency=12", *quick)
     assert status == 0, error
     rows = json.loads(out)["rows"]
@@ -115,7 +115,7 @@ def test_it_is_queried_trained_on_searched_and_compared(imported: Run, monkeypat
     assert predicted[:, 1].max() <= 12
     assert front(predicted, minimise=[False, True]).all()
 
-    asked = ("--objective", "acc", "--searchers", "random, bayesian", "--queries", "30", "--seeds", "3")
+    asked = ("--tasks", "acc", "--searchers", "random, bayesian", "--queries", "30", "--seeds", "3")
     status, out, error = imported("compare", "--table", "mine.parquet", *asked, "--workers", "1", "--json")
     assert status == 0, error
     regret = {each["searcher"]: each["regret"] for each in json.loads(out)["standings"]}

@@ -12,7 +12,7 @@ from ncp.pareto import front
 from tests.cli.conftest import Run
 from tests.predictors.fitted import fitted, rows
 
-QUICK = ("--starts", "6", "--steps", "3", "--size", "25", "--predictor", "own.safetensors")
+QUICK = ("--starts", "6", "--steps", "3", "--top", "25", "--predictor", "own.safetensors")
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_finds_a_front_within_the_budget_and_writes_it(run: Run) -> None:
     assert f"run {result['provenance']['run']}" in Path("out/pareto.svg").read_text()
 
 
-def test_floors_and_directions_are_kept(run: Run) -> None:
+def test_minimum_values_and_directions_are_kept(run: Run) -> None:
     asked = ("--at-least", "seg/mIoU=69,seg/mAcc=0.55", "--at-least", "video=-0.03")
     status, out, _ = run("pareto", "--tasks", "seg,video:-1", "--no-cost", "--max-gmacs", "4", *asked, *QUICK, "--json")
     result = json.loads(out)
@@ -55,7 +55,7 @@ def test_floors_and_directions_are_kept(run: Run) -> None:
     assert front([[row["seg/mIoU"], row["video/top1"]] for row in predicted], minimise=[False, True]).all()
 
 
-def test_prints_some_of_the_codes_and_a_table_gives_verdicts(run: Run) -> None:
+def test_prints_some_of_the_codes_and_a_table_checks_them(run: Run) -> None:
     codes, values = rows("multires")
     ncp.Table(ncp.MULTIRES, codes, values, ["seg/mIoU", "seg/mAcc", "video/top1"]).to_parquet("table.parquet")
     status, out, _ = run("pareto", "--tasks", "seg,video", "--max-gmacs", "4", "--table", "table.parquet", *QUICK)
@@ -81,12 +81,21 @@ def test_prints_some_of_the_codes_and_a_table_gives_verdicts(run: Run) -> None:
     [
         (("--tasks", "sge"), "--tasks has no task or column 'sge'. Did you mean 'seg'?"),
         (("--tasks", "seg,seg/mIoU"), "--tasks must differ. Got seg/mIoU twice."),
-        (("--tasks", "seg", "--at-least", "seg"), "Expected floors such as seg/mIoU=76, each column once. Got 'seg'."),
-        (("--tasks", "seg", "--at-least", "seg=high"), "Expected floors such as seg/mIoU=76, each column once. Got 's"),
-        (("--tasks", "seg", "--at-least", "=1"), "Expected floors such as seg/mIoU=76, each column once. Got '=1'."),
+        (
+            ("--tasks", "seg", "--at-least", "seg"),
+            "--at-least must look like seg/mIoU=76, each column once, got 'seg'.",
+        ),
+        (
+            ("--tasks", "seg", "--at-least", "seg=high"),
+            "--at-least must look like seg/mIoU=76, each column once, got 's",
+        ),
+        (
+            ("--tasks", "seg", "--at-least", "=1"),
+            "--at-least must look like seg/mIoU=76, each column once, got '=1'.",
+        ),
         (
             ("--tasks", "seg", "--at-least", "seg=1,seg=2"),
-            "Expected floors such as seg/mIoU=76, each column once. Got ",
+            "--at-least must look like seg/mIoU=76, each column once, got ",
         ),
         (
             ("--tasks", "seg", "--at-least", "seg=inf"),
@@ -99,7 +108,7 @@ def test_prints_some_of_the_codes_and_a_table_gives_verdicts(run: Run) -> None:
         (("--tasks", "seg", "--max-gmacs", "0.005"), "--max-gmacs = 0.005 is below the cost of every code."),
         (
             ("--tasks", "seg:2,video"),
-            "A front weighs all tasks alike, so the weight 2 of seg does nothing. ",
+            "A front has no weights: leave out the weight 2 of seg. ",
         ),
     ],
 )

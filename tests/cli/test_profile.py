@@ -61,7 +61,7 @@ def test_prints_stages_latencies_and_memory(run: Run) -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_json_is_one_document(run: Run) -> None:
-    status, out, _ = run("profile", CODE, "--task", "segmentation", "--classes", "7", *QUICK, "--batch", "1", "--json")
+    status, out, _ = run("profile", CODE, "--head", "segmentation", "--classes", "7", *QUICK, "--batch", "1", "--json")
     found = json.loads(out)
     assert status == 0
     assert found["code"] == CODE
@@ -77,7 +77,7 @@ def test_json_is_one_document(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_size_at_which_multiply_adds_are_not_counted_is_measured(run: Run) -> None:
+def test_an_image_size_without_a_known_cost_is_measured(run: Run) -> None:
     status, out, _ = run("profile", CODE, "--image-size", "20x33", "--batch", "1", "--threads", "1")
     assert status == 0
     (stem,) = (line for line in out.splitlines() if line.lstrip().startswith("stem"))
@@ -92,7 +92,7 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
     assert status == 0
     first, second = out.splitlines()
     assert re.fullmatch(
-        rf"40 architectures measured on {re.escape(processor('cpu'))}\. Of 8 held out: "
+        rf"40 architectures measured on {re.escape(processor('cpu'))}\. On 8 held-out ones: "
         r"mean absolute error \d+\.\d%, Kendall's tau [01]\.\d{3}\.",
         first,
     )
@@ -123,7 +123,7 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
             "--calibrate chooses its own architectures. Leave",
         ),
         (("8_8",), "Expected 31 integers in 6 groups joined by '-'."),
-        ((CODE, "--task", "detection"), "Expected one of classification, segmentation, features as the task. Got 'de"),
+        ((CODE, "--head", "detection"), "--head must be one of classification, segmentation, features, got 'de"),
         (
             (CODE, "--classes", "9999999"),
             "Expected an integer from 1 to 1048576 as the number of classes. ",
@@ -141,9 +141,9 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
             (CODE, "--batch", "1", "--image-size", "999999999"),
             "Images of 999999999 x 999999999 pixels do not fit",
         ),
-        ((CODE, "--task", "features", "--classes", "9"), "--classes does nothing with --task features, which has"),
+        ((CODE, "--head", "features", "--classes", "9"), "--classes does nothing with --head features, which has"),
         ((CODE, "--codes", "40"), "--codes does nothing without --calibrate. Leave it out."),
-        (("--calibrate", "here.json", "--task", "x"), "Expected one of classification, segmentation, features"),
+        (("--calibrate", "here.json", "--head", "x"), "--head must be one of classification, segmentation, features"),
         (
             ("--calibrate", "here.json", "--batch", "99999999"),
             "Images of 224 x 224 pixels, 99999999 at once",
@@ -165,7 +165,7 @@ def test_bad_input_is_one_message_and_nothing_is_measured(run: Run, arguments: t
 
 @pytest.mark.usefixtures("unmeasured")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_refused(run: Run) -> None:
+def test_a_missing_gpu_is_refused(run: Run) -> None:
     status, _, error = run("profile", CODE, "--device", "cuda")
     assert (status, error) == (2, "ncp: --device is cuda, but torch finds no GPU. Use cpu.\n")
 

@@ -1,4 +1,4 @@
-"""`ncp search` as a user types it, with what ships in the package."""
+"""`ncp search` with the predictors that ship with the package."""
 
 import json
 from pathlib import Path
@@ -15,11 +15,11 @@ FREEZE = ("--origin", SMALL, "--freeze", ",".join(ncp.MULTIRES.names[5:]))
 
 
 def calibrated(path: str, machine: str | None = None) -> None:
-    """Write what a calibration of this machine, or of another, would."""
+    """Write a calibration file of this machine, or of another one."""
     model = latency_model()
     known = {str(ncp.Code(code.tolist())): [ms] for code, ms in zip(model.codes, model.milliseconds, strict=True)}
-    held = {"format": 2, "machine": machine or model.machine, "conditions": vars(model.conditions)}
-    Path(path).write_text(json.dumps(held | {"milliseconds": known}))
+    document = {"format": 2, "machine": machine or model.machine, "conditions": vars(model.conditions)}
+    Path(path).write_text(json.dumps(document | {"milliseconds": known}))
 
 
 def test_finds_codes_within_the_budget_and_writes_them(run: Run) -> None:
@@ -39,19 +39,19 @@ def test_finds_codes_within_the_budget_and_writes_them(run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_floors_are_kept(run: Run) -> None:
-    floors = ("--at-least", "seg/mIoU=60,seg/mAcc=68")
-    status, out, _ = run("search", "--tasks", "video", *floors, "--max-gmacs", "1", *QUICK, "--json")
+def test_minimum_values_are_kept(run: Run) -> None:
+    minimums = ("--at-least", "seg/mIoU=60,seg/mAcc=68")
+    status, out, _ = run("search", "--tasks", "video", *minimums, "--max-gmacs", "1", *QUICK, "--json")
     assert status == 0
     for row in json.loads(out)["rows"]:
         assert row["predicted"]["seg/mIoU"]["mean"] >= 60
         assert row["predicted"]["seg/mAcc"]["mean"] >= 68
     status, _, err = run("search", "--tasks", "video", "--at-least", "seg>99", *QUICK)
     assert status == 2
-    assert "Expected floors such as seg/mIoU=76, each column once. Got 'seg>99'." in " ".join(err.split())
+    assert "--at-least must look like seg/mIoU=76, each column once, got 'seg>99'." in " ".join(err.split())
 
 
-def test_prints_every_value_whole_with_its_source(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prints_every_value_in_full_with_its_source(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     status, out, _ = run("search", "--tasks", "seg,cls-50-1000,video,3ddet", "--max-gmacs", "2", *QUICK)
     assert status == 0
@@ -75,9 +75,9 @@ def test_prints_every_value_whole_with_its_source(run: Run, monkeypatch: pytest.
 
 def test_a_bound_on_latency_is_kept_and_printed_with_what_was_measured(run: Run) -> None:
     calibrated("here.json")
-    asked = ("search", "--tasks", "seg", "--max-latency-ms", "3", "--latency", "here.json", *FREEZE)
-    asked += ("--starts", "2", "--steps", "2", "--top", "1")
-    status, out, _ = run(*asked)
+    arguments = ("search", "--tasks", "seg", "--max-latency-ms", "3", "--latency", "here.json", *FREEZE)
+    arguments += ("--starts", "2", "--steps", "2", "--top", "1")
+    status, out, _ = run(*arguments)
     assert status == 0
     for text in (
         "latency",
@@ -91,18 +91,18 @@ def test_a_bound_on_latency_is_kept_and_printed_with_what_was_measured(run: Run)
     assert (result["provenance"]["max_latency_ms"], result["provenance"]["latency_of"]["image_size"]) == (3.0, [64, 64])
     model = ncp.load_latency("here.json")
     for row in result["rows"]:
-        promised, measured = row["predicted"]["latency [ms]"], row["verified"]["latency [ms]"]
-        assert (promised["source"], measured["source"]) == ("predictor", "measured")
-        assert promised["mean"] == pytest.approx(model(row["vector"]).item())
-        assert promised["mean"] <= 3
+        predicted, measured = row["predicted"]["latency [ms]"], row["verified"]["latency [ms]"]
+        assert (predicted["source"], measured["source"]) == ("predictor", "measured")
+        assert predicted["mean"] == pytest.approx(model(row["vector"]).item())
+        assert predicted["mean"] <= 3
         assert 0 < measured["mean"] < float("inf")
-        for value in (promised, measured):
+        for value in (predicted, measured):
             assert f"{value['mean']:.2f} ±{value['std']:.2f}" in out
     assert Path("out/search.svg").read_text().startswith("<?xml")
 
 
-def test_the_budget_counts_at_the_image_size_asked_for(run: Run) -> None:
-    asked = (
+def test_the_budget_counts_at_the_given_image_size(run: Run) -> None:
+    arguments = (
         "--tasks",
         "seg",
         "--max-gmacs",
@@ -115,7 +115,7 @@ def test_the_budget_counts_at_the_image_size_asked_for(run: Run) -> None:
         *FREEZE,
         "--json",
     )
-    _, out, _ = run("search", *asked)
+    _, out, _ = run("search", *arguments)
     for row in json.loads(out)["rows"]:
         assert ncp.macs(row["vector"], (512, 1024), 19).item() == row["macs"] <= 20e9
 
@@ -140,12 +140,12 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
             ("--tasks", "sge"),
             "--tasks has no task or column 'sge'. Did you mean 'seg'?",
         ),
-        (("--tasks", "seg:much"), "Expected a number as the weight of 'seg'. Got 'much'."),
-        (("--tasks", "seg,seg"), "Expected tasks such as seg,video:2, each once. Got 'seg,seg'."),
+        (("--tasks", "seg:much"), "The weight of 'seg' must be a number, got 'much'."),
+        (("--tasks", "seg,seg"), "--tasks must name tasks such as seg,video:2, each once, got 'seg,seg'."),
         (("--tasks", "seg", "--max-gmacs", "0"), "--max-gmacs must be a positive number. Got 0."),
         (
             ("--tasks", "seg", "--strategy", "greedy"),
-            "--strategy must be one of continuous, winner-takes-all, paper, got 'greedy'.",
+            "--strategy must be one of continuous, winner-takes-all, paper. Got 'greedy'.",
         ),
         (
             ("--tasks", "seg", "--freeze", "b1"),
@@ -158,7 +158,7 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
         ),
         (
             ("--tasks", "seg", "--max-latency-ms", "5"),
-            "--max-latency-ms needs the latencies of this machine. Run ncp profile --calibrate FILE once, then a",
+            "--max-latency-ms needs a latency model of this machine. Run ncp profile --calibrate FILE once, then a",
         ),
         (
             ("--tasks", "seg", "--max-latency-ms", "5", "--latency", "none.json"),
@@ -178,11 +178,11 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
         ),
         (
             ("--tasks", "seg", "--latency", "here.json"),
-            "--latency does nothing without --max-latency-ms. Give",
+            "--latency does nothing without --max-latency-ms. Add",
         ),
         (
             ("--tasks", "seg", "--max-changes", "3"),
-            "--max-changes does nothing without --from. Give",
+            "--max-changes does nothing without --from. Add",
         ),
         (("--tasks", "seg", "--report", "page.pdf"), "--report must end in .html or .htm, got 'page.pdf'."),
         (("--tasks", "seg", "--report", "."), "Cannot write .: it is a folder. Name a file in it."),
@@ -210,11 +210,11 @@ def test_edits_a_code_with_few_changes(run: Run) -> None:
     wanted = ("search", "--tasks", "video", "--from", SMALL, "--max-changes", "2", *QUICK)
     status, out, _ = run(*wanted)
     assert status == 0
-    told = [line.strip() for line in out.splitlines() if " changes: " in line]
+    lines = [line.strip() for line in out.splitlines() if " changes: " in line]
     result = json.loads(Path("out/result.json").read_text())
-    assert len(told) == len(result["rows"])
+    assert len(lines) == len(result["rows"])
     origin = ncp.Code.parse(SMALL).vector
-    for line, row in zip(told, result["rows"], strict=True):
+    for line, row in zip(lines, result["rows"], strict=True):
         differ = [
             f"{name} {before} -> {after}"
             for name, before, after in zip(ncp.MULTIRES.names, origin, row["vector"], strict=True)
@@ -223,7 +223,7 @@ def test_edits_a_code_with_few_changes(run: Run) -> None:
         assert 1 <= len(differ) <= 2
         assert line.startswith(f"{len(differ)} changes: {', '.join(differ)}; mean z +")
     for more, message in (
-        (("--origin", SMALL), "--from edits a code, and --origin starts at one. Leave one of them out."),
+        (("--origin", SMALL), "--from and --origin both name the code to start from. Leave one of them out."),
         (("--max-changes", "0"), "Invalid value for '--max-changes': "),
     ):
         status, _, error = run(*wanted, *more)

@@ -8,12 +8,12 @@ import numpy as np
 from nicegui import ui
 
 from ncp.app.components import Plot, heading, markup, on_press
-from ncp.app.dataset import BENCHMARK
 from ncp.app.lookup import format_value
 from ncp.app.points import GMACS, MPARAMS, Filter, Points, axis_values, draw_points, points_data, position_of
 from ncp.app.session import Session
 from ncp.app.side_by_side import SideBySide
 from ncp.report.figures import named
+from ncp.spaces.families import DEFAULT_TABLE
 
 TAB = "Benchmark"
 LISTED = 6
@@ -32,7 +32,7 @@ class BenchmarkTab:
         self.session, self.dataset = session, session.dataset
         if self.dataset.table is None:
             with ui.element("div").classes("absent"):
-                heading(f"The table {BENCHMARK} is not installed")
+                heading(f"The table {DEFAULT_TABLE} is not installed")
                 markup(f'<p class="note">{_ABSENT}</p>')
             self.side_by_side = SideBySide(session)
             return

@@ -13,10 +13,11 @@ from ncp.errors import DataError
 from ncp.predictors.base import Predictor
 from ncp.predictors.fitting import load_judge, load_predictor
 from ncp.spaces.arrays import Reals
+from ncp.spaces.families import DEFAULT_TABLE
 from ncp.spaces.space import Space
+from ncp.tables.sources import cache_dir
 from ncp.tables.table import Table
 
-BENCHMARK = "nas-bench-mr"
 KEPT = 8
 """How many datasets a process keeps open."""
 
@@ -51,7 +52,7 @@ class OpenDataset:
     @property
     def uploaded(self) -> bool:
         """Whether a user uploaded it."""
-        return self.source.name != BENCHMARK
+        return self.source.name != DEFAULT_TABLE
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -93,15 +94,13 @@ def find_benchmark() -> Dataset:
     try:
         path = stored_path()
     except DataError:  # no folder for tables can be found
-        return Dataset(BENCHMARK, BENCHMARK, BENCHMARK, None)
-    return Dataset(BENCHMARK, BENCHMARK, BENCHMARK, str(path) if path.is_file() else None)
+        return Dataset(DEFAULT_TABLE, DEFAULT_TABLE, DEFAULT_TABLE, None)
+    return Dataset(DEFAULT_TABLE, DEFAULT_TABLE, DEFAULT_TABLE, str(path) if path.is_file() else None)
 
 
 def stored_path() -> Path:
     """The file of the benchmark's table."""
-    from ncp.tables.sources import cache_dir
-
-    return Path(cache_dir()) / f"{BENCHMARK}.parquet"
+    return Path(cache_dir()) / f"{DEFAULT_TABLE}.parquet"
 
 
 def prepare(dataset: Dataset) -> None:
@@ -119,7 +118,7 @@ def open_dataset(dataset: Dataset) -> OpenDataset:
     predictor = None if dataset.predictor is None else load_predictor(dataset.predictor)
     judge = None
     if dataset.judge is not None:
-        judge = load_judge() if dataset.judge == BENCHMARK else load_predictor(dataset.judge)
+        judge = load_judge() if dataset.judge == DEFAULT_TABLE else load_predictor(dataset.judge)
     known = predictor if predictor is not None else table
     if known is None:
         raise DataError(f"{dataset.name} has neither a predictor nor a table.")

@@ -1,11 +1,10 @@
-"""The command `ncp`: one file per group of commands, each of them a few lines: read, call, write."""
+"""The command `ncp`: one file per command, each of which reads options, calls the library and writes results."""
 
 import io
 import os
 import sys
 from contextlib import suppress
-from functools import partial
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -17,11 +16,32 @@ from ncp.errors import NcpError, printable
 from ncp.processes import exit_on_termination
 
 UNWRITTEN = 1
-"""The exit status of a command whose output cannot be written."""
+"""Exit status of a command whose output cannot be written."""
 STOPPED = 130
-"""The exit status of a command that Ctrl-C ended: 128 and the number of the signal, as shells count."""
+"""Exit status after Ctrl-C: 128 plus the number of the signal, as in shells."""
+
+GROUPS = {
+    "Find architectures": ("search", "pareto"),
+    "Look at architectures and results": ("query", "cost", "draw", "profile", "compare", "report", "app"),
+    "Make predictors and files": ("train", "export"),
+    "Manage tables": ("data",),
+}
+"""The commands by heading, in the order of the help."""
+
+
+class GroupedCommands(typer.core.TyperGroup):
+    """Commands whose help lists them in groups."""
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ARG002
+        """Write a section per group."""
+        width = formatter.width - 6 - max(map(len, self.commands))
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(width)) for name in names])
+
 
 app = typer.Typer(
+    cls=GroupedCommands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # else [ms] is markup
@@ -29,15 +49,15 @@ app = typer.Typer(
 )
 for command in (
     search.search,
-    profile.profile,
-    cost.cost,
-    train.train,
-    draw.draw,
-    export.export,
-    compare.compare,
     pareto.pareto,
+    cost.cost,
+    draw.draw,
+    profile.profile,
+    compare.compare,
     report.report,
     page.app,
+    train.train,
+    export.export,
 ):
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True})(query.query)  # a code can begin with a minus: -5,0,e
@@ -60,17 +80,16 @@ def every(
 
 
 def main() -> None:
-    """Run the command line; whatever goes wrong is one message and an exit status, never a traceback.
+    """Run the command line. An error is one message and an exit status, never a traceback.
 
-    The status is 2 for a mistake of the user's, 1 where the output cannot be written, 130 after Ctrl-C, 143 after
-    SIGTERM.
+    The status is 2 after a mistake of the user, 1 if the output cannot be written, 130 after Ctrl-C, 143 after SIGTERM.
     """
     exit_on_termination()
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without the sign of plus or minus
+            stream.reconfigure(errors="replace")  # a terminal may lack characters such as ±
     status = _status()
     try:
         if status != UNWRITTEN:
@@ -83,7 +102,7 @@ def main() -> None:
 
 
 def _status() -> int:
-    """Run a command, and return its exit status."""
+    """Run a command and return its exit status."""
     try:
         app()
     except SystemExit as ended:
@@ -92,7 +111,7 @@ def _status() -> int:
     except KeyboardInterrupt:
         return _complain("stopped", STOPPED)
     except NcpError as error:
-        return _complain(error.said(partial(flag, command=next(iter(sys.argv[1:]), ""))), 2)
+        return _complain(error.said(flag), 2)
     except MemoryError:
         return _complain("There is not enough memory. Ask for less at once.", 2)
     except OSError as error:
@@ -103,7 +122,7 @@ def _status() -> int:
 
 
 def _unwritten(error: OSError) -> int:
-    """Say why the output cannot be written; a reader that has gone, such as head, knows."""
+    """Print why the output cannot be written, unless its reader has closed it, as head does."""
     if not isinstance(error, BrokenPipeError):
         _complain(f"The output cannot be written: {error.strerror or error}.", UNWRITTEN)
     return UNWRITTEN
@@ -116,11 +135,11 @@ def _complain(message: str, status: int) -> int:
 
 
 def _nowhere() -> TextIO:
-    """What stands for a stream that is closed."""
+    """A replacement for a closed stream."""
     return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 (it stays open)
 
 
 def _close_output() -> None:
-    """Send the rest of the output nowhere, so that the interpreter's end does not fail at it again."""
+    """Discard the rest of the output, so that the interpreter does not fail again when it exits."""
     with suppress(OSError, io.UnsupportedOperation, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""`ncp app`: the web page, on this machine."""
+"""`ncp app`: serve the web app on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from ncp.extras import require_extra
 
 
 def app(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port [default: a free one].", show_default=False)] = 0,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port [default: a free one].", show_default=False)
+    ] = 0,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Address to listen on. The app has no password.")
     ] = "127.0.0.1",
@@ -20,18 +22,18 @@ def app(
         typer.Option(metavar="NAME", help="Answer to this host name too, such as that of a proxy (repeatable)."),
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
-    processes: Annotated[int, typer.Option(min=1, help="How many propagations are computed at once.")] = 2,
+    processes: Annotated[int, typer.Option(metavar="N", min=1, help="Propagations that run at the same time.")] = 2,
 ) -> None:
-    """Start the web app: explore codes, propagate them, browse the benchmark, use your own table."""
+    """Start the web app, to explore codes and tables and to search."""
     require_extra("app", "the web app")
     from ncp.app.access import is_loopback
     from ncp.app.serve import serve
 
     if not is_loopback(host):
-        typer.echo(f"ncp: anybody who can reach {host} can use the app: it has no password.", err=True)
+        typer.echo(f"ncp: Everybody who can reach {host} can use the app. It has no password.", err=True)
 
     def listening(address: str) -> None:
-        typer.echo(f"ncp: {address} (stop it with Ctrl+C)")
+        typer.echo(f"ncp: {address} (Ctrl+C stops it)")
         if open_browser:
             webbrowser.open(address)
 

@@ -1,4 +1,4 @@
-"""`ncp compare`: how many trainings a search needs."""
+"""`ncp compare`: simulate searches on a table and compare their searchers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.options import AsJson, ReportOption, read_tasks, require_outputs
+from ncp.cli.options import (
+    AsJson,
+    OutFolder,
+    ReportOption,
+    RootOption,
+    TasksOption,
+    read_tasks,
+    require_outputs,
+    require_root,
+)
 from ncp.cli.output import command, print_json, progress_bar, say, show_table, written
 from ncp.cli.report import write_page
 from ncp.errors import printable
@@ -15,50 +24,50 @@ from ncp.errors import printable
 if TYPE_CHECKING:
     from ncp.searchers.comparison import Comparison
 
-DEFAULT = ("random", "evolution", "local", "tpe", "bayesian")
+SEARCHERS = ("random", "evolution", "local", "tpe", "bayesian")
 
 
 def compare(
     table: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Measured values: nas-bench-mr, nas-bench-201, or a file.")
+        str, typer.Option(metavar="NAME|FILE", help="Measured values: nas-bench-mr, nas-bench-201, or a table file.")
     ],
-    objective: Annotated[
-        str, typer.Option(metavar="COLUMN[:WEIGHT],..", help="What is wanted: columns or tasks, such as seg,video:2.")
-    ],
+    tasks: TasksOption,
     searchers: Annotated[
         str | None,
         typer.Option(
             metavar="NAME,..",
-            help="Any of random, local, evolution, evolution-10, tpe, nsga2, gp, bayesian; if left out, "
-            f"{', '.join(DEFAULT)}, as far as they are installed.",
+            help="Any of random, local, evolution, evolution-10, tpe, nsga2, gp, bayesian "
+            f"[default: {', '.join(SEARCHERS)}; without Optuna no tpe].",
         ),
     ] = None,
-    queries: Annotated[int, typer.Option(min=1, help="Rows that a replay evaluates.")] = 200,
-    seeds: Annotated[int, typer.Option(min=2, help="Replays of each searcher.")] = 50,
+    queries: Annotated[int, typer.Option(metavar="N", min=1, help="Evaluations per simulation.")] = 200,
+    seeds: Annotated[int, typer.Option(metavar="N", min=2, help="Simulations per searcher.")] = 50,
     warm_start: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Evaluations given to every searcher for free.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; as many as cores if left out.")] = None,
-    out: Annotated[
-        Path,
-        typer.Option(metavar="FOLDER", help="Gets compare.json, compare.svg and every replay; goes on from there."),
-    ] = Path("out"),
+    workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes [default: all cores].")] = None,
+    root: RootOption = None,
+    out: OutFolder = Path("out"),
     report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate searches on a table and compare how many evaluations they need."""
-    weights = read_tasks(objective)
+    """Simulate searches on a table and compare the searchers.
+
+    Simulations are kept in the folder of --out, where an interrupted comparison continues.
+    """
+    weights = read_tasks(tasks)
+    require_root(root, table)
     require_outputs(out, report)
 
     import ncp
     from ncp.report.compare import compare_data, draw_compare
     from ncp.searchers.registry import installed, require_searchers
 
-    names = installed(DEFAULT) if searchers is None else [name.strip() for name in searchers.split(",")]
+    names = installed(SEARCHERS) if searchers is None else [name.strip() for name in searchers.split(",")]
     require_searchers(names, "searchers")
-    measured = ncp.load_table(table)
+    measured = ncp.load_table(table, root)
     warm = None if warm_start is None else ncp.load_table(warm_start)
-    with progress_bar("Replaying") as bar:
+    with progress_bar("Simulating") as bar:
         result = ncp.compare(
             measured,
             names,
@@ -70,9 +79,9 @@ def compare(
             warm_start=warm,
             progress=bar,
         )
-    _name(result, table, warm_start)
+    _add_names(result, table, warm_start)
     result.to_json(out / "compare.json")
-    _warn(result, [name for name in DEFAULT if searchers is None and name not in names])
+    _warn(result, [name for name in SEARCHERS if searchers is None and name not in names])
     if as_json:
         print_json(result.to_dict())
     else:
@@ -83,8 +92,8 @@ def compare(
         written(out / "compare.json", out / "compare.svg", *page)
 
 
-def _name(result: Comparison, table: str, warm_start: Path | None) -> None:
-    """Add the command line and the names of the tables to the result; the comparison itself does not know them."""
+def _add_names(result: Comparison, table: str, warm_start: Path | None) -> None:
+    """Add the command line and the names of the tables to the provenance."""
     result.provenance["command"] = command()
     result.provenance["table"] = {"name": table, **result.provenance["table"]}
     if warm_start is not None:
@@ -92,19 +101,19 @@ def _name(result: Comparison, table: str, warm_start: Path | None) -> None:
 
 
 def _warn(result: Comparison, left_out: list[str]) -> None:
-    """Say what was not compared, and what was computed again."""
+    """Say which searchers were left out, and which simulations were run again."""
     if left_out:
         typer.echo(f"Left out: {', '.join(left_out)}. Install Optuna: pip install 'ncp-nas[search]'.", err=True)
     if result.damaged:
         files = printable(", ".join(map(str, result.damaged)))
-        typer.echo(f"Replayed again, since the kept file was damaged or changed: {files}", err=True)
+        typer.echo(f"Simulated again, because the file was damaged or changed: {files}", err=True)
 
 
 def _show(result: Comparison) -> None:
     from ncp.report.compare import NOTE, p_text, proposals_text
 
     standings = result.standings()
-    heads = ("searcher", "best", "regret", "has the best", "p, random", "p, baseline", "ms/query")
+    heads = ("searcher", "best", "regret", "found the best", "p, random", "p, baseline", "ms/query")
     rows = [
         (
             each.searcher,
@@ -119,7 +128,7 @@ def _show(result: Comparison) -> None:
     ]
     show_table(heads, rows)
     say(
-        f"{standings[0].runs} replays of {standings[0].queries} queries each; the best in the table is "
+        f"{standings[0].runs} simulations of {standings[0].queries} evaluations each; the best in the table is "
         f"{result.optimum:.3f}. {NOTE}",
         *proposals_text(result),
     )

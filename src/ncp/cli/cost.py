@@ -1,17 +1,15 @@
-"""`ncp cost`: what an architecture costs."""
-
-from typing import Annotated
-
-import typer
+"""`ncp cost`: the exact cost of an architecture."""
 
 import ncp
 from ncp.cli.options import (
     AsJson,
+    ClassesOption,
     CodeArgument,
-    HeadClassesOption,
+    HeadOption,
     ImageSizeOption,
     read_classes,
     read_code,
+    read_head,
     read_image_size,
 )
 from ncp.cli.output import print_json, say
@@ -20,19 +18,18 @@ from ncp.cli.output import print_json, say
 def cost(
     code: CodeArgument,
     image_size: ImageSizeOption = "128",
-    classes: HeadClassesOption = None,
-    task: Annotated[
-        str, typer.Option(metavar="NAME", help="classification, segmentation or features.")
-    ] = "classification",
+    head: HeadOption = "classification",
+    classes: ClassesOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the exact multiply-adds and parameters of an architecture."""
-    architecture, size, outputs = read_code(code), read_image_size(image_size), read_classes(classes, task)
-    macs = ncp.macs(architecture, image_size=size, classes=outputs, task=task).item()  # type: ignore[call-overload]
-    params = ncp.params(architecture, classes=outputs, task=task).item()  # type: ignore[call-overload]
+    architecture, size, task = read_code(code), read_image_size(image_size), read_head(head)
+    outputs = read_classes(classes, task)
+    macs = ncp.macs(architecture, image_size=size, classes=outputs, task=task).item()
+    params = ncp.params(architecture, classes=outputs, task=task).item()
     if as_json:
-        asked = {"code": str(architecture), "image_size": list(size), "classes": outputs, "task": task}
-        print_json(asked | {"macs": macs, "params": params})
+        settings = {"code": str(architecture), "image_size": list(size), "classes": outputs, "task": task}
+        print_json(settings | {"macs": macs, "params": params})
         return
     say(f"{macs / 1e9:.4f} GMACs ({macs:,}) at {size[0]} x {size[1]} pixels, {outputs} classes, {task}")
     say(f"{params / 1e6:.4f} M params ({params:,})")

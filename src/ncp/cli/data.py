@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.options import AsJson
+from ncp.cli.options import AsJson, RootOption
 from ncp.cli.output import print_json, say, show_table
 from ncp.errors import ConfigError, DataError, printable
 from ncp.io.files import is_file
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from ncp.tables.cache import Stored
 
 app = typer.Typer(help="Download, import, list and check tables.", no_args_is_help=True)
-
-Root = Annotated[
-    Path | None, typer.Option("--root", metavar="FOLDER", help="Folder of the tables [default: the cache].")
-]
 
 
 @app.command("import")
@@ -69,7 +65,7 @@ def import_(
             help="Table file to write [default: the name of your file, .parquet, in the current folder].",
         ),
     ] = None,
-    root: Root = None,
+    root: RootOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn the published files, or your own csv or parquet file, into tables."""
@@ -96,7 +92,7 @@ def fetch(
         str | None,
         typer.Option("--from", metavar="ADDRESS", help="Address to download from [default: GitHub]."),
     ] = None,
-    root: Root = None,
+    root: RootOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Download the published files, check their hashes, and turn them into tables."""
@@ -117,13 +113,13 @@ def fetch(
 
 
 @app.command("list")
-def list_(root: Root = None, as_json: AsJson = False) -> None:
+def list_(root: RootOption = None, as_json: AsJson = False) -> None:
     """List the tables with their rows, columns and hashes."""
     _show(_all(root), as_json)
 
 
 @app.command()
-def check(root: Root = None, as_json: AsJson = False) -> None:
+def check(root: RootOption = None, as_json: AsJson = False) -> None:
     """Read every table and compare all hashes; exit with 2 if anything is wrong."""
     tables = _all(root)
     _show(tables, as_json)
@@ -204,7 +200,7 @@ def _next_commands(columns: Sequence[str], path: str) -> list[str]:
     commands = [
         ["ncp", "train", "--config", "FILE", "--set", f"data.table={value}"],
         ["ncp", "search", "--tasks", wanted, "--table", path],
-        ["ncp", "compare", "--objective", wanted, "--table", path],
+        ["ncp", "compare", "--tasks", wanted, "--table", path],
     ]
     return [f"{'next:' if number == 0 else '     '} {shlex.join(words)}" for number, words in enumerate(commands)]
 

@@ -1,4 +1,4 @@
-"""What the commands call the arguments of the library, and in which units they take them."""
+"""The options that stand for arguments of the library, and their units."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ _FLAGS = {
     "weights": Name("--tasks"),
     "searcher": Name("--searchers"),
     "count": Name("--codes"),
+    "size": Name("--top"),
     "num_classes": Name("--classes"),
+    "task": Name("--head"),
 }
 
 
-_OF_COMPARE = {"objective": Name("--objective"), "weights": Name("--objective")}
+def flag(field: str) -> Name:
+    """The option that stands for an argument; it has the argument's name unless it is listed.
 
-
-def flag(field: str, command: str = "") -> Name:
-    """The flag of an argument of a command: of its own name, unless it is listed.
-
-    >>> flag("max_changes").text, flag("objective").text, flag("objective", "compare").text
-    ('--max-changes', '--tasks', '--objective')
+    >>> flag("max_changes").text, flag("objective").text
+    ('--max-changes', '--tasks')
     """
-    own = _OF_COMPARE if command == "compare" else {}
-    return own.get(field) or _FLAGS.get(field) or Name(f"--{field.replace('_', '-')}")
+    return _FLAGS.get(field) or Name(f"--{field.replace('_', '-')}")

@@ -1,10 +1,10 @@
-"""Options that several commands share, what their texts stand for, and whether their files can be written."""
+"""Options that several commands share, the functions that read their values, and checks of paths to write to."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,55 +15,83 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import ncp
-    from ncp.optim.propagation import StrategyName
+    from ncp.cost import Head
 
+BENCHMARK = "nas-bench-mr"
+"""The default table and predictor, as in `ncp.spaces.families`, which help texts must not load."""
 MOST = 100_000
-"""Codes at once: more take more memory than machines have."""
+"""Most codes at once, so that memory suffices."""
 CLASSES = 50
-"""Outputs of a classifier, unless the user says so."""
+"""Default number of classes."""
 PAGE = (".html", ".htm")
+"""Endings of a report."""
 PICTURE = (".svg", ".png", ".pdf")
-"""Endings of what is written."""
+"""Endings of a picture."""
 
 CodeArgument = Annotated[
     str,
     typer.Argument(
-        metavar="CODE",
-        help="An architecture: its text (96_128-1_1_..-64), or its vector or setting as JSON.",
+        metavar="CODE", help="An architecture: its text (96_128-1_1_..-64), or its vector or setting as JSON."
     ),
+]
+OptionalCodeArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="CODE", help="An architecture: its text, or its vector or setting as JSON."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 ReportOption = Annotated[
-    Path | None,
-    typer.Option("--report", metavar="FILE", help="Also write one page of it that opens offline."),
+    Path | None, typer.Option("--report", metavar="FILE", help="Also write a self-contained HTML report.")
 ]
-ImageSizeOption = Annotated[str, typer.Option("--image-size", help="Pixels: one number, or HEIGHTxWIDTH.")]
-HeadClassesOption = Annotated[
-    int | None,
-    typer.Option("--classes", min=1, help=f"Outputs of the classifier; {CLASSES} if left out."),
+OutFolder = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder to write the results to.")]
+TasksOption = Annotated[
+    str,
+    typer.Option(
+        "--tasks",
+        metavar="TASK[:WEIGHT],..",
+        help="Objective: tasks (seg) or columns (seg/mIoU), with weights [default: 1], as in seg,video:2.",
+    ),
 ]
-ClassesOption = Annotated[int, typer.Option("--classes", min=1, help="Outputs of the classifier that is counted.")]
-MaxGmacs = Annotated[float | None, typer.Option("--max-gmacs", min=0, help="Most multiply-adds [1e9].")]
-MaxMparams = Annotated[float | None, typer.Option("--max-mparams", min=0, help="Most parameters [1e6].")]
+ImageSizeOption = Annotated[
+    str, typer.Option("--image-size", metavar="SIZE", help="Image size [pixels]: 224, or HEIGHTxWIDTH.")
+]
+ClassesOption = Annotated[
+    int | None, typer.Option("--classes", metavar="N", min=1, help=f"Number of classes [default: {CLASSES}].")
+]
+HeadOption = Annotated[
+    str, typer.Option("--head", metavar="NAME", help="Head: classification, segmentation or features (no head).")
+]
+MaxGmacs = Annotated[
+    float | None, typer.Option("--max-gmacs", metavar="NUMBER", min=0, help="Most multiply-adds [1e9].")
+]
+MaxMparams = Annotated[
+    float | None, typer.Option("--max-mparams", metavar="NUMBER", min=0, help="Most parameters [1e6].")
+]
 AtLeast = Annotated[
     list[str] | None,
     typer.Option(
-        "--at-least", metavar="TASK=VALUE", help="Predicted value [raw units] below which no code is returned."
+        "--at-least", metavar="COLUMN=VALUE", help="Minimum value [raw units], as in seg/mIoU=76 (repeatable)."
     ),
 ]
 UncertaintyPenaltyOption = Annotated[
     float,
-    typer.Option("--uncertainty-penalty", min=0, max=100, help="Standard deviations subtracted from predicted values."),
+    typer.Option(
+        "--uncertainty-penalty",
+        metavar="NUMBER",
+        min=0,
+        max=100,
+        help="Standard deviations to subtract from predicted values.",
+    ),
 ]
-StepsOption = Annotated[int, typer.Option("--steps", min=1, help="Steps of each.")]
-StartsOption = Annotated[int, typer.Option("--starts", min=1, max=MOST, help="Codes that move at once.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the starts and fits.")]
+StepsOption = Annotated[int, typer.Option("--steps", metavar="N", min=1, help="Gradient steps per start.")]
+StartsOption = Annotated[int, typer.Option("--starts", metavar="N", min=1, max=MOST, help="Number of starts.")]
+TopOption = Annotated[int, typer.Option("--top", metavar="N", min=1, max=MOST, help="Most codes to return.")]
+SeedOption = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Random seed.")]
 PredictorOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--predictor",
-        metavar="FILE",
-        help="Your own predictor, from ncp train. Left out: one fitted on --table, or the shipped one.",
+        metavar="NAME|FILE",
+        help=f"Predictor: {BENCHMARK}, or a file from ncp train [default: fitted on --table, or {BENCHMARK}].",
     ),
 ]
 TableOption = Annotated[
@@ -71,33 +99,37 @@ TableOption = Annotated[
     typer.Option(
         "--table",
         metavar="NAME|FILE",
-        help="Measured values: its rows are candidates, and it gives a predictor and a judge.",
+        help="Measured values: a benchmark or a table file. Its rows are candidates, and a judge is fitted on it.",
     ),
+]
+RootOption = Annotated[
+    Path | None,
+    typer.Option("--root", metavar="FOLDER", help="Folder of the benchmarks' tables [default: the cache]."),
 ]
 
 
 def require_outputs(folder: Path | None, report: Path | None) -> None:
-    """Refuse, before the work begins, a folder of results or a page that cannot be written.
+    """Check, before long work begins, that a folder of results and a report can be written.
 
     Raises:
-        ConfigError: an ending that no page has.
+        ConfigError: the report has another ending than a page.
         DataError: a path that cannot be written to.
         MissingExtraError: the packages of a report are not installed.
     """
     if folder is not None:
-        _require_place(folder, folder)
+        _require_writable(folder, folder)
     if report is not None:
         require_file(report, "report", PAGE)
         require_extra("report", "a report")
 
 
 def require_file(path: Path, field: str, endings: Sequence[str] = ()) -> None:
-    """Refuse, before the work begins, a file that cannot be written; a device or pipe can have any name.
+    """Check, before long work begins, that a file can be written. A device or pipe can have any name.
 
     Args:
         path: the file.
         field: the argument that names it.
-        endings: what its name may end in, where that says the format.
+        endings: the endings that the file may have, if its ending decides the format.
 
     Raises:
         ConfigError: another ending.
@@ -110,102 +142,155 @@ def require_file(path: Path, field: str, endings: Sequence[str] = ()) -> None:
     if endings and path.suffix.lower() not in endings:
         listed = " or ".join(filter(None, [", ".join(endings[:-1]), endings[-1]]))
         raise ConfigError("{field} must end in {endings}, got {given}.", field=field, given=str(path), endings=listed)
-    _require_place(path.parent, path)
+    _require_writable(path.parent, path)
 
 
-def _require_place(folder: Path, path: Path) -> None:
-    """Refuse a path whose folder neither is there, with the right to write in it, nor can be made."""
+def _require_writable(folder: Path, path: Path) -> None:
+    """Check that the folder of a path can be written to, or be made."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
-        pass  # it can be made, or else the loop below finds what is in its way
+        pass  # it does not exist yet; the loop below looks at its folders
     except OSError as error:  # such as a name that is too long
         raise DataError(f"Cannot write {quoted(str(path))}: {error.strerror}. Choose another path.") from None
-    place = folder.absolute()
-    while not os.path.lexists(place):
-        place = place.parent
-    if not os.path.isdir(place):  # noqa: PTH112
-        raise DataError(f"Cannot write {path}: {place} is not a folder. Choose another path.")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise DataError(f"Cannot write {path}: you have no right to write in {place}. Choose another path.")
+    existing = folder.absolute()
+    while not os.path.lexists(existing):
+        existing = existing.parent
+    if not os.path.isdir(existing):  # noqa: PTH112
+        raise DataError(f"Cannot write {path}: {existing} is not a folder. Choose another path.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise DataError(f"Cannot write {path}: you have no right to write in {existing}. Choose another path.")
 
 
 def read_code(text: str) -> ncp.Code:
-    """Any of the three written forms of a network's code."""
+    """A network's code from any of its three written forms."""
     from ncp.spaces.multires import read_network
 
     return read_network(text)
 
 
 def read_image_size(text: str) -> tuple[int, int]:
-    """`224` or `512x1024` as height and width."""
+    """Height and width from `224` or `512x1024`."""
     from ncp.cost import read_image_size
 
     return read_image_size(text)
 
 
-def read_classes(classes: int | None, task: str) -> int:
-    """How many classes a network has: as many as in a budget, unless the user says so.
+def read_head(text: str) -> Head:
+    """A head from its name.
+
+    Raises:
+        ConfigError: another name.
+    """
+    from ncp.cost import HEADS
+
+    for head in HEADS:
+        if text == head:
+            return head
+    raise ConfigError("{field} must be one of {names}, got {given}.", field="head", given=text, names=", ".join(HEADS))
+
+
+def read_classes(classes: int | None, head: Head) -> int:
+    """The number of classes, or its default.
 
     Raises:
         ConfigError: a number for a network without a classifier.
     """
-    if classes is not None and task == "features":
-        raise ConfigError("--classes does nothing with --task features, which has no classifier. Leave it out.")
+    if classes is not None and head == "features":
+        raise ConfigError("--classes does nothing with --head features, which has no classifier. Leave it out.")
     return CLASSES if classes is None else classes
 
 
-def require_root(root: Path | None, table: str | None) -> None:
-    """Refuse the folder of the benchmarks' tables beside a table that is not one of them.
-
-    Raises:
-        ConfigError: a table of one's own.
-    """
-    from ncp.spaces.families import table_names
-
-    if root is not None and table is not None and table not in table_names():
-        raise ConfigError(f"--root does nothing with a table of your own, {table}. Leave it out.")
-
-
 def read_tasks(text: str) -> dict[str, float]:
-    """`seg,video:2` as weights per task or column."""
+    """Weights by task or column from `seg,video:2`."""
     weights: dict[str, float] = {}
     for part in text.split(","):
         name, colon, weight = part.strip().partition(":")
         try:
             value = float(weight) if colon else 1.0
         except ValueError:
-            raise ConfigError(f"Expected a number as the weight of {quoted(name)}. Got {quoted(weight)}.") from None
+            raise ConfigError(f"The weight of {quoted(name)} must be a number, got {quoted(weight)}.") from None
         if not name or name in weights:
-            raise ConfigError(f"Expected tasks such as seg,video:2, each once. Got {quoted(text)}.")
+            raise ConfigError(
+                "{field} must name tasks such as seg,video:2, each once, got {given}.", field="tasks", given=text
+            )
         weights[name] = value
     return weights
 
 
-def read_strategy(text: str) -> StrategyName:
-    """The name of a strategy of `ncp.propagate`.
-
-    Raises:
-        ConfigError: another name.
-    """
-    from ncp.optim.propagation import STRATEGIES
-
-    if text not in STRATEGIES:
-        names = ", ".join(STRATEGIES)
-        raise ConfigError("{field} must be one of {names}, got {given}.", field="strategy", given=text, names=names)
-    return cast("StrategyName", text)
-
-
-def read_floors(texts: Sequence[str] | None) -> dict[str, float]:
-    """`seg/mIoU=76`, one or many with commas between, as least values per task or column."""
-    floors: dict[str, float] = {}
+def read_minimums(texts: Sequence[str] | None) -> dict[str, float]:
+    """Minimum values by task or column, from texts such as `seg/mIoU=76` or `seg/mIoU=76,video=40`."""
+    minimums: dict[str, float] = {}
     for part in (part.strip() for text in texts or () for part in text.split(",")):
-        name, _, least = part.rpartition("=")
+        name, _, number = part.rpartition("=")
         try:
-            value = float(least)
+            value = float(number)
         except ValueError:
             value = None
-        if not name or name in floors or value is None:
-            raise ConfigError(f"Expected floors such as seg/mIoU=76, each column once. Got {quoted(part)}.")
-        floors[name] = value
-    return floors
+        if not name or name in minimums or value is None:
+            raise ConfigError(
+                "{field} must look like seg/mIoU=76, each column once, got {given}.", field="at_least", given=part
+            )
+        minimums[name] = value
+    return minimums
+
+
+def read_budget(
+    max_gmacs: float | None,
+    max_mparams: float | None,
+    image_size: str,
+    head: str,
+    classes: int | None,
+    max_latency_ms: float | None = None,
+    latency: Path | None = None,
+) -> ncp.Budget:
+    """The budget that options describe, in the units of the options; `latency` is a calibration file.
+
+    Raises:
+        ConfigError: an option with a wrong value, or without its partner.
+        DataError: a calibration file that cannot be used on this machine.
+    """
+    import ncp
+
+    if max_latency_ms is not None and latency is None:
+        raise ConfigError(
+            "--max-latency-ms needs a latency model of this machine. Run ncp profile --calibrate FILE once, then add "
+            "--latency FILE."
+        )
+    if latency is not None and max_latency_ms is None:
+        raise ConfigError("--latency does nothing without --max-latency-ms. Add --max-latency-ms.")
+    read = read_head(head)
+    return ncp.Budget(
+        max_macs=None if max_gmacs is None else max_gmacs * 1e9,
+        max_params=None if max_mparams is None else max_mparams * 1e6,
+        max_latency_ms=max_latency_ms,
+        latency=None if latency is None else ncp.load_latency(latency),
+        image_size=read_image_size(image_size),
+        classes=read_classes(classes, read),
+        task=read,
+    )
+
+
+def load_table(table: str | None, root: Path | None) -> ncp.Table | None:
+    """The table that options name, or None if they name none.
+
+    Raises:
+        ConfigError: a folder of the benchmarks' tables beside a table file.
+        DataError: a table that cannot be read.
+    """
+    import ncp
+
+    require_root(root, table)
+    return None if table is None else ncp.load_table(table, root)
+
+
+def require_root(root: Path | None, table: str | None) -> None:
+    """Refuse --root beside a table file.
+
+    Raises:
+        ConfigError: the table is not a benchmark's.
+    """
+    from ncp.spaces.families import table_names
+
+    if root is not None and table is not None and table not in table_names():
+        raise ConfigError(f"--root does nothing with the table file {table}. Leave it out.")

@@ -1,4 +1,4 @@
-"""How commands show what they do and find: a bar, one JSON document for programs, tables for people."""
+"""Output of commands: progress bars, JSON documents and tables."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
     from ncp.optim.results import Row, Value
 
-UNCHECKED = "Not checked: these values come from the predictor alone. A --table with enough rows gives a judge."
+UNCHECKED = "Not checked: these values come from the predictor alone. Pass --table to get a check."
 FOLDED = 16
-"""Characters in a line of a heading, unless its cells need more."""
+"""Width of a column whose heading is folded, unless its cells are wider [characters]."""
 GAP = 2
-"""Blanks between columns."""
+"""Space between columns [characters]."""
 
 
-class Shows(Protocol):
-    """Takes the share that is done, and a word for what is being done where it changes."""
+class ProgressBar(Protocol):
+    """Show the share that is done, and a new description if there is one."""
 
     def __call__(self, share: float, doing: str | None = None) -> None: ...  # noqa: D102
 
 
 @contextmanager
-def progress_bar(doing: str) -> Iterator[Shows]:
-    """A bar on standard error, which is gone afterwards, if that is a terminal."""
+def progress_bar(doing: str) -> Iterator[ProgressBar]:
+    """A progress bar on standard error if that is a terminal; it disappears at the end."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -48,12 +48,12 @@ def progress_bar(doing: str) -> Iterator[Shows]:
 
 
 def command() -> str:
-    """What the user typed."""
+    """The command line that the user typed."""
     return shlex.join(["ncp", *sys.argv[1:]])
 
 
 def run_id(document: Mapping[str, Any]) -> str:
-    """A name for what a run found, which all of its files carry."""
+    """An identifier of a result, which all files of a run carry."""
     return sha256(json.dumps(plain(document), sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -63,37 +63,37 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def say(*lines: str) -> None:
-    """Print lines, however narrow the screen is, with control characters escaped."""
+    """Print lines without folding them, with control characters escaped."""
     for line in lines:
         sys.stdout.write(f"{printable(line)}\n")  # typer.echo writes UTF-8 even where the user wants ASCII
 
 
 SOURCES = {
     "fitted": "The predictor and its judge were fitted on this table.",
-    "fitted and kept": "The predictor and its judge were fitted on this table, and are kept for the next search.",
-    "kept": "The predictor and its judge come from the cache: they were fitted on this table before.",
+    "fitted and kept": "The predictor and its judge were fitted on this table, and cached for the next search.",
+    "kept": "The predictor and its judge were fitted on this table by an earlier search.",
 }
-"""Descriptions of a predictor, by where it comes from."""
+"""Sentences about a predictor, by its source."""
 
 
 def source_of(provenance: Mapping[str, Any]) -> list[str]:
-    """A line that says whether a search had to fit its predictor; none where it was given or shipped."""
+    """A line about the fit of the predictor; none if it was passed in or ships with the package."""
     source = provenance["predictor_source"]
     return [SOURCES[source]] if source in SOURCES else []
 
 
 def written(*paths: Path) -> None:
-    """List the files that a command wrote, after its answer; not for output that a program reads."""
+    """List the files that a command wrote; not with --json."""
     say(f"Written: {', '.join(map(str, paths))}")
 
 
 def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]], keys: int = 1, left: Sequence[str] = ()) -> None:
-    """Print a table. If the screen is too narrow, print it in pieces, so that no number is ever cut.
+    """Print a table. If the screen is too narrow, print it in pieces, so that no number is cut.
 
     Args:
-        heads: the columns' names.
-        rows: the cells of every row; a cell can have several lines.
-        keys: how many of the first columns every piece repeats, aligned to the left.
+        heads: names of the columns.
+        rows: cells of every row; a cell can have several lines.
+        keys: number of first columns that every piece repeats; they are aligned to the left.
         left: further columns that are aligned to the left.
     """
     from rich.cells import cell_len
@@ -125,7 +125,7 @@ def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]], keys: int = 
 
 
 def _table(columns: Sequence[tuple[str, int, bool]]) -> Table:
-    """A table without rows, of columns that are as wide as said; in long headings and keys lines are folded."""
+    """An empty table with columns of given names, widths and alignments; long headings and keys are folded."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -137,36 +137,36 @@ def _table(columns: Sequence[tuple[str, int, bool]]) -> Table:
     return table
 
 
-def show_claims(rows: Sequence[Row], places: Sequence[int], objective: bool) -> None:
-    """Print what is promised of some rows, and below it the verdict, each with its source.
+def show_rows(rows: Sequence[Row], indices: Sequence[int], with_score: bool) -> None:
+    """Print the predicted values of rows and, below them, the check; each with its source.
 
     Args:
-        rows: of a search or front.
-        places: the rows to show.
-        objective: whether to show the objective's value, too.
+        rows: rows of a result or front.
+        indices: the rows to print.
+        with_score: whether to print the objective's value, too.
     """
     columns = list(rows[0].predicted)
-    costly = rows[0].macs is not None
-    cost = ("GMACs", "M params") if costly else ()
+    has_cost = rows[0].macs is not None
+    cost = ("GMACs", "M params") if has_cost else ()
     cells = []
-    for place in places:
-        row = rows[place]
+    for index in indices:
+        row = rows[index]
         source = ", ".join(dict.fromkeys(value.source for value in row.verified.values())) or "none"
         verified_score = "-" if row.verified_score is None else f"{row.verified_score:.2f}"
         cells.append(
             [
-                str(place + 1),
+                str(index + 1),
                 f"predictor\n{source}",
-                *(f"{_told(row.predicted.get(c))}\n{_told(row.verified.get(c))}" for c in columns),
-                *([f"{row.predicted_score:.2f}\n{verified_score}"] if objective else []),
-                *([f"{(row.macs or 0) / 1e9:.3f}", f"{(row.params or 0) / 1e6:.2f}"] if costly else []),
+                *(f"{_format(row.predicted.get(c))}\n{_format(row.verified.get(c))}" for c in columns),
+                *([f"{row.predicted_score:.2f}\n{verified_score}"] if with_score else []),
+                *([f"{(row.macs or 0) / 1e9:.3f}", f"{(row.params or 0) / 1e6:.2f}"] if has_cost else []),
             ]
         )
-    show_table(["#", "source", *columns, *(["mean z"] if objective else []), *cost], cells, keys=2)
+    show_table(["#", "source", *columns, *(["mean z"] if with_score else []), *cost], cells, keys=2)
 
 
-def _told(value: Value | None) -> str:
-    """A value, and its standard deviation where it has one: a table's value is exact."""
+def _format(value: Value | None) -> str:
+    """A value with its standard deviation; a measured value of a table has none."""
     if value is None:
         return "-"
     return f"{value.mean:.2f} ±{value.std:.2f}" if value.std else f"{value.mean:.2f}"

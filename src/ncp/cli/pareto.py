@@ -1,4 +1,4 @@
-"""`ncp pareto`: from tasks and a budget to the codes among which to choose, none of which beats another."""
+"""`ncp pareto`: find the trade-offs between tasks and cost within a budget."""
 
 from __future__ import annotations
 
@@ -8,26 +8,30 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ncp.cli.options import (
-    MOST,
     AsJson,
     AtLeast,
     ClassesOption,
+    HeadOption,
     ImageSizeOption,
     MaxGmacs,
     MaxMparams,
+    OutFolder,
     PredictorOption,
     ReportOption,
+    RootOption,
     SeedOption,
     StartsOption,
     StepsOption,
     TableOption,
+    TopOption,
     UncertaintyPenaltyOption,
-    read_floors,
-    read_image_size,
+    load_table,
+    read_budget,
+    read_minimums,
     read_tasks,
     require_outputs,
 )
-from ncp.cli.output import UNCHECKED, command, print_json, progress_bar, run_id, say, show_claims, source_of, written
+from ncp.cli.output import UNCHECKED, command, print_json, progress_bar, run_id, say, show_rows, source_of, written
 from ncp.cli.report import write_page
 from ncp.errors import ConfigError
 
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
     from ncp.optim.front import Front
 
 SHOWN = 10
-"""Codes that are printed; the file has them all."""
+"""Codes that are printed; the file has all of them."""
 
 
 def pareto(
@@ -43,33 +47,34 @@ def pareto(
         str,
         typer.Option(
             metavar="TASK,..",
-            help="Tasks (seg, video) or columns (seg/mIoU), with commas between; :-1 after one asks for small values.",
+            help="Objectives: tasks (seg) or columns (seg/mIoU), as in seg,video; :-1 after one asks for low values.",
         ),
     ],
     max_gmacs: MaxGmacs = None,
     max_mparams: MaxMparams = None,
     at_least: AtLeast = None,
-    cost: Annotated[bool, typer.Option(help="Whether fewer multiply-adds are an objective, too.")] = True,
+    cost: Annotated[bool, typer.Option(help="Count low multiply-adds as an objective, too.")] = True,
     image_size: ImageSizeOption = "128",
-    classes: ClassesOption = 50,
+    head: HeadOption = "classification",
+    classes: ClassesOption = None,
     uncertainty_penalty: UncertaintyPenaltyOption = 0.0,
     starts: StartsOption = 512,
     steps: StepsOption = 70,
-    size: Annotated[int, typer.Option(min=1, max=MOST, help="Most codes to return.")] = 500,
+    top: TopOption = 500,
     seed: SeedOption = 0,
     predictor: PredictorOption = None,
     table: TableOption = None,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Gets pareto.json and pareto.svg.")] = Path("out"),
+    root: RootOption = None,
+    out: OutFolder = Path("out"),
     report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the architectures that no other beats in all tasks and cost."""
-    height_width, weights, floors = read_image_size(image_size), read_tasks(tasks), read_floors(at_least)
+    weights, minimums = read_tasks(tasks), read_minimums(at_least)
     for name, weight in weights.items():
         if abs(weight) != 1:
             raise ConfigError(
-                f"A front weighs all tasks alike, so the weight {weight:g} of {name} does nothing. Leave it out; :-1 "
-                "asks for small values."
+                f"A front has no weights: leave out the weight {weight:g} of {name}. Only :-1 counts, for low values."
             )
     require_outputs(out, report)
 
@@ -80,25 +85,17 @@ def pareto(
         from ncp.report.documents import evenly
         from ncp.report.front import draw_front, front_data
 
-        measured = None if table is None else ncp.load_table(table)
+        measured = load_table(table, root)
         front = pareto_search(
-            [
-                ncp.Objective({name: weight}, uncertainty_penalty=uncertainty_penalty)
-                for name, weight in weights.items()
-            ],
-            budget=ncp.Budget(
-                max_macs=None if max_gmacs is None else max_gmacs * 1e9,
-                max_params=None if max_mparams is None else max_mparams * 1e6,
-                image_size=height_width,
-                classes=classes,
-            ),
+            [ncp.Objective({name: w}, uncertainty_penalty=uncertainty_penalty) for name, w in weights.items()],
+            budget=read_budget(max_gmacs, max_mparams, image_size, head, classes),
             predictor=predictor,
             table=measured,
             cost=cost,
-            at_least=floors,
+            at_least=minimums,
             starts=starts,
             steps=steps,
-            size=size,
+            size=top,
             seed=seed,
             progress=lambda share: bar(share, "Searching"),
         )
@@ -108,9 +105,9 @@ def pareto(
     if as_json:
         print_json(front.to_dict())
     else:
-        places = evenly(len(front.rows), SHOWN)
-        show_claims(front.rows, places, objective=False)
-        say(*(f"{place + 1:3} {front.rows[place].code}" for place in places))
+        shown = evenly(len(front.rows), SHOWN)
+        show_rows(front.rows, shown, with_score=False)
+        say(*(f"{index + 1:3} {front.rows[index].code}" for index in shown))
         say(front_baseline_text(front.to_dict()), *source_of(front.provenance), _summary(front))
     draw_front(front_data(front, measured), out / "pareto.svg", front.provenance["run"])
     page = [] if report is None else [write_page(out / "pareto.json", report, measured)]
@@ -119,14 +116,14 @@ def pareto(
 
 
 def _summary(front: Front) -> str:
-    """How many codes there are, what they dominate, and how far predictions are from table and judge."""
+    """The number of codes, their hypervolume, and how far predictions are from the check."""
     count = len(front.rows)
-    found = f"{count} code{'s' if count > 1 else ''}, none of which beats another. "
-    found += f"Hypervolume {front.hypervolume:.4g} by the predictor"
+    size = f"{count} code{'s' if count > 1 else ''}, none of which beats another. "
+    size += f"Hypervolume {front.hypervolume:.4g} by the predictor"
     if front.gap is None or front.verified_hypervolume is None:
-        return f"{found}. {UNCHECKED} {front.seconds:.1f} s."
+        return f"{size}. {UNCHECKED} {front.seconds:.1f} s."
     gaps = ", ".join(f"{gap:+.2f} in {name}" for name, gap in front.gap.items())
     return (
-        f"{found}, {front.verified_hypervolume:.4g} by table and judge. Predictions less these, on average, "
-        f"in standard deviations: {gaps}. {front.seconds:.1f} s."
+        f"{size}, {front.verified_hypervolume:.4g} by table and judge. Predictions minus table and judge, on average "
+        f"[standard deviations]: {gaps}. {front.seconds:.1f} s."
     )

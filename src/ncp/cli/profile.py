@@ -1,4 +1,4 @@
-"""`ncp profile`: what an architecture costs on this machine."""
+"""`ncp profile`: latency and memory of an architecture on this machine."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import typer
 
 from ncp.cli.options import (
     AsJson,
-    HeadClassesOption,
+    ClassesOption,
+    HeadOption,
     ImageSizeOption,
+    OptionalCodeArgument,
     read_classes,
     read_code,
+    read_head,
     read_image_size,
     require_file,
 )
@@ -23,39 +26,38 @@ from ncp.errors import ConfigError
 if TYPE_CHECKING:
     from ncp.network.profile import Profile
 
-USUAL_ERROR, USUAL_SPREAD = 0.12, 1.5
-"""Of a calibration, and of the 90th percentile over the median, on an idle machine."""
+USUAL_ERROR = 0.12
+"""Error of a calibration on an idle machine."""
+USUAL_SPREAD = 1.5
+"""Largest ratio of 90th percentile to median latency on an idle machine."""
 
 CODES = 300
-"""Architectures that a calibration measures, unless the user says so."""
+"""Default of --codes."""
 
 
 def profile(
-    code: Annotated[
-        str | None,
-        typer.Argument(metavar="CODE", help="An architecture: its text, or its vector or setting as JSON."),
-    ] = None,
-    task: Annotated[
-        str, typer.Option(metavar="NAME", help="classification, segmentation or features.")
-    ] = "classification",
-    classes: HeadClassesOption = None,
+    code: OptionalCodeArgument = None,
+    head: HeadOption = "classification",
+    classes: ClassesOption = None,
     image_size: ImageSizeOption = "224",
-    batch: Annotated[int | None, typer.Option(min=1, help="Images at once; 8, and 1 to calibrate.")] = None,
-    device: Annotated[str, typer.Option(metavar="NAME", help="cpu or cuda.")] = "cpu",
-    threads: Annotated[int | None, typer.Option(min=1, help="That compute; all cores if left out.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Batch size [default: 8; 1 to calibrate].")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="NAME", help="Device: cpu or cuda.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="CPU threads [default: all cores].")] = None,
     calibrate: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Measure many architectures, for ncp search --latency; goes on where it stopped.",
+            help="Measure many architectures, for ncp search --latency; an interrupted calibration continues.",
         ),
     ] = None,
     codes: Annotated[
-        int | None, typer.Option(min=1, help=f"Architectures to calibrate with; {CODES} if left out.")
+        int | None, typer.Option(metavar="N", min=1, help=f"Architectures to calibrate with [default: {CODES}].")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure an architecture's latency and memory, or calibrate."""
+    """Measure latency and memory, or calibrate a latency model."""
     if code is None and calibrate is None:
         raise ConfigError("Give an architecture to measure, or --calibrate FILE to measure many.")
     if code is not None and calibrate is not None:
@@ -66,7 +68,8 @@ def profile(
         raise ConfigError("--threads does nothing with --device cuda. Leave it out.")
     if calibrate is not None:
         require_file(calibrate, "calibrate")
-    size, outputs = read_image_size(image_size), read_classes(classes, task)
+    size, task = read_image_size(image_size), read_head(head)
+    outputs = read_classes(classes, task)
     architecture = None if code is None else read_code(code)
 
     import torch
@@ -76,7 +79,7 @@ def profile(
     from ncp.network.profile import profile as measured
 
     conditions = Conditions(
-        task,  # type: ignore[arg-type]
+        task,
         outputs,
         size,
         batch if batch is not None else 1 if calibrate else 8,
@@ -91,13 +94,13 @@ def profile(
             print_json({"file": str(calibrate), "measured": len(model.codes), "error": error})
             return
         say(
-            f"{len(model.codes)} architectures measured on {model.machine}. Of {model.error.codes} held out: "
+            f"{len(model.codes)} architectures measured on {model.machine}. On {model.error.codes} held-out ones: "
             f"mean absolute error {model.error.mape:.1%}, Kendall's tau {model.error.tau:.3f}."
         )
         if model.error.mape > USUAL_ERROR:
             say(
-                f"The error is above {USUAL_ERROR:.0%}, which is usual on a machine that does nothing else. Delete the "
-                "file and measure again when the machine is idle."
+                f"On an idle machine the error is below {USUAL_ERROR:.0%}. Delete the file and calibrate again when "
+                "nothing else is running."
             )
         written(calibrate)
         return
@@ -105,12 +108,12 @@ def profile(
         from rich.console import Console
 
         with Console(stderr=True).status("Measuring"):
-            found = measured(architecture, conditions)
-        print_json(asdict(found)) if as_json else _show(found)
+            profiled = measured(architecture, conditions)
+        print_json(asdict(profiled)) if as_json else _show(profiled)
 
 
-def _show(found: Profile) -> None:
-    conditions = found.conditions
+def _show(profiled: Profile) -> None:
+    conditions = profiled.conditions
     height, width = conditions.image_size
     rows = [
         [
@@ -120,15 +123,15 @@ def _show(found: Profile) -> None:
             f"{stage.params / 1e6:.3f}",
             f"{stage.milliseconds:.2f}",
         ]
-        for stage in found.stages
+        for stage in profiled.stages
     ]
     show_table(["stage", "maps", "MMACs", "M params", "ms"], rows, left=["maps"])
     threads = f"{conditions.threads} thread{'s' if conditions.threads > 1 else ''} of "
-    where = f"{threads if conditions.device == 'cpu' else ''}{found.processor}"
+    where = f"{threads if conditions.device == 'cpu' else ''}{profiled.processor}"
     images = f"{conditions.batch} image{'s' if conditions.batch > 1 else ''} of {height} x {width} pixels"
     say(f"{images}, {conditions.task}, {where}")
-    for each in found.latencies:
+    for each in profiled.latencies:
         say(f"batch {each.batch}: median {each.median:.2f} ms, 90th percentile {each.p90:.2f} ms ({each.runs} runs)")
-    say(f"peak memory {found.peak_bytes / 1e6:.1f} MB: weights and maps, batch {conditions.batch}")
-    if any(each.p90 > USUAL_SPREAD * each.median for each in found.latencies):
+    say(f"peak memory {profiled.peak_bytes / 1e6:.1f} MB: weights and maps, batch {conditions.batch}")
+    if any(each.p90 > USUAL_SPREAD * each.median for each in profiled.latencies):
         say("times spread widely: measure again when nothing else is running")

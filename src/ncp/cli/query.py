@@ -1,4 +1,4 @@
-"""`ncp query`: every task's value of an architecture, measured or predicted."""
+"""`ncp query`: show every task's value of an architecture, measured or predicted."""
 
 from __future__ import annotations
 
@@ -7,53 +7,57 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.options import AsJson, CodeArgument, require_root
+from ncp.cli.options import BENCHMARK, AsJson, CodeArgument, RootOption, require_root
 from ncp.cli.output import print_json, say, show_table
 from ncp.errors import ConfigError, DataError, quoted
 
 if TYPE_CHECKING:
     import ncp
     from ncp.predictors.base import Predictor
+    from ncp.spaces.space import Space
 
-DEFAULT = "nas-bench-mr"
 NEIGHBOURS = 3
 
 ORIGINS = {
-    "wide-3": "drawn at random: channels in steps of 16, up to 3 modules per stage",
-    "wide-4": "drawn at random: channels in steps of 16, up to 4 modules per stage",
-    "small": "drawn at random: at most 64 channels, counts of 1 and 2",
-    "anchor": "chosen by hand: one width and one count everywhere; no fair predictor trains on it",
-    "searched": "added by hand, it seems from a search; no fair predictor trains on it",
+    "wide-3": "random: channels in steps of 16, up to 3 modules per stage",
+    "wide-4": "random: channels in steps of 16, up to 4 modules per stage",
+    "small": "random: at most 64 channels, counts of 1 and 2",
+    "anchor": "chosen by hand: one width and one count everywhere; leave it out of training for a fair test",
+    "searched": "added by hand, probably found by a search; leave it out of training for a fair test",
 }
 FLAGS = {
-    "3ddet-batch": "its 3ddet value comes from a batch of trainings that all ended about 6 points too low",
+    "3ddet-batch": "its 3ddet value is from a batch of trainings that all ended about 6 points too low",
     "3ddet-failed": "its 3ddet training failed: the value is about 0",
 }
 
 UNMEASURED = (
-    "This code is not measured: the table does not hold it. Add --predictor FILE to predict its values; "
-    "ncp train fits a predictor to a table."
+    "This code is not in the table. Add --predictor FILE to predict its values; ncp train fits a predictor to a table."
 )
 
-Named = Annotated[
+QueriedTable = Annotated[
     str | None,
-    typer.Option("--table", metavar="NAME|FILE", help=f"Measured values: a benchmark or a file, else {DEFAULT}."),
+    typer.Option(
+        "--table",
+        metavar="NAME|FILE",
+        help=f"Measured values: a benchmark or a table file [default: {BENCHMARK}, if it is installed].",
+    ),
 ]
-Fitted = Annotated[
+QueriedPredictor = Annotated[
     str | None,
     typer.Option(
         "--predictor",
         metavar="NAME|FILE",
-        help=f"Predicted values, beside measured ones too: {DEFAULT}, or a file from ncp train.",
+        help=f"Also show predicted values: {BENCHMARK}, or a file from ncp train.",
     ),
-]
-Root = Annotated[
-    Path | None, typer.Option("--root", metavar="FOLDER", help="Where the tables are kept, if not in the cache.")
 ]
 
 
 def query(
-    code: CodeArgument, table: Named = None, predictor: Fitted = None, root: Root = None, as_json: AsJson = False
+    code: CodeArgument,
+    table: QueriedTable = None,
+    predictor: QueriedPredictor = None,
+    root: RootOption = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show an architecture's values, measured or else predicted."""
     require_root(root, table)
@@ -67,34 +71,34 @@ def query(
 
 
 def answer(text: str, table: ncp.Table | None, predictor: str | None) -> dict[str, Any]:
-    """What is known of a code, as plain data; without a name the predictor is asked only for what is not measured.
+    """What is known of a code, as plain data. Unless `predictor` names one, only missing values are predicted.
 
     Raises:
-        CodeError: a text that is no code of the table's space, or else of the predictor's.
-        DataError: a predictor of another space than the table's.
+        CodeError: not a code of the table's space, or without a table of the predictor's.
+        DataError: the predictor has another space than the table.
     """
     import ncp
 
-    asked = ncp.load_predictor(predictor or DEFAULT) if predictor is not None or table is None else None
-    space = ncp.MULTIRES if asked is None else asked.space
+    loaded = ncp.load_predictor(predictor or BENCHMARK) if predictor is not None or table is None else None
+    space = ncp.MULTIRES if loaded is None else loaded.space
     space = space if table is None else table.space
     code = tuple(space.code(text).tolist())
     row = None if table is None else table.row(code)
     values = {} if table is None or row is None else _measured(table, row)
-    if asked is None and space.has_network and (not values or None in [v["mean"] for v in values.values()]):
-        asked = ncp.load_predictor(DEFAULT)
-    if asked is not None and asked.space != space:
+    if loaded is None and space.has_network and (not values or None in [v["mean"] for v in values.values()]):
+        loaded = ncp.load_predictor(BENCHMARK)
+    if loaded is not None and loaded.space != space:
         raise DataError(
-            f"Expected a predictor of the table's codes, of {len(space)} dimensions: {', '.join(space.names[:3])}, .. "
-            f"Got one of {len(asked.space)}: {', '.join(asked.space.names[:3])}, .. Choose another table or predictor."
+            f"The predictor has another search space than the table: {_dimensions(loaded.space)} instead of "
+            f"{_dimensions(space)}. Choose another table or predictor."
         )
-    predicted = {} if asked is None else _predicted(code, asked)
+    predicted = {} if loaded is None else _predicted(code, loaded)
     missing = [column for column in (values or predicted) if values.get(column, {}).get("mean") is None]
     values |= {column: predicted[column] for column in missing if column in predicted}
     return {
         "code": space.text(code),
         "vector": list(code),
-        **(_of_network(code) if space.has_network else {"setting": None, "cost": None}),
+        **(_network(code) if space.has_network else {"setting": None, "cost": None}),
         "values": values,
         "predicted": predicted if row is not None and predictor is not None else None,
         "origin": None if table is None or row is None else str(table.origin[row]),
@@ -104,8 +108,12 @@ def answer(text: str, table: ncp.Table | None, predictor: str | None) -> dict[st
     }
 
 
-def _of_network(code: tuple[int, ...]) -> dict[str, Any]:
-    """The setting of a multi-resolution network, and its exact cost."""
+def _dimensions(space: Space) -> str:
+    return f"{len(space)} dimensions ({', '.join(space.names[:3])}, ..)"
+
+
+def _network(code: tuple[int, ...]) -> dict[str, Any]:
+    """The setting and the exact cost of a multi-resolution network."""
     import ncp
 
     network = ncp.Code.from_vector(code)
@@ -114,24 +122,24 @@ def _of_network(code: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _table(name: str | None, root: Path | None) -> ncp.Table | None:
-    """The table asked for; None if nobody asked for one and the default is not there."""
+    """The table with a name, by default the benchmark's; None if that is not installed."""
     import ncp
     from ncp.tables.cache import stored
 
-    if name is None and not stored(DEFAULT, root).present:
+    if name is None and not stored(BENCHMARK, root).present:
         return None
-    return ncp.load_table(name or DEFAULT, root)
+    return ncp.load_table(name or BENCHMARK, root)
 
 
 def _no_table() -> str:
     return (
-        f"The table {DEFAULT} is not there: all values are predicted. "
-        "Get it with: ncp data fetch; or from published files with: ncp data import FOLDER."
+        f"The table {BENCHMARK} is not installed, so all values are predicted. Get it with ncp data fetch, or from "
+        "published files with ncp data import FOLDER."
     )
 
 
 def _measured(table: ncp.Table, row: int) -> dict[str, dict[str, Any]]:
-    """A row's values; None where one is missing."""
+    """The measured values of a row; None where one is missing."""
     return {
         column: {"mean": value if value == value else None, "std": None, "source": "table"}
         for column, value in zip(table.columns, table.values[row].tolist(), strict=True)
@@ -149,7 +157,7 @@ def _predicted(code: tuple[int, ...], predictor: Predictor) -> dict[str, dict[st
 
 
 def _neighbours(table: ncp.Table, code: tuple[int, ...]) -> list[dict[str, Any]]:
-    """The nearest rows of the table, with their distances in steps."""
+    """The nearest rows of the table, with their distances [steps]."""
     rows, distances = table.nearest_and_distances(code, min(NEIGHBOURS, len(table)))
     return [
         {
@@ -168,8 +176,8 @@ def _show(document: dict[str, Any]) -> None:
     if cost:
         say(f"{cost['macs'] / 1e9:.4f} GMACs at 128 x 128 pixels, {cost['params'] / 1e6:.4f} M params (50 classes)")
     if origin:
-        say(f"origin: {origin} ({ORIGINS.get(origin, 'not explained')})")
-    say(*(f"flag: {flag} ({FLAGS.get(flag, 'not explained')})" for flag in document["flags"]))
+        say(f"origin: {origin} ({ORIGINS.get(origin, 'no description')})")
+    say(*(f"flag: {flag} ({FLAGS.get(flag, 'no description')})" for flag in document["flags"]))
     columns = dict.fromkeys([*values, *(predicted or {}), *(c for near in neighbours for c in near["values"])])
     heads = ["column", *(["value", "std", "source"] if values else []), *(["predicted", "std"] if predicted else [])]
     rows = []

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.options import PAGE, require_file
+from ncp.cli.options import BENCHMARK, PAGE, require_file
 from ncp.cli.output import written
 from ncp.extras import require_extra
 
 if TYPE_CHECKING:
     import ncp
-
-DEFAULT = "nas-bench-mr"
 
 
 def report(
@@ -24,7 +22,7 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The page.")] = Path("report.html"),
     table: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE", help=f"Rows to show behind; {DEFAULT} where it is there."),
+        typer.Option(metavar="NAME|FILE", help=f"Rows to show behind; {BENCHMARK} where it is there."),
     ] = None,
 ) -> None:
     """Write one page about what another command found."""
@@ -42,7 +40,7 @@ def write_page(source: Path, out: Path, table: ncp.Table | None = None) -> Path:
     from ncp.report.html import write_report
     from ncp.tables.cache import stored
 
-    if table is None and stored(DEFAULT, None).present:
-        table = ncp.load_table(DEFAULT)
+    if table is None and stored(BENCHMARK, None).present:
+        table = ncp.load_table(BENCHMARK)
     write_report(source, out, table)
     return out

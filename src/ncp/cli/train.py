@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.options import AsJson, ReportOption, require_outputs, require_root
+from ncp.cli.options import AsJson, ReportOption, RootOption, require_outputs, require_root
 from ncp.cli.output import print_json, progress_bar, run_id, say, show_table, written
 from ncp.cli.report import write_page
 from ncp.errors import DataError
@@ -42,9 +42,7 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key: optimization.epochs=50. Often as needed."),
     ] = None,
-    root: Annotated[
-        Path | None, typer.Option("--root", metavar="FOLDER", help="Where the tables are kept, if not in the cache.")
-    ] = None,
+    root: RootOption = None,
     report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
