@@ -72,7 +72,7 @@ def test_a_dynamic_size_as_text(run: Run) -> None:
 @pytest.mark.slow
 def test_an_image_size_without_a_known_cost(run: Run) -> None:
     ran = run("export", TEXT, "--format", "torch", "--image-size", "33x50", "-o", "net.pt2")
-    assert "\nCost: counted only at multiples of 32\n" in ran.out
+    assert "\nCost: known only for multiples of 32\n" in ran.out
 
 
 @pytest.mark.parametrize(
