@@ -35,7 +35,7 @@ def main() -> None:
     mine, other = halves(table, SEED)
     card: dict[str, object] = {
         "date": datetime.now(UTC).date().isoformat(),
-        "remade by": "python -m benchmarks.assets",
+        "command": "python -m benchmarks.assets",
         "table": "nas-bench-mr",
         "rows": f"{len(mine)} for the predictor, {len(other)} for the judge: two random halves of the sampled rows; "
         "the 11 rows added by hand are in neither",
@@ -49,11 +49,11 @@ def main() -> None:
         card[role] = {
             "kind": predictor.kind,
             "bytes": path.stat().st_size,
-            "on the half that it has not seen": {
-                column: {"tau": round(q.tau, 4), "within one std": round(q.within_one, 3)}
+            "unseen_half": {
+                column: {"tau": round(q.tau, 4), "within_one_std": round(q.within_one, 3)}
                 for column, q in measured.items()
             },
-            "mean tau": round(float(np.mean([q.tau for q in measured.values()])), 4),
+            "mean_tau": round(float(np.mean([q.tau for q in measured.values()])), 4),
         }
     CARD.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(card, indent=2))

@@ -16,7 +16,7 @@ def test_the_card_describes_the_files() -> None:
         assert card[role]["kind"] == predictor.kind
         assert card[role]["bytes"] == (ASSETS / f"nas-bench-mr.{role}.safetensors").stat().st_size
         assert list(card[role]["on the half that it has not seen"]) == list(predictor.columns)
-        assert card[role]["mean tau"] > 0.6
+        assert card[role]["mean_tau"] > 0.6
 
 
 def test_the_files_are_small_and_hold_no_row() -> None:
