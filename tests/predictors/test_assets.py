@@ -15,7 +15,7 @@ def test_the_card_describes_the_files() -> None:
     for role, predictor in PREDICTORS.items():
         assert card[role]["kind"] == predictor.kind
         assert card[role]["bytes"] == (ASSETS / f"nas-bench-mr.{role}.safetensors").stat().st_size
-        assert list(card[role]["on the half that it has not seen"]) == list(predictor.columns)
+        assert list(card[role]["unseen_half"]) == list(predictor.columns)
         assert card[role]["mean_tau"] > 0.6
 
 
