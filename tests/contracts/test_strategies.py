@@ -1,4 +1,4 @@
-"""What every strategy of propagation keeps to, with every kind of predictor, in every kind of space."""
+"""The contract of every strategy of propagation, with every kind of predictor, in every kind of space."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ every = pytest.mark.parametrize(("kind", "space"), PAIRS)
 
 @every_strategy
 @every
-def test_it_runs_and_records_what_it_did(strategy: Any, kind: str, space: str) -> None:
+def test_it_records_its_path(strategy: Any, kind: str, space: str) -> None:
     predictor, where = fitted(kind, space), SPACES[space]
     start = where.sample(4, np.random.default_rng(1))
     run = propagate(predictor, WANTED, start, strategy=strategy, steps=10)
@@ -43,7 +43,7 @@ def test_it_runs_and_records_what_it_did(strategy: Any, kind: str, space: str) -
 @pytest.mark.slow
 @every_strategy
 @every
-def test_many_starts_go_as_each_would_alone(strategy: Any, kind: str, space: str) -> None:
+def test_many_starts_move_as_each_does_alone(strategy: Any, kind: str, space: str) -> None:
     predictor = fitted(kind, space)
     start = SPACES[space].sample(3, np.random.default_rng(2))
     budget = Budget(max_macs=3e9) if space == "multires" else None
@@ -83,7 +83,7 @@ def test_frozen_dimensions_stay(strategy: Any, space: str) -> None:
 
 @every_strategy
 @pytest.mark.parametrize("space", SPACES)
-def test_the_same_run_twice_is_the_same(strategy: Any, space: str) -> None:
+def test_two_runs_are_equal(strategy: Any, space: str) -> None:
     start = SPACES[space].sample(3, np.random.default_rng(5))
     runs = [propagate(fitted("gp", space), WANTED, start, strategy=strategy, steps=8) for _ in range(2)]
     np.testing.assert_array_equal(runs[0].x, runs[1].x)
@@ -91,8 +91,8 @@ def test_the_same_run_twice_is_the_same(strategy: Any, space: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["continuous", "winner-takes-all"])
-@pytest.mark.parametrize("space", [name for name in SPACES if name != "two"])  # where a choice has no way to another
-def test_the_last_code_is_good_for_the_space(strategy: Any, space: str) -> None:
+@pytest.mark.parametrize("space", [name for name in SPACES if name != "two"])
+def test_the_last_code_is_among_the_best_of_the_space(strategy: Any, space: str) -> None:
     """Better by the predictor than 99 of 100 codes drawn at random."""
     predictor, where = fitted("gp", space), SPACES[space]
     start = where.sample(8, np.random.default_rng(6))
@@ -104,7 +104,7 @@ def test_the_last_code_is_good_for_the_space(strategy: Any, space: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["continuous", "winner-takes-all"])
-def test_opposite_wishes_go_opposite_ways(strategy: Any) -> None:
+def test_opposite_weights_lead_opposite_ways(strategy: Any) -> None:
     start = SPACES["multires"].sample(6, np.random.default_rng(8))
     up, down = (
         propagate(fitted("ensemble"), Objective({"seg": sign}), start, strategy=strategy, steps=20) for sign in (1, -1)

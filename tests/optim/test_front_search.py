@@ -1,4 +1,4 @@
-"""Fronts: nothing on them is dominated, too dear or below a floor, and every start keeps to its weights and bound."""
+"""Front search: no code is dominated, above the budget or below a minimum; every start has its weights and bound."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def vectors(result: Front) -> np.ndarray[Any, Any]:
 
 
 def points(result: Front) -> np.ndarray[Any, Any]:
-    """Raw predicted values and cost, all maximised, as a user has them."""
+    """Predicted values and negative cost of the rows, all maximised."""
     values = [[value.mean for value in row.predicted.values()] for row in result.rows]
     return np.column_stack([values, [-(row.macs or 0) for row in result.rows]])
 
@@ -55,14 +55,14 @@ def test_no_code_is_dominated_or_above_the_budget(found: Front) -> None:
 
 
 @pytest.mark.parametrize("objectives", [["video"], ["video", "seg/mAcc"], ["video/top1"], ["seg/mAcc"]])
-def test_a_front_need_not_hold_the_first_column(objectives: list[str]) -> None:
+def test_a_front_may_leave_the_first_column_out(objectives: list[str]) -> None:
     result = pareto_search(objectives, predictor=fitted("ensemble"), judge=fitted("gp"), budget=BUDGET, **QUICK)
     assert len(result.rows) > 10
     assert np.isfinite(result.hypervolume)
     json.dumps(result.to_dict(), allow_nan=False)
 
 
-def test_nothing_that_was_passed_by_is_better_than_the_whole_front(found: Front) -> None:
+def test_the_front_dominates_more_than_random_codes_and_reaches_single_optima(found: Front) -> None:
     random = MULTIRES.sample(2000, np.random.default_rng(5))
     random = random[ncp.macs(random) <= 2e9]
     problem = MultiObjectiveProblem.of(fitted("ensemble"), EACH, BUDGET, True, {})
@@ -80,7 +80,7 @@ def test_nothing_that_was_passed_by_is_better_than_the_whole_front(found: Front)
         assert found.predicted_scores[:, task].max() > 0.85 * alone.scores.max()
 
 
-def test_scores_and_verdicts_are_the_predictors_and_the_judges(found: Front) -> None:
+def test_scores_are_those_of_the_predictor_and_of_the_judge(found: Front) -> None:
     assert found.objectives == tuple(TASKS)
     for predictor, shown, name in (
         (fitted("ensemble"), found.predicted_scores, "predicted_score"),
@@ -124,7 +124,7 @@ def test_the_seed_decides() -> None:
 
 
 @pytest.mark.parametrize("uncertainty_penalty", [0.0, 1.0])
-def test_floors_hold_for_every_code(found: Front, uncertainty_penalty: float) -> None:
+def test_every_code_meets_the_minimum_values(found: Front, uncertainty_penalty: float) -> None:
     least = {"seg": float(np.quantile(points(found)[:, 0], 0.7)), "seg/mAcc": 0.5}
     wanted = [Objective({task: 1.0}, uncertainty_penalty=uncertainty_penalty) for task in TASKS]
     held = pareto_search(wanted, predictor=fitted("ensemble"), budget=BUDGET, at_least=least, **QUICK)
@@ -139,14 +139,14 @@ def test_floors_hold_for_every_code(found: Front, uncertainty_penalty: float) ->
     assert front(np.column_stack([held.scores, cost])).all()
 
 
-def test_starts_climb_to_a_floor_that_no_objective_asks_for(found: Front) -> None:
+def test_starts_reach_a_minimum_value_of_a_column_without_weight(found: Front) -> None:
     least = {"seg": float(points(found)[:, 0].max()) - 1.5}  # half a deviation: far above what is drawn
     problem = MultiObjectiveProblem.of(fitted("ensemble"), [Objective({"video": 1.0})], BUDGET, True, least)
     climbed = front_search._propagated(problem, 16, 8, np.random.default_rng(0), lambda _: None)
     assert (problem.points(climbed)[1] == 0).any()
 
 
-def test_of_what_is_found_only_the_front_above_the_floors_is_shown() -> None:
+def test_only_the_front_of_the_codes_that_meet_the_minimums_is_returned() -> None:
     predictor, judge = fitted("ensemble"), fitted("gp")
     problem = MultiObjectiveProblem.of(predictor, [Objective({t: 1.0}) for t in TASKS], BUDGET, True, {"seg": 70})
     codes = MULTIRES.sample(300, np.random.default_rng(0))
@@ -161,7 +161,7 @@ def test_of_what_is_found_only_the_front_above_the_floors_is_shown() -> None:
     assert shown.verified_hypervolume == pytest.approx(hypervolume(verified_scores, [REFERENCE] * 2 + [0.0]))
 
 
-def test_moves_improve_a_single_code_and_stay_above_the_floors() -> None:
+def test_refinement_improves_a_single_code_and_keeps_the_minimums() -> None:
     problem = MultiObjectiveProblem.of(fitted("ensemble"), EACH, BUDGET, True, {"seg": 70})
     codes = MULTIRES.sample(200, np.random.default_rng(0))
     _, short = problem.points(codes)
@@ -175,7 +175,7 @@ def test_moves_improve_a_single_code_and_stay_above_the_floors() -> None:
     assert hypervolume(after, reference) > 1.2 * hypervolume(problem.points(start)[0], reference)
 
 
-def test_floors_that_none_keeps_are_told_with_the_closest() -> None:
+def test_minimums_that_no_code_meets_are_refused_with_the_closest_values() -> None:
     asked: dict[str, Any] = {
         "predictor": fitted("ensemble"),
         "budget": Budget(max_macs=1e9),
@@ -212,7 +212,7 @@ def test_every_start_has_its_own_weights_and_bound() -> None:
     assert isinstance(bound, np.ndarray)
     assert bound[:2].tolist() == [4e9, 4e9]
     shares = np.sort(np.log(bound / least) / np.log(4e9 / least))[:14]
-    assert (np.abs(shares - np.linspace(0, 1, 16)[:14]) <= 2.1 / 15).all()  # two of them went to the corners
+    assert (np.abs(shares - np.linspace(0, 1, 16)[:14]) <= 2.1 / 15).all()  # two of them belong to the first starts
     assert bounds["max_params"] == 5e6
     start = predictor.relaxed(np.repeat(MULTIRES.sample(1, rng), 16, axis=0))
     bound[2:8] = bound[8:14] = np.logspace(7.5, 9.5, 6)
@@ -232,7 +232,7 @@ def test_every_start_has_its_own_weights_and_bound() -> None:
     assert (scores[2:8, 1] < scores[8:14, 1]).all()
 
 
-def test_a_front_so_small_that_every_code_can_be_tried() -> None:
+def test_in_a_small_space_the_front_is_exact() -> None:
     space = Space([Ordinal("a", range(5)), Ordinal("b", range(8, 33, 8)), Ordinal("c", [1, 3, 4])])
     codes = np.array(list(product(range(5), range(8, 33, 8), [1, 3, 4])))
     values = np.random.default_rng(1).normal(size=(len(codes), 3))
@@ -282,17 +282,17 @@ def test_a_budget_of_the_smallest_cost_leaves_the_smallest_code() -> None:
     assert (result.hypervolume, result.objectives) == (0.0, tuple(TASKS))
 
 
-def test_the_best_of_an_objective_is_the_last_to_be_left_out(found: Front) -> None:
+def test_the_best_code_of_each_objective_is_kept(found: Front) -> None:
     three = pareto_search(TASKS, predictor=fitted("ensemble"), budget=BUDGET, **QUICK | {"size": 3})
     assert len(three.rows) == 3
     np.testing.assert_allclose(three.predicted_scores.max(axis=0), found.predicted_scores.max(axis=0), atol=1e-3)
 
 
-def test_tabulated_codes_have_the_tables_verdict() -> None:
+def test_measured_codes_have_values_of_the_table() -> None:
     asked: dict[str, Any] = {"predictor": fitted("gp", "mixed"), "judge": fitted("gp", "mixed"), **QUICK}
     first = pareto_search(TASKS, **asked)
     codes = vectors(first)[::2]
-    values = fitted("gp", "mixed").predict(codes).mean  # what was expected: all stay where they are
+    values = fitted("gp", "mixed").predict(codes).mean  # equal to the predictions, so that no score changes
     result = pareto_search(TASKS, table=Table(MIXED, codes, values, COLUMNS), **asked)
     assert [row.predicted for row in result.rows] == [row.predicted for row in first.rows]
     for place, row in enumerate(result.rows):
@@ -303,7 +303,7 @@ def test_tabulated_codes_have_the_tables_verdict() -> None:
     assert first.baseline is None
 
 
-def test_what_is_chosen_dominates_more_than_what_is_drawn() -> None:
+def test_chosen_points_dominate_more_than_random_ones() -> None:
     rng = np.random.default_rng(0)
     sphere = np.abs(rng.normal(size=(300, 3)))
     sphere /= np.linalg.norm(sphere, axis=1, keepdims=True)
@@ -360,6 +360,6 @@ def test_what_is_chosen_dominates_more_than_what_is_drawn() -> None:
         ),
     ],
 )
-def test_what_cannot_be_searched_is_refused(asked: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_wrong_arguments_are_refused(asked: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         pareto_search(**{"objectives": TASKS, "predictor": fitted("ensemble")} | asked)

@@ -1,4 +1,4 @@
-"""The local search ends where no move and no pair of moves gains, and tries few pairs where there are many."""
+"""Local search ends when no move and no pair of moves gains, and tries few pairs if there are many."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Moves, distinct codes and projections: what arrays compute at once is what each code alone would give."""
+"""Moves, distinct codes and projections of many codes equal those of each code alone."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_distinct_codes_come_in_their_order() -> None:
     assert_array_equal(codes[first][which], codes)
 
 
-def test_a_point_goes_to_the_nearest_one_on_its_simplices() -> None:
+def test_points_are_projected_on_the_nearest_point_of_their_simplices() -> None:
     space = Space([Categorical(f"c{k}", [f"v{i}" for i in range(2 + k % 3)]) for k in range(7)])
     x = torch.tensor(np.random.default_rng(0).normal(size=(50, space.width)))
     nearest = on_simplices(space, x)

@@ -1,4 +1,4 @@
-"""Propagation: the published run step by step, budgets that hold without exception, and moves that are the best."""
+"""Propagation: it repeats the published run step by step, never exceeds a budget, and makes the best moves."""
 
 import re
 from copy import deepcopy
@@ -46,7 +46,7 @@ SEG = Objective({"seg": 1.0})
 
 
 def published(run: Any) -> Mlp:
-    """The predictor of a published run, its weights by our names."""
+    """The predictor of a published run, with its weights under our names."""
     mean, std = run["output_mean"], run["output_std"]
     outputs = [str(column).partition("/")[2] or str(column) for column in run["columns"]]
     columns = [f"seg/{name}" for name in outputs[:3]]
@@ -66,7 +66,7 @@ def published(run: Any) -> Mlp:
     return predictor.eval()
 
 
-def test_the_paper_strategy_walks_the_published_run(shared: Path) -> None:
+def test_the_paper_strategy_repeats_the_published_run(shared: Path) -> None:
     file = shared / "parity" / "edit-seg.npz"
     if not file.is_file():
         pytest.skip(f"needs {file}")
@@ -93,7 +93,7 @@ def objectives(draw: st.DrawFn, uncertainty_penalty: float) -> Objective:
 
 @st.composite
 def budgets(draw: st.DrawFn, least: NDArray[np.int64]) -> Budget:
-    """From exactly the smallest cost to the largest, on one cost or on both; now and then for larger images."""
+    """Bounds from the smallest cost to the largest, on one cost or both, some for larger images."""
     size = draw(st.sampled_from([128, 128, (64, 224)]))
     bounds = {}
     for name in draw(st.sampled_from([["max_macs"], ["max_params"], ["max_macs", "max_params"]])):
@@ -160,7 +160,7 @@ def test_an_impossible_budget_is_refused_with_the_smallest_cost(strategy: Any) -
 @settings(max_examples=15)
 @given(codes=generators.map(lambda rng: MULTIRES.sample(3, rng)), kept=st.sets(st.sampled_from(MULTIRES.names)))
 @pytest.mark.parametrize(("bound", "name", "size"), [("max_macs", "gmacs", 1e9), ("max_params", "mparams", 1e6)])
-def test_with_frozen_dimensions_the_smallest_cost_is_theirs_and_the_advice_helps(
+def test_with_frozen_dimensions_the_message_gives_their_smallest_cost(
     bound: str, name: str, size: float, codes: NDArray[np.int64], kept: set[str]
 ) -> None:
     frozen = np.isin(MULTIRES.names, list(kept))
@@ -202,7 +202,7 @@ def test_a_budget_in_a_space_without_costs_is_refused() -> None:
         ({"objective": Objective({"segg": 1.0})}, ConfigError, "Did you mean 'seg'?"),
     ],
 )
-def test_what_cannot_be_run_is_refused(change: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_wrong_arguments_are_refused(change: dict[str, Any], error: type[Exception], message: str) -> None:
     asked: dict[str, Any] = {"objective": SEG, "start": [[0] * 6], **change}
     with pytest.raises(error, match=re.escape(message)):
         propagate(fitted("gp", "cell201"), asked.pop("objective"), asked.pop("start"), **asked)
@@ -217,14 +217,14 @@ def test_steps_may_be_an_integer_of_numpy() -> None:
     ("part", "given"),
     [("uncertainty_penalty", {"uncertainty_penalty": 0.5}), ("at_least", {"at_least": {"seg": 70.0}})],
 )
-def test_the_paper_strategy_refuses_what_it_would_ignore(part: str, given: dict[str, Any]) -> None:
+def test_the_paper_strategy_refuses_an_objective_that_it_would_ignore(part: str, given: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"The strategy paper .* Leave out {part}") as refused:
         propagate(fitted("gp"), Objective({"seg": 1.0}, **given), SMALLEST, strategy="paper")
     assert refused.value.field == "strategy"
 
 
 @pytest.mark.parametrize("kind", ["mlp", "ensemble"])
-def test_every_strategy_leads_a_minimised_column_down(kind: str) -> None:
+def test_every_strategy_lowers_a_minimised_column(kind: str) -> None:
     codes, values = rows("multires")
     latency = values[:, :1]  # linear in the standardised code, and noise
     predictor = fit_predictor(codes, latency, ["t/latency"], kind=kind, settings=QUICK[kind], minimised=["t/latency"])
@@ -237,7 +237,7 @@ def test_every_strategy_leads_a_minimised_column_down(kind: str) -> None:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("steps", [1, 3])
-def test_damaged_weights_are_told(strategy: Any, steps: int) -> None:
+def test_damaged_weights_are_refused(strategy: Any, steps: int) -> None:
     codes = MULTIRES.sample(30, np.random.default_rng(0))
     predictor = fit_predictor(codes, macs(codes)[:, None] / 1e9, ["a/b"], kind="ensemble")
     predictor.biases[0].data.fill_(float("nan"))  # type: ignore[union-attr,operator]
@@ -245,14 +245,14 @@ def test_damaged_weights_are_told(strategy: Any, steps: int) -> None:
         propagate(predictor, Objective({"a": 1.0}), codes[:2], strategy=strategy, steps=steps)
 
 
-def test_a_column_that_is_not_wanted_must_be_finite_too() -> None:
+def test_columns_without_a_weight_must_be_finite_too() -> None:
     predictor = deepcopy(fitted("mlp"))
     predictor.out.bias.data[2] = float("inf")  # type: ignore[union-attr]
     with pytest.raises(DataError, match="weights are damaged"):
         propagate(predictor, SEG, SMALLEST, steps=2)
 
 
-def test_tensors_follow_the_predictor() -> None:
+def test_tensors_are_on_the_device_of_the_start() -> None:
     space, start = SPACES["mixed"], SPACES["mixed"].sample(3, np.random.default_rng(0))
     relaxed = torch.tensor(space.relax(start))
     with torch.device("meta"):  # tensors that are made without a device cannot be mixed with the others
@@ -262,7 +262,7 @@ def test_tensors_follow_the_predictor() -> None:
 
 
 class Tiny:
-    """A space so small that every code and every move can be tried."""
+    """A space in which every code and every move can be tried."""
 
     space = Space([Ordinal("a", range(5)), Ordinal("b", range(8, 33, 8)), Ordinal("c", [1, 3, 4])])
     codes = np.array(list(product(range(5), range(8, 33, 8), [1, 3, 4])))
@@ -282,7 +282,7 @@ class Tiny:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("uncertainty_penalty", [0.0, 0.7])
-def test_a_winner_takes_the_best_move_until_none_gains(seed: int, uncertainty_penalty: float) -> None:
+def test_winner_takes_all_makes_the_best_move_until_none_gains(seed: int, uncertainty_penalty: float) -> None:
     predictor = Tiny.predictor(seed)
     objective = Objective({"s": 1.0, "t/b": -0.5}, uncertainty_penalty=uncertainty_penalty)
     run = propagate(predictor, objective, Tiny.codes, strategy="winner-takes-all")
@@ -310,7 +310,7 @@ def single_steps(run: Trajectory) -> NDArray[np.int64]:
 
 @pytest.mark.parametrize("budget", [None, Budget(max_macs=2e9), Budget(max_params=3e6, max_macs=3e9)])
 @pytest.mark.parametrize("kind", ["ensemble", "gp"])
-def test_a_winner_moves_one_step_of_one_dimension_and_never_down(kind: str, budget: Budget | None) -> None:
+def test_winner_takes_all_moves_one_step_of_one_dimension_and_never_loses(kind: str, budget: Budget | None) -> None:
     start = MULTIRES.sample(6, np.random.default_rng(3))
     objective = Objective({"seg": 1.0, "video": -1.0}, uncertainty_penalty=0.3)
     run = propagate(fitted(kind), objective, start, strategy="winner-takes-all", steps=25, budget=budget)
@@ -318,10 +318,10 @@ def test_a_winner_moves_one_step_of_one_dimension_and_never_down(kind: str, budg
     assert np.diff(run.scores, axis=0).min() > -1e-6
     moved = single_steps(run).any(axis=2)
     assert (np.diff(run.scores, axis=0)[moved] > 0).all()
-    assert not (moved[1:] & ~moved[:-1]).any()  # who has stopped does not set out again
+    assert not (moved[1:] & ~moved[:-1]).any()  # a start that has stopped does not move again
 
 
-def test_where_the_budget_binds_gain_is_counted_per_cost() -> None:
+def test_if_the_budget_forbids_a_gain_moves_are_compared_by_gain_per_cost() -> None:
     predictor, budget = fitted("ensemble"), Budget(max_macs=3e9)
     starts = propagate(predictor, SEG, MULTIRES.sample(40, np.random.default_rng(5)), budget=budget, steps=1).best(20)
     run = propagate(predictor, SEG, starts, strategy="winner-takes-all", steps=2, budget=budget)

@@ -17,7 +17,7 @@ def problem(space: str, budget: Budget | None = None) -> Problem:
 
 
 def greedy(given: Problem, origin: Codes, most: int) -> float:
-    """The score of always making the best single change."""
+    """The score after making the best single change, `most` times."""
     code = origin[None]
     for _ in range(most):
         tried = given.space.changed(code, ~given.feasible.frozen)
@@ -28,7 +28,7 @@ def greedy(given: Problem, origin: Codes, most: int) -> float:
 
 @pytest.mark.parametrize("space", ["cell201", "mixed", "twelve"])
 @pytest.mark.parametrize("most", [1, 3])
-def test_no_worse_than_one_change_after_another(space: str, most: int) -> None:
+def test_it_is_no_worse_than_the_best_change_after_another(space: str, most: int) -> None:
     given = problem(space)
     origin, *found = SPACES[space].sample(9, np.random.default_rng(2))
     codes = search_near(given.scores, given.feasible, origin, most, np.array(found))
@@ -39,11 +39,11 @@ def test_no_worse_than_one_change_after_another(space: str, most: int) -> None:
     assert scores[0] >= greedy(given, origin, most) - 1e-6
 
 
-def test_a_search_edits_a_code_within_the_budget() -> None:
+def test_a_search_changes_few_dimensions_of_a_code_within_the_budget() -> None:
     predictor, space = fitted("ensemble"), SPACES["multires"]
     costs = macs(codes := space.sample(50, np.random.default_rng(4)))
     origin = codes[np.argsort(costs)[25]]
-    budget = Budget(max_macs=float(macs(origin[None])[0]) * 0.9)  # which the origin itself exceeds
+    budget = Budget(max_macs=float(macs(origin[None])[0]) * 0.9)  # the origin itself exceeds it
     asked = {"budget": budget, "predictor": predictor, "origin": origin, "starts": 4, "steps": 3}
     result = search(WANTED, max_changes=4, **asked)  # type: ignore[arg-type]
     vectors = np.array([row.vector for row in result.rows])
@@ -55,7 +55,7 @@ def test_a_search_edits_a_code_within_the_budget() -> None:
         search(WANTED, max_changes=1, **(asked | {"budget": far}))  # type: ignore[arg-type]
 
 
-def test_changes_need_an_origin_and_a_number() -> None:
+def test_max_changes_needs_an_origin_and_a_number() -> None:
     for options in (
         {"max_changes": 3},
         {"max_changes": 0, "origin": SPACES["multires"].sample(1, np.random.default_rng(0))},

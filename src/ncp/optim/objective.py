@@ -11,11 +11,11 @@ from ncp.numbers import is_finite
 from ncp.tables.columns import first_of, spelling
 
 SHORTFALL_PENALTY = 10.0
-"""What a standard deviation below a floor takes off a score: more than any objective gives."""
+"""Score taken off per standard deviation below a minimum value: more than any objective gains."""
 
 
 class Numbers(dict[str, float]):
-    """Numbers by name that cannot be changed, so that they can be hashed."""
+    """Numbers by name. They cannot be changed, so they can be hashed."""
 
     def _refuse(self, *_: Any, **__: Any) -> Never:
         raise TypeError("the numbers of an objective cannot be changed: make another objective")
@@ -39,16 +39,17 @@ class Objective:
     [0, 2]
 
     Args:
-        weights: weight by column. A task's name stands for its first column, a metric's for the one column that has it.
+        weights: weight by column. A task's name means its first column, a metric's name the only column with it.
             A negative weight asks for small values of a column in which large values are better.
-        caution: the uncertainty penalty: standard deviations of the predictor's mean that are subtracted from its
-            values (a lower confidence bound). It keeps a search from exploiting the predictor's errors.
-        at_least: minimum values by column or task [raw units], whether the column has a weight or not; for a minimised
-            column the largest value that is allowed. A search returns no code that is measured, or else
-            predicted, to be worse.
+        uncertainty_penalty: epistemic standard deviations that are subtracted from predicted values (a lower confidence
+            bound), so that a search does not exploit the predictor's errors.
+        at_least: minimum values by column or task [raw units]; for a minimised column the largest value that is
+            allowed. The column needs no weight. A search returns no code that was measured to be worse, or that is
+            predicted to be worse if it was not measured.
 
     Raises:
-        ConfigError: no weights, a weight that is zero or no finite number, or a minimum that is no finite number.
+        ConfigError: no weights, a weight that is zero or not finite, a minimum value that is not finite, or a negative
+            uncertainty penalty.
     """
 
     weights: Mapping[str, float]
@@ -81,7 +82,7 @@ class Objective:
         object.__setattr__(self, "uncertainty_penalty", float(self.uncertainty_penalty))
 
     def resolve(self, columns: Sequence[str]) -> list[int]:
-        """Where the columns that have a weight lie among `columns`.
+        """The places among `columns` of the columns that have a weight.
 
         Raises:
             ConfigError: a name that is neither a column nor a task, with the closest one.
@@ -89,7 +90,7 @@ class Objective:
         return _places(self.weights, columns, "objective")
 
     def minimums(self, columns: Sequence[str]) -> dict[int, float]:
-        """Minimum values by their column's place among `columns`.
+        """Minimum values by the place of their column among `columns`.
 
         Raises:
             ConfigError: a name that is neither a column nor a task, with the closest one.
@@ -97,18 +98,18 @@ class Objective:
         return dict(zip(_places(self.at_least, columns, "at_least"), self.at_least.values(), strict=True))
 
     def named(self, columns: Sequence[str]) -> list[int]:
-        """Where the columns that have a weight or a minimum lie among `columns`."""
+        """The places among `columns` of the columns that have a weight or a minimum value."""
         return list(dict.fromkeys([*self.resolve(columns), *self.minimums(columns)]))
 
     def plain(self) -> Objective:
-        """The weights alone: without an uncertainty penalty and minimum values."""
+        """The same weights without an uncertainty penalty and minimum values."""
         return Objective(self.weights)
 
     def require_direction(self, columns: Sequence[str], minimised: Sequence[str]) -> None:
         """Refuse a negative weight of a minimised column, which would ask for its largest values.
 
         Raises:
-            ConfigError: with the column.
+            ConfigError: a negative weight, with its column.
         """
         for j, (name, weight) in zip(self.resolve(columns), self.weights.items(), strict=True):
             if weight < 0 and columns[j] in minimised:
@@ -120,14 +121,14 @@ class Objective:
                 )
 
     def score(self, mean: Any, std: Any, columns: Sequence[str], location: Any, unit: Any) -> Any:
-        """The objective of values, arrays or tensors, less `FLOOR` for every standard deviation below a minimum.
+        """The objective of values, arrays or tensors, less `SHORTFALL_PENALTY` per standard deviation below a minimum.
 
         Args:
             mean: values `(..., m)` in raw units.
-            std: their standard deviations `(..., m)`, or None without an uncertainty penalty.
+            std: their epistemic standard deviations `(..., m)`; None to leave the uncertainty penalty out.
             columns: m names.
             location: means of the columns over a table, `(m,)`.
-            unit: standard deviations of the columns over a table, `(m,)`; negative where small values are better.
+            unit: standard deviations of the columns over a table, `(m,)`; negative for minimised columns.
 
         Returns:
             `(...)`, in standard deviations.
@@ -138,16 +139,18 @@ class Objective:
             total = total + weight / scale * (mean[..., j] - location[j]) / unit[j]
             if self.uncertainty_penalty and std is not None:
                 total = total - self.uncertainty_penalty * abs(weight) / scale * std[..., j] / abs(unit[j])
-        return total - SHORTFALL_PENALTY * self.shortfall(mean, columns, unit) if self.at_least else total
+        if self.at_least:
+            total = total - SHORTFALL_PENALTY * self.shortfall(mean, columns, unit)
+        return total
 
     def shortfall(self, mean: Any, columns: Sequence[str], unit: Any) -> Any:
-        """How far values `(..., m)` are below all minimum values together, `(...)` in standard deviations.
+        """How far values `(..., m)` are below all minimum values together, `(...)` [standard deviations].
 
-        Values of columns without a minimum are never looked at: they may be NaN.
+        Columns without a minimum value may be NaN.
         """
-        missing: Any = mean[..., :0].sum(-1)
-        for j, floor in self.minimums(columns).items():
-            missing = missing + ((floor - mean[..., j]) / unit[j]).clip(min=0)
+        missing: Any = mean[..., :0].sum(-1)  # zeros of the right shape and kind
+        for j, minimum in self.minimums(columns).items():
+            missing = missing + ((minimum - mean[..., j]) / unit[j]).clip(min=0)
         return missing
 
 
@@ -164,8 +167,8 @@ def as_objective(given: Any) -> Objective:
         return given
     if isinstance(given, Mapping):
         return Objective(given)
-    names = [given] if isinstance(given, str) and given else given if isinstance(given, (list, tuple)) else []
-    if not names or not all(isinstance(name, str) for name in names):
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, (list, tuple)) or not names or not all(isinstance(n, str) and n for n in names):
         raise ConfigError(
             "{field} must be a task or a column, a list of them, weights such as {example}, or an ncp.Objective. "
             "Got {given}.",
@@ -179,7 +182,7 @@ def as_objective(given: Any) -> Objective:
 
 
 def _numbers(name: str, given: Mapping[str, float]) -> Numbers:
-    """Finite numbers by name; weights are not zero."""
+    """The numbers of an argument by name, all finite; weights that are not zero."""
     for key, number in given.items():
         if not isinstance(key, str) or not is_finite(number) or (name == "weights" and number == 0):
             kind = "a finite number that is not zero" if name == "weights" else "a finite number"
@@ -190,7 +193,7 @@ def _numbers(name: str, given: Mapping[str, float]) -> Numbers:
 
 
 def _places(names: Iterable[str], columns: Sequence[str], of: str) -> list[int]:
-    """Where columns lie among `columns`, of which some are named by their task or metric; `of` is the argument."""
+    """The places among `columns` of names of columns, tasks or metrics; `of` is the argument that errors name."""
     found = []
     for name in names:
         column = first_of(name, columns)
