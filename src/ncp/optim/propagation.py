@@ -17,7 +17,7 @@ from ncp.optim.budget import Budget
 from ncp.optim.objective import Objective, as_objective
 from ncp.optim.paper import Paper
 from ncp.optim.problem import Problem
-from ncp.optim.strategies import Continuous, Path, Strategy, WinnerTakesAll
+from ncp.optim.strategies import Continuous, Strategy, WinnerTakesAll
 from ncp.predictors.base import Predictor
 from ncp.progress import Progress, quiet
 from ncp.spaces.arrays import Codes, CodesLike, Reals, best_distinct, distinct
@@ -126,13 +126,17 @@ def propagate(
         raise CodeError("{field} must hold at least one code.", field="start", given=start)
     problem = Problem.of(predictor, objective, budget, freeze)
     problem.feasible.require(codes)
-    path = strategy.follow(problem.focused(), codes, steps, progress)
+    return follow(problem, strategy, codes, steps, progress)
+
+
+def follow(problem: Problem, strategy: Strategy, start: Codes, steps: int, progress: Progress = quiet) -> Trajectory:
+    """Propagate the codes `start` `(n, d)` of a problem whose budget is feasible.
+
+    Raises:
+        DataError: predictions that are not finite.
+    """
+    path = strategy.follow(problem.focused(), start, steps, progress)
     require_finite(path.x)
-    return _trajectory(problem, path, codes)
-
-
-def _trajectory(problem: Problem, path: Path, start: Codes) -> Trajectory:
-    """The path as codes within the budget, with their values and scores."""
     codes = problem.feasible.snap_path(path.x, start)
     steps, starts, d = codes.shape
     flat = codes.reshape(-1, d)
