@@ -203,9 +203,9 @@ def test_a_file_that_is_too_large_is_refused_by_page_and_server(site: str, visit
     page.get_by_label("Table (.csv or .parquet)").set_input_files(large)
     page.get_by_text("at most 20 MB. 'large.csv' has 100.0 MB.").wait_for()
     address = page.evaluate("window.location.origin") + "/_nicegui/client/any/upload/1"
-    asked = Request(address, data=b"some", headers={"Content-Length": str(100 << 20)}, method="POST")  # noqa: S310
+    request = Request(address, data=b"some", headers={"Content-Length": str(100 << 20)}, method="POST")  # noqa: S310
     with pytest.raises(HTTPError, match="413"):
-        urlopen(asked, timeout=10)  # noqa: S310
+        urlopen(request, timeout=10)  # noqa: S310
 
 
 def problem(page: Page, text: str) -> Locator:

@@ -39,7 +39,7 @@ def test_it_simulates_compares_and_continues(run: Run, monkeypatch: pytest.Monke
     assert result["provenance"]["table"]["name"] == "mine.parquet"
     assert len(result["provenance"]["table"]["sha256"]) == 64
     assert np.array(result["best"]["local"]).shape == (2, 4)
-    kept = sorted(Path("here/replays").rglob("*.json"))
+    kept = sorted(Path("here/simulations").rglob("*.json"))
     assert [path.name for path in kept] == ["local-0.json", "local-1.json", "random-0.json", "random-1.json"]
 
     before = [path.read_bytes() for path in kept]

@@ -1,4 +1,4 @@
-"""Whatever is typed, a command answers with status 0 or with one message and status 2: never with a traceback."""
+"""Random arguments: every command ends with status 0, or with a message and status 2, never with a traceback."""
 
 import random
 from pathlib import Path
@@ -14,13 +14,13 @@ from tests.cli.conftest import Run
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 
 CODE = "16_112-1_1_2_128-1_2_1_4_128_120-1_3_1_2_4_128_128_128-2_4_2_4_1_4_96_128_128_56-128"
-REPLAYS = ("--queries", "2", "--seeds", "2", "--workers", "1")
+SIMULATIONS = ("--queries", "2", "--seeds", "2", "--workers", "1")
 FEW = ("--starts", "2", "--steps", "2", "--predictor", "own.safetensors")
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "search": ("--tasks", "seg", *FEW),
     "pareto": ("--tasks", "seg,video", "--top", "3", *FEW),
-    "compare": (*("--table", "mine.parquet", "--tasks", "seg", "--searchers", "random"), *REPLAYS),
+    "compare": (*("--table", "mine.parquet", "--tasks", "seg", "--searchers", "random"), *SIMULATIONS),
     "query": (CODE, "--predictor", "own.safetensors"),
     "cost": (CODE,),
     "draw": (CODE, "-o", "net.svg"),
@@ -43,7 +43,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What commands read, all of it small."""
+    """Small files that commands read."""
     folder = tmp_path_factory.mktemp("files")
     fitted("ensemble").save(folder / "own.safetensors")
     codes, values = rows("mixed", 40)
@@ -59,7 +59,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(name: str) -> list[Any]:
-    """The options of a command but those that only print."""
+    """The options of a command, except --help."""
     command: Any = typer.main.get_command(app)
     for part in name.split():
         command = command.commands[part]
@@ -67,7 +67,7 @@ def options(name: str) -> list[Any]:
 
 
 def changed(name: str, rng: random.Random) -> list[str]:
-    """The arguments of a command with some options set to anything, and sometimes an argument, too."""
+    """The arguments of a command with random values for some options, and sometimes for an argument."""
     arguments = list(COMMANDS[name])
     every = options(name)
     for option in rng.sample(every, k=min(len(every), rng.choice([1, 1, 2, 3]))):
@@ -89,12 +89,12 @@ def with_junk(run: Run, files: Path, name: str, tries: int, seed: int, monkeypat
         except BaseException as error:
             error.add_note(f"ncp {name} {arguments}")
             raise
-        told = f"ncp {name} {arguments}: {ran}"
-        assert ran.status in (0, 2), told
-        assert "Traceback" not in ran.out + ran.err, told
-        assert "\x1b[2J" not in ran.out + ran.err, told
+        summary = f"ncp {name} {arguments}: {ran}"
+        assert ran.status in (0, 2), summary
+        assert "Traceback" not in ran.out + ran.err, summary
+        assert "\x1b[2J" not in ran.out + ran.err, summary
         if ran.status == 2:
-            assert ran.err.strip(), told
+            assert ran.err.strip(), summary
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in HEAVY])

@@ -1,4 +1,4 @@
-"""A table of one's own from its file to a comparison, by the commands alone."""
+"""A user's table from its file to a comparison, by commands alone."""
 
 import json
 from functools import partial
@@ -68,14 +68,14 @@ def named(codes: Codes) -> list[list[str]]:
 def imported(run: Run, tmp_path: Path) -> Run:
     """In a folder with the imported table `mine.parquet`."""
     written(tmp_path)
-    asked = ("data", "import", "mine.csv", "--space", "mine.yaml", "--codes", ",".join(SPACE.names))
-    asked += ("--values", "acc,latency:min", "--out", "mine.parquet")
-    status, _, error = run(*asked)
+    arguments = ("data", "import", "mine.csv", "--space", "mine.yaml", "--codes", ",".join(SPACE.names))
+    arguments += ("--values", "acc,latency:min", "--out", "mine.parquet")
+    status, _, error = run(*arguments)
     assert (status, "row" in error, "width0" in error) == (2, True, True)
-    status, out, _ = run(*asked, "--drop-bad", "--json")
-    told = json.loads(out)
-    assert (status, told["rows"], sum(told["left_out"].values())) == (0, ROWS - BAD, BAD)
-    assert told["minimised"] == ["latency"]
+    status, out, _ = run(*arguments, "--drop-bad", "--json")
+    summary = json.loads(out)
+    assert (status, summary["rows"], sum(summary["left_out"].values())) == (0, ROWS - BAD, BAD)
+    assert summary["minimised"] == ["latency"]
     return run
 
 
@@ -115,8 +115,8 @@ def test_it_is_queried_trained_on_searched_and_compared(imported: Run, monkeypat
     assert predicted[:, 1].max() <= 12
     assert front(predicted, minimise=[False, True]).all()
 
-    asked = ("--tasks", "acc", "--searchers", "random, bayesian", "--queries", "30", "--seeds", "3")
-    status, out, error = imported("compare", "--table", "mine.parquet", *asked, "--workers", "1", "--json")
+    arguments = ("--tasks", "acc", "--searchers", "random, bayesian", "--queries", "30", "--seeds", "3")
+    status, out, error = imported("compare", "--table", "mine.parquet", *arguments, "--workers", "1", "--json")
     assert status == 0, error
     regret = {each["searcher"]: each["regret"] for each in json.loads(out)["standings"]}
     assert regret["bayesian"] < regret["random"]

@@ -41,8 +41,10 @@ def test_finds_a_front_within_the_budget_and_writes_it(run: Run) -> None:
 
 
 def test_minimum_values_and_directions_are_kept(run: Run) -> None:
-    asked = ("--at-least", "seg/mIoU=69,seg/mAcc=0.55", "--at-least", "video=-0.03")
-    status, out, _ = run("pareto", "--tasks", "seg,video:-1", "--no-cost", "--max-gmacs", "4", *asked, *QUICK, "--json")
+    bounds = ("--at-least", "seg/mIoU=69,seg/mAcc=0.55", "--at-least", "video=-0.03")
+    status, out, _ = run(
+        "pareto", "--tasks", "seg,video:-1", "--no-cost", "--max-gmacs", "4", *bounds, *QUICK, "--json"
+    )
     result = json.loads(out)
     assert status == 0
     assert result["provenance"]["at_least"] == {"seg/mIoU": 69, "seg/mAcc": 0.55, "video": -0.03}

@@ -97,12 +97,12 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
         first,
     )
     assert second == "Written: here.json"
-    held = json.loads(Path("here.json").read_text())
+    content = json.loads(Path("here.json").read_text())
     conditions = {"task": "classification", "classes": 50, "image_size": [64, 64], "batch": 1, "device": "cpu"}
-    assert held["conditions"] == conditions | {"threads": 1}
-    assert len(held["milliseconds"]) == 40
+    assert content["conditions"] == conditions | {"threads": 1}
+    assert len(content["milliseconds"]) == 40
     assert run("profile", *CALIBRATE)[:2] == (0, out)
-    assert json.loads(Path("here.json").read_text()) == held
+    assert json.loads(Path("here.json").read_text()) == content
     status, document, _ = run("profile", *CALIBRATE, "--json")
     error = ncp.load_latency("here.json").error
     assert json.loads(document) == {"file": "here.json", "measured": 40, "error": vars(error)}
@@ -173,8 +173,8 @@ def test_a_missing_gpu_is_refused(run: Run) -> None:
 @pytest.mark.usefixtures("measured")
 def test_a_file_of_other_conditions_is_refused(run: Run) -> None:
     run("profile", *CALIBRATE)
-    held = Path("here.json").read_text()
+    content = Path("here.json").read_text()
     status, out, error = run("profile", *CALIBRATE, "--batch", "2")
     assert (status, out) == (2, "")
     assert "ncp: Expected here.json to hold latencies for classification, 50 classes, 2 x 64 x 64 pixels" in error
-    assert Path("here.json").read_text() == held
+    assert Path("here.json").read_text() == content

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ncp.app.layout import value_indices
-from ncp.cost import has_cost, macs, params
+from ncp.cost import Counting
 from ncp.optim.results import Result
 from ncp.report.network import network_element
 from ncp.spaces.multires import Code
@@ -20,16 +20,16 @@ def frames_of(result: Result) -> list[dict[str, Any]]:
     codes, scores = run.codes[:, 0], run.scores[:, 0]
     low, high = float(scores.min()), float(scores.max())
     span = (high - low) or 1.0
-    price, size = None, None
-    if has_cost(run.space):
-        price = macs(codes, provenance["image_size"], provenance["classes"], provenance["task"]) / 1e9
-        size = params(codes, provenance["classes"], provenance["task"]) / 1e6
-    wanted = [(column, run.columns.index(column)) for column in provenance["columns"][:SHOWN]]
+    columns = [(column, run.columns.index(column)) for column in provenance["columns"][:SHOWN]]
+    gmacs = mparams = None
+    if run.space.has_network:
+        counting = Counting(provenance["image_size"], provenance["classes"], provenance["task"])
+        gmacs, mparams = counting.macs(codes) / 1e9, counting.params(codes) / 1e6
     frames = []
     for step, code in enumerate(codes.tolist()):
-        facts = [] if price is None else [["GMACs", f"{price[step]:.3f}"]]
-        facts += [] if size is None else [["M parameters", f"{size[step]:.2f}"]]
-        facts += [[column, f"{run.values[step, 0, j]:.2f}"] for column, j in wanted]
+        facts = [] if gmacs is None else [["GMACs", f"{gmacs[step]:.3f}"]]
+        facts += [] if mparams is None else [["M parameters", f"{mparams[step]:.2f}"]]
+        facts += [[column, f"{run.values[step, 0, j]:.2f}"] for column, j in columns]
         frames.append(
             {
                 "svg": network_element(Code.from_vector(code)) if run.space.has_network else "",

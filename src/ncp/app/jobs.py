@@ -24,6 +24,7 @@ from ncp.optim.propagation import StrategyName, propagate
 from ncp.optim.result_rows import baseline_of, provenance_of, rows_of
 from ncp.optim.results import Baseline, Result, Row
 from ncp.optim.search import ranked
+from ncp.predictors.base import Predictor
 from ncp.progress import Progress
 from ncp.spaces.arrays import Codes
 from ncp.spaces.named import load_space
@@ -144,7 +145,7 @@ def _problem(opened: OpenDataset, request: SearchRequest) -> Problem:
     return Problem.of(_predictor(opened), request.objective, request.budget, request.freeze)
 
 
-def _predictor(opened: OpenDataset) -> Any:
+def _predictor(opened: OpenDataset) -> Predictor:
     if opened.predictor is None:
         raise ConfigError("This table has no predictor yet. Train one first.")
     return opened.predictor

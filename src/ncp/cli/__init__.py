@@ -64,8 +64,8 @@ app.command(context_settings={"ignore_unknown_options": True})(query.query)  # a
 app.add_typer(data.app, name="data")
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"ncp {ncp.__version__}")
         raise typer.Exit
 

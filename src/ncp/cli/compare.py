@@ -37,7 +37,7 @@ def compare(
         typer.Option(
             metavar="NAME,..",
             help="Any of random, local, evolution, evolution-10, tpe, nsga2, gp, bayesian "
-            f"[default: {', '.join(SEARCHERS)}; without Optuna no tpe].",
+            f"[default: {', '.join(SEARCHERS)}; tpe needs Optuna].",
         ),
     ] = None,
     queries: Annotated[int, typer.Option(metavar="N", min=1, help="Evaluations per simulation.")] = 200,
@@ -53,7 +53,7 @@ def compare(
 ) -> None:
     """Simulate searches on a table and compare the searchers.
 
-    Simulations are kept in the folder of --out, where an interrupted comparison continues.
+    Writes compare.json, compare.svg and all simulations. An interrupted comparison continues with these.
     """
     weights = read_tasks(tasks)
     require_root(root, table)
@@ -74,7 +74,7 @@ def compare(
             objective=weights,
             queries=queries,
             seeds=seeds,
-            folder=out / "replays",
+            folder=out / "simulations",
             workers=workers,
             warm_start=warm,
             progress=bar,

@@ -69,7 +69,10 @@ def pareto(
     report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the architectures that no other beats in all tasks and cost."""
+    """Find the architectures that no other beats in all tasks and cost.
+
+    Writes pareto.json and pareto.svg.
+    """
     weights, minimums = read_tasks(tasks), read_minimums(at_least)
     for name, weight in weights.items():
         if abs(weight) != 1:

@@ -87,7 +87,10 @@ def search(
     report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the best architectures for several tasks within a budget."""
+    """Find the best architectures for several tasks within a budget.
+
+    Writes result.json, trace.json and search.svg.
+    """
     weights, minimums = read_tasks(tasks), read_minimums(at_least)
     _require_partners(from_, origin, max_changes)
     require_outputs(out, report)
