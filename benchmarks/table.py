@@ -74,20 +74,44 @@ VERSIONS = {"python": "Python", "torch": "PyTorch"}
 
 def main() -> None:
     """Write both pages."""
+    for page, text in pages().items():
+        with whole_file(page) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def pages() -> dict[Path, str]:
+    """The pages that show results, with the text that they should have."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    lines: list[str] = []
-    for module, heading in TOPICS.items():
-        entries = {name: entry for name, entry in results.items() if name.partition("/")[0] == module}
-        if entries:
-            lines += [f"## {heading}", "", *_topic(entries), _circumstances(entries), ""]
-    _replace(ROOT / "docs" / "measured.md", lines[:-1])
+    measured = ROOT / "docs" / "measured.md"
+    readme = ROOT / "README.md"
+    return {measured: _replaced(measured, _topics(results)), readme: _replaced(readme, _headlines(results))}
+
+
+def _replaced(page: Path, lines: list[str]) -> str:
+    """The text of a page with other lines between its marks."""
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    return before + BEGIN + "\n".join(lines) + "\n" + END + rest.split(END)[1]
+
+
+def _headlines(results: dict[str, dict[str, Any]]) -> list[str]:
+    """The most telling figures, and the names of the entries that missed their target."""
     lines = ["| | |", "|---|---|"]
     for name, (words, figure) in HEADLINES.items():
         value = results[name]["value"]
         values = value if isinstance(value, dict) else {"value": value}
         lines.append(_row(words.format(**values), figure.format(**values)))
     missed = [f"`{name}`" for name, entry in results.items() if not entry["met"]]
-    _replace(ROOT / "README.md", [*lines, "", f"Missed targets: {', '.join(missed) or 'none'}."])
+    return [*lines, "", f"Missed targets: {', '.join(missed) or 'none'}."]
+
+
+def _topics(results: dict[str, dict[str, Any]]) -> list[str]:
+    """All results, a heading per module."""
+    lines: list[str] = []
+    for module, heading in TOPICS.items():
+        entries = {name: entry for name, entry in results.items() if name.partition("/")[0] == module}
+        if entries:
+            lines += [f"## {heading}", "", *_topic(entries), _circumstances(entries), ""]
+    return lines[:-1]
 
 
 def _topic(entries: dict[str, dict[str, Any]]) -> list[str]:
@@ -212,13 +236,6 @@ def _head(*cells: str) -> list[str]:
 
 def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _replace(page: Path, lines: list[str]) -> None:
-    """Put lines between the page's marks."""
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    with whole_file(page) as temporary:
-        temporary.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + rest.split(END)[1], encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the documents show runs as it stands, and what they link to is there."""
+"""The programs and commands in the documents run as written, links lead to files, and results are described."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from benchmarks.table import pages
 from ncp.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -23,7 +24,7 @@ DOCUMENTS = sorted(
 
 
 def blocks(name: str, language: str) -> list[str]:
-    """The fenced blocks of a document in one language, or in none."""
+    """The fenced blocks of a document in a language; an empty language means blocks without one."""
     found = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     return [block for tag, block in found if tag == language]
 
@@ -59,7 +60,7 @@ def test_python_runs(program: str, request: pytest.FixtureRequest, tmp_path: Pat
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_commands_have_what_is_written(line: str) -> None:
+def test_commands_and_options_exist(line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
     command = get_command(app)
     while hasattr(command, "commands"):
@@ -70,13 +71,13 @@ def test_commands_have_what_is_written(line: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_links_lead_somewhere(name: str) -> None:
+def test_links_lead_to_files(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)", text):
         assert target.startswith("https://") or (ROOT / name).parent.joinpath(target).exists(), target
 
 
-def test_every_result_is_described_and_says_where_it_was_measured() -> None:
+def test_every_result_names_a_described_module_and_its_circumstances() -> None:
     described = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
     for name, entry in json.loads((ROOT / "benchmarks/results.json").read_text(encoding="utf-8")).items():
         module = name.partition("/")[0]
@@ -84,6 +85,11 @@ def test_every_result_is_described_and_says_where_it_was_measured() -> None:
         assert f"| `{module}` |" in described
         assert {"date", "commit", "machine", "versions", "threads"} <= entry.keys()
         assert not {key for key in keys(entry["value"]) if not re.fullmatch("[a-z0-9_-]+", key)}
+
+
+def test_pages_show_the_results_as_they_are() -> None:
+    for page, text in pages().items():
+        assert page.read_text(encoding="utf-8") == text, f"run python -m benchmarks.table to remake {page.name}"
 
 
 def keys(value: object) -> list[str]:
