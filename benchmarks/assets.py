@@ -67,7 +67,7 @@ def rewrite() -> None:
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["ncp"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        write(path, {key: about[key] for key in ("kind", "columns", "space", "shape")}, tensors)
+        write(path, {key: value for key, value in about.items() if key not in ("format", "sha256")}, tensors)
         card[role]["bytes"] = path.stat().st_size
     CARD.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 

@@ -11,6 +11,7 @@ import torch
 
 import ncp
 from benchmarks.measure import SHARED, available, median_seconds, record, use_threads
+from ncp.predictors.features import Inputs
 from ncp.predictors.mlp import Mlp
 from ncp.predictors.scale import Scale
 
@@ -19,23 +20,26 @@ LIMITS = {"default": 6.0, "ensemble": 2.0, "gp": 6.0}
 """Seconds that 70 steps may take, by kind of predictor."""
 
 
-def published(path: Path) -> tuple[Mlp, dict[str, np.ndarray]]:
+def published(path: Path) -> tuple[ncp.Predictor, dict[str, np.ndarray]]:
     """The predictor of the reference run, and the run."""
     with np.load(path, allow_pickle=False) as file:
         run = dict(file)
     mean, std = run["output_mean"][:3], run["output_std"][:3]
     scale = Scale(torch.as_tensor(np.stack([mean - std, mean + std], axis=1)), 1.0)
-    predictor = Mlp(ncp.MULTIRES, ["seg/mIoU", "seg/mAcc", "seg/aAcc"], scale, groups=run["groups"].tolist())
+    columns, inputs = ["seg/mIoU", "seg/mAcc", "seg/aAcc"], Inputs(ncp.MULTIRES)
+    inputs.code_mean.copy_(torch.as_tensor(run["input_mean"]))
+    inputs.code_std.copy_(torch.as_tensor(run["input_std"]))
+    core = Mlp(ncp.MULTIRES.width, len(columns), groups=run["groups"].tolist())
     weights = {key.removeprefix("weight/"): torch.as_tensor(value) for key, value in run.items() if "weight/" in key}
-    state = {"centre": torch.as_tensor(run["input_mean"]), "deviation": torch.as_tensor(run["input_std"])}
+    state: dict[str, torch.Tensor] = {}
     for ours, theirs in (("shared.0", "fc.0"), ("shared.1", "fc.1"), ("shared.2", "fc.2")):
         state |= {key.replace(theirs, ours): value for key, value in weights.items() if key.startswith(f"{theirs}.")}
     for ours, layer in (("heads.0", 0), ("heads.1", 1), ("out", 4)):
         for name in ("weight", "bias", "running_mean", "running_var"):
             if f"nets.0.{layer}.{name}" in weights:
                 state[f"{ours}.{name}"] = torch.cat([weights[f"nets.{g}.{layer}.{name}"] for g in range(3)])
-    predictor.load_state_dict(state, strict=False)
-    return predictor.eval(), run
+    core.load_state_dict(state, strict=False)
+    return ncp.Predictor(ncp.MULTIRES, columns, inputs, core, scale).eval(), run
 
 
 def compare_with_original(path: Path) -> None:

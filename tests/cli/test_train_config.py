@@ -2,15 +2,16 @@
 
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import yaml
 
-from ncp.cli.train_config import MODELS, read_config
+from ncp.cli.train_config import read_config
 from ncp.errors import ConfigError
 from ncp.predictors.ensemble import EnsembleSettings
-from ncp.predictors.fitting import KINDS, SETTINGS, fit_predictor
+from ncp.predictors.fitting import KINDS, Kind, fit_predictor
 from ncp.spaces.multires import MULTIRES
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -32,7 +33,7 @@ def test_there_is_an_example_per_task() -> None:
 def test_examples_are_valid_and_spell_out_defaults(path: Path) -> None:
     config = read_config(path)
     assert config.predictor.kind == ("mlp" if path.stem == "paper" else "default")
-    assert config.optimization.settings() == SETTINGS[config.predictor.kind]()
+    assert config.optimization == KINDS[config.predictor.kind].settings()
     assert config.folder == Path("out") / f"train-{path.stem}"
     if path.stem in TASKS:
         assert [column.partition("/")[0] for column in config.data.columns] == [path.stem]
@@ -44,7 +45,7 @@ def test_examples_are_valid_and_spell_out_defaults(path: Path) -> None:
 def test_what_is_left_out_has_its_default(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.yaml").write_text(text)
     config = read_config(tmp_path / "config.yaml")
-    assert config.optimization.settings() == SETTINGS["default"]()
+    assert config.optimization == KINDS["default"].settings()
     assert (config.data.table, config.data.columns, config.data.only_sampled) == ("nas-bench-mr", None, True)
     assert (config.split.seed, config.split.test_size, config.predictor.seed) == (0, 0.2, 0)
     assert config.folder == Path("out/train-default")
@@ -54,9 +55,10 @@ def test_what_is_left_out_has_its_default(tmp_path: Path, text: str) -> None:
 def test_every_setting_of_a_kind_is_a_key_with_the_same_default(file: Path, kind: str) -> None:
     file.write_text(f"predictor: {{kind: {kind}}}")
     config = read_config(file)
-    assert set(MODELS) == set(SETTINGS) == set(KINDS)
-    assert list(type(config.optimization).model_fields) == [field.name for field in fields(SETTINGS[kind])]
-    assert config.optimization.settings() == SETTINGS[kind]()
+    assert get_args(Kind) == tuple(KINDS)
+    written = yaml.safe_load(config.to_yaml())["optimization"]
+    assert list(written) == [field.name for field in fields(KINDS[kind].settings)]
+    assert config.optimization == KINDS[kind].settings()
 
 
 def test_overrides(file: Path) -> None:
@@ -75,7 +77,7 @@ def test_overrides(file: Path) -> None:
             "optimization.members=4",
         ],
     )
-    assert config.optimization.settings() == EnsembleSettings(epochs=50, hidden=(16, 8), learning_rate=1e-3, members=4)
+    assert config.optimization == EnsembleSettings(epochs=50, hidden=(16, 8), learning_rate=1e-3, members=4)
     assert config.data.columns == ("seg", "video/top1")
     assert not config.data.only_sampled
     assert config.split.test_size == 0.5
@@ -84,7 +86,7 @@ def test_overrides(file: Path) -> None:
 
 def test_an_override_of_a_deeper_section(file: Path) -> None:
     config = read_config(file, ["predictor.kind=default", "optimization.gp.steps=9"])
-    settings = config.optimization.settings()
+    settings = config.optimization
     assert (settings.gp.steps, settings.epochs) == (9, 7)
     with pytest.raises(ConfigError, match=r"^optimization\.gp\.subset must be an integer, 2 or more\. Got 1\.$"):
         read_config(file, ["predictor.kind=default", "optimization.gp.subset=1"])
@@ -116,18 +118,21 @@ REFUSED = [
     ("optimization.lr=3", "Expected a known key. Got 'optimization.lr'. Did you mean optimization.learning_rate?"),
     ("foo.bar=1", "There is no section 'foo'. The sections are data, split, predictor, optimization, output."),
     ("optimization.epochs=0", "optimization.epochs must be an integer, 1 or more. Got 0."),
-    ("optimization.epochs=many", "Expected optimization.epochs to be a valid integer. Got 'many'."),
-    ("optimization.epochs=2.5", "Expected optimization.epochs to be a valid integer. Got 2.5."),
-    ("optimization.epochs=true", "Expected optimization.epochs to be a valid integer. Got True."),
-    ("optimization.epochs=", "Expected optimization.epochs to be a valid integer. Got None."),
+    ("optimization.epochs=many", "optimization.epochs must be an integer, 1 or more. Got 'many'."),
+    ("optimization.epochs=2.5", "optimization.epochs must be an integer, 1 or more. Got 2.5."),
+    ("optimization.epochs=true", "optimization.epochs must be an integer, 1 or more. Got True."),
+    ("optimization.epochs=", "optimization.epochs must be an integer, 1 or more. Got None."),
     ("optimization.members=1", "optimization.members must be an integer, 2 or more. Got 1."),
-    ("optimization.hidden=[8, x]", "Expected optimization.hidden.1 to be a valid integer. Got 'x'."),
-    ("optimization.hidden=8", "Expected optimization.hidden to be a list. Got 8."),
+    ("optimization.hidden=[8, x]", "optimization.hidden must be an integer, 1 or more. Got 'x'."),
+    ("optimization.hidden=8", "optimization.hidden must be a list of at least one integer. Got 8."),
     ("optimization.dropout=1", "optimization.dropout must be a finite number at least 0 and below 1. Got 1."),
-    ("optimization.learning_rate=.nan", "Expected optimization.learning_rate to be a finite number. Got nan."),
-    ("optimization.weight_decay=.inf", "Expected optimization.weight_decay to be a finite number. Got inf."),
-    ("optimization.held_out='1'", "Expected optimization.held_out to be a valid number. Got '1'."),
-    ("optimization.hidden=[]", "optimization.hidden must be a list of at least one integer. Got ()."),
+    (
+        "optimization.learning_rate=.nan",
+        "optimization.learning_rate must be a finite number above 0 and at most 1. Got nan.",
+    ),
+    ("optimization.weight_decay=.inf", "optimization.weight_decay must be a finite number at least 0. Got inf."),
+    ("optimization.held_out='1'", "optimization.held_out must be a finite number above 0 and at most 0.5. Got '1'."),
+    ("optimization.hidden=[]", "optimization.hidden must be a list of at least one integer. Got []."),
     ("optimization=3", "Expected optimization to be a section of keys. Got 3."),
     ("data=[]", "Expected data to be a section of keys. Got []."),
     ("data.table=''", "Expected data.table to be a text that is not empty. Got ''."),

@@ -147,7 +147,7 @@ def test_a_saved_predictor_is_the_same_to_the_last_bit(kind: str, space: str, tm
     predictor, (codes, _) = fitted(kind, space), rows(space)
     predictor.save(tmp_path / "deep" / "p.safetensors")
     again = load_predictor(tmp_path / "deep" / "p.safetensors")
-    assert type(again) is type(predictor)
+    assert type(again.core) is type(predictor.core)
     assert (again.columns, again.space, again.kind) == (COLUMNS, SPACES[space], kind)
     first, second = predictor.predict(codes), again.predict(codes)
     np.testing.assert_array_equal(first.mean, second.mean)
@@ -357,12 +357,15 @@ def test_foreign_tensors_are_refused(tmp_path: Path) -> None:
         ("space", [1, 2]),
         ("space", {"a": 3}),
         ("space", None),
-        ("shape", {}),
-        ("shape", None),
-        ("shape", [1]),
-        ("shape", {"groups": [1], "hidden": [4], "members": 2, "knots": 3, "inducing": 5}),
-        ("shape", {"groups": "ab", "hidden": "ab", "members": "x", "knots": -1, "inducing": -1}),
-        ("shape", {"ensemble": None, "gp": None}),
+        ("core", {}),
+        ("core", None),
+        ("core", [1]),
+        ("core", {"groups": [1], "hidden": [4], "members": 2, "inducing": 5}),
+        ("knots", 3),
+        ("knots", -1),
+        ("knots", None),
+        ("core", {"groups": "ab", "hidden": "ab", "members": "x", "inducing": -1}),
+        ("core", {"ensemble": None, "gp": None}),
     ],
 )
 def test_a_tampered_description_is_refused(kind: str, key: str, value: Any, tmp_path: Path) -> None:
@@ -386,7 +389,7 @@ def test_every_letter_of_the_description_counts(kind: str, tmp_path: Path) -> No
         {"columns": [second, first, *others]},
         {"columns": [first[:-1], second, *others]},
         {"space": dict(reversed(about["space"].items()))},
-        {"shape": about["shape"] | {"more": 1}},
+        {"core": about["core"] | {"more": 1}},
     ):
         save_file(tensors, path, metadata={"ncp": json.dumps(about | change)})
         with pytest.raises(DataError, match="its content is not what was written"):
@@ -402,12 +405,12 @@ def test_missing_and_foreign_weights_are_refused(kind: str, tmp_path: Path) -> N
     path = tmp_path / "p.safetensors"
     about, tensors = written(kind, tmp_path)
     for changed in (
-        {name: tensor for name, tensor in tensors.items() if name != "noise"},
+        {name: tensor for name, tensor in tensors.items() if name != "core.noise_std"},
         {name: tensor for name, tensor in tensors.items() if name != "seen"},
         {**tensors, "more": torch.ones(1)},
-        {**tensors, "noise": torch.ones(7)},
+        {**tensors, "core.noise_std": torch.ones(7)},
         {**tensors, "unit": torch.ones(3, 3)},
-        {**tensors, "noise": tensors["noise"] + 1e-6},
+        {**tensors, "core.noise_std": tensors["core.noise_std"] + 1e-6},
     ):
         save_file(changed, path, metadata={"ncp": json.dumps(about)})
         Damaged.refused(path)

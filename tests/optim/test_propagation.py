@@ -34,6 +34,7 @@ from ncp.cli.names import flag
 from ncp.optim.feasible import Feasible
 from ncp.optim.propagation import STRATEGIES
 from ncp.optim.strategies import Continuous
+from ncp.predictors.features import Inputs
 from ncp.predictors.mlp import Mlp
 from ncp.predictors.scale import Scale
 from tests.predictors.fitted import COLUMNS, QUICK, SPACES, fitted, rows
@@ -45,15 +46,17 @@ COSTS = {"max_macs": macs, "max_params": params}
 SEG = Objective({"seg": 1.0})
 
 
-def published(run: Any) -> Mlp:
+def published(run: Any) -> Predictor:
     """The predictor of a published run, with its weights under our names."""
     mean, std = run["output_mean"], run["output_std"]
     outputs = [str(column).partition("/")[2] or str(column) for column in run["columns"]]
     columns = [f"seg/{name}" for name in outputs[:3]]
     scale = Scale(torch.tensor(np.stack([mean[:3] - std[:3], mean[:3] + std[:3]], axis=1)), 1.0)
-    predictor = Mlp(MULTIRES, columns, scale, groups=[1, 2, 2])
+    inputs, core = Inputs(MULTIRES), Mlp(MULTIRES.width, len(columns), groups=[1, 2, 2])
+    inputs.code_mean.copy_(torch.tensor(run["input_mean"]))
+    inputs.code_std.copy_(torch.tensor(run["input_std"]))
     weights = {name.removeprefix("weight/"): torch.tensor(run[name]) for name in run if name.startswith("weight/")}
-    state = {"centre": torch.tensor(run["input_mean"]), "deviation": torch.tensor(run["input_std"])}
+    state: dict[str, torch.Tensor] = {}
     norm = ("weight", "bias", "running_mean", "running_var")
     layers = {"shared.0": "fc.0", "shared.1": "fc.1", "shared.2": "fc.2", "heads.0": 0, "heads.1": 1, "out": 4}
     for ours, theirs in layers.items():
@@ -62,8 +65,8 @@ def published(run: Any) -> Mlp:
                 state[f"{ours}.{name}"] = weights[f"{theirs}.{name}"]
             else:
                 state[f"{ours}.{name}"] = torch.cat([weights[f"nets.{g}.{theirs}.{name}"] for g in range(3)])
-    assert not predictor.load_state_dict(state, strict=False).unexpected_keys
-    return predictor.eval()
+    assert not core.load_state_dict(state, strict=False).unexpected_keys
+    return Predictor(MULTIRES, columns, inputs, core, scale).eval()
 
 
 def test_the_paper_strategy_repeats_the_published_run(shared: Path) -> None:
@@ -77,7 +80,7 @@ def test_the_paper_strategy_repeats_the_published_run(shared: Path) -> None:
         np.testing.assert_array_equal(trajectory.codes[:, 0], run["rounded"])
         np.testing.assert_allclose(trajectory.x[:, 0], run["continuous"], rtol=0, atol=1e-3)
         x = torch.as_tensor(trajectory.x[:, 0], dtype=torch.float32)
-        outputs = predictor.outputs(predictor.standardised(x)).detach().numpy()
+        outputs = predictor.core.outputs(predictor.inputs(x)).detach().numpy()
         predicted = outputs * run["output_std"] + run["output_mean"]
         unit = run["output_std"]
         np.testing.assert_allclose(predicted / unit, run["predicted"] / unit, rtol=0, atol=1e-3)
@@ -240,14 +243,14 @@ def test_every_strategy_lowers_a_minimised_column(kind: str) -> None:
 def test_damaged_weights_are_refused(strategy: Any, steps: int) -> None:
     codes = MULTIRES.sample(30, np.random.default_rng(0))
     predictor = fit_predictor(codes, macs(codes)[:, None] / 1e9, ["a/b"], kind="ensemble")
-    predictor.biases[0].data.fill_(float("nan"))  # type: ignore[union-attr,operator]
+    predictor.core.biases[0].data.fill_(float("nan"))  # type: ignore[union-attr,operator]
     with pytest.raises(DataError, match="weights are damaged"):
         propagate(predictor, Objective({"a": 1.0}), codes[:2], strategy=strategy, steps=steps)
 
 
 def test_columns_without_a_weight_must_be_finite_too() -> None:
     predictor = deepcopy(fitted("mlp"))
-    predictor.out.bias.data[2] = float("inf")  # type: ignore[union-attr]
+    predictor.core.out.bias.data[2] = float("inf")  # type: ignore[union-attr]
     with pytest.raises(DataError, match="weights are damaged"):
         propagate(predictor, SEG, SMALLEST, steps=2)
 

@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import ncp
+from ncp.predictors.gp import GaussianProcess
 
 ASSETS = Path(str(files("ncp"))) / "assets"
 PREDICTORS = {"search": ncp.load_predictor("nas-bench-mr"), "judge": ncp.load_judge()}
@@ -22,5 +23,10 @@ def test_the_card_describes_the_files() -> None:
 def test_the_files_are_small_and_hold_no_row() -> None:
     assert sum(path.stat().st_size for path in ASSETS.iterdir()) <= 8e6
     searcher = PREDICTORS["search"]
-    assert not searcher.has_seen(searcher.inducing.round().long().numpy()).any()
-    assert not PREDICTORS["judge"].has_seen(searcher.inducing.round().long().numpy()).any()
+    assert isinstance(searcher.core, GaussianProcess)
+    inputs, width = searcher.inputs, searcher.space.width
+    raw = searcher.core.inducing_features * inputs.feature_std + inputs.feature_mean
+    inducing = raw[:, :width].exp().round().long().numpy()  # the first features are logarithms of the code
+    assert searcher.space.contains(inducing).all()
+    assert not searcher.has_seen(inducing).any()
+    assert not PREDICTORS["judge"].has_seen(inducing).any()

@@ -13,12 +13,12 @@ def test_columns_are_grouped_by_task_and_tasks_by_family() -> None:
 
 def test_only_processes_that_are_asked_for_are_kept() -> None:
     predictor = fitted("default")
-    assert isinstance(predictor, Blend)
-    assert [list(group) for group in predictor.groups] == [[0, 1], [2]]
     video = predictor.subset_output([COLUMNS.index("video/top1")])
-    assert [list(group) for group in video.groups] == [[2]]
-    assert len(video.gps) == 1
-    assert len(predictor.gps) == 2
+    whole, few = predictor.core, video.core
+    assert isinstance(whole, Blend)
+    assert isinstance(few, Blend)
+    assert (whole.tasks, few.tasks) == ([[0, 1], [2]], [[2]])
+    assert (len(whole.gps), len(few.gps)) == (2, 1)
 
 
 def test_progress_rises_to_one() -> None:

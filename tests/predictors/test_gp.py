@@ -15,8 +15,8 @@ from tests.strategies import generators
 
 def test_the_kernel_by_hand() -> None:
     kernel = Kernel(2).double().requires_grad_(False)
-    kernel.log_length.copy_(torch.tensor([0.0, np.log(2.0)]))
-    kernel.log_linear.fill_(np.log(0.1))
+    kernel.log_lengthscale.copy_(torch.tensor([0.0, np.log(2.0)]))
+    kernel.log_linear_variance.fill_(np.log(0.1))
     a, b = torch.tensor([[1.0, 2.0]]).double(), torch.tensor([[3.0, -2.0]]).double()
     assert kernel(a, b).item() == pytest.approx((1 + (4 + 4) / 4) ** -2 + 0.1 * (3 - 4) / 2)
     assert kernel(a, a).item() == pytest.approx(kernel.variance(a).item()) == pytest.approx(1 + 0.1 * 5 / 2)
@@ -52,9 +52,9 @@ def test_variances_are_positive_everywhere(space: str, rng: np.random.Generator)
     predictor = fitted("gp", space)
     low, high = SPACES[space].bounds
     x = torch.as_tensor(rng.uniform(low, high, size=(30, len(low))), dtype=torch.float32)
-    scores, spread = predictor.latent_moments(x)
-    assert torch.isfinite(scores).all()
-    assert (spread > 0).all()
+    latent, std = predictor.latent_moments(x)
+    assert torch.isfinite(latent).all()
+    assert (std > 0).all()
 
 
 def test_it_knows_least_far_from_the_rows() -> None:
@@ -68,12 +68,11 @@ def test_with_all_rows_inducing_it_is_the_textbooks_process() -> None:
     """One column, the learned kernel and noise: the posterior by the usual formula, on training rows as inducing."""
     codes, values = rows("mixed", 60)
     predictor = fit_predictor(codes, values[:, :1], COLUMNS[:1], space=MIXED, kind="gp")
-    assert isinstance(predictor, GaussianProcess)
-    model = predictor.double()
-    u, x = model.features(model.inducing), model.features(model.relaxed(codes))
-    points = model.relaxed(MIXED.sample(40, np.random.default_rng(3)))
-    fresh = model.features(points)
-    signal, noise = model.prior[0], model.noise[0]
+    model = predictor.double().core
+    assert isinstance(model, GaussianProcess)
+    u, x = model.inducing_features, predictor.inputs(predictor.relaxed(codes))
+    fresh = predictor.inputs(predictor.relaxed(MIXED.sample(40, np.random.default_rng(3))))
+    signal, noise = model.prior_variance[0], model.noise_std[0].square()
     inverse = torch.linalg.inv(model.kernel(u, u) + 1e-4 * torch.eye(len(u)))
 
     def spanned(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -81,19 +80,19 @@ def test_with_all_rows_inducing_it_is_the_textbooks_process() -> None:
         return covariance
 
     gain = spanned(fresh, x) @ torch.linalg.inv(spanned(x, x) + noise * torch.eye(len(x)))
-    targets = model.scale.float().to_latent(values[:, :1]).double()[:, 0] - model.offset[0]
-    mean = gain @ targets + model.offset[0]
+    targets = predictor.scale.float().to_latent(values[:, :1]).double()[:, 0] - model.constant[0]
+    mean = gain @ targets + model.constant[0]
     variance = (spanned(fresh, fresh) - gain @ spanned(x, fresh)).diagonal()
     left = (model.kernel.variance(fresh) - spanned(fresh, fresh).diagonal() / signal).clamp_min(0) * signal
-    found, spread = model.latent_moments(points)
+    found, std = model.moments(fresh)
     np.testing.assert_allclose(found[:, 0].numpy(), mean.numpy(), atol=2e-3)
-    np.testing.assert_allclose(spread[:, 0].square().numpy(), (variance + left).numpy(), atol=2e-3)
+    np.testing.assert_allclose(std[:, 0].square().numpy(), (variance + left).numpy(), atol=2e-3)
 
 
 def test_fewer_inducing_codes_than_rows_still_rank() -> None:
     codes, values = rows("mixed")
     few = fit_predictor(codes, values, COLUMNS, space=MIXED, kind="gp", settings=GpSettings(inducing=40))
-    assert len(few.inducing) == 40
+    assert few.core.config == {"inducing": 40}
     full = fitted("gp", "mixed").predict(codes).mean
     assert np.corrcoef(few.predict(codes).mean[:, 0], full[:, 0])[0, 1] > 0.95
 

@@ -9,7 +9,7 @@ import pytest
 from ncp import ConfigError
 from ncp.predictors.blend import BlendSettings
 from ncp.predictors.ensemble import EnsembleSettings
-from ncp.predictors.fitting import SETTINGS
+from ncp.predictors.fitting import KINDS
 from ncp.predictors.gp import GpSettings
 from ncp.predictors.mlp import MlpSettings
 
@@ -41,7 +41,7 @@ GOOD: dict[str, tuple[Any, Any]] = {
     "steps": (np.int8(1), 1),
     "gp": (GpSettings(steps=1), GpSettings(steps=1)),
 }
-EVERY = [(kind, field.name) for kind in set(SETTINGS.values()) for field in fields(kind)]
+EVERY = [(kind, field.name) for kind in {core.settings for core in KINDS.values()} for field in fields(kind)]
 
 
 @pytest.mark.parametrize(("kind", "name"), sorted(EVERY, key=str))

@@ -8,7 +8,7 @@ from scipy.stats import kendalltau
 from ncp import DataError, fit_predictor
 from ncp.predictors.blend import families
 from ncp.predictors.gp import GpSettings
-from ncp.predictors.transfer import Labels, _groups, _left, _loss
+from ncp.predictors.transfer import Labels, _loss, _residuals, _tasks
 from tests.predictors.fitted import COLUMNS, SPACES, rows
 
 QUICK = GpSettings(steps=20)
@@ -63,7 +63,7 @@ def test_metrics_of_one_task_vouch_for_each_other(sign: int) -> None:
         for scores in (y, y[:, :1]):
             labels = Labels(40, scores.shape[1], 3, 5).double()
             labels.condition(parts[:, :40, :40], scores)
-            means.append(labels.covariances(parts[:, 40:, :40])[0] @ labels.dual + labels.levels[0])
+            means.append(labels.covariances(parts[:, 40:, :40])[0] @ labels.weights + labels.constants[0])
         errors.append([float((mean - torch.as_tensor(curve[40:])).square().mean()) for mean in means])
     both, one = np.mean(errors, axis=0)
     assert both < 0.95 * one
@@ -73,7 +73,7 @@ def test_only_columns_of_one_task_on_the_same_rows_are_joined() -> None:
     held = np.ones((4, 5), dtype=bool)
     held[0, 3] = False
     columns = ["old", "new/a", "new/b", "new/c", "newer"]
-    assert _groups(columns, [1, 2, 3, 4], held) == [[1, 2], [3], [4]]
+    assert _tasks(columns, [1, 2, 3, 4], held) == [[1, 2], [3], [4]]
 
 
 def test_what_is_left_is_what_other_families_do_not_tell() -> None:
@@ -81,12 +81,12 @@ def test_what_is_left_is_what_other_families_do_not_tell() -> None:
     told = torch.as_tensor(rng.normal(size=(3000, 3)))
     own = torch.as_tensor(rng.normal(size=(3000, 3)))
     targets = 2 * told[:, [1, 2, 0]] + own + 5
-    left = _left(told, targets, families(["seg/a", "cls/a", "cls-10/a"]))
+    left = _residuals(told, targets, families(["seg/a", "cls/a", "cls-10/a"]))
     np.testing.assert_allclose(left.std(dim=0), 1)
     assert np.corrcoef(left[:, 0], own[:, 0])[0, 1] > 0.99  # through the other family's
     assert abs(np.corrcoef(left[:, 1], told[:, 2])[0, 1]) > 0.8  # not through its own family's
     assert np.corrcoef(left[:, 2], own[:, 2])[0, 1] > 0.99
-    one = _left(told, targets, families(["a", "a-1", "a-2"]))
+    one = _residuals(told, targets, families(["a", "a-1", "a-2"]))
     np.testing.assert_allclose(one, (targets - targets.mean(dim=0)) / targets.std(dim=0))
 
 

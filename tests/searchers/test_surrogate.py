@@ -8,10 +8,11 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from ncp import CELL201, ConfigError
+from ncp import CELL201, ConfigError, Predictor
 from ncp.optim.problem import scores_of
+from ncp.predictors.features import Features
 from ncp.searchers.bayesian import Bayesian, Improvement, distances, log_improvement, normal_scores
-from ncp.searchers.surrogate import Surrogate, _Fit, _loss
+from ncp.searchers.surrogate import Surrogate, _Fit, _loss, score_predictor
 from ncp.spaces.arrays import Codes, Reals
 from tests.predictors.fitted import SPACES
 
@@ -29,12 +30,15 @@ def data(space: str, n: int = 30) -> tuple[Codes, Reals]:
     return codes, (y - y.mean()) / y.std()
 
 
-def learnt(space: str, n: int = 30) -> Surrogate:
+def learnt(space: str, n: int = 30) -> tuple[Surrogate, Predictor]:
+    """A surrogate, and the predictor around it."""
     codes, targets = data(space, n)
-    surrogate = Surrogate(SPACES[space])
-    surrogate.features.fit(surrogate.relaxed(SPACES[space].sample(500, np.random.default_rng(0))))
-    surrogate.learn(codes, targets)
-    return surrogate
+    features = Features(SPACES[space])
+    surrogate = Surrogate(features.meanings)
+    predictor = score_predictor(SPACES[space], features, surrogate)
+    features.fit(predictor.relaxed(SPACES[space].sample(500, np.random.default_rng(0))))
+    surrogate.learn(features(predictor.relaxed(codes)), targets)
+    return surrogate, predictor
 
 
 @pytest.mark.parametrize("shift", [0.0, -1.0, 1.5])
@@ -72,14 +76,14 @@ def test_the_loss_is_the_posterior_by_definition() -> None:
 
 @every_space
 def test_learning_goes_down_and_on_from_where_it_stopped(space: str) -> None:
-    codes, targets = data(space)
-    surrogate = learnt(space)
+    _, targets = data(space)
+    surrogate, _ = learnt(space)
     z = surrogate.rows.numpy()
     losses = [
         _loss(at, z, targets, surrogate.prior, surrogate.precision)[0]
         for at in (surrogate.prior, surrogate.logarithms.copy())
     ]
-    surrogate.learn(codes, targets)
+    surrogate.learn(surrogate.rows, targets)
     losses.append(_loss(surrogate.logarithms, z, targets, surrogate.prior, surrogate.precision)[0])
     assert losses[0] > losses[1] >= losses[2]
 
@@ -87,51 +91,50 @@ def test_learning_goes_down_and_on_from_where_it_stopped(space: str) -> None:
 @every_space
 def test_the_posterior_runs_about_through_what_it_learnt(space: str) -> None:
     codes, targets = data(space)
-    surrogate = learnt(space)
+    _, predictor = learnt(space)
     with torch.no_grad():
-        mean, spread = surrogate.latent_moments(surrogate.relaxed(codes))
-        far = surrogate.latent_moments(surrogate.relaxed(SPACES[space].sample(200, np.random.default_rng(9))))[1]
-    assert mean.shape == spread.shape == (len(codes), 1)
+        mean, std = predictor.latent_moments(predictor.relaxed(codes))
+        far = predictor.latent_moments(predictor.relaxed(SPACES[space].sample(200, np.random.default_rng(9))))[1]
+    assert mean.shape == std.shape == (len(codes), 1)
     assert np.abs(mean[:, 0].numpy() - targets).max() < 1
     assert np.corrcoef(mean[:, 0], targets)[0, 1] > 0.98
-    assert 0 < spread.mean() < far.mean()
-    np.testing.assert_allclose(mean.numpy(), surrogate.latent(surrogate.relaxed(codes)).detach().numpy())
+    assert 0 < std.mean() < far.mean()
+    np.testing.assert_allclose(mean.numpy(), predictor.latent(predictor.relaxed(codes)).detach().numpy())
 
 
 @every_space
 def test_predictions_have_the_noise_that_was_learnt(space: str) -> None:
     """Of a new value: the posterior's variance plus the noise, by definition."""
     _, targets = data(space)
-    surrogate = learnt(space)
+    surrogate, predictor = learnt(space)
     fit = _Fit(surrogate.logarithms, surrogate.rows.numpy(), targets)
     others = SPACES[space].sample(20, np.random.default_rng(4))
     with torch.no_grad():
-        across = surrogate._covariances(surrogate.relaxed(others)).numpy()
+        across = surrogate._covariances(predictor.inputs(predictor.relaxed(others))).numpy()
     explained = np.einsum("ij,jk,ik->i", across, np.linalg.inv(fit.covariance + fit.noise * np.eye(30)), across)
-    std = surrogate.predict(others).std
-    assert std is not None
+    std = predictor.predict(others).std
     np.testing.assert_allclose(std[:, 0], np.sqrt(fit.amplitude * (1 - explained + fit.noise)), rtol=1e-4)
 
 
 def test_a_surrogate_is_not_saved(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="surrogate cannot be saved"):
-        learnt("mixed").save(tmp_path / "surrogate.safetensors")
+    with pytest.raises(ConfigError, match="kind surrogate cannot be saved"):
+        learnt("mixed")[1].save(tmp_path / "surrogate.safetensors")
     assert not list(tmp_path.iterdir())
 
 
 @every_space
-def test_gradients_flow_through_scores_and_spread(space: str) -> None:
-    surrogate = learnt(space, 15)
+def test_gradients_flow_through_mean_and_std(space: str) -> None:
+    _, predictor = learnt(space, 15)
     low, high = (torch.as_tensor(bound) for bound in SPACES[space].bounds)
     shares = torch.as_tensor(np.random.default_rng(5).uniform(0.2, 0.8, size=(3, SPACES[space].width)))
     x = (low + shares * (high - low)).requires_grad_()
     for part in range(2):
-        (gradient,) = torch.autograd.grad(surrogate.latent_moments(x)[part].sum(), x)
+        (gradient,) = torch.autograd.grad(predictor.latent_moments(x)[part].sum(), x)
         assert torch.isfinite(gradient).all()
         assert (gradient != 0).any(dim=1).all()
         way = torch.as_tensor(np.random.default_rng(6).normal(size=x.shape)) * (high - low)
         with torch.no_grad():
-            up, down = (surrogate.latent_moments(x + sign * 1e-5 * way)[part][:, 0] for sign in (1, -1))
+            up, down = (predictor.latent_moments(x + sign * 1e-5 * way)[part][:, 0] for sign in (1, -1))
         torch.testing.assert_close((gradient * way).sum(1), (up - down) / 2e-5, rtol=1e-4, atol=1e-6)
 
 
@@ -164,12 +167,12 @@ def test_improvement_rises_with_gain_and_is_finite_everywhere(dtype: torch.dtype
 
 
 def test_a_code_that_is_likely_better_has_a_higher_expected_improvement() -> None:
-    surrogate = learnt("mixed")
+    _, predictor = learnt("mixed")
     codes, targets = data("mixed")
-    expected = scores_of(Improvement(surrogate, targets.max()), surrogate, codes)
+    expected = scores_of(Improvement(predictor, targets.max()), predictor, codes)
     assert np.isfinite(expected).all()
-    assert np.corrcoef(surrogate.predict(codes).mean[:, 0], expected)[0, 1] > 0.5
-    assert (scores_of(Improvement(surrogate, targets.min()), surrogate, codes) > expected).all()
+    assert np.corrcoef(predictor.predict(codes).mean[:, 0], expected)[0, 1] > 0.5
+    assert (scores_of(Improvement(predictor, targets.min()), predictor, codes) > expected).all()
 
 
 def test_normal_scores() -> None:
@@ -187,8 +190,9 @@ def test_distances_from_the_median() -> None:
 
 
 def test_weights_of_a_dimension_and_of_a_choice_are_alike_a_priori() -> None:
-    surrogate = Surrogate(CELL201)
-    names = [(meaning.block, meaning.dimension, meaning.choice) for meaning in surrogate.features.meanings]
+    meanings = Features(CELL201).meanings
+    surrogate = Surrogate(meanings)
+    names = [(meaning.block, meaning.dimension, meaning.choice) for meaning in meanings]
     covariance = np.linalg.inv(surrogate.precision)
 
     def between(a: int, b: int) -> float:
@@ -209,15 +213,15 @@ class Noted(Surrogate):
 
     learnt: list[Reals]
 
-    def learn(self, codes: Codes, targets: Reals) -> None:
+    def learn(self, z: torch.Tensor, targets: Reals) -> None:
         self.learnt.append(targets)
-        super().learn(codes, targets)
+        super().learn(z, targets)
 
 
 def test_a_searcher_is_patient_and_looks_at_ranks_until_it_knows_fifty_codes() -> None:
     searcher = Bayesian(CELL201, np.random.default_rng(0))
-    noted = Noted(CELL201)
-    noted.learnt, noted.features, searcher.surrogate = [], searcher.surrogate.features, noted
+    noted = Noted(searcher.surrogate.inputs.meanings).double()
+    noted.learnt, searcher.core, searcher.surrogate.core = [], noted, noted
     codes = CELL201.sample(80, np.random.default_rng(1))
     codes = np.unique(codes, axis=0)[:54]
     scores = np.random.default_rng(2).exponential(size=54)

@@ -66,7 +66,7 @@ def train(
         written(*map(Path, metrics["files"].values()), *page)
 
 
-def split(table: ncp.Table, settings: Configuration[Any]) -> tuple[Rows, Rows]:
+def split(table: ncp.Table, settings: Configuration) -> tuple[Rows, Rows]:
     """Rows to train and to test on: complete ones (to transfer, any), and to train on none that was added by hand.
 
     The split itself is that of all rows, so that tests on the same seed are on the same rows.
@@ -90,7 +90,7 @@ def split(table: ncp.Table, settings: Configuration[Any]) -> tuple[Rows, Rows]:
     return rows, held_out
 
 
-def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration[Any]) -> dict[str, Any]:
+def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration) -> dict[str, Any]:
     """Train, measure, and write every file of the run, the metrics last; return the metrics."""
     import ncp
     from ncp.io.files import whole_file, write_json
@@ -106,7 +106,7 @@ def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration[A
             kind=settings.predictor.kind,
             seed=settings.predictor.seed,
             progress=bar,
-            settings=settings.optimization.settings(),
+            settings=settings.optimization,
             minimised=table.minimised,
         )
         bar(1.0, "Measuring")

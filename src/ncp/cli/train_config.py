@@ -1,173 +1,145 @@
-"""Configuration files of `ncp train`: YAML, overridden key by key, and refused with the key's name where wrong."""
+"""Configuration files of `ncp train`: YAML, overridden key by key; an error names the key that is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, get_type_hints
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, ValidationInfo, field_validator
+from pydantic_core import InitErrorDetails
 
 from ncp.errors import ConfigError, Name, quoted
 from ncp.io.files import as_path
 from ncp.io.yaml import read_yaml
-from ncp.predictors.blend import BlendSettings
-from ncp.predictors.ensemble import EnsembleSettings
-from ncp.predictors.fitting import Settings
-from ncp.predictors.gp import GpSettings
-from ncp.predictors.mlp import MlpSettings
+from ncp.predictors.fitting import KINDS, Kind
+from ncp.predictors.settings import Settings
 
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
-Whole = Annotated[int, Field(strict=True)]
-Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Share = Annotated[Real, Field(gt=0, lt=1)]
+TestSize = Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """A part of a configuration: known keys only, nothing changes once it is read."""
+    """A section of a configuration file; unknown keys are refused, and nothing changes once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Data(Section):
-    """What is learned: a table by name or path, and its columns or tasks (all of them if null)."""
+    """The data to learn from.
+
+    Attributes:
+        table: a table's name or path.
+        columns: columns or tasks; all columns if null.
+        only_sampled: test on randomly sampled rows only. Rows that were added by hand are never trained on.
+    """
 
     table: Text = "nas-bench-mr"
     columns: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
     only_sampled: Annotated[bool, Field(strict=True)] = True
-    """Test on rows drawn at random only. Rows that were added by hand are never trained on, whatever stands here."""
 
 
 class Split(Section):
-    """Which rows are held out, see `Table.split`."""
+    """Which rows are held out for testing, see `Table.split`."""
 
     seed: Seed = 0
-    test_size: Share = 0.2
+    test_size: TestSize = 0.2
 
 
 class Learner(Section):
-    """What learns."""
+    """The kind of predictor and the seed of its fit."""
 
-    kind: Literal["default", "mlp", "ensemble", "gp", "transfer"] = "default"
+    kind: Kind = "default"
     seed: Seed = 0
 
 
 class Output(Section):
-    """Where the files go; `out/train-KIND` if null."""
+    """The folder for the files; `out/train-KIND` if null."""
 
     folder: Path | None = None
 
 
-class Optimization(Section):
-    """How a kind of predictor is trained; the settings know their bounds."""
+class Configuration(Section):
+    """All sections of a configuration file.
 
-    def settings(self) -> Settings:
-        """The same for `fit_predictor`."""
-        raise NotImplementedError
-
-    @model_validator(mode="after")
-    def _within_bounds(self) -> Self:
-        self.settings()
-        return self
-
-
-class EnsembleOptimization(Optimization):
-    """See `EnsembleSettings`."""
-
-    hidden: tuple[Whole, ...] = EnsembleSettings.hidden
-    members: Whole = EnsembleSettings.members
-    epochs: Whole = EnsembleSettings.epochs
-    batch: Whole = EnsembleSettings.batch
-    dropout: Real = EnsembleSettings.dropout
-    learning_rate: Real = EnsembleSettings.learning_rate
-    weight_decay: Real = EnsembleSettings.weight_decay
-    held_out: Real = EnsembleSettings.held_out
-
-    def settings(self) -> EnsembleSettings:
-        """The same for `fit_predictor`."""
-        return EnsembleSettings(**dict(self))
-
-
-class GpOptimization(Optimization):
-    """See `GpSettings`."""
-
-    inducing: Whole = GpSettings.inducing
-    subset: Whole = GpSettings.subset
-    steps: Whole = GpSettings.steps
-    learning_rate: Real = GpSettings.learning_rate
-
-    def settings(self) -> GpSettings:
-        """The same for `fit_predictor`."""
-        return GpSettings(**dict(self))
-
-
-class MlpOptimization(Optimization):
-    """See `MlpSettings`."""
-
-    epochs: Whole = MlpSettings.epochs
-    batch: Whole = MlpSettings.batch
-    dropout: Real = MlpSettings.dropout
-    learning_rate: Real = MlpSettings.learning_rate
-    weight_decay: Real = MlpSettings.weight_decay
-    held_out: Real = MlpSettings.held_out
-
-    def settings(self) -> MlpSettings:
-        """The same for `fit_predictor`."""
-        return MlpSettings(**dict(self))
-
-
-class BlendOptimization(EnsembleOptimization):
-    """The ensemble's keys, and under `gp` the Gaussian processes'."""
-
-    gp: GpOptimization = GpOptimization()
-
-    def settings(self) -> BlendSettings:
-        """The same for `fit_predictor`."""
-        return BlendSettings(**{**dict(self), "gp": self.gp.settings()})
-
-
-AnyOptimization = TypeVar("AnyOptimization", bound=Optimization)
-
-
-class Configuration(Section, Generic[AnyOptimization]):
-    """Everything that `ncp train` goes by."""
+    Attributes:
+        optimization: settings, which check their own bounds, of the class that is the context of the validation.
+    """
 
     data: Data = Data()
     split: Split = Split()
     predictor: Learner = Learner()
-    optimization: AnyOptimization
+    optimization: Annotated[InstanceOf[Settings], Field(default_factory=dict, validate_default=True)]
     output: Output = Output()
+
+    @field_validator("optimization", mode="before")
+    @classmethod
+    def _of_the_kind(cls, given: Any, info: ValidationInfo) -> Settings:
+        kind: type[Settings] = info.context  # type: ignore[assignment]
+        return _settings(kind, given)
 
     @property
     def folder(self) -> Path:
-        """Where the files go."""
+        """The folder for the files."""
         return self.output.folder or Path("out") / f"train-{self.predictor.kind}"
 
     def to_yaml(self) -> str:
-        """Every key with its value: a configuration file that does the same again."""
+        """Every key with its value: a configuration file that repeats the run."""
         document = self.model_dump(mode="json")
+        document["optimization"] = asdict(self.optimization)
         document["output"]["folder"] = str(self.folder)
         return yaml.safe_dump(document, sort_keys=False)
 
 
-MODELS: dict[str, type[Configuration[Any]]] = {
-    "default": Configuration[BlendOptimization],
-    "mlp": Configuration[MlpOptimization],
-    "ensemble": Configuration[EnsembleOptimization],
-    "gp": Configuration[GpOptimization],
-    "transfer": Configuration[GpOptimization],
-}
-
-
-def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Configuration[Any]:
-    """Read a configuration file, then let texts such as `optimization.epochs=50` override it.
+def _settings(kind: type[Settings], given: Any) -> Settings:
+    """Settings from a section of keys.
 
     Raises:
-        ConfigError: no such file, no YAML, a key that is not known (with the closest one that is), given twice, or
-            whose value has the wrong type or lies out of range.
+        ValidationError: unknown keys, or values that the settings refuse. Pydantic prepends the section's name.
+    """
+    if not isinstance(given, Mapping):
+        raise _refused(kind, InitErrorDetails(type="model_type", loc=(), input=given, ctx={"class_name": "Settings"}))
+    declared = get_type_hints(kind)
+    unknown = [name for name in given if name not in declared]
+    if unknown:
+        raise _refused(
+            kind, *(InitErrorDetails(type="extra_forbidden", loc=(str(key),), input=given[key]) for key in unknown)
+        )
+    values = dict(given)
+    for name in given:
+        if is_dataclass(declared[name]):
+            try:
+                values[name] = _settings(declared[name], given[name])
+            except ValidationError as error:
+                raise _refused(kind, *(_inside(name, dict(problem)) for problem in error.errors())) from None
+    try:
+        return kind(**values)
+    except ConfigError as error:
+        details = InitErrorDetails(type="value_error", loc=(), input=given, ctx={"error": error})
+        raise _refused(kind, details) from None
+
+
+def _refused(kind: type[Settings], *details: InitErrorDetails) -> ValidationError:
+    return ValidationError.from_exception_data(kind.__name__, list(details))
+
+
+def _inside(section: str, problem: dict[str, Any]) -> InitErrorDetails:
+    """A problem of a section inside another one."""
+    return InitErrorDetails(
+        type=problem["type"], loc=(section, *problem["loc"]), input=problem["input"], ctx=problem.get("ctx", {})
+    )
+
+
+def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Configuration:
+    """Read a configuration file, and override keys by texts such as `optimization.epochs=50`.
+
+    Raises:
+        ConfigError: a file that cannot be read or is not YAML; a key that is unknown (the message names the closest
+            known one) or occurs twice; a value of the wrong type or out of range.
     """
     file = as_path(path, "config")
     try:
@@ -184,7 +156,7 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Configuratio
 
 
 def _sections(document: Any) -> dict[str, Any]:
-    """The document's sections; one whose keys are all left out is an empty one."""
+    """The document's sections; a section without keys, which YAML reads as null, becomes an empty one."""
     if not isinstance(document, dict | None):
         raise ConfigError(f"Expected sections such as data, predictor and optimization. Got {quoted(document)}.")
     return {name: {} if section is None else section for name, section in (document or {}).items()}
@@ -203,24 +175,33 @@ def _override(document: dict[str, Any], override: str) -> None:
     place[key] = read_yaml(value, f"as the value of {keys}")
 
 
-def _validated(document: dict[str, Any]) -> Configuration[Any]:
-    predictor = document.get("predictor")
-    kind = predictor.get("kind") if isinstance(predictor, dict) else None
-    model = MODELS[kind if isinstance(kind, str) and kind in MODELS else "default"]
+def _validated(document: dict[str, Any]) -> Configuration:
+    settings = _settings_class(document.get("predictor"))
     try:
-        return model.model_validate({"optimization": {}, **document})
+        return Configuration.model_validate(document, context=settings)
     except ValidationError as error:
-        known = list(_keys(model))
+        known = [*_keys(Configuration), *_keys(settings, "optimization.")]
         problems = [_problem(dict(problem), known) for problem in error.errors(include_url=False)]
         raise ConfigError("\n".join(problems)) from None
 
 
-def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def _settings_class(predictor: Any) -> type[Settings]:
+    """The class of the settings that the section `predictor` asks for; the default kind's if it names no kind."""
+    kind = predictor.get("kind") if isinstance(predictor, dict) else None
+    return KINDS[kind if isinstance(kind, str) and kind in KINDS else Learner().kind].settings
+
+
+def _keys(section: type[BaseModel] | type[Settings], prefix: str = "") -> Iterator[str]:
     """The dotted names of every key and section."""
-    for name, field in model.model_fields.items():
+    if issubclass(section, BaseModel):
+        declared = {name: field.annotation for name, field in section.model_fields.items()}
+    else:
+        hints = get_type_hints(section)
+        declared = {field.name: hints[field.name] for field in fields(section)}
+    for name, kind in declared.items():
         yield prefix + name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _keys(field.annotation, f"{prefix}{name}.")
+        if isinstance(kind, type) and issubclass(kind, (BaseModel, Settings)) and kind is not Settings:
+            yield from _keys(kind, f"{prefix}{name}.")
 
 
 _EXPECTED = {
@@ -233,7 +214,7 @@ _EXPECTED = {
 
 
 def _problem(problem: dict[str, Any], known: Sequence[str]) -> str:
-    """One of pydantic's errors in this package's words."""
+    """One of pydantic's errors in the words of this package."""
     *sections, last = (str(part) for part in problem["loc"] if part != "[key]")
     section = "".join(f"{name}." for name in sections)
     key = section + last

@@ -144,7 +144,7 @@ def _moments(problem: Problem, codes: Codes) -> _Moments:
             for x in (
                 predictor.scale(scores),
                 predictor.scale.std(scores, spread),
-                predictor.scale.std(scores, (spread**2 + predictor.noise).sqrt()),
+                predictor.scale.std(scores, (spread.square() + predictor.noise_std.square()).sqrt()),
             )
         )
         found.mean[chunk] = (curve - location) @ shares

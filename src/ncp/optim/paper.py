@@ -67,10 +67,10 @@ class Paper(Strategy):
         """Ascend from codes `(n, d)`; the budget only applies when the path is snapped to codes."""
         predictor, space = problem.predictor, problem.space
         columns = problem.objective.resolve(predictor.columns)
-        x = (predictor.relaxed(start) - predictor.centre) / predictor.deviation
+        x = predictor.inputs.standardised(predictor.relaxed(start))
         weights = x.new_tensor(list(problem.objective.weights.values()))
         weights = weights / weights.abs().sum() * predictor.unit[columns].sign()  # minimised columns go down
-        low, high = (x.new_tensor(space.bounds) - predictor.centre) / predictor.deviation
+        low, high = predictor.inputs.standardised(x.new_tensor(space.bounds))
         frozen = torch.as_tensor(per_coordinate(space, problem.feasible.frozen), device=x.device)
         scores_and_cost = _scores_and_cost(predictor)
         record = [x]
@@ -82,7 +82,7 @@ class Paper(Strategy):
             x = (leaf + self.rate * torch.where(frozen, 0.0, gradient)).clamp(low, high).detach()
             record.append(x)
             progress((step + 1) / steps)
-        path = (torch.stack(record) * predictor.deviation + predictor.centre).detach().cpu().double().numpy()
+        path = predictor.inputs.restored(torch.stack(record)).detach().cpu().double().numpy()
         if not np.isfinite(path).all():
             return Path(path, np.zeros(path.shape[:2], dtype=bool), np.zeros(len(start), dtype=bool))
         active = ~problem.budget.allows(space.snap(path.reshape(-1, space.width))).reshape(path.shape[:2])
@@ -94,11 +94,12 @@ def _scores_and_cost(predictor: Predictor) -> Callable[[Tensor], tuple[Tensor, T
 
     The paper's predictor predicts its cost. For other predictors it is exact, in standard deviations over the space.
     """
-    if isinstance(predictor, Mlp) and predictor.auxiliary:
+    core = predictor.core
+    if isinstance(core, Mlp) and core.auxiliary:
         m = len(predictor.columns)
 
         def predicted(x: Tensor) -> tuple[Tensor, Tensor]:
-            outputs = predictor.outputs(x)
+            outputs = core.outputs(x)
             return outputs[:, :m], outputs[:, m]
 
         return predicted
@@ -107,7 +108,7 @@ def _scores_and_cost(predictor: Predictor) -> Callable[[Tensor], tuple[Tensor, T
     deviation = float(macs(typical).std()) if has_cost(space) else 1.0
 
     def exact(x: Tensor) -> tuple[Tensor, Tensor]:
-        codes = x * predictor.deviation + predictor.centre
+        codes = predictor.inputs.restored(x)
         cost = macs(codes) / deviation if has_cost(space) else x.new_zeros(len(x))
         return predictor.latent(codes), cost
 

@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ncp.errors import ConfigError
-from ncp.predictors.base import Predictor
+from ncp.predictors.core import Core, TrainingSet
 from ncp.predictors.ensemble import Ensemble, EnsembleSettings
-from ncp.predictors.features import Features
-from ncp.predictors.gp import DEFAULTS as GP_DEFAULTS
-from ncp.predictors.gp import GaussianProcess, GpSettings, Prior, drawn_subsets
-from ncp.predictors.scale import Scale
+from ncp.predictors.gp import GaussianProcess, GpSettings, Hyperparameters, drawn_subsets
 from ncp.progress import Progress, quiet, ticks
-from ncp.spaces.arrays import Codes, Reals
-from ncp.spaces.space import Space
 from ncp.tables.columns import task_of
 from ncp.threads import beside, one_thread
+
+SHARE = 2 / 3
+"""Weight of the Gaussian processes in the mean; the ensemble has the rest."""
+GENERAL, FAMILY, TASK = 2 / 3, 1 / 2, 1 / 3
+"""Steps that learn the kernel of all columns, then a family's, then a task's: shares of `gp.steps`."""
+
+GP_DEFAULTS = GpSettings()
+
+Subsets = list[NDArray[np.int64]]
+"""The rows of each step that learns a kernel."""
 
 
 @dataclass(frozen=True)
@@ -36,146 +40,162 @@ class BlendSettings(EnsembleSettings):
 
     gp: GpSettings = GP_DEFAULTS
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not isinstance(self.gp, GpSettings):
-            raise ConfigError("{field} must be of the class GpSettings. Got {given}.", field="gp", given=self.gp)
 
+class Blend(Core):
+    """The weighted mean of an ensemble and of Gaussian processes, one per task.
 
-DEFAULTS = BlendSettings()
+    The processes' kernels are learned from general to special: one from all columns, from there one per family of
+    tasks (`seg` and `seg-4x`: the name before the first hyphen), from there one per task, because segmentation depends
+    on other parts of a network than video does.
 
-Subsets = list[NDArray[np.int64]]
-"""Rows that the steps of learning a kernel look at."""
-
-
-SHARE = 2 / 3
-"""What the Gaussian processes have of the mean; the ensemble has the rest."""
-GENERAL, FAMILY, TASK = 2 / 3, 1 / 2, 1 / 3
-"""Steps that learn the kernel of all columns, from there a family's, from there a task's: shares of `gp.steps`."""
-
-
-class Blend(Predictor):
-    """The weighted mean of an ensemble's scores and those of Gaussian processes, one per task, on one scale.
-
-    The processes' kernels are learned from the general to the special: one from all columns, from there one per family
-    of tasks (`seg` and `seg-4x`; what stands before the first hyphen), from there one per task: segmentation looks at
-    other parts of a network than video does.
+    Args:
+        features: number of features.
+        outputs: m, the number of columns.
+        ensemble: the config of the ensemble.
+        gps: the config of each Gaussian process.
+        tasks: the columns of each task, in the order of `gps`.
     """
 
     kind = "default"
+    settings = BlendSettings
 
     def __init__(
         self,
-        space: Space,
-        columns: Sequence[str],
-        ensemble: Ensemble,
-        gps: Sequence[GaussianProcess],
-        groups: Sequence[Sequence[int]],
+        features: int,
+        outputs: int,
+        *,
+        ensemble: dict[str, Any],
+        gps: Sequence[dict[str, Any]],
+        tasks: Sequence[Sequence[int]],
     ) -> None:
-        super().__init__(space, columns, ensemble.scale)
-        self.ensemble, self.gps, self.groups = ensemble, nn.ModuleList(gps), groups
+        super().__init__(outputs)
+        if len(gps) != len(tasks) or sorted(j for task in tasks for j in task) != list(range(outputs)):
+            raise ValueError(f"{len(gps)} Gaussian processes do not match the tasks {tasks}")
+        self.ensemble = Ensemble(features, outputs, **ensemble)
+        self.gps = nn.ModuleList(GaussianProcess(features, outputs, **gp) for gp in gps)
+        self.tasks = [list(task) for task in tasks]
 
     @property
-    def shape(self) -> dict[str, Any]:
-        """The shapes of the ensemble and the processes."""
-        return {"ensemble": self.ensemble.shape, "gps": [gp.shape for gp, _ in self._processes]}
+    def config(self) -> dict[str, Any]:
+        """The configs of the ensemble and the processes, and the columns of each task."""
+        gps = [gp.config for gp, _ in self._processes]
+        return {"ensemble": self.ensemble.config, "gps": gps, "tasks": self.tasks}
 
     @classmethod
-    def build(cls, space: Space, columns: Sequence[str], **shape: Any) -> Blend:
-        """An empty blend, whose weights come from a file."""
-        gps = [GaussianProcess.build(space, columns, **each) for each in shape["gps"]]
-        groups = [task for family in families(columns) for task in family]
-        if len(gps) != len(groups):
-            raise ValueError(f"{len(gps)} Gaussian processes for {len(groups)} tasks")
-        return cls(space, columns, Ensemble.build(space, columns, **shape["ensemble"]), gps, groups)
-
-    @classmethod
-    def fit(
-        cls,
-        space: Space,
-        codes: Codes,
-        values: Reals,
-        columns: Sequence[str],
-        seed: int,
-        progress: Progress = quiet,
-        settings: BlendSettings = DEFAULTS,
-    ) -> Blend:
+    def fit(cls, rows: TrainingSet, settings: BlendSettings, seed: int, progress: Progress = quiet) -> Blend:
         """Fit all on the same rows, on two threads: the ensemble beside the processes, and these by families."""
-        rows, how = (space, codes, values, columns, seed), settings.gp
-        rng, relaxed = np.random.default_rng(seed), torch.as_tensor(space.relax(codes), dtype=torch.float32)
-        x = Features(space).fit(relaxed)(relaxed).double()
-        targets = Scale.from_quantiles(values).to_latent(values).double()
-
-        def lessons(share: float) -> Subsets:
-            return drawn_subsets(len(x), replace(how, steps=max(1, round(share * how.steps))), rng)
-
-        first = lessons(GENERAL)  # drawn in one order, whatever the threads do
-        drawn = [
-            (tasks, lessons(FAMILY), [lessons(TASK) for _ in tasks] if len(tasks) > 1 else [])
-            for tasks in families(columns)
-        ]
-        count = len(first) + sum(len(of_family) + sum(map(len, own)) for _, of_family, own in drawn)
-
+        lessons = _drawn_lessons(rows, settings.gp, np.random.default_rng(seed))
+        z, targets = rows.features().double(), rows.targets.double()
+        steps = len(lessons.general) + sum(
+            len(family.subsets) + sum(map(len, family.of_tasks)) for family in lessons.families
+        )
         with beside(2) as (pool, alive):
-            tick = alive(ticks(progress, count))
+            tick = alive(ticks(progress, steps))
 
             @one_thread()
-            def fitted(
-                general: Prior, tasks: list[list[int]], subsets: Subsets, own: list[Subsets]
-            ) -> list[GaussianProcess]:
-                prior = general.learned(x, targets, [j for task in tasks for j in task], subsets, how, tick)
-                each = zip(tasks, own, strict=True) if own else ()
-                priors = [prior.learned(x, targets, task, few, how, tick) for task, few in each] or [prior]
-                return [GaussianProcess.fit(*rows, quiet, how, learned) for learned in priors]
+            def fitted(general: Hyperparameters, family: Family) -> list[GaussianProcess]:
+                """The processes of a family's tasks."""
+                columns = [j for task in family.tasks for j in task]
+                shared = general.learned(z, targets, columns, family.subsets, settings.gp, tick)
+                if len(family.tasks) == 1:
+                    return [GaussianProcess.fit(rows, settings.gp, seed, quiet, shared)]
+                own = [
+                    shared.learned(z, targets, task, subsets, settings.gp, tick)
+                    for task, subsets in zip(family.tasks, family.of_tasks, strict=True)
+                ]
+                return [GaussianProcess.fit(rows, settings.gp, seed, quiet, each) for each in own]
 
-            trained = pool.submit(one_thread()(Ensemble.fit), *rows, alive(quiet), settings)
-            general = Prior.vague(x.shape[1], len(columns)).learned(x, targets, range(len(columns)), first, how, tick)
-            families_of = [pool.submit(fitted, general, *each) for each in drawn]
-            ensemble, gps = trained.result(), [process for family in families_of for process in family.result()]
-        groups = [task for tasks, _, _ in drawn for task in tasks]
-        self = cls(space, columns, ensemble, gps, groups)
-        self.remember(codes)
-        noise = (1 - SHARE) * ensemble.noise
-        for gp, group in self._processes:
-            noise[group] += SHARE * gp.noise[group]
-        self.noise.copy_(noise)
+            trained = pool.submit(one_thread()(Ensemble.fit), rows, settings, seed, alive(quiet))
+            initial = Hyperparameters.initial(z.shape[1], targets.shape[1])
+            general = initial.learned(z, targets, range(targets.shape[1]), lessons.general, settings.gp, tick)
+            families_fitted = [pool.submit(fitted, general, family) for family in lessons.families]
+            ensemble, gps = trained.result(), [gp for family in families_fitted for gp in family.result()]
         progress(1.0)
-        return self.eval()
+        return cls._of(z.shape[1], ensemble, gps, [task for family in lessons.families for task in family.tasks])
+
+    @classmethod
+    def _of(
+        cls, features: int, ensemble: Ensemble, gps: Sequence[GaussianProcess], tasks: Sequence[Sequence[int]]
+    ) -> Blend:
+        """The blend of fitted cores."""
+        outputs, configs = len(ensemble.noise_std), [gp.config for gp in gps]
+        self = cls(features, outputs, ensemble=ensemble.config, gps=configs, tasks=tasks)
+        self.ensemble, self.gps = ensemble, nn.ModuleList(gps)
+        variance = (1 - SHARE) * ensemble.noise_std.square()
+        for gp, task in self._processes:
+            variance[task] += SHARE * gp.noise_std[task].square()
+        self.noise_std.copy_(variance.sqrt())
+        return self
 
     def subset_output(self, wanted: Sequence[int]) -> Blend:
-        """Only the processes of the columns `wanted`."""
-        kept = [(gp, group) for gp, group in self._processes if set(group) & set(wanted)]
+        """The same blend without the processes of tasks that have no column in `wanted`."""
+        kept = [(gp, task) for gp, task in self._processes if set(task) & set(wanted)]
         few = copy(self)
         few._modules = {**self._modules, "gps": nn.ModuleList(gp for gp, _ in kept)}
-        few.groups = [group for _, group in kept]
+        few.tasks = [task for _, task in kept]
         return few
 
-    def latent(self, x: Tensor) -> Tensor:
-        """The weighted mean of the two scores `(n, m)`."""
-        features = self.ensemble.features(x)  # all were fitted on the same rows, so all see the same features
-        scores = self.ensemble.latent_of(features)
-        for gp, group in self._processes:
-            mean = (1 - SHARE) * scores[:, group] + SHARE * gp.latent_of(features)[:, group]
-            scores = scores.index_copy(1, torch.tensor(group, device=x.device), mean)
-        return scores
+    def forward(self, z: Tensor) -> Tensor:
+        """The weighted mean `(n, m)`."""
+        latent: Tensor = self.ensemble(z)
+        for gp, task in self._processes:
+            mean = (1 - SHARE) * latent[:, task] + SHARE * gp(z)[:, task]
+            latent = latent.index_copy(1, torch.tensor(task, device=z.device), mean)
+        return latent
 
-    def latent_moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean of the two; their variances and how far they are apart make the spread."""
-        features = self.ensemble.features(x)
-        scores, spread = self.ensemble.latent_moments_of(features)
-        for gp, group in self._processes:
-            columns = torch.tensor(group, device=x.device)
-            a, spread_a = scores[:, group], spread[:, group]
-            b, spread_b = (part[:, group] for part in gp.latent_moments_of(features))
-            apart = SHARE * (1 - SHARE) * (a - b).square()
-            variance = (1 - SHARE) * spread_a.square() + SHARE * spread_b.square() + apart
-            scores = scores.index_copy(1, columns, (1 - SHARE) * a + SHARE * b)
-            spread = spread.index_copy(1, columns, variance.sqrt())
-        return scores, spread
+    def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The weighted mean, and the standard deviation of the mixture of both."""
+        latent, std = self.ensemble.moments(z)
+        for gp, task in self._processes:
+            columns = torch.tensor(task, device=z.device)
+            a, std_a = latent[:, task], std[:, task]
+            b, std_b = (moment[:, task] for moment in gp.moments(z))
+            between = SHARE * (1 - SHARE) * (a - b).square()
+            variance = (1 - SHARE) * std_a.square() + SHARE * std_b.square() + between
+            latent = latent.index_copy(1, columns, (1 - SHARE) * a + SHARE * b)
+            std = std.index_copy(1, columns, variance.sqrt())
+        return latent, std
 
     @property
-    def _processes(self) -> list[tuple[GaussianProcess, Sequence[int]]]:
-        return list(zip(cast("list[GaussianProcess]", list(self.gps)), self.groups, strict=True))
+    def _processes(self) -> list[tuple[GaussianProcess, list[int]]]:
+        return list(zip(cast("list[GaussianProcess]", list(self.gps)), self.tasks, strict=True))
+
+
+class Family(NamedTuple):
+    """A family of tasks, and the subsets of rows that its kernels are learned from.
+
+    Attributes:
+        tasks: the columns of each task.
+        subsets: for the family's kernel.
+        of_tasks: for each task's kernel; empty for a family of one task, which takes the family's kernel.
+    """
+
+    tasks: list[list[int]]
+    subsets: Subsets
+    of_tasks: list[Subsets]
+
+
+class Lessons(NamedTuple):
+    """The subsets of rows that all kernels are learned from."""
+
+    general: Subsets
+    families: list[Family]
+
+
+def _drawn_lessons(rows: TrainingSet, settings: GpSettings, rng: np.random.Generator) -> Lessons:
+    """Draw all subsets in one order, so that they do not depend on threads."""
+
+    def drawn(share: float) -> Subsets:
+        return drawn_subsets(len(rows.codes), replace(settings, steps=max(1, round(share * settings.steps))), rng)
+
+    general = drawn(GENERAL)
+    return Lessons(
+        general,
+        [
+            Family(tasks, drawn(FAMILY), [drawn(TASK) for _ in tasks] if len(tasks) > 1 else [])
+            for tasks in families(rows.columns)
+        ],
+    )
 
 
 def families(columns: Sequence[str]) -> list[list[list[int]]]:

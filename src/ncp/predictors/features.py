@@ -1,8 +1,8 @@
-"""What a predictor sees of a code: logarithms, counts of choices, and for networks the costs of their parts."""
+"""Inputs of predictors: standardised codes, or features of them such as logarithms, counts and network costs."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -19,81 +19,132 @@ GROUPS = [
     *([i for i, (_, branch) in enumerate(_CELLS) if branch == b] for b in range(STAGES)),
     list(range(len(_CELLS))),
 ]
-"""The ten parallel parts (stage, branch) of a network, by stage, by branch and all together."""
+"""Groups of the ten (stage, branch) pairs of a network: by stage, by branch, and all together."""
 
 
 class Meaning(NamedTuple):
-    """What a feature speaks of: a block of like features, and its dimension (a cost is one) and choice, if any."""
+    """What a feature describes.
+
+    Attributes:
+        block: `dimension`, `count` or `network`.
+        dimension: the dimension of the space, or the number of the network's cost; empty for counts.
+        choice: the choice of a categorical dimension; empty for others.
+    """
 
     block: str
     dimension: str = ""
     choice: str = ""
 
 
-class Features(nn.Module):
-    """Points of the relaxed space `(n, width)` as standardised features `(n, f)`; gradients flow.
-
-    Positive ordinal dimensions enter as logarithms, others as they are, categorical ones as points on their simplex.
-    Where several dimensions have the same choices, so does how often each choice is taken in them.
+class Inputs(nn.Module):
+    """Relaxed codes `(n, width)`, standardised.
 
     Attributes:
-        meanings: of the features, in order.
+        code_mean: buffer `(width,)`, of the training codes.
+        code_std: buffer `(width,)`, of the training codes; 1 where they are all equal.
     """
 
-    mean: Tensor
-    std: Tensor
+    code_mean: Tensor
+    code_std: Tensor
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self.register_buffer("code_mean", torch.zeros(space.width))
+        self.register_buffer("code_std", torch.ones(space.width))
+
+    def __len__(self) -> int:
+        return len(self.code_mean)
+
+    def fit(self, x: Tensor) -> Self:
+        """Standardise by the mean and standard deviation of `x` `(n, width)`."""
+        std = x.std(dim=0, correction=0)
+        self.code_mean.copy_(x.mean(dim=0))
+        self.code_std.copy_(torch.where(std > 0, std, 1.0))
+        return self
+
+    def standardised(self, x: Tensor) -> Tensor:
+        """Relaxed codes in standard deviations from the mean of the training codes."""
+        return (x - self.code_mean) / self.code_std
+
+    def restored(self, standardised: Tensor) -> Tensor:
+        """Relaxed codes, given standardised ones."""
+        return standardised * self.code_std + self.code_mean
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Standardised codes."""
+        return self.standardised(x)
+
+
+class Features(Inputs):
+    """Standardised features `(n, f)` of relaxed codes `(n, width)`; gradients flow.
+
+    Positive ordinal dimensions enter as logarithms, other ordinal ones as they are, categorical ones as points on
+    their simplex. If several dimensions have the same choices, the count of each choice over them is a feature too. In
+    the space of NAS-Bench-MR, so are logarithms of a network's costs and of sums over its stages and branches.
+
+    Attributes:
+        meanings: f descriptions, one per feature.
+        feature_mean: buffer `(f,)`, of the training codes' features.
+        feature_std: buffer `(f,)`, of the training codes' features; 1 where they are all equal.
+    """
+
+    feature_mean: Tensor
+    feature_std: Tensor
     logarithmic: Tensor
     counted: Tensor
 
     def __init__(self, space: Space) -> None:
-        super().__init__()
+        super().__init__(space)
         positive = np.zeros(space.width, dtype=bool)
         for dim, where in zip(space.dimensions, space.slices, strict=True):
             positive[where] = not isinstance(dim, Categorical) and dim.values[0] > 0
         self.register_buffer("logarithmic", torch.as_tensor(positive), persistent=False)
-        self._of_networks = has_cost(space)
+        self._has_cost = has_cost(space)
         self.meanings: list[Meaning] = []
-        groups: dict[tuple[str, ...], list[int]] = {}
+        starts_of: dict[tuple[str, ...], list[int]] = {}
         for dim, where in zip(space.dimensions, space.slices, strict=True):
             choices = dim.choices if isinstance(dim, Categorical) else ("",)
             self.meanings += [Meaning("dimension", dim.name, choice) for choice in choices]
             if isinstance(dim, Categorical):
-                groups.setdefault(dim.choices, []).append(where.start)
-        shared = {choices: starts for choices, starts in groups.items() if len(starts) > 1}
+                starts_of.setdefault(dim.choices, []).append(where.start)
+        shared = {choices: starts for choices, starts in starts_of.items() if len(starts) > 1}
         counted = torch.zeros(space.width, sum(map(len, shared)))
         for choices, starts in shared.items():
             for k, choice in enumerate(choices):
                 counted[[start + k for start in starts], len(self.meanings) - space.width] = 1.0
                 self.meanings.append(Meaning("count", choice=choice))
         self.register_buffer("counted", counted, persistent=False)
-        width = self._raw(torch.as_tensor(space.bounds, dtype=torch.float32)).shape[1]
-        self.meanings += [Meaning("network", f"cost {k}") for k in range(width - len(self.meanings))]
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("std", torch.ones(width))
+        count = self._raw(torch.as_tensor(space.bounds, dtype=torch.float32)).shape[1]
+        self.meanings += [Meaning("network", f"cost {k}") for k in range(count - len(self.meanings))]
+        self.register_buffer("feature_mean", torch.zeros(count))
+        self.register_buffer("feature_std", torch.ones(count))
 
     def __len__(self) -> int:
-        return len(self.mean)
+        return len(self.feature_mean)
 
-    def fit(self, x: Tensor) -> Features:
-        """Standardise by the mean and deviation of `x` `(n, width)`."""
+    def fit(self, x: Tensor) -> Self:
+        """Standardise by the means and standard deviations of `x` `(n, width)` and of its features."""
+        super().fit(x)
         raw = self._raw(x.double())
         std = raw.std(dim=0, correction=0)
-        self.mean.copy_(raw.mean(dim=0))
-        self.std.copy_(torch.where(std > 1e-6, std, 1.0))
+        self.feature_mean.copy_(raw.mean(dim=0))
+        self.feature_std.copy_(torch.where(std > 1e-6, std, 1.0))
         return self
 
     def forward(self, x: Tensor) -> Tensor:
         """The features of `x`."""
-        return (self._raw(x) - self.mean) / self.std
+        return (self._raw(x) - self.feature_mean) / self.feature_std
 
     def _raw(self, x: Tensor) -> Tensor:
         ordinal = torch.where(self.logarithmic, torch.where(self.logarithmic, x, 1.0).log(), x)
-        parts = [ordinal, x @ self.counted.to(x.dtype)]
-        return torch.cat([*parts, _of_network(x)] if self._of_networks else parts, dim=1)
+        blocks = [ordinal, x @ self.counted.to(x.dtype)]
+        if self._has_cost:
+            blocks.append(_network_features(x))
+        return torch.cat(blocks, dim=1)
 
 
-def _of_network(x: Tensor) -> Tensor:
-    """Logarithms of a network's costs, and of depth and width per stage, per branch and in all, `(n, 121)`."""
+def _network_features(x: Tensor) -> Tensor:
+    """Logarithms of a network's costs, and of depth and width per stage, per branch and overall, `(n, 121)`."""
     depth = torch.cat([x[:, stage.modules, None] * x[:, stage.blocks] for stage in LAYOUT], dim=1)
     width = torch.cat([x[:, stage.channels] for stage in LAYOUT], dim=1)
     modules = x[:, [stage.modules for stage in LAYOUT]].sum(1)

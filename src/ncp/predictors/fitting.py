@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from ncp.errors import ConfigError, DataError, quoted
 from ncp.io.files import as_path, is_file
 from ncp.numbers import as_seed
-from ncp.predictors.base import Predictor
-from ncp.predictors.blend import Blend, BlendSettings
-from ncp.predictors.ensemble import Ensemble, EnsembleSettings
+from ncp.predictors.base import Predictor, digests
+from ncp.predictors.blend import Blend
+from ncp.predictors.core import Core, TrainingSet
+from ncp.predictors.ensemble import Ensemble
 from ncp.predictors.file import DAMAGE, HINT, damaged, read
-from ncp.predictors.gp import GaussianProcess, GpSettings
-from ncp.predictors.mlp import Mlp, MlpSettings
+from ncp.predictors.gp import GaussianProcess
+from ncp.predictors.mlp import Mlp
+from ncp.predictors.scale import Scale
+from ncp.predictors.settings import Settings
 from ncp.predictors.training import training_rows
 from ncp.predictors.transfer import Transfer
 from ncp.progress import Progress, quiet
@@ -27,19 +32,8 @@ from ncp.spaces.space import Space, require_space
 from ncp.tables.columns import column_names, minimised_names
 from ncp.threads import one_thread
 
-KINDS: dict[str, type[Blend | Ensemble | GaussianProcess | Mlp | Transfer]] = {
-    cls.kind: cls for cls in (Blend, Mlp, Ensemble, GaussianProcess, Transfer)
-}
-
-Settings = BlendSettings | MlpSettings | EnsembleSettings | GpSettings
-SETTINGS: dict[str, type[Settings]] = {
-    "default": BlendSettings,
-    "mlp": MlpSettings,
-    "ensemble": EnsembleSettings,
-    "gp": GpSettings,
-    "transfer": GpSettings,
-}
-
+Kind = Literal["default", "mlp", "ensemble", "gp", "transfer"]
+KINDS: dict[str, type[Core]] = {cls.kind: cls for cls in (Blend, Mlp, Ensemble, GaussianProcess, Transfer)}
 SHIPPED = ("nas-bench-mr",)
 """Names of the predictors that come with the package, each with its judge."""
 
@@ -57,43 +51,48 @@ def fit_predictor(
     settings: Settings | None = None,
     minimised: Sequence[str] = (),
 ) -> Predictor:
-    """Learn the values of codes, all columns in one fit.
+    """Fit a predictor of the values of codes, all columns together.
 
     Args:
-        codes: `(n, d)`, as `space.codes` reads them; one that was measured several times may come several times.
-        values: `(n, m)`, or `(n,)` for one column, in raw units, none missing; for `transfer` NaN where a row has no
-            value.
+        codes: `(n, d)`, as `space.codes` reads them; a code that was measured several times may occur several times.
+        values: `(n, m)`, or `(n,)` for one column, in raw units. None may be missing, except for the kind `transfer`,
+            where NaN says that a row has no value.
         columns: m different names, `task/metric`.
-        space: what the codes belong to.
-        kind: `default` (an ensemble and a Gaussian process), `mlp` (the paper's), `ensemble`, `gp`; or `transfer`, for
-            new columns of which few rows have a value, beside others of which most have.
-        seed: of everything random; the same seed gives the same predictor, with any number of threads.
-        progress: called with the share that is done.
-        settings: how it is trained, of the class that `SETTINGS` names for the kind; its defaults when left out.
-        minimised: columns in which small values are better: an objective wants them small, see `set_reference`. What is
-            predicted stays in raw units.
+        space: the space of the codes.
+        kind: `default` (an ensemble and Gaussian processes), `mlp` (the paper's), `ensemble`, `gp`; or `transfer`, for
+            new columns with values in few rows, beside columns with values in most.
+        seed: of all randomness; the same seed gives the same predictor, with any number of threads.
+        progress: called with the share of the work that is done.
+        settings: how to fit, an object of the kind's settings class; its defaults when left out.
+        minimised: columns where lower is better: an objective wants them low, see `Predictor.set_reference`.
+            Predictions stay in raw units.
 
     Raises:
         CodeError: a code outside the space.
-        ConfigError: a kind that there is not, settings of another kind, a seed that is none, a space whose values are
-            too close to each other for single precision.
-        DataError: values that do not fit the codes, are missing, or do not fit into single precision; a column
-            twice; a minimised column that is none.
+        ConfigError: an unknown kind, settings of another kind, a seed out of bounds, or a space whose values are too
+            close to each other for single precision.
+        DataError: values that do not match the codes, are missing, or do not fit into single precision; a column named
+            twice; a minimised column that is not among the columns.
     """
     require_space(space)
     if not isinstance(kind, str) or kind not in KINDS:
         raise ConfigError(f"Expected one of {', '.join(KINDS)} as the kind of predictor. Got {quoted(kind)}.")
-    chosen = SETTINGS[kind]() if settings is None else settings
-    if type(chosen) is not SETTINGS[kind]:
-        raise ConfigError(f"Expected {SETTINGS[kind].__name__} for the kind {kind}. Got {quoted(chosen)}.")
-    names = column_names(columns)
+    core_class = KINDS[kind]
+    chosen = core_class.settings() if settings is None else settings
+    if type(chosen) is not core_class.settings:
+        raise ConfigError(f"Expected {core_class.settings.__name__} for the kind {kind}. Got {quoted(chosen)}.")
+    names = tuple(column_names(columns))
     if not names:
         raise DataError("Expected a column to fit. Got no column names.")
-    least = minimised_names(minimised, names)
+    lower_is_better = minimised_names(minimised, names)
     rows, numbers = training_rows(space, codes, values, names, missing=kind == Transfer.kind)
-    predictor = KINDS[kind].fit(space, rows, numbers, names, as_seed(seed), progress, chosen)  # type: ignore[arg-type]
-    predictor.set_reference(numbers, least)
-    return predictor
+    inputs, scale = core_class.fitted_ends(space, names, rows, numbers)
+    training_set = TrainingSet(space, names, rows, inputs, scale.to_latent(numbers, core_class.cut_at))
+    core = core_class.fit(training_set, chosen, as_seed(seed), progress)
+    predictor = Predictor(space, names, inputs, core, scale)
+    predictor.seen = torch.as_tensor(np.unique(digests(space, rows)))
+    predictor.set_reference(numbers, lower_is_better)
+    return predictor.requires_grad_(False).eval()
 
 
 def load_predictor(name: str | Path) -> Predictor:
@@ -143,11 +142,10 @@ def _built(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Pre
     named = isinstance(columns, list) and all(isinstance(name, str) and name for name in columns)
     if not named or len(set(columns)) < len(columns):
         raise ValueError(f"its columns are {quoted(columns)}, and not different texts")
-    kind = KINDS[description["kind"]]
-    predictor = kind.build(Space.from_dict(description["space"]), columns, **description["shape"])
+    space, core_class = Space.from_dict(description["space"]), KINDS[description["kind"]]
+    inputs, scale = core_class.inputs(space), Scale.empty(len(columns), description["knots"])
+    core = core_class(len(inputs), len(columns), **description["core"])  # type: ignore[call-arg]
+    predictor = Predictor(space, columns, inputs, core, scale)
     predictor.seen = tensors["seen"]
-    for prefix, module in predictor.named_modules():
-        if isinstance(module, Predictor) and prefix:
-            module.seen = tensors[f"{prefix}.seen"]
     predictor.load_state_dict(dict(tensors))
     return predictor.requires_grad_(False).eval()

@@ -1,4 +1,4 @@
-"""Between raw units and scores, in which every column is about standard normal: a line, or a bent one."""
+"""Scales between raw units and latents, which are about standard normal in every column."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from torch import Tensor, nn
 from ncp.spaces.arrays import Reals
 
 LIMIT = 4.0
-"""Scores beyond are cut: a failed run is bad, but not without bound."""
+"""Training targets beyond this latent are cut, so that a failed run is bad but not without bound."""
 FEW = 20
-"""Up to one row in this many may be a failed run; one row of a smaller table."""
+"""At most one row in this many is taken for a failed run, or one row of a smaller table."""
 FAR = 20
-"""A run has failed if its value is more than this many times as far from the median as those of all but a few rows."""
-
+"""A run has failed if its value is this many times as far from the median as those of all but a few rows."""
 ROUNDING = 1e-13
-"""A column whose deviation is a smaller share of its values is constant but for rounding."""
+"""A column is constant up to rounding if its standard deviation is a smaller share of its values than this."""
 
 
 class Scale(nn.Module):
-    """A rising curve per column, straight between `k` knots at equally spaced scores and beyond the outer ones.
+    """A rising, piecewise linear curve per column, from latents to raw units.
+
+    The `k` knots have equally spaced latents; beyond the outer knots the curve goes on as a straight line.
 
     Args:
         values: raw values at the knots, `(m, k)`, rising along each row.
-        reach: the scores of the outer knots are -reach and +reach.
+        reach: the outer knots have the latents -reach and +reach.
     """
 
     knots: Tensor
@@ -40,18 +41,18 @@ class Scale(nn.Module):
 
     @classmethod
     def from_moments(cls, values: Reals) -> Scale:
-        """One line per column: mean and (population) standard deviation of `values` `(n, m)`, failed runs cut."""
+        """One line per column, by the mean and population standard deviation of `values` `(n, m)`; failed runs cut."""
         mean, std = centres_and_deviations(values)
         return cls(torch.as_tensor(np.stack([mean - std, mean + std], axis=1), dtype=torch.float32), 1.0)
 
     @classmethod
     def from_quantiles(cls, values: Reals, knots: int = 10, reach: float = 2.25) -> Scale:
-        """Bent so that the scores of `values` `(n, m)` are about normal: ranks decide, failed runs do little."""
+        """A curve per column that makes the latents of `values` `(n, m)` about normal, by quantiles of the values."""
         levels = norm.cdf(np.linspace(-reach, reach, knots))
         quantiles = np.quantile(ordinary(values), levels, axis=0)
-        apart = 2e-3 * _typical_gaps(quantiles)  # ties would leave no slope
+        apart = 2e-3 * _typical_gaps(quantiles)  # tied quantiles would give a slope of zero
         for low, high in pairwise(quantiles):
-            np.maximum(high, low + np.maximum(apart, 1e-6 * np.abs(low)), out=high)  # float32 rounds off less than 1e-6
+            np.maximum(high, low + np.maximum(apart, 1e-6 * np.abs(low)), out=high)  # float32 resolves 1e-6
         return cls(torch.as_tensor(quantiles.T, dtype=torch.float32), reach)
 
     @classmethod
@@ -61,24 +62,24 @@ class Scale(nn.Module):
 
     @property
     def step(self) -> Tensor:
-        """The distance of two knots in scores."""
+        """The distance between neighbouring knots in latents."""
         step: Tensor = 2 * self.reach / (self.knots.shape[1] - 1)
         return step
 
-    def forward(self, scores: Tensor) -> Tensor:
-        """Scores `(n, m)` as raw values."""
-        position, below = self._position(scores)
+    def forward(self, latent: Tensor) -> Tensor:
+        """Raw values `(n, m)` of latents."""
+        position, below = self._position(latent)
         low, high = self._at(below), self._at(below + 1)
         values: Tensor = low + (position - below) * (high - low)
         return values
 
-    def std(self, scores: Tensor, std: Tensor) -> Tensor:
-        """Standard deviations about `scores` in raw units: half of what lies between one up and one down."""
-        half: Tensor = (self(scores + std) - self(scores - std)) / 2
+    def std(self, latent: Tensor, std: Tensor) -> Tensor:
+        """Standard deviations in raw units: half the distance of the values at `latent + std` and `latent - std`."""
+        half: Tensor = (self(latent + std) - self(latent - std)) / 2
         return half
 
     def to_latent(self, values: Reals, limit: float = LIMIT) -> Tensor:
-        """Raw values `(n, m)` as scores, cut at -limit and +limit."""
+        """Latents of raw values `(n, m)`, cut at -limit and +limit; NaN stays."""
         knots = self.knots.double().cpu().numpy()
         slopes = np.diff(knots, axis=1)
         below = np.stack(
@@ -86,11 +87,12 @@ class Scale(nn.Module):
         )
         columns = np.arange(len(knots))[:, None]
         position = below + (values.T - knots[columns, below]) / slopes[columns, below]
-        scores = position * self.step.item() - self.reach.item()
-        return torch.as_tensor(np.clip(scores.T, -limit, limit), dtype=torch.float32)
+        latent = position * self.step.item() - self.reach.item()
+        return torch.as_tensor(np.clip(latent.T, -limit, limit), dtype=torch.float32)
 
-    def _position(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        position = (scores + self.reach) / self.step
+    def _position(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Where latents lie, counted in knots, and the knot below."""
+        position = (latent + self.reach) / self.step
         return position, position.detach().floor().nan_to_num(0).clamp(0, self.knots.shape[1] - 2)
 
     def _at(self, index: Tensor) -> Tensor:
@@ -99,9 +101,9 @@ class Scale(nn.Module):
 
 
 def ordinary(values: Reals) -> Reals:
-    """Values `(n, m)` in which those of failed runs are as far out as the farthest of the others; NaN stays.
+    """Values `(n, m)` in which failed runs are cut to the farthest value of the other runs; NaN stays.
 
-    A failed run, such as a loss of 1e6 where others are below 10, would otherwise decide what a deviation is.
+    Otherwise one failed run, such as a loss of 1e6 among losses below 10, would determine the standard deviation.
     """
     cut = values.copy()
     for column in cut.T:
@@ -119,21 +121,21 @@ def ordinary(values: Reals) -> Reals:
 
 
 def centres_and_deviations(values: Reals) -> tuple[Reals, Reals]:
-    """Mean and standard deviation of columns `(n, m)`, failed runs cut, NaN left out: `(m,)` each."""
+    """Means and standard deviations `(m,)` of columns `(n, m)`, with failed runs cut and NaN left out."""
     known = [column[~np.isnan(column), None] for column in ordinary(values).T]
     means = np.array([column.mean() for column in known])
     return means, np.array([deviations(column)[0] for column in known])
 
 
 def deviations(values: Reals) -> Reals:
-    """Standard deviations `(m,)` of columns `(n, m)`; a unit to divide by where one is constant but for rounding."""
+    """Standard deviations `(m,)` of columns `(n, m)`; for a constant column a positive number to divide by."""
     std, size = values.std(axis=0), np.abs(values).max(axis=0)
     positive: Reals = np.where(std > ROUNDING * size, std, np.maximum(1.0, 1e-3 * size))
     return positive
 
 
 def _typical_gaps(quantiles: Reals) -> Reals:
-    """The median gap `(m,)` between quantiles `(k, m)` that differ: one gap with an outlier in it does not move it."""
+    """The median gap `(m,)` between different quantiles `(k, m)`, which one outlier does not move."""
     gaps, typical = np.diff(quantiles, axis=0), deviations(quantiles)
     for j, column in enumerate(gaps.T):
         positive = np.sort(column[column > 0])

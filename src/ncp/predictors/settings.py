@@ -1,41 +1,65 @@
-"""Bounds that settings of several kinds of predictor share; settings are checked when they are made."""
+"""Settings of predictors: dataclasses whose fields declare their bounds, checked when an object is made."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Lt
 
 from ncp.errors import ConfigError
 from ncp.numbers import as_count, as_number
 
-
-def keep(settings: object, **checked: object) -> None:
-    """Let a frozen dataclass hold checked values: numbers of numpy have become Python's."""
-    for name, value in checked.items():
-        object.__setattr__(settings, name, value)
-
-
-def as_training(settings: Any, smallest_batch: int) -> dict[str, object]:
-    """The checked fields of every network that is trained in epochs.
-
-    Raises:
-        ConfigError: a field that is out of its bounds.
-    """
-    return {
-        "epochs": as_count(settings.epochs, "epochs"),
-        "batch": as_count(settings.batch, "batch", least=smallest_batch),
-        "dropout": as_number(settings.dropout, "dropout", least=0, below=1),
-        "learning_rate": as_number(settings.learning_rate, "learning_rate", above=0, most=1),
-        "weight_decay": as_number(settings.weight_decay, "weight_decay", least=0),
-        "held_out": as_number(settings.held_out, "held_out", above=0, most=0.5),
-    }
+Count = Annotated[int, Ge(1)]
+Share = Annotated[float, Ge(0), Lt(1)]
+LearningRate = Annotated[float, Gt(0), Le(1)]
+WeightDecay = Annotated[float, Ge(0)]
+HeldOut = Annotated[float, Gt(0), Le(0.5)]
 
 
-def as_sizes(sizes: Any, field: str) -> tuple[int, ...]:
-    """Sizes of layers, at least one.
+@dataclass(frozen=True)
+class Settings:
+    """How a predictor of some kind is fitted; each kind has its own subclass.
+
+    A field is an integer or a number, annotated with its bounds, a tuple of such (at least one), or other settings.
+    Numbers of numpy become Python's.
 
     Raises:
-        ConfigError: what is no list of positive integers.
+        ConfigError: a field out of its bounds or of another type.
     """
-    if isinstance(sizes, (str, bytes)) or not hasattr(sizes, "__iter__") or not (given := tuple(sizes)):
-        raise ConfigError("{field} must be a list of at least one integer. Got {given}.", field=field, given=sizes)
-    return tuple(as_count(size, field) for size in given)
+
+    def __post_init__(self) -> None:
+        for name, declared in get_type_hints(type(self), include_extras=True).items():
+            object.__setattr__(self, name, _checked(getattr(self, name), declared, name))
+
+
+def _checked(value: Any, declared: Any, field: str) -> Any:
+    if get_origin(declared) is tuple:
+        return tuple(_checked(item, get_args(declared)[0], field) for item in _items(value, field))
+    if isinstance(declared, type) and issubclass(declared, Settings):
+        if not isinstance(value, declared):
+            raise ConfigError(
+                "{field} must be of the class {wanted}. Got {given}.",
+                field=field,
+                given=value,
+                wanted=declared.__name__,
+            )
+        return value
+    kind, *bounds = get_args(declared)
+    limits: dict[type, Any] = {type(bound): bound for bound in bounds}
+    if kind is int:
+        return as_count(value, field, least=limits[Ge].ge)
+    return as_number(
+        value,
+        field,
+        above=limits[Gt].gt if Gt in limits else None,
+        least=limits[Ge].ge if Ge in limits else None,
+        below=limits[Lt].lt if Lt in limits else None,
+        most=limits[Le].le if Le in limits else None,
+    )
+
+
+def _items(value: Any, field: str) -> tuple[Any, ...]:
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") or not (items := tuple(value)):
+        raise ConfigError("{field} must be a list of at least one integer. Got {given}.", field=field, given=value)
+    return items

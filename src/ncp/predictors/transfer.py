@@ -1,9 +1,23 @@
-"""A predictor of new columns, of which few rows have a value, that starts from columns which all the others have."""
+"""A predictor of new columns with few labels, which starts from known columns that most rows have a value of.
+
+Notation:
+    p, q, f: number of known columns, of a new task's columns, and of features.
+    z: features of codes `(n, f)`.
+    t: predicted latents of the known columns `(n, p)`, standardised.
+    labelled: the rows that have a value of a new task, l of them.
+    K_p: the p-th of `TERMS` kernels, whose sum is the covariance of a new column:
+        0. `t t^T / p`: the new column's mean is linear in the known ones;
+        1. `residual`: what known columns have that other families of tasks do not predict;
+        2. the kernel that the known columns taught their Gaussian process;
+        3. `isotropic`: the same lengthscale for every feature.
+    variances: of a new column `(q, TERMS + 1)`: one per kernel, and the noise.
+    R: correlations of a task's labels `(q, q)`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -13,297 +27,316 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 
 from ncp.errors import DataError
-from ncp.predictors.base import Predictor
 from ncp.predictors.blend import families
-from ncp.predictors.gp import DEFAULTS, GaussianProcess, GpSettings, Kernel, Prior, drawn_subsets
+from ncp.predictors.core import Core, TrainingSet, relaxed
+from ncp.predictors.features import Inputs
+from ncp.predictors.gp import GaussianProcess, GpSettings, Hyperparameters, Kernel, drawn_subsets
 from ncp.predictors.scale import Scale
 from ncp.progress import Progress, quiet, share
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.space import Space
 from ncp.tables.columns import task_of
 
-AMPLITUDES = 0.4, 0.2, 0.2, 0.1, 0.18
-"""A priori, in variances of a column: what the known columns say; a kernel of what they have alone, of all that they
-have, a vague one; and noise."""
-DEVIATION = 0.5
-"""Of the logarithms of these."""
-SHARED = 0.5
-"""How alike the noise of a task's columns is, in shares of how alike their labels are."""
+PRIOR_VARIANCES = 0.4, 0.2, 0.2, 0.1, 0.18
+"""Prior medians of a column's variances: of the four kernels, in the order of the notation, and of the noise."""
+TERMS = len(PRIOR_VARIANCES) - 1
+PRIOR_LOG_STD = 0.5
+"""Prior standard deviation of the logarithms of the variances."""
+NOISE_CORRELATION = 0.5
+"""Correlation of the noise of a task's columns, as a share of the correlation of their labels."""
 RIDGE = 0.01
-"""Of the lines through other families' predictions, per row."""
-LEAST = 10
-"""Fewer labels of a column are not enough, nor are fewer rows of the known ones."""
+"""Ridge penalty, per row, of the regression on predictions of other families."""
+LEAST_ROWS = 10
+"""Fewest labels of a new column, and fewest rows of the known columns."""
 
 
 class Labels(nn.Module):
-    """Labels of q columns of a new task on the same n rows, as a posterior: covariances with a code weigh them.
+    """The labels of a new task's q columns on the same l rows, as a posterior.
 
-    What columns of a task have in common is believed to be as alike as their labels are, their noise half as much: so
-    one metric of a training says something of another one's noise.
+    The signals of the columns correlate as their labels do, and their noise half as much, so one metric of a training
+    tells something about the noise of another.
+
+    Buffers: `known` `(l, p)` and `features` `(l, f)` of the labelled rows, `correlation` `(q, q)`, `variances`
+    `(q, TERMS + 1)`, `constants` `(q,)`, `weights` `(q * l,)` and `inverse` `(q * l, q * l)` of the posterior.
     """
 
-    told: Tensor
+    known: Tensor
     features: Tensor
-    alike: Tensor
-    amplitudes: Tensor
-    levels: Tensor
-    dual: Tensor
+    correlation: Tensor
+    variances: Tensor
+    constants: Tensor
+    weights: Tensor
     inverse: Tensor
 
     def __init__(self, labels: int, columns: int, known: int, features: int) -> None:
         super().__init__()
-        sizes = {
-            "told": (labels, known),
-            "features": (labels, features),
-            "alike": (columns, columns),
-            "amplitudes": (columns, len(AMPLITUDES)),
-            "levels": (columns,),
-            "dual": (columns * labels,),
-            "inverse": (columns * labels, columns * labels),
-        }
-        for name, size in sizes.items():
-            self.register_buffer(name, torch.zeros(size))
+        self.register_buffer("known", torch.zeros(labels, known))
+        self.register_buffer("features", torch.zeros(labels, features))
+        self.register_buffer("correlation", torch.zeros(columns, columns))
+        self.register_buffer("variances", torch.zeros(columns, TERMS + 1))
+        self.register_buffer("constants", torch.zeros(columns))
+        self.register_buffer("weights", torch.zeros(columns * labels))
+        self.register_buffer("inverse", torch.zeros(columns * labels, columns * labels))
 
-    def condition(self, parts: Tensor, targets: Tensor) -> None:
-        """Learn amplitudes and the posterior from covariances `(4, n, n)` and scores `(n, q)` of the labels."""
-        held, y = parts.double().numpy(), targets.double().numpy()
+    def condition(self, kernels: Tensor, targets: Tensor) -> None:
+        """Learn the variances and the posterior from covariances `(TERMS, l, l)` and latents `(l, q)` of the labels."""
+        covariances, y = kernels.double().numpy(), targets.double().numpy()
         n, q = y.shape
-        prior = np.log(AMPLITUDES)
-        found = [minimize(_loss, prior, args=(held, one, prior), jac=True, method="L-BFGS-B").x for one in y.T]
-        amplitudes = np.exp(found)
-        with np.errstate(invalid="ignore"):  # a constant column is like no other
-            alike = np.nan_to_num(np.corrcoef(y.T).reshape(q, q))
-        np.fill_diagonal(alike, 1)
-        noise = np.sqrt(amplitudes[:, -1])
-        signal = _covariances(torch.as_tensor(amplitudes), torch.as_tensor(alike), parts.double())
-        own = np.kron((SHARED * alike + (1 - SHARED) * np.eye(q)) * np.outer(noise, noise), np.eye(n))
-        inverse = np.linalg.inv(signal.reshape(q * n, q * n).numpy() + own)
+        prior = np.log(PRIOR_VARIANCES)
+        variances = np.exp(
+            [minimize(_loss, prior, args=(covariances, one, prior), jac=True, method="L-BFGS-B").x for one in y.T]
+        )
+        with np.errstate(invalid="ignore"):  # a constant column correlates with no other
+            correlation = np.nan_to_num(np.corrcoef(y.T).reshape(q, q))
+        np.fill_diagonal(correlation, 1)
+        noise_std = np.sqrt(variances[:, -1])
+        signal = _covariances(torch.as_tensor(variances), torch.as_tensor(correlation), kernels.double())
+        noise_correlation = NOISE_CORRELATION * correlation + (1 - NOISE_CORRELATION) * np.eye(q)
+        noise = np.kron(noise_correlation * np.outer(noise_std, noise_std), np.eye(n))
+        inverse = np.linalg.inv(signal.reshape(q * n, q * n).numpy() + noise)
         ones = np.kron(np.eye(q), np.ones((n, 1)))
         stacked = y.T.ravel()
-        levels = np.linalg.solve(ones.T @ inverse @ ones, ones.T @ inverse @ stacked)
-        dual = inverse @ (stacked - ones @ levels)
-        learned = {"alike": alike, "amplitudes": amplitudes, "levels": levels, "dual": dual, "inverse": inverse}
-        for name, value in learned.items():
-            getattr(self, name).copy_(torch.as_tensor(value))
+        constants = np.linalg.solve(ones.T @ inverse @ ones, ones.T @ inverse @ stacked)
+        self.correlation.copy_(torch.as_tensor(correlation))
+        self.variances.copy_(torch.as_tensor(variances))
+        self.constants.copy_(torch.as_tensor(constants))
+        self.weights.copy_(torch.as_tensor(inverse @ (stacked - ones @ constants)))
+        self.inverse.copy_(torch.as_tensor(inverse))
 
-    def covariances(self, parts: Tensor) -> Tensor:
-        """Of the columns at x codes with all labels `(q, x, q * n)`, from those of the parts `(4, x, n)`."""
-        return _covariances(self.amplitudes, self.alike, parts)
+    def covariances(self, kernels: Tensor) -> Tensor:
+        """Covariances `(q, n, q * l)` of the columns with all labels, from those of the kernels `(TERMS, n, l)`."""
+        return _covariances(self.variances, self.correlation, kernels)
 
 
-class Transfer(Predictor):
-    """A Gaussian process of the columns that are known, and for every new task one of its few labels.
+class Roles(NamedTuple):
+    """Which columns are new, which are known, and which rows fit the known ones.
 
-    The covariance of a new column is a sum of four: of what the known columns are predicted to be (so that its mean is
-    a line through them), of a kernel of what a known column has that other families do not tell, of the kernel that the
-    known columns taught, and of one that takes every feature alike. Known columns are fitted on rows without a label,
-    so that what they say of the labelled rows is as wrong as elsewhere.
+    Attributes:
+        new: columns with a value in fewer than half as many rows as the column with the most.
+        known: the other columns.
+        rest: rows `(n,)` with a value of every known column and of no new one.
+    """
+
+    new: list[int]
+    known: list[int]
+    rest: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, columns: Sequence[str], present: NDArray[np.bool_]) -> Roles:
+        """The roles, given which values are present `(n, m)`.
+
+        Raises:
+            DataError: no new column, or too few rows of a new column or of the known ones.
+        """
+        counts = present.sum(axis=0)
+        new = [j for j in range(len(columns)) if 2 * counts[j] < counts.max()]
+        known = [j for j in range(len(columns)) if j not in new]
+        rest = np.all(present[:, known], axis=1) & ~np.any(present[:, new], axis=1)
+        if not new:
+            raise DataError(
+                "Expected a new column, one with values in fewer than half as many rows as another. Got none. "
+                "Leave the kind out: all columns are known."
+            )
+        for j in new:
+            if counts[j] < LEAST_ROWS:
+                raise DataError(f"Expected at least {LEAST_ROWS} rows with a value of {columns[j]}. Got {counts[j]}.")
+        if rest.sum() < LEAST_ROWS:
+            raise DataError(
+                f"Expected at least {LEAST_ROWS} rows with values of all known columns and none of the new "
+                f"({', '.join(columns[j] for j in new)}). Got {rest.sum()}."
+            )
+        return cls(new, known, rest)
+
+
+class Transfer(Core):
+    """A Gaussian process of the known columns, and for every new task one of its few labels.
+
+    The known columns are fitted on rows without a label, so that their predictions are as wrong on the labelled rows
+    as elsewhere.
+
+    Args:
+        features: number of features.
+        outputs: m, the number of columns.
+        gp: the config of the known columns' process.
+        known: positions of the known columns.
+        tasks: positions of the columns of each new task.
+        labels: number of labelled rows of each new task.
     """
 
     kind = "transfer"
-    middle: Tensor
-    spread_of_known: Tensor
+    settings = GpSettings
+    known_mean: Tensor
+    known_std: Tensor
 
     def __init__(
         self,
-        space: Space,
-        columns: Sequence[str],
-        scale: Scale,
-        known: GaussianProcess,
-        groups: Sequence[Sequence[int]],
+        features: int,
+        outputs: int,
+        *,
+        gp: dict[str, Any],
+        known: Sequence[int],
+        tasks: Sequence[Sequence[int]],
         labels: Sequence[int],
     ) -> None:
-        super().__init__(space, columns, scale)
-        f = len(known.features)
-        self.known, self.alone, self.vague = known, Kernel(f), Kernel(f)
-        self.places = [self.columns.index(name) for name in known.columns]
-        self.groups = [list(group) for group in groups]
+        super().__init__(outputs)
+        if sorted([*known, *(j for task in tasks for j in task)]) != list(range(outputs)):
+            raise ValueError(f"the columns {known} and {tasks} are not {outputs} different ones")
+        self.gp = GaussianProcess(features, len(known), **gp)
+        self.residual, self.isotropic = Kernel(features), Kernel(features)
+        self.known, self.tasks = list(known), [list(task) for task in tasks]
         self.labels = nn.ModuleList(
-            Labels(n, len(group), len(self.places), f) for n, group in zip(labels, self.groups, strict=True)
+            Labels(count, len(task), len(known), features) for count, task in zip(labels, tasks, strict=True)
         )
-        self.register_buffer("middle", torch.zeros(len(self.places)))
-        self.register_buffer("spread_of_known", torch.ones(len(self.places)))
+        self.register_buffer("known_mean", torch.zeros(len(known)))
+        self.register_buffer("known_std", torch.ones(len(known)))
 
     @property
-    def shape(self) -> dict[str, Any]:
-        """The shape of the process of the known columns, which these are, and groups of new ones with their labels."""
-        labels = [len(held.told) for held in self.labels]  # type: ignore[arg-type]
-        names = list(self.known.columns)
-        return {"known": self.known.shape, "names": names, "groups": self.groups, "labels": labels}
+    def config(self) -> dict[str, Any]:
+        """The config of the process, which columns are known, and the columns and labels of the new tasks."""
+        counts = [len(labels.known) for labels in self._labels]
+        return {"gp": self.gp.config, "known": self.known, "tasks": self.tasks, "labels": counts}
 
     @classmethod
-    def build(cls, space: Space, columns: Sequence[str], **shape: Any) -> Transfer:
-        """An empty predictor, whose weights come from a file."""
-        known = GaussianProcess.build(space, shape["names"], **shape["known"])
-        scale = Scale.empty(len(columns), shape["known"]["knots"])
-        return cls(space, columns, scale, known, shape["groups"], shape["labels"])
-
-    @classmethod
-    def fit(
-        cls,
-        space: Space,
-        codes: Codes,
-        values: Reals,
-        columns: Sequence[str],
-        seed: int,
-        progress: Progress = quiet,
-        settings: GpSettings = DEFAULTS,
-    ) -> Transfer:
-        """Fit the known columns, then each new task, whose values `(n, m)` are NaN where there is no label.
+    def fitted_ends(cls, space: Space, columns: Sequence[str], codes: Codes, values: Reals) -> tuple[Inputs, Scale]:
+        """Inputs and the known columns' scale fitted to rows without a label; the new columns' scale to their labels.
 
         Raises:
-            DataError: no new column, none that is known, or too few rows of one.
+            DataError: no new column, or too few rows of a new column or of the known ones.
         """
-        held = np.isfinite(values)
-        new = [j for j in range(len(columns)) if 2 * held[:, j].sum() < held.sum(axis=0).max()]
-        places = [j for j in range(len(columns)) if j not in new]
-        rest = held[:, places].all(axis=1) & ~held[:, new].any(axis=1)
-        _require(columns, new, held, int(rest.sum()))
-        names = [columns[j] for j in places]
-        known = GaussianProcess.fit(
-            space, codes[rest], values[rest][:, places], names, seed, share(progress, 0.0, 0.5), settings
-        )
-        known.set_reference(values[rest][:, places])
-        scales = {j: Scale.from_quantiles(values[held[:, j], j : j + 1]) for j in new}
-        knots = torch.empty(len(columns), known.scale.knots.shape[1])
-        knots[places] = known.scale.knots
-        for j, scale in scales.items():
-            knots[j] = scale.knots[0]
-        groups = _groups(columns, new, held)
-        rows = [held[:, group[0]] for group in groups]
-        scale = Scale(knots, float(known.scale.reach))
-        self = cls(space, columns, scale, known, groups, [int(each.sum()) for each in rows])
-        self.remember(codes)
-        with torch.no_grad():
-            z = known.features(self.relaxed(codes[rest]))
-            told = known.latent_of(z)
-            self.middle.copy_(told.mean(dim=0))
-            self.spread_of_known.copy_(told.std(dim=0).clamp_min(1e-6))
-            self.noise[places] = known.noise
-            targets = known.scale.to_latent(values[rest][:, places])
-        left = _left(self._told(z).double(), targets.double(), families(names))
-        rng = np.random.default_rng(seed)
-        vague = Prior.vague(z.shape[1], len(names))
-        subsets = drawn_subsets(len(z), settings, rng)
-        taught = vague.learned(z.double(), left, range(len(names)), subsets, settings, share(progress, 0.5, 1.0))
-        self.alone.load_state_dict(taught.kernel.state_dict())
-        with torch.no_grad():
-            for group, labelled, own in zip(groups, rows, self._labels, strict=True):
-                z = known.features(self.relaxed(codes[labelled]))
-                own.features.copy_(z)
-                own.told.copy_(self._told(z))
-                scores = [scales[j].to_latent(values[labelled, j : j + 1]) for j in group]
-                own.condition(self._parts(z, own.told, own), torch.cat(scores, dim=1))
-                self.noise[group] = own.amplitudes[:, -1]
-        return self.requires_grad_(False).eval()
+        present = np.isfinite(values)
+        roles = Roles.of(columns, present)
+        scale = Scale.from_quantiles(values[roles.rest][:, roles.known])
+        knots = torch.empty(len(columns), scale.knots.shape[1])
+        knots[roles.known] = scale.knots
+        for j in roles.new:
+            knots[j] = Scale.from_quantiles(values[present[:, j], j : j + 1]).knots[0]
+        inputs = cls.inputs(space).fit(relaxed(space, codes[roles.rest]))
+        return inputs, Scale(knots, float(scale.reach))
 
-    def latent(self, x: Tensor) -> Tensor:
+    @classmethod
+    def fit(cls, rows: TrainingSet, settings: GpSettings, seed: int, progress: Progress = quiet) -> Transfer:
+        """Fit the known columns, then each new task, whose targets are NaN where there is no label."""
+        present = ~rows.targets.isnan().numpy()
+        roles = Roles.of(rows.columns, present)
+        names = tuple(rows.columns[j] for j in roles.known)
+        targets = rows.targets[torch.as_tensor(roles.rest)][:, roles.known]
+        known_rows = TrainingSet(rows.space, names, rows.codes[roles.rest], rows.inputs, targets)
+        gp = GaussianProcess.fit(known_rows, settings, seed, share(progress, 0.0, 0.5))
+        tasks = _tasks(rows.columns, roles.new, present)
+        labelled = [present[:, task[0]] for task in tasks]
+        counts = [int(each.sum()) for each in labelled]
+        z = known_rows.features()
+        self = cls(z.shape[1], len(rows.columns), gp=gp.config, known=roles.known, tasks=tasks, labels=counts)
+        self.gp = gp.requires_grad_(False)
+        latents = self.gp(z)
+        self.known_mean.copy_(latents.mean(dim=0))
+        self.known_std.copy_(latents.std(dim=0).clamp_min(1e-6))
+        self.noise_std[roles.known] = gp.noise_std
+        residuals = _residuals(self._known_latents(z).double(), targets.double(), families(names))
+        initial = Hyperparameters.initial(z.shape[1], len(names))
+        subsets = drawn_subsets(len(z), settings, np.random.default_rng(seed))
+        learned = initial.learned(
+            z.double(), residuals, range(len(names)), subsets, settings, share(progress, 0.5, 1.0)
+        )
+        self.residual.load_state_dict(learned.kernel.state_dict())
+        with torch.no_grad():
+            for task, where, labels in zip(tasks, labelled, self._labels, strict=True):
+                z = rows.features_of(rows.codes[where])
+                labels.features.copy_(z)
+                labels.known.copy_(self._known_latents(z))
+                labels.condition(self._kernels(z, labels.known, labels), rows.targets[torch.as_tensor(where)][:, task])
+                self.noise_std[task] = labels.variances[:, -1].sqrt()
+        return self
+
+    def forward(self, z: Tensor) -> Tensor:
         """The posterior means `(n, m)`."""
-        z = self.known.features(x)
-        scores = x.new_empty(len(x), len(self.columns)).index_copy(
-            1, _at(self.places, x.device), self.known.latent_of(z)
-        )
-        told = self._told(z)
-        for group, own in zip(self.groups, self._labels, strict=True):
-            mean = own.covariances(self._parts(z, told, own)) @ own.dual
-            scores = scores.index_copy(1, _at(group, x.device), mean.T + own.levels)
-        return scores
+        latent = z.new_empty(len(z), len(self.noise_std)).index_copy(1, _index(self.known, z.device), self.gp(z))
+        known = self._known_latents(z)
+        for task, labels in zip(self.tasks, self._labels, strict=True):
+            mean = labels.covariances(self._kernels(z, known, labels)) @ labels.weights
+            latent = latent.index_copy(1, _index(task, z.device), mean.T + labels.constants)
+        return latent
 
-    def latent_moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The posterior means and standard deviations."""
-        z = self.known.features(x)
-        mean, spread = self.known.latent_moments_of(z)
-        empty = x.new_empty(len(x), len(self.columns))
-        scores, spreads = (empty.index_copy(1, _at(self.places, x.device), held) for held in (mean, spread))
-        kernels = [kernel.variance(z) for kernel in (self.alone, self.known.kernel, self.vague)]
-        told = self._told(z)
-        size = torch.stack([told.square().mean(dim=1), *kernels])
-        for group, own in zip(self.groups, self._labels, strict=True):
-            covariances = own.covariances(self._parts(z, told, own))
-            explained = ((covariances @ own.inverse) * covariances).sum(dim=2)
-            variance = (own.amplitudes[:, :-1] @ size - explained).clamp_min(1e-9)
-            scores = scores.index_copy(1, _at(group, x.device), (covariances @ own.dual).T + own.levels)
-            spreads = spreads.index_copy(1, _at(group, x.device), variance.sqrt().T)
-        return scores, spreads
+    def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The posterior means and standard deviations, `(n, m)` each."""
+        empty = z.new_empty(len(z), len(self.noise_std))
+        latent, std = (empty.index_copy(1, _index(self.known, z.device), moment) for moment in self.gp.moments(z))
+        known = self._known_latents(z)
+        kernels = self.residual, self.gp.kernel, self.isotropic
+        prior = torch.stack([known.square().mean(dim=1), *(kernel.variance(z) for kernel in kernels)])
+        for task, labels in zip(self.tasks, self._labels, strict=True):
+            covariances = labels.covariances(self._kernels(z, known, labels))
+            explained = ((covariances @ labels.inverse) * covariances).sum(dim=2)
+            variance = (labels.variances[:, :-1] @ prior - explained).clamp_min(1e-9)
+            columns = _index(task, z.device)
+            latent = latent.index_copy(1, columns, (covariances @ labels.weights).T + labels.constants)
+            std = std.index_copy(1, columns, variance.sqrt().T)
+        return latent, std
 
     @property
     def _labels(self) -> list[Labels]:
-        return list(self.labels)  # type: ignore[arg-type]
+        return cast("list[Labels]", list(self.labels))
 
-    def _told(self, z: Tensor) -> Tensor:
-        """What the known columns are predicted to be, standardised, for features `(n, f)`."""
-        told: Tensor = (self.known.latent_of(z) - self.middle) / self.spread_of_known
-        return told
+    def _known_latents(self, z: Tensor) -> Tensor:
+        """Predicted latents of the known columns `(n, p)`, standardised, for features `(n, f)`."""
+        known: Tensor = (self.gp(z) - self.known_mean) / self.known_std
+        return known
 
-    def _parts(self, z: Tensor, told: Tensor, own: Labels) -> Tensor:
-        """Covariances `(4, n, labels)` of features `(n, f)`, and what is told of them, with a task's labels."""
-        line = told @ own.told.T / len(self.places)
-        return torch.stack([line, *(k(z, own.features) for k in (self.alone, self.known.kernel, self.vague))])
-
-
-def _covariances(amplitudes: Tensor, alike: Tensor, parts: Tensor) -> Tensor:
-    """Of q columns with all labels `(q, x, q * n)`, given amplitudes `(q, 5)` and covariances of parts `(4, x, n)`."""
-    roots = amplitudes[:, :-1].sqrt()
-    return torch.einsum("kl,kp,lp,pxn->kxln", alike, roots, roots, parts).flatten(2)
+    def _kernels(self, z: Tensor, known: Tensor, labels: Labels) -> Tensor:
+        """Covariances `(TERMS, n, l)` of codes with a task's labelled rows, from their features and known latents."""
+        linear = known @ labels.known.T / len(self.known)
+        kernels = self.residual, self.gp.kernel, self.isotropic
+        return torch.stack([linear, *(kernel(z, labels.features) for kernel in kernels)])
 
 
-def _groups(columns: Sequence[str], new: Sequence[int], held: NDArray[np.bool_]) -> list[list[int]]:
-    """New columns of the same task with labels on the same rows."""
-    groups: dict[tuple[str, bytes], list[int]] = {}
+def _covariances(variances: Tensor, correlation: Tensor, kernels: Tensor) -> Tensor:
+    """Covariances `(q, n, q * l)` of q columns with all labels, given those of the kernels `(TERMS, n, l)`."""
+    roots = variances[:, :-1].sqrt()
+    return torch.einsum("kl,kp,lp,pxn->kxln", correlation, roots, roots, kernels).flatten(2)
+
+
+def _tasks(columns: Sequence[str], new: Sequence[int], present: NDArray[np.bool_]) -> list[list[int]]:
+    """New columns, grouped by task where they have labels on the same rows."""
+    tasks: dict[tuple[str, bytes], list[int]] = {}
     for j in new:
-        groups.setdefault((task_of(columns[j]), held[:, j].tobytes()), []).append(j)
-    return list(groups.values())
+        tasks.setdefault((task_of(columns[j]), present[:, j].tobytes()), []).append(j)
+    return list(tasks.values())
 
 
-def _left(told: Tensor, targets: Tensor, known: Sequence[Sequence[Sequence[int]]]) -> Tensor:
-    """What is left of columns' scores `(n, m)`, standardised, less lines through the predictions of other families."""
-    left = targets - targets.mean(dim=0)
-    for tasks in known:
+def _residuals(known: Tensor, targets: Tensor, by_family: Sequence[Sequence[Sequence[int]]]) -> Tensor:
+    """Standardised residuals `(n, p)` of targets after a ridge regression on the predictions of other families."""
+    residuals = targets - targets.mean(dim=0)
+    for tasks in by_family:
         own = [j for task in tasks for j in task]
-        others = [j for j in range(told.shape[1]) if j not in own]
-        through = told[:, others]
-        gram = through.T @ through + RIDGE * len(told) * torch.eye(len(others), dtype=told.dtype)
-        left[:, own] -= through @ torch.linalg.solve(gram, through.T @ left[:, own])
-    return left / left.std(dim=0).clamp_min(1e-6)
+        others = [j for j in range(known.shape[1]) if j not in own]
+        regressors = known[:, others]
+        gram = regressors.T @ regressors + RIDGE * len(known) * torch.eye(len(others), dtype=known.dtype)
+        residuals[:, own] -= regressors @ torch.linalg.solve(gram, regressors.T @ residuals[:, own])
+    return residuals / residuals.std(dim=0).clamp_min(1e-6)
 
 
-def _at(places: Sequence[int], device: torch.device) -> Tensor:
-    return torch.tensor(places, dtype=torch.int64, device=device)
+def _index(columns: Sequence[int], device: torch.device) -> Tensor:
+    return torch.tensor(columns, dtype=torch.int64, device=device)
 
 
-def _require(columns: Sequence[str], new: Sequence[int], held: NDArray[np.bool_], rest: int) -> None:
-    if not new:
-        raise DataError(
-            "Expected a new column, one with values in fewer than half as many rows as another. Got none. "
-            "Leave the kind out: all columns are known."
-        )
-    for j in new:
-        if (count := int(held[:, j].sum())) < LEAST:
-            raise DataError(f"Expected at least {LEAST} rows with a value of {columns[j]}. Got {count}.")
-    if rest < LEAST:
-        raise DataError(
-            f"Expected at least {LEAST} rows with values of all known columns and none of the new "
-            f"({', '.join(columns[j] for j in new)}). Got {rest}."
-        )
-
-
-def _posterior(amplitudes: Reals, parts: Reals, y: Reals) -> tuple[Reals, float, Reals, float]:
-    """Inverse covariance `(n, n)`, level, dual weights `(n,)` and half the logarithm of the determinant."""
-    covariance = np.tensordot(amplitudes[:-1], parts, 1) + amplitudes[-1] * np.eye(len(y))
+def _posterior(variances: Reals, kernels: Reals, y: Reals) -> tuple[Reals, float, Reals, float]:
+    """Inverse covariance `(l, l)`, constant, weights `(l,)`, and half the logarithm of the determinant."""
+    covariance = np.tensordot(variances[:-1], kernels, 1) + variances[-1] * np.eye(len(y))
     factor = cholesky(covariance, lower=True)
     inverse = cho_solve((factor, True), np.eye(len(y)))
-    level = float((inverse @ y).sum() / inverse.sum())
-    return inverse, level, inverse @ (y - level), float(np.log(np.diag(factor)).sum())
+    constant = float((inverse @ y).sum() / inverse.sum())
+    return inverse, constant, inverse @ (y - constant), float(np.log(np.diag(factor)).sum())
 
 
-def _loss(logarithms: Reals, parts: Reals, y: Reals, prior: Reals) -> tuple[float, Reals]:
-    """Minus the log posterior of the amplitudes, and its gradient."""
-    amplitudes = np.exp(logarithms)
+def _loss(log_variances: Reals, kernels: Reals, y: Reals, prior: Reals) -> tuple[float, Reals]:
+    """The negative log posterior of one column's variances, and its gradient."""
+    variances = np.exp(log_variances)
     try:
-        inverse, level, dual, half = _posterior(amplitudes, parts, y)
+        inverse, constant, weights, half_log_determinant = _posterior(variances, kernels, y)
     except LinAlgError:
-        return 1e10, np.zeros_like(logarithms)
-    off = (logarithms - prior) / DEVIATION
-    slope = 0.5 * (inverse - np.outer(dual, dual))
-    gradient = np.append(np.tensordot(parts, slope, 2), np.trace(slope)) * amplitudes
-    return 0.5 * float((y - level) @ dual) + half + 0.5 * float(off @ off), gradient + off / DEVIATION
+        return 1e10, np.zeros_like(log_variances)
+    off = (log_variances - prior) / PRIOR_LOG_STD
+    slope = 0.5 * (inverse - np.outer(weights, weights))
+    gradient = np.append(np.tensordot(kernels, slope, 2), np.trace(slope)) * variances
+    loss = 0.5 * float((y - constant) @ weights) + half_log_determinant + 0.5 * float(off @ off)
+    return loss, gradient + off / PRIOR_LOG_STD

@@ -13,8 +13,10 @@ from torch import Tensor
 from ncp.optim.feasible import Feasible
 from ncp.optim.problem import scores_of
 from ncp.optim.strategies import Continuous
+from ncp.predictors.base import Predictor
+from ncp.predictors.features import Features
 from ncp.searchers.base import Searcher
-from ncp.searchers.surrogate import Surrogate
+from ncp.searchers.surrogate import Surrogate, score_predictor
 from ncp.spaces.arrays import Codes, Reals, best_first
 from ncp.spaces.space import Space
 
@@ -58,8 +60,10 @@ class Bayesian(Searcher):
         self.first, self.batch, self.list_up_to = first, batch, list_up_to
         self.codes, self.scores = np.empty((0, len(space)), dtype=np.int64), np.empty(0)
         self.feasible = Feasible.of(space)
-        self.surrogate = Surrogate(space)
-        self.surrogate.features.fit(self.surrogate.relaxed(self.draw(TYPICAL)))
+        features = Features(space)
+        self.core = Surrogate(features.meanings)
+        self.surrogate = score_predictor(space, features, self.core)
+        features.fit(self.surrogate.relaxed(self.draw(TYPICAL)))
         if pool is None and space.size <= list_up_to:
             self.pool = np.stack(np.meshgrid(*(d.values for d in space.dimensions), indexing="ij"), -1).reshape(
                 -1, len(space)
@@ -70,7 +74,8 @@ class Bayesian(Searcher):
         if len(self.codes) < self.first:
             return self.draw(self.first - len(self.codes))
         patient = len(self.codes) < PATIENT
-        self.surrogate.learn(self.codes, normal_scores(self.scores) if patient else distances(self.scores))
+        z = self.surrogate.inputs(self.surrogate.relaxed(self.codes))
+        self.core.learn(z, normal_scores(self.scores) if patient else distances(self.scores))
         best = float(self.surrogate.predict(self.codes).mean.max())
         improvement = Improvement(self.surrogate, best)
         listed = self.pool if self.pool is not None and len(self.pool) <= self.list_up_to else None
@@ -126,7 +131,7 @@ class Improvement:
         best: the score to improve on, as the surrogate sees it.
     """
 
-    surrogate: Surrogate
+    surrogate: Predictor
     best: float
 
     def __call__(self, x: Tensor) -> Tensor:

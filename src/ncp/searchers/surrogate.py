@@ -1,11 +1,9 @@
-"""A Gaussian process for few rows: what a searcher knows of scores that it has paid for."""
+"""A Gaussian process for few rows, which a searcher fits to the scores of the codes it has evaluated."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,31 +12,37 @@ from scipy.linalg import LinAlgError, cho_solve, cholesky
 from scipy.optimize import minimize
 from torch import Tensor
 
-from ncp.errors import ConfigError, quoted
 from ncp.predictors.base import Predictor
+from ncp.predictors.core import Core
 from ncp.predictors.features import Features, Meaning
 from ncp.predictors.scale import Scale
-from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.arrays import Reals
 from ncp.spaces.space import Space
 
-NOISE, NOISE_DEVIATION = 0.2, 1.5
-"""Of a score, a priori: variance in shares of the signal's, and the deviation of its logarithm."""
-SHARE = 1 / 3
-"""The sum of the weights of a block of features, a priori."""
-TOGETHER, DIMENSION, CHOICE, OWN = 1.0, 1.0, 0.5, 0.5
-"""A weight's logarithm is a sum of terms a priori: one for all, its dimension's, its choice's, its own. Deviations."""
-LEAST = 1e-9
-"""Of the signal's variance: where all targets are alike there is none."""
+NOISE, NOISE_LOG_STD = 0.2, 1.5
+"""Prior of a score's noise: median ratio of noise variance to signal variance, and standard deviation of its log."""
+BLOCK_WEIGHT = 1 / 3
+"""Prior median of the weights of a block of features, summed."""
+SHARED_STD, DIMENSION_STD, CHOICE_STD, OWN_STD = 1.0, 1.0, 0.5, 0.5
+"""Prior standard deviations of the terms that add up to the log of a weight: one shared by all weights, one of its
+dimension, one of its choice, and one of its own."""
+LEAST_AMPLITUDE = 1e-9
+"""Smallest variance of the signal, which equal targets would make zero."""
 ROUNDS = 15
-"""Of the optimiser per fit; it goes on where the last fit stopped."""
+"""Iterations of the optimiser per fit; the next fit continues from there."""
 
 
-class Surrogate(Predictor):
-    """Covariances are Matérn's, 5/2, of the squared distance `sum_j w_j (a_j - b_j)^2` of features.
+class Surrogate(Core):
+    """A Gaussian process with Matern 5/2 covariances of `sum_j w_j (a_j - b_j)^2` for features `a` and `b`.
 
-    Weights and noise are the likeliest a posteriori. A priori the weights of a dimension are alike, and so are those of
-    a choice wherever it can be taken: few rows are enough to tell what matters. Targets are meant to have deviations
-    of about 1.
+    The weights `w_j` and the noise are those of the highest posterior density. A priori the weights of a dimension are
+    alike, and so are those of a choice in all dimensions that have it, so that few rows tell what matters. Targets
+    should have a standard deviation of about 1.
+
+    Args:
+        meanings: of the f features.
+
+    Buffers: `weights` `(f,)`, `rows` `(n, f)`, `dual` `(n,)`, `inverse` `(n, n)`, `level` and `amplitude`.
     """
 
     kind = "surrogate"
@@ -49,71 +53,51 @@ class Surrogate(Predictor):
     level: Tensor
     amplitude: Tensor
 
-    def __init__(self, space: Space, columns: Sequence[str] = ("score",), *, rows: int = 0) -> None:
-        super().__init__(space, columns, Scale(torch.tensor([[-1.0, 1.0]] * len(columns)), 1.0))
-        self.features = Features(space)
-        f = len(self.features)
-        for name, size in {"weights": (f,), "rows": (rows, f), "dual": (rows,), "inverse": (rows, rows)}.items():
-            self.register_buffer(name, torch.zeros(size))
+    def __init__(self, meanings: Sequence[Meaning]) -> None:
+        super().__init__(outputs=1)
+        self.register_buffer("weights", torch.zeros(len(meanings)))
+        self.register_buffer("rows", torch.zeros(0, len(meanings)))
+        self.register_buffer("dual", torch.zeros(0))
+        self.register_buffer("inverse", torch.zeros(0, 0))
         self.register_buffer("level", torch.tensor(0.0))
         self.register_buffer("amplitude", torch.tensor(1.0))
-        self.double()
-        self.prior, self.precision = _prior(self.features.meanings)
+        self.prior, self.precision = _prior(meanings)
         self.logarithms = self.prior.copy()
 
-    @property
-    def shape(self) -> dict[str, Any]:
-        """Number of rows."""
-        return {"rows": len(self.rows)}
-
-    @classmethod
-    def build(cls, space: Space, columns: Sequence[str], **shape: Any) -> Surrogate:
-        """An empty surrogate."""
-        return cls(space, columns, **shape)
-
-    def learn(self, codes: Codes, targets: Reals) -> None:
-        """Fit weights and noise to targets `(n,)` of codes `(n, d)`, from where the last fit stopped."""
-        with torch.no_grad():
-            z = self.features(self.relaxed(codes)).numpy()
+    def learn(self, z: Tensor, targets: Reals) -> None:
+        """Fit weights and noise to targets `(n,)` of features `(n, f)`, from where the last fit stopped."""
+        features = z.cpu().numpy()
         found = minimize(
             _loss,
             self.logarithms,
-            args=(z, targets, self.prior, self.precision),
+            args=(features, targets, self.prior, self.precision),
             jac=True,
             method="L-BFGS-B",
             options={"maxiter": ROUNDS},
         )
         self.logarithms = found.x
-        fit = _Fit(self.logarithms, z, targets)
-        self.weights, self.rows = torch.as_tensor(fit.weights), torch.as_tensor(z)
-        self.dual, self.inverse = torch.as_tensor(fit.dual), torch.as_tensor(fit.inverse)
-        self.level, self.amplitude = (torch.tensor(x, dtype=torch.float64) for x in (fit.level, fit.amplitude))
-        self.noise = torch.tensor([fit.amplitude * fit.noise], dtype=torch.float64)
+        fit = _Fit(self.logarithms, features, targets)
 
-    def latent(self, x: Tensor) -> Tensor:
-        """Expected targets of points `(n, width)`, `(n, 1)`."""
-        return (self.level + self._covariances(x) @ self.dual)[:, None]
+        def tensor(values: object) -> Tensor:
+            return torch.as_tensor(values, dtype=torch.float64, device=z.device)
 
-    def latent_moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Expected targets and their standard deviations, `(n, 1)` each."""
-        covariances = self._covariances(x)
+        self.weights, self.rows = tensor(fit.weights), tensor(features)
+        self.dual, self.inverse = tensor(fit.dual), tensor(fit.inverse)
+        self.level, self.amplitude = tensor(fit.level), tensor(fit.amplitude)
+        self.noise_std = tensor([math.sqrt(fit.amplitude * fit.noise)])
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Expected targets `(n, 1)` of features `(n, f)`."""
+        return (self.level + self._covariances(z) @ self.dual)[:, None]
+
+    def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Expected targets and their epistemic standard deviations, `(n, 1)` each."""
+        covariances = self._covariances(z)
         explained = ((covariances @ self.inverse) * covariances).sum(1)
         variance = self.amplitude * (1 - explained).clamp_min(1e-9)
         return (self.level + covariances @ self.dual)[:, None], variance.sqrt()[:, None]
 
-    def save(self, path: str | Path) -> None:
-        """Refused: a surrogate knows scores of one search alone, and fits them in milliseconds.
-
-        Raises:
-            ConfigError: always.
-        """
-        raise ConfigError(
-            f"A searcher's surrogate cannot be saved, so {quoted(str(path))} was not written. "
-            "Save the codes and their scores, or fit a predictor to them with ncp.fit_predictor."
-        )
-
-    def _covariances(self, x: Tensor) -> Tensor:
-        z = self.features(x.double())
+    def _covariances(self, z: Tensor) -> Tensor:
         scaled = self.rows * self.weights
         squares = (z.square() @ self.weights)[:, None] + (scaled * self.rows).sum(1) - 2 * z @ scaled.T
         r = (5 * squares.clamp_min(1e-12)).sqrt()
@@ -121,19 +105,25 @@ class Surrogate(Predictor):
         return covariances
 
 
+def score_predictor(space: Space, inputs: Features, surrogate: Surrogate) -> Predictor:
+    """A predictor of the one column `score` by a surrogate, in double precision; its latents are the scores."""
+    scale = Scale(torch.tensor([[-1.0, 1.0]]), 1.0)
+    return Predictor(space, ("score",), inputs, surrogate, scale).double()
+
+
 def _prior(meanings: Sequence[Meaning]) -> tuple[Reals, Reals]:
-    """Means `(f + 1,)` and inverse covariances `(f + 1, f + 1)` of the logarithms of weights and of noise."""
+    """Prior means `(f + 1,)` and inverse covariance `(f + 1, f + 1)` of the logarithms of weights and noise."""
     blocks, dimensions, choices = (np.array(names) for names in zip(*meanings, strict=True))
-    alike = [(held[:, None] == held) & (held != "") for held in (dimensions, choices)]
+    same_dimension, same_choice = ((names[:, None] == names) & (names != "") for names in (dimensions, choices))
     f = len(meanings)
-    covariance = np.diag(np.append(np.full(f, OWN**2), NOISE_DEVIATION**2))
-    covariance[:f, :f] += TOGETHER**2 + DIMENSION**2 * alike[0] + CHOICE**2 * alike[1]
+    covariance = np.diag(np.append(np.full(f, OWN_STD**2), NOISE_LOG_STD**2))
+    covariance[:f, :f] += SHARED_STD**2 + DIMENSION_STD**2 * same_dimension + CHOICE_STD**2 * same_choice
     sizes = (blocks[:, None] == blocks).sum(1)
-    return np.log(np.append(SHARE / sizes, NOISE)), np.linalg.inv(covariance)
+    return np.log(np.append(BLOCK_WEIGHT / sizes, NOISE)), np.linalg.inv(covariance)
 
 
 class _Fit:
-    """A posterior given weights and noise: everything that does not depend on where it is asked."""
+    """The posterior given weights and noise, for features `z` `(n, f)` and targets `y` `(n,)` of the rows."""
 
     def __init__(self, logarithms: Reals, z: Reals, y: Reals) -> None:
         self.weights, self.noise = np.exp(logarithms[:-1]), float(np.exp(logarithms[-1]))
@@ -147,12 +137,12 @@ class _Fit:
         self.inverse: NDArray[np.float64] = cho_solve((factor, True), np.eye(len(z)))
         self.level = float((self.inverse @ y).sum() / self.inverse.sum())
         self.dual = self.inverse @ (y - self.level)
-        self.amplitude = max(float((y - self.level) @ self.dual / len(z)), LEAST)
+        self.amplitude = max(float((y - self.level) @ self.dual / len(z)), LEAST_AMPLITUDE)
         self.half_log_determinant = float(np.log(np.diag(factor)).sum())
 
 
 def _loss(logarithms: Reals, z: Reals, y: Reals, prior: Reals, precision: Reals) -> tuple[float, Reals]:
-    """Minus the log posterior of weights and noise, and its gradient."""
+    """The negative log posterior density of weights and noise, and its gradient."""
     try:
         fit = _Fit(logarithms, z, y)
     except LinAlgError:
