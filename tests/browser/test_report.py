@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from ncp import MULTIRES, Budget, Objective, Table, search
 from ncp.report.html import write_report
-from ncp.report.run import run_data
+from ncp.report.trace import Trace
 from tests.browser.conftest import SIZES
 from tests.predictors.fitted import fitted, rows
 
@@ -21,7 +21,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wanted, bound = Objective({"seg/mIoU": 1.0, "video/top1": 1.0}), Budget(max_macs=3e9)
     result = search(wanted, budget=bound, predictor=fitted("ensemble"), judge=fitted("gp"), starts=8, steps=6, top=4)
     result.to_json(folder / "result.json")
-    run_data(result).to_json(folder / "trace.json")
+    Trace.of(result).to_json(folder / "trace.json")
     codes, values = rows("multires")
     table = Table(MULTIRES, codes, values, ["seg/mIoU", "seg/mAcc", "video/top1"])
     write_report(folder / "result.json", folder / "page.html", table)
@@ -51,14 +51,14 @@ def test_every_figure_is_drawn_and_fits(page: Page) -> None:
         expect(places.nth(k).locator(".main-svg").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     text, ground = (page.evaluate(f"getComputedStyle(document.body).{name}") for name in ("color", "backgroundColor"))
-    drawn = page.locator('[data-figure="trade 0"] .xtick text').first.evaluate("(e) => getComputedStyle(e).fill")
+    drawn = page.locator('[data-figure="tradeoff 0"] .xtick text').first.evaluate("(e) => getComputedStyle(e).fill")
     assert drawn == text != ground
 
 
 def test_codes_are_copied_by_a_press_and_by_a_click(page: Page) -> None:
     page.get_by_role("button", name="Copy", exact=True).first.click()
     expect(page.get_by_role("status")).to_contain_text("Copied: ")
-    place = page.locator('[data-figure="trade 0"]')
+    place = page.locator('[data-figure="tradeoff 0"]')
     place.scroll_into_view_if_needed()
     found = place.evaluate("(e) => e.data.findIndex((trace) => trace.name === 'found')")
     code = place.evaluate(f"(e) => e.data[{found}].customdata[0]")

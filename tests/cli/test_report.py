@@ -47,7 +47,7 @@ def test_what_cannot_be_reported(run: Run) -> None:
     assert not Path("report.html").exists()
 
 
-@pytest.mark.parametrize("failing", ["ncp.report.run.draw_run", "ncp.report.html.write_report"])
+@pytest.mark.parametrize("failing", ["ncp.report.pictures.search_picture", "ncp.report.html.write_report"])
 def test_a_search_whose_picture_or_page_fails_still_shows_what_it_found(
     run: Run, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:

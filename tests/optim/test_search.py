@@ -18,7 +18,9 @@ from ncp.optim.local_search import search_locally
 from ncp.optim.problem import Problem
 from ncp.optim.result_rows import LATENCY
 from ncp.predictors.quality import quality
-from ncp.report.run import draw_run, run_data
+from ncp.report.formats import save
+from ncp.report.pictures import search_picture
+from ncp.report.trace import Trace
 from ncp.tables.cache import import_folder
 from tests.latencies import CONDITIONS, computed, latency_model, milliseconds
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
@@ -136,7 +138,7 @@ def test_a_bound_on_latency_gives_predicted_and_measured_latencies(
         assert found.std == pytest.approx(0.05 * measured / 1.2816)
         assert {row.verified[column].source for column in columns[:3]} == {"judge"}
     result.to_json(tmp_path / "result.json")
-    draw_run(run_data(result), tmp_path / "search.svg")
+    save(search_picture(Trace.of(result)), tmp_path / "search.svg")
     read = json.loads((tmp_path / "result.json").read_text())
     assert read["provenance"]["max_latency_ms"] == 5.0
     conditions = {"task": "classification", "classes": 50, "image_size": [64, 64], "batch": 1, "device": "cpu"}

@@ -14,18 +14,11 @@ import pytest
 from scipy.stats import norm
 
 from ncp import CELL201, MULTIRES, Budget, Comparison, DataError, Objective, Space, Table, macs, search
-from ncp.report.documents import (
-    MOST,
-    Claims,
-    calibration_data,
-    claims_data,
-    heldout_data,
-    read_document,
-    tradeoff_data,
-)
+from ncp.report.documents import read_document
+from ncp.report.facts import MOST, Agreement, agreements, calibrations, heldout_agreements, tradeoffs
 from ncp.report.figures import curves_figure, steps_figure, tradeoff_figure
 from ncp.report.html import write_report
-from ncp.report.run import Run, run_data
+from ncp.report.trace import Trace
 from tests.predictors.fitted import fitted, rows
 
 EVIL = "<script>alert(1)</script>"
@@ -39,7 +32,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = search(wanted, budget=bound, predictor=fitted("ensemble"), judge=fitted("gp"), starts=6, steps=5, top=4)
     result.provenance["command"] = "ncp search --tasks seg,video:2 --max-gmacs 3"
     result.to_json(folder / "result.json")
-    run_data(result).to_json(folder / "trace.json")
+    Trace.of(result).to_json(folder / "trace.json")
     return folder
 
 
@@ -81,12 +74,11 @@ def test_a_search_is_one_small_page_that_fetches_nothing(found: Path, tmp_path: 
     assert page.count('<svg class="picture net"') == 1
     assert "default-src 'none'" in page
     assert set(read.named) == set(read.figures)
-    assert {"way 0", "path", "trade 0", "claim 0", "calibration"} <= set(read.figures)
-    assert "plotly.js v" in gzip.decompress(base64.b64decode(read.held["bundle"])).decode()[:300]
+    assert {"steps 0", "code", "tradeoff 0", "checked 0", "calibration"} <= set(read.figures)
+    assert "plotly.js v" in gzip.decompress(base64.b64decode(read.held["library"])).decode()[:300]
     first = json.loads((found / "result.json").read_text())["rows"][0]
-    assert (
-        page.index(first["code"]) < page.index("The codes") < page.index("The way there") < page.index("What was asked")
-    )
+    places = [page.index(text) for text in (first["code"], "The codes", "Steps of the search", "Provenance")]
+    assert places == sorted(places)
     assert page.count("ncp search --tasks seg,video:2 --max-gmacs 3") == 2  # shown, and copied
 
 
@@ -103,8 +95,8 @@ def test_names_of_others_are_text_and_nothing_else(found: Path, tmp_path: Path) 
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
-def test_the_way_is_kept_with_the_best_start_first(found: Path, tmp_path: Path) -> None:
-    read = Run.from_json(found / "trace.json")
+def test_the_trace_is_kept_with_the_best_start_first(found: Path, tmp_path: Path) -> None:
+    read = Trace.from_json(found / "trace.json")
     assert read.best == 0
     assert read.scores.shape == (5, 6)
     assert read.scores[:, 0].max() == read.scores.max()
@@ -115,29 +107,29 @@ def test_the_way_is_kept_with_the_best_start_first(found: Path, tmp_path: Path) 
     assert figure["data"][1]["y"] == pytest.approx(read.scores[:, 0].tolist(), rel=1e-4)
     (tmp_path / "bad.json").write_text("{}")
     with pytest.raises(DataError, match="Expected the steps of a search"):
-        Run.from_json(tmp_path / "bad.json")
+        Trace.from_json(tmp_path / "bad.json")
 
 
-def test_claims_and_how_often_intervals_hold() -> None:
+def test_agreement_and_how_often_values_lie_within_intervals() -> None:
     value = {"mean": 1.0, "std": 0.5, "source": "predictor"}
     row = {
         "code": "a",
         "predicted": {"t/x": value, "t/y": value},
         "verified": {"t/x": value | {"mean": 2.0, "source": "judge"}},
     }
-    (predicted_scores,) = claims_data([row, row | {"verified": {}}])
-    assert (predicted_scores.column, predicted_scores.texts, predicted_scores.sources) == ("t/x", ("a",), ("judge",))
-    assert (predicted_scores.predicted[0], predicted_scores.std[0], predicted_scores.verified[0]) == (1.0, 0.5, 2.0)
+    (found,) = agreements([row, row | {"verified": {}}])
+    assert (found.column, found.codes, found.sources) == ("t/x", ("a",), ("judge",))
+    assert (found.predicted[0], found.std[0], found.known[0]) == (1.0, 0.5, 2.0)
     rng = np.random.default_rng(0)
     drawn = rng.normal(size=4000)
-    right = Claims("right", np.zeros(4000), np.ones(4000), drawn, ("",) * 4000, ("table",) * 4000)
+    right = Agreement("right", np.zeros(4000), np.ones(4000), drawn, ("",) * 4000, ("table",) * 4000)
     bold = replace(right, column="bold", std=np.full(4000, 0.5))
-    good, narrow = calibration_data([right, bold])
+    good, narrow = calibrations([right, bold])
     np.testing.assert_allclose(good.shares, good.levels, atol=0.03)
     halved = 2 * norm.cdf(norm.ppf((1 + narrow.levels) / 2) / 2) - 1
     np.testing.assert_allclose(narrow.shares, halved, atol=0.03)
-    (held,) = heldout_data({"t/x": {"predicted": [1, 2], "std": [1, 1], "measured": [1, 4]}})
-    assert held.verified.tolist() == [1, 4]
+    (held,) = heldout_agreements({"t/x": {"predicted": [1, 2], "std": [1, 1], "measured": [1, 4]}})
+    assert held.known.tolist() == [1, 4]
 
 
 def test_the_tradeoff_has_codes_rows_bound_and_floor(found: Path) -> None:
@@ -147,14 +139,15 @@ def test_the_tradeoff_has_codes_rows_bound_and_floor(found: Path) -> None:
     values = values.copy()
     values[:5, 0] = np.nan
     table = Table(MULTIRES, codes, values, ["seg/mIoU", "seg/mAcc", "video/top1"])
-    seg, video = tradeoff_data(document, table)
-    assert (seg.x_name, seg.y_name, seg.budget, seg.floor, video.floor) == ("cost [GMACs]", "seg/mIoU", 3.0, 60.0, None)
+    seg, video = tradeoffs(document, table)
+    assert (seg.x_name, seg.y_name) == ("cost [GMACs]", "seg/mIoU [%]")
+    assert (seg.budget, seg.minimum, video.minimum) == (3.0, 60.0, None)
     assert seg.x.tolist() == [row["macs"] / 1e9 for row in document["rows"]]
     np.testing.assert_allclose(seg.rows_x, macs(codes[5:]) / 1e9)
     assert len(video.rows_x) == len(codes)
     figure = tradeoff_figure(seg)
     names = [trace["name"] for trace in figure["data"]]
-    assert names == ["table's rows", "front", "found", "asked for", "budget"]
+    assert names == ["table's rows", "front", "found", "minimum", "budget"]
     assert figure["data"][0]["rows"] == list(range(5, len(codes)))
     best = sorted(zip(seg.x, seg.y, strict=True))
     edge = [(x, y) for k, (x, y) in enumerate(best) if all(y > other for _, other in best[:k])]
@@ -168,8 +161,8 @@ def test_a_space_without_cost_trades_columns(tmp_path: Path) -> None:
     result = search(wanted, predictor=fitted("ensemble", "cell201"), starts=4, steps=3, top=3)
     result.to_json(tmp_path / "result.json")
     _, document = read_document(tmp_path / "result.json")
-    (panel,) = tradeoff_data(document)
-    assert (panel.x_name, panel.y_name, panel.budget) == ("seg/mIoU", "video/top1", None)
+    (panel,) = tradeoffs(document)
+    assert (panel.x_name, panel.y_name, panel.budget) == ("seg/mIoU [%]", "video/top1 [%]", None)
     write_report(tmp_path / "result.json", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert not Read(page).addresses
@@ -185,8 +178,8 @@ def test_a_comparison(tmp_path: Path) -> None:
     Comparison(asked, best, {name: np.ones((5, 20)) for name in best}, 5.0).to_json(tmp_path / "compare.json")
     write_report(tmp_path / "compare.json", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
-    assert "bayesian is ahead after 20 queries" in page
-    assert "To ask the same again" not in page  # nobody typed a command
+    assert "bayesian is ahead after 20 evaluations" in page
+    assert "To run it again" not in page  # nobody typed a command
     curves = Read(page).figures["curves"]["data"]
     lines = {trace["name"]: trace for trace in curves if "fill" not in trace}
     assert lines["random"]["y"] == pytest.approx((5 - best["random"]).mean(axis=0).tolist(), rel=1e-4)
@@ -195,7 +188,7 @@ def test_a_comparison(tmp_path: Path) -> None:
 
 
 def test_files_that_no_command_wrote_are_refused(tmp_path: Path) -> None:
-    for text in ("", "[]", "{}", "x", json.dumps({"provenance": {}, "rows": [], "gap": None})):
+    for text in ("", "[]", "{}", "x", json.dumps({"format": 2, "provenance": {}, "rows": [], "gap": None})):
         (tmp_path / "other.json").write_text(text)
         with pytest.raises(DataError, match="Expected "):
             write_report(tmp_path / "other.json", tmp_path / "page.html")
@@ -214,10 +207,10 @@ def test_less_may_be_wanted_and_a_large_table_is_thinned() -> None:
         for k, (acc, ms) in enumerate([(1.0, 1.0), (2.0, 2.0), (2.0, 3.0), (0.5, 0.5)])
     ]
     asked = {"weights": {"acc": 1.0, "ms": 1.0}, "columns": ["acc", "ms"], "minimised": ["ms"]}
-    (panel,) = tradeoff_data({"rows": rows, "provenance": asked}, table)
+    (panel,) = tradeoffs({"rows": rows, "provenance": asked}, table)
     assert (panel.x_name, panel.y_name) == ("acc", "ms")
     assert panel.edge.tolist() == [True, True, False, True]
     assert len(panel.rows) == MOST
     assert (panel.rows[0], panel.rows[-1]) == (0, len(codes) - 1)
-    (panel,) = tradeoff_data({"rows": rows, "provenance": asked | {"weights": {"acc": -1.0, "ms": -1.0}}})
+    (panel,) = tradeoffs({"rows": rows, "provenance": asked | {"weights": {"acc": -1.0, "ms": -1.0}}})
     assert panel.edge.tolist() == [True, False, True, True]

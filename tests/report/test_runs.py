@@ -13,10 +13,10 @@ import pytest
 from ncp import Budget, Comparison, DataError, Objective, search
 from ncp.cli.output import run_id
 from ncp.io.files import write_json
-from ncp.report import html
+from ncp.report import sections
 from ncp.report.documents import read_document
 from ncp.report.html import write_report
-from ncp.report.run import run_data
+from ncp.report.trace import Trace
 from tests.predictors.fitted import fitted
 
 JUNK = (None, "x", [], {}, -1, 1.5, True, [[]], {"a": None}, 10**400, [1, "x"], 1e308)
@@ -35,7 +35,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         top=2,
     )
     result.provenance["run"] = run_id(result.to_dict())
-    run_data(result).to_json(folder / "trace.json")
+    Trace.of(result).to_json(folder / "trace.json")
     result.to_json(folder / "result.json")
     return folder
 
@@ -45,7 +45,14 @@ def trained(tmp_path: Path) -> Path:
     """The folder of a training, as `ncp train` writes it, without its predictor."""
     found = {"tau": None, "mae": 0.1, "within_one": 0.7, "within_two": 0.95, "n": 3}
     split = {"seed": 0, "test_size": 0.2, "train": 9, "test": 3}
-    metrics = {"kind": "gp", "table": "t", "split": split, "columns": {"a/x": found}, "predictor_sha256": "0" * 64}
+    metrics = {
+        "format": 2,
+        "kind": "gp",
+        "table": "t",
+        "split": split,
+        "columns": {"a/x": found},
+        "predictor_sha256": "0" * 64,
+    }
     write_json(tmp_path / "metrics.json", metrics | {"run": "7", "files": {"config": "config.yaml"}})
     held = {"predicted": [1.0, 2.0, 3.0], "std": [0.5, 0.5, 0.5], "measured": [1.5, 2.0, 3.0]}
     write_json(tmp_path / "heldout.json", {"run": "7", "columns": {"a/x": held}})
@@ -65,8 +72,8 @@ def compared(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages without drawings and plotly, which cost more than all the rest."""
-    monkeypatch.setattr(html, "_drawing", lambda _: "")
-    monkeypatch.setattr("ncp.report.figures.bundle", lambda: "")
+    monkeypatch.setattr(sections, "_drawing", lambda _: "")
+    monkeypatch.setattr("ncp.report.figures.packed_library", lambda: "")
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -116,6 +123,16 @@ def test_a_damaged_file_is_one_message(searched: Path, tmp_path: Path, name: str
     assert refused >= 10
 
 
+@pytest.mark.parametrize("name", ["result.json", "trace.json", "metrics.json", "compare.json"])
+@pytest.mark.usefixtures("trained", "compared")
+def test_files_of_another_version_are_refused(searched: Path, tmp_path: Path, name: str) -> None:
+    for file in searched.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    write_json(tmp_path / name, json.loads((tmp_path / name).read_text()) | {"format": 1})
+    with pytest.raises(DataError, match=f"{name} was written by another version of ncp: its format is 1, .* reads 2."):
+        page_of(tmp_path, {"trace.json": "result.json"}.get(name, name))
+
+
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
 def test_an_endless_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ncp.report.documents.LARGEST_FILE", 1000)
@@ -151,6 +168,6 @@ def test_a_page_never_replaces_what_it_is_made_of(trained: Path, name: str, link
     if link is not None:
         page = trained / "page.html"
         link(trained / name, page)
-    with pytest.raises(DataError, match=r"which the page is made of. Choose another path for the page"):
+    with pytest.raises(DataError, match=r"from which the page is made. Choose another path for the page"):
         write_report(trained / "metrics.json", page)
     assert (trained / name).read_bytes() == before

@@ -12,7 +12,7 @@ from ncp.app.lookup import format_value
 from ncp.app.points import GMACS, MPARAMS, Filter, Points, axis_values, draw_points, points_data, position_of
 from ncp.app.session import Session
 from ncp.app.side_by_side import SideBySide
-from ncp.report.figures import named
+from ncp.report.style import with_unit
 from ncp.spaces.families import DEFAULT_TABLE
 
 TAB = "Benchmark"
@@ -122,7 +122,7 @@ class BenchmarkTab:
 
     def _show_best(self, points: Points) -> None:
         """List the best of the points on the y axis."""
-        minimised = {GMACS, MPARAMS, *(named(column) for column in self.dataset.minimised)}
+        minimised = {GMACS, MPARAMS, *(with_unit(column) for column in self.dataset.minimised)}
         order = np.argsort(points.y if points.y_name in minimised else -points.y, kind="stable")[:LISTED]
         best = [(int(points.rows[k]), format_value(float(points.y[k]))) for k in order.tolist()]
         self.best.set_content(self._list("The best of these", f"by {points.y_name}", best))

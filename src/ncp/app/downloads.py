@@ -59,11 +59,11 @@ def report_of(result: Result, dataset: Dataset, folder: Path, _: Progress) -> by
         MissingExtraError: the extra `report` is not installed.
     """
     from ncp.report.html import write_report
-    from ncp.report.run import run_data
+    from ncp.report.trace import Trace
 
     with TemporaryDirectory(dir=folder) as temporary:
         source, page = Path(temporary) / "result.json", Path(temporary) / "report.html"
         result.to_json(source)
-        run_data(result).to_json(source.with_name("trace.json"))
+        Trace.of(result).to_json(source.with_name("trace.json"))
         write_report(source, page, open_dataset(dataset).table)
         return page.read_bytes()

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from ncp.app.dataset import OpenDataset
 from ncp.app.lookup import look_up
 from ncp.cost import Counting
-from ncp.report.figures import COLOURS, named
+from ncp.report.style import COST, SERIES, with_unit
 from ncp.spaces.arrays import Reals
 
-GMACS, MPARAMS = "cost [GMACs]", "size [M parameters]"
+GMACS, MPARAMS = COST, "size [M parameters]"
 MANY = 4000
 """More points than this are drawn by WebGL."""
 
@@ -65,7 +65,7 @@ def axis_values(dataset: OpenDataset, counting: Counting) -> dict[str, Reals]:
     if dataset.has_cost:
         axes[GMACS] = counting.macs(table.codes) / 1e9
         axes[MPARAMS] = counting.params(table.codes) / 1e6
-    return axes | {named(c): v for c, v in zip(table.columns, table.values.T, strict=True)}
+    return axes | {with_unit(c): v for c, v in zip(table.columns, table.values.T, strict=True)}
 
 
 def points_data(dataset: OpenDataset, axes: Mapping[str, Reals], x: str, y: str, kept: Filter) -> Points:
@@ -90,7 +90,7 @@ def position_of(
     """The position of a code, by its measured values or else the predicted ones; None if one is missing."""
     facts = look_up(dataset, code, counting)
     known: dict[str, float | None] = {
-        named(c.column): c.mean if c.measured is None else c.measured for c in facts.columns
+        with_unit(c.column): c.mean if c.measured is None else c.measured for c in facts.columns
     }
     known[GMACS] = None if facts.macs is None else facts.macs / 1e9
     known[MPARAMS] = None if facts.params is None else facts.params / 1e6
@@ -117,7 +117,7 @@ def draw_points(points: Points, position: tuple[float, float] | None) -> dict[st
                 "customdata": points.rows[of].tolist(),
                 "text": [escape(points.texts[k]) for k in np.flatnonzero(of).tolist()],
                 "hovertemplate": "%{text}<br>%{x:.4g}, %{y:.4g}<extra></extra>",
-                "marker": {"size": 6, "opacity": 0.7, "color": COLOURS[number % len(COLOURS)]},
+                "marker": {"size": 6, "opacity": 0.7, "color": SERIES[number % len(SERIES)]},
             }
         )
     traces.append(

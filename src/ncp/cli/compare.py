@@ -60,7 +60,9 @@ def compare(
     require_outputs(out, report)
 
     import ncp
-    from ncp.report.compare import compare_data, draw_compare
+    from ncp.report.facts import regret_curves
+    from ncp.report.formats import save
+    from ncp.report.pictures import comparison_picture
     from ncp.searchers.registry import installed, require_searchers
 
     names = installed(SEARCHERS) if searchers is None else [name.strip() for name in searchers.split(",")]
@@ -86,7 +88,7 @@ def compare(
         print_json(result.to_dict())
     else:
         _show(result)
-    draw_compare(compare_data(result), out / "compare.svg")
+    save(comparison_picture(regret_curves(result)), out / "compare.svg")
     page = [] if report is None else [write_page(out / "compare.json", report)]
     if not as_json:
         written(out / "compare.json", out / "compare.svg", *page)
@@ -110,7 +112,8 @@ def _warn(result: Comparison, left_out: list[str]) -> None:
 
 
 def _show(result: Comparison) -> None:
-    from ncp.report.compare import NOTE, p_text, proposals_text
+    from ncp.report.facts import proposal_counts
+    from ncp.report.style import TESTS, p_text
 
     standings = result.standings()
     heads = ("searcher", "best", "regret", "found the best", "p, random", "p, baseline", "ms/query")
@@ -129,6 +132,6 @@ def _show(result: Comparison) -> None:
     show_table(heads, rows)
     say(
         f"{standings[0].runs} simulations of {standings[0].queries} evaluations each; the best in the table is "
-        f"{result.optimum:.3f}. {NOTE}",
-        *proposals_text(result),
+        f"{result.optimum:.3f}. {TESTS}",
+        *proposal_counts(result),
     )

@@ -85,8 +85,9 @@ def pareto(
         import ncp
         from ncp.optim.front import front_baseline_text
         from ncp.optim.front_search import pareto_search
-        from ncp.report.documents import evenly
-        from ncp.report.front import draw_front, front_data
+        from ncp.report.facts import evenly, objective_tradeoffs
+        from ncp.report.formats import save
+        from ncp.report.pictures import front_picture
 
         measured = load_table(table, root)
         front = pareto_search(
@@ -112,7 +113,8 @@ def pareto(
         show_rows(front.rows, shown, with_score=False)
         say(*(f"{index + 1:3} {front.rows[index].code}" for index in shown))
         say(front_baseline_text(front.to_dict()), *source_of(front.provenance), _summary(front))
-    draw_front(front_data(front, measured), out / "pareto.svg", front.provenance["run"])
+    picture = front_picture(objective_tradeoffs(front.to_dict(), measured))
+    save(picture, out / "pareto.svg", front.provenance["run"])
     page = [] if report is None else [write_page(out / "pareto.json", report, measured)]
     if not as_json:
         written(out / "pareto.json", out / "pareto.svg", *page)

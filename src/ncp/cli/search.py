@@ -98,7 +98,9 @@ def search(
     with progress_bar("Loading") as bar:
         import ncp
         from ncp.optim.results import baseline_text
-        from ncp.report.run import draw_run, run_data
+        from ncp.report.formats import save
+        from ncp.report.pictures import search_picture
+        from ncp.report.trace import Trace
 
         measured = load_table(table, root)
         result = ncp.search(
@@ -118,8 +120,8 @@ def search(
         )
         result.provenance["command"] = command()
         result.provenance["run"] = run_id(result.to_dict())
-        run = run_data(result)
-        run.to_json(out / "trace.json")
+        trace = Trace.of(result)
+        trace.to_json(out / "trace.json")
         result.to_json(out / "result.json")  # last: if a run is stopped, the result never belongs to another trace
     if as_json:
         print_json(result.to_dict())
@@ -128,7 +130,7 @@ def search(
         for number, row in enumerate(result.rows, start=1):
             say(f"{number:2} {row.code}", *([f"   {edits(result, row)}"] if from_ is not None else []))
         say(baseline_text(result.to_dict()), *source_of(result.provenance), _summary(result))
-    draw_run(run, out / "search.svg")
+    save(search_picture(trace), out / "search.svg", trace.run)
     page = [] if report is None else [write_page(out / "result.json", report, measured)]
     if not as_json:
         written(out / "result.json", out / "trace.json", out / "search.svg", *page)

@@ -94,8 +94,11 @@ def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration) 
     """Train, measure, and write every file of the run, the metrics last; return the metrics."""
     import ncp
     from ncp.io.files import whole_file, write_json
+    from ncp.optim.results import FORMAT
     from ncp.predictors.quality import quality
-    from ncp.report.scatter import draw_scatter, scatter_data
+    from ncp.report.facts import heldout_agreements, scatters
+    from ncp.report.formats import save
+    from ncp.report.pictures import scatter_picture
 
     with progress_bar("Training") as bar:
         predictor = ncp.fit_predictor(
@@ -116,6 +119,7 @@ def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration) 
         predictor.save(files["predictor"])
         digest = sha256(files["predictor"].read_bytes()).hexdigest()
         metrics: dict[str, Any] = {
+            "format": FORMAT,
             "kind": settings.predictor.kind,
             "table": settings.data.table,
             "split": {**settings.split.model_dump(), "train": len(rows), "test": len(held_out)},
@@ -123,8 +127,9 @@ def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration) 
             "predictor_sha256": digest,
         }
         metrics |= {"run": run_id(metrics), "files": files}
-        draw_scatter(scatter_data(prediction, values, table.columns), files["scatter"], metrics["run"])
         held = {"run": metrics["run"], "columns": rows_held_out(prediction, values, table.columns)}
+        panels = scatters(heldout_agreements(held["columns"]), metrics["columns"])
+        save(scatter_picture(panels), files["scatter"], metrics["run"])
         write_json(files["heldout"], held, indent=None)
         with whole_file(files["config"]) as temporary:
             temporary.write_text(f"# run: {metrics['run']}\n{settings.to_yaml()}", encoding="utf-8")

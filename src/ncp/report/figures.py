@@ -1,4 +1,4 @@
-"""Interactive figures of a report, from the same facts as the pictures: what a point is stands beside it."""
+"""Interactive figures of a report, from the same facts as the pictures; a point shows its code and values."""
 
 from __future__ import annotations
 
@@ -11,24 +11,19 @@ from typing import Any
 import numpy as np
 
 from ncp.extras import require_extra
-from ncp.report.compare import Curve
-from ncp.report.documents import Calibration, Claims, Tradeoff
-from ncp.report.run import Run
-from ncp.report.scatter import PERCENT
+from ncp.report.facts import Agreement, Calibration, Curve, Tradeoff
+from ncp.report.style import DASHES, GREY, GRID, SERIES, with_unit
+from ncp.report.trace import Trace
 from ncp.spaces.arrays import Reals
 
-BLUE, ORANGE, GREEN, PINK, RED, SKY = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"
-COLOURS = (BLUE, RED, GREEN, PINK, ORANGE, SKY, "#8c8c8c", "#7a5c00")
-"""Okabe and Ito's, told apart by the colour-blind, and two more; legible on light and on dark."""
-GREY = "rgba(128,128,128,0.55)"
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid", "dash")
+BLUE, ORANGE = SERIES[0], SERIES[4]
 
 Figure = dict[str, Any]
 """A figure as plotly.js reads it: `data` and `layout`."""
 
 
-def bundle() -> str:
-    """plotly.js, compressed by gzip, in base 64.
+def packed_library() -> str:
+    """The text of plotly.js, compressed by gzip, in base 64.
 
     Raises:
         MissingExtraError: plotly is not installed.
@@ -39,13 +34,8 @@ def bundle() -> str:
     return b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
 
 
-def named(column: str) -> str:
-    """A column with its unit."""
-    return f"{column} [%]" if column.rpartition("/")[2] in PERCENT else column
-
-
-def steps_figure(name: str, values: Reals, best: int, bound: float | None = None) -> Figure:
-    """One quantity along the steps, `(steps, starts)`: all starts faint, the best in colour."""
+def steps_figure(name: str, values: Reals, best: int, budget: float | None = None) -> Figure:
+    """One quantity by step, `(steps, starts)`: all starts as faint lines, the best one in colour."""
     steps = np.arange(len(values)).tolist()
     faint_x, faint_y = [], []
     for start in np.delete(np.arange(values.shape[1]), best):  # one trace: its gaps keep the lines apart
@@ -57,32 +47,32 @@ def steps_figure(name: str, values: Reals, best: int, bound: float | None = None
         {"type": "scatter", "mode": "lines", "x": steps, "y": _short(values[:, best]), "name": "the best start"}
         | {"line": {"color": BLUE, "width": 2.5}, "hovertemplate": "step %{x}: %{y:.4g}<extra></extra>"},
     ]
-    if bound is not None:
-        data.append(_line([0, steps[-1]], [bound, bound], "budget"))
-    return _figure(data, "step", name)
+    if budget is not None:
+        data.append(_line([0, steps[-1]], [budget, budget], "budget"))
+    return _figure(data, "step", with_unit(name))
 
 
-def path_figure(run: Run) -> Figure:
-    """The dimensions of the best start's code along the steps, each as a share of its range."""
-    trace = {
+def code_figure(trace: Trace) -> Figure:
+    """The best start's code by step, each dimension as a share of its range."""
+    heat = {
         "type": "heatmap",
-        "z": run.shares[::-1].tolist(),
-        "customdata": run.path[::-1].tolist(),
-        "y": list(map(_plain, run.dimensions[::-1])),
+        "z": trace.shares[::-1].tolist(),
+        "customdata": trace.path[::-1].tolist(),
+        "y": list(map(_plain, trace.dimensions[::-1])),
         "colorscale": "Cividis",
         "zmin": 0,
         "zmax": 1,
         "colorbar": {"title": {"text": "share of range", "side": "right"}, "thickness": 12},
         "hovertemplate": "step %{x}, %{y}: %{customdata}<extra></extra>",
     }
-    figure = _figure([trace], "step", "")
-    figure["layout"]["height"] = 140 + 16 * len(run.dimensions)
+    figure = _figure([heat], "step", "")
+    figure["layout"]["height"] = 140 + 16 * len(trace.dimensions)
     figure["layout"]["yaxis"] |= {"tickfont": {"size": 10}, "dtick": 1, "showgrid": False}
     return figure
 
 
 def tradeoff_figure(panel: Tradeoff) -> Figure:
-    """Codes that were found over a table's rows, whose codes the page holds once for all figures."""
+    """Codes that were found, over a table's rows. A trace of rows has their numbers; the page has their codes."""
     data: list[Any] = []
     hover = f"%{{customdata}}<br>{_plain(panel.x_name)} %{{x:.4g}}<br>{_plain(panel.y_name)} %{{y:.4g}}<extra></extra>"
     if len(panel.rows_x):
@@ -94,63 +84,63 @@ def tradeoff_figure(panel: Tradeoff) -> Figure:
     data.append(line | {"name": "front", "hoverinfo": "skip", "line": {"color": BLUE, "width": 1.5}})
     found = {"type": "scatter", "mode": "markers", "x": _short(panel.x), "y": _short(panel.y), "name": "found"}
     marker = {"size": 8, "color": BLUE, "line": {"width": 0.5, "color": "white"}}
-    data.append(found | {"customdata": list(panel.texts), "hovertemplate": hover, "marker": marker})
+    data.append(found | {"customdata": list(panel.codes), "hovertemplate": hover, "marker": marker})
     every = [x for x in (panel.x, panel.rows_x) if len(x)]
     low, high = min(float(x.min()) for x in every), max(float(x.max()) for x in every)
-    if panel.floor is not None:
-        data.append(_line([low, high], [panel.floor, panel.floor], "asked for"))
+    if panel.minimum is not None:
+        data.append(_line([low, high], [panel.minimum, panel.minimum], "minimum"))
     if panel.budget is not None:
         ends = [float(f(np.concatenate([panel.y, panel.rows_y]))) for f in (np.min, np.max)]
         data.append(_line([panel.budget, panel.budget], ends, "budget"))
-    return _figure(data, panel.x_name, named(panel.y_name))
+    return _figure(data, panel.x_name, panel.y_name)
 
 
-def claims_figure(predicted_scores: Claims, said: str = "predicted_score", known: str = "verified_score") -> Figure:
-    """Verdicts against claims, with the diagonal and the predicted deviations."""
-    ends = [float(f(np.concatenate([predicted_scores.predicted, predicted_scores.verified]))) for f in (np.min, np.max)]
-    few = len(predicted_scores.predicted) <= 100
-    points = {
+def agreement_figure(found: Agreement, known: str) -> Figure:
+    """Predicted values, with their standard deviations, against known values, with the diagonal.
+
+    Args:
+        found: the values.
+        known: what the known values are called, such as `measured`.
+    """
+    both = np.concatenate([found.predicted, found.known])
+    ends = [float(both.min()), float(both.max())]
+    few = len(found.predicted) <= 100
+    points: dict[str, Any] = {
         "type": "scatter",
         "mode": "markers",
-        "x": _short(predicted_scores.predicted),
-        "y": _short(predicted_scores.verified),
-        "customdata": [list(pair) for pair in zip(predicted_scores.texts, predicted_scores.sources, strict=True)],
-        "hovertemplate": f"%{{customdata[0]}}<br>{said} %{{x:.4g}}, %{{customdata[1]}} %{{y:.4g}}<extra></extra>",
+        "x": _short(found.predicted),
+        "y": _short(found.known),
+        "customdata": [list(pair) for pair in zip(found.codes, found.sources, strict=True)],
+        "hovertemplate": "%{customdata[0]}<br>predicted %{x:.4g}, %{customdata[1]} %{y:.4g}<extra></extra>",
         "marker": {"size": 8 if few else 4, "color": BLUE, "opacity": 1.0 if few else 0.5},
         "name": "codes",
     }
     if few:
-        points["error_x"] = {
-            "type": "data",
-            "array": _short(predicted_scores.std),
-            "thickness": 0.8,
-            "width": 0,
-            "color": GREY,
-        }
-    column = named(predicted_scores.column)
-    return _figure([_line(ends, ends, "equal"), points], f"{said}: {column}", f"{known}: {column}")
+        points["error_x"] = {"type": "data", "array": _short(found.std), "thickness": 0.8, "width": 0, "color": GREY}
+    column = with_unit(found.column)
+    return _figure([_line(ends, ends, "equal"), points], f"predicted: {column}", f"{known}: {column}")
 
 
 def calibration_figure(found: Sequence[Calibration]) -> Figure:
-    """Shares of values within intervals against what these should hold."""
-    data: list[Any] = [_line([0, 1], [0, 1], "as it should be")]
+    """The share of values within intervals, by the confidence level of the intervals."""
+    data: list[Any] = [_line([0, 1], [0, 1], "well calibrated")]
     for number, each in enumerate(found):
-        style = {"color": COLOURS[number % len(COLOURS)], "dash": DASHES[number % len(DASHES)], "width": 2}
+        style = {"color": SERIES[number % len(SERIES)], "dash": DASHES[number % len(DASHES)], "width": 2}
         trace = {"type": "scatter", "mode": "lines", "x": _short(each.levels), "y": _short(each.shares)}
-        hover = "%{x:.0%} intervals hold %{y:.0%}<extra></extra>"
+        hover = "%{y:.0%} of values in %{x:.0%} intervals<extra></extra>"
         data.append(trace | {"name": each.column, "line": style, "hovertemplate": hover})
-    figure = _figure(data, "share that an interval should hold", "share that it holds")
+    figure = _figure(data, "confidence level of the interval", "share of values within it")
     for axis in ("xaxis", "yaxis"):
         figure["layout"][axis] |= {"range": [0, 1], "tickformat": ".0%"}
     return figure
 
 
 def curves_figure(curves: Sequence[Curve], measure: str) -> Figure:
-    """Regrets along the queries with bands of 95 % intervals of the mean."""
+    """Regrets by evaluations, with 95 % intervals of the mean."""
     data: list[Any] = []
     for number, curve in enumerate(curves):
         queries = np.arange(1, len(curve.mean) + 1).tolist()
-        colour = COLOURS[number % len(COLOURS)]
+        colour = SERIES[number % len(SERIES)]
         band: dict[str, Any] = {
             "type": "scatter",
             "mode": "lines",
@@ -162,9 +152,9 @@ def curves_figure(curves: Sequence[Curve], measure: str) -> Figure:
         data.append(band | {"showlegend": False, "legendgroup": curve.searcher})
         line = {"color": colour, "width": 2, "dash": DASHES[number % len(DASHES)]}
         trace = {"type": "scatter", "mode": "lines", "x": queries, "y": _short(curve.mean), "name": curve.searcher}
-        hover = f"{_plain(curve.searcher)}, %{{x}} queries: %{{y:.4g}}<extra></extra>"
+        hover = f"{_plain(curve.searcher)}, %{{x}} evaluations: %{{y:.4g}}<extra></extra>"
         data.append(trace | {"line": line, "legendgroup": curve.searcher, "hovertemplate": hover})
-    figure = _figure(data, "queries [rows paid for]", f"regret: {measure}")
+    figure = _figure(data, "evaluations", f"regret: {measure}")
     figure["layout"] |= {"height": 460}
     figure["layout"]["yaxis"] |= {"rangemode": "tozero"}
     return figure
@@ -176,7 +166,7 @@ def _line(x: list[float], y: list[float], name: str) -> dict[str, Any]:
 
 
 def _short(numbers: Reals) -> list[float]:
-    """Numbers in five digits: a page of thousands stays small."""
+    """Numbers with five digits, which keeps pages small."""
     return [float(f"{number:.5g}") for number in numbers]
 
 
@@ -186,15 +176,15 @@ def _faint(colour: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A name without what plotly reads as markup or as a placeholder."""
+    """A name in which plotly finds neither markup nor placeholders."""
     return escape(text, quote=False).replace("%{", "% {")
 
 
 def _figure(data: list[Any], x: str, y: str) -> Figure:
-    """The legend stands above the axes, where it covers nothing; colours of text are the page's."""
+    """A figure with its legend above the axes, where it covers nothing. The page sets the colours of texts."""
     for trace in data:
         trace["name"] = _plain(trace.get("name", ""))
-    axis = {"gridcolor": "rgba(128,128,128,0.22)", "zeroline": False, "automargin": True}
+    axis = {"gridcolor": GRID, "zeroline": False, "automargin": True}
     return {
         "data": data,
         "layout": {

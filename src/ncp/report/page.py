@@ -1,22 +1,29 @@
-"""The parts of a report's page, and its text: what comes from documents is escaped."""
+"""The parts of a report's page, and its HTML, in which all texts from documents are escaped."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
 from ncp.extras import require_extra
-from ncp.report import figures as drawn
+from ncp.report import figures
 from ncp.report.style import page_colours
 from ncp.report.svg import picture_css
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Of a table: a text, what stands below it, and what its button copies."""
+    """A cell of a table.
+
+    Attributes:
+        text: its text.
+        below: a smaller text below it.
+        copied: the text that its button copies; empty for a cell without a button.
+        wide: whether its lines may be broken.
+    """
 
     text: str
     below: str = ""
@@ -26,58 +33,95 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table."""
+    """A table with its headings."""
 
     heads: list[str]
     rows: list[list[Cell]]
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure's title, and what plotly draws; `alone` in its line or beside others."""
+class Plot:
+    """An interactive figure.
+
+    Attributes:
+        name: which no other figure of the page has.
+        title: above the figure.
+        figure: as plotly.js reads it.
+        alone: whether it has a line of the page for itself.
+    """
 
     name: str
     title: str
-    drawn: drawn.Figure
+    figure: figures.Figure
     alone: bool = False
 
     @property
     def rows(self) -> set[int]:
-        """Of a table, whose codes its points show."""
-        return {row for trace in self.drawn["data"] for row in trace.get("rows", ())}
+        """The table's rows whose codes the points show."""
+        return {row for trace in self.figure["data"] for row in trace.get("rows", ())}
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page."""
+    """A section of the page.
+
+    Attributes:
+        title: its heading.
+        texts: its paragraphs.
+        copied: a text with a button that copies it.
+        drawing: an SVG element.
+        table: a table.
+        plots: interactive figures.
+    """
 
     title: str
-    texts: list[str] = field(default_factory=list)
+    texts: Sequence[str] = ()
     copied: str = ""
     drawing: str = ""
     table: Grid | None = None
-    figures: list[Figure] = field(default_factory=list)
+    plots: Sequence[Plot] = ()
 
 
-def rendered(title: str, subtitle: str, sections: list[Section], rows: Mapping[int, str]) -> str:
-    """The page's text; what comes from documents is escaped. `rows` are the codes of a table's rows in figures."""
-    require_extra("report", "a report")
-    from jinja2 import Environment
+@dataclass(frozen=True)
+class Page:
+    """A page: its title, a line below it, and its sections."""
 
-    every = {figure.name: figure.drawn for section in sections for figure in section.figures}
-    template = Environment(autoescape=True).from_string(files("ncp.report").joinpath("page.html").read_text("utf-8"))
-    return template.render(
-        title=title,
-        subtitle=subtitle,
-        sections=sections,
-        figures=_embedded(every),
-        rows=_embedded(rows),
-        bundle=drawn.bundle(),
-        colours=page_colours(),
-        picture_css=picture_css(),
-    )
+    title: str
+    subtitle: str
+    sections: list[Section] = field(default_factory=list)
+
+    @property
+    def plots(self) -> list[Plot]:
+        """The interactive figures of all sections."""
+        return [plot for section in self.sections for plot in section.plots]
+
+    def html(self, rows: Mapping[int, str]) -> str:
+        """The page as HTML.
+
+        Args:
+            rows: codes of a table's rows, by their places, for the figures that show them.
+
+        Raises:
+            MissingExtraError: plotly or jinja2 is not installed.
+        """
+        require_extra("report", "a report")
+        from jinja2 import Environment
+
+        source = files("ncp.report").joinpath("page.html").read_text("utf-8")
+        return (
+            Environment(autoescape=True)
+            .from_string(source)
+            .render(
+                page=self,
+                figures=_script_json({plot.name: plot.figure for plot in self.plots}),
+                rows=_script_json(rows),
+                library=figures.packed_library(),
+                colours=page_colours(),
+                picture_css=picture_css(),
+            )
+        )
 
 
-def _embedded(data: Mapping[Any, Any]) -> str:
-    """Json that ends no script."""
+def _script_json(data: Mapping[Any, Any]) -> str:
+    """Json that cannot end the script element around it."""
     return json.dumps(data, allow_nan=False).replace("<", "\\u003c")

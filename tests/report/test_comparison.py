@@ -1,12 +1,16 @@
-"""The curves of a comparison, and that they are drawn."""
+"""The facts and the picture of a comparison."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from ncp import Comparison, DataError
-from ncp.report.compare import COLOURS, compare_data, draw_compare
+from ncp.report.facts import Curve, regret_curves
+from ncp.report.formats import save
+from ncp.report.pictures import comparison_picture
+from ncp.report.style import SERIES
 from ncp.searchers.registry import SEARCHERS
 
 
@@ -22,7 +26,7 @@ def made(queries: int, names: tuple[str, ...] = ("random", "local"), optimum: fl
 def test_the_numbers() -> None:
     best = {"random": np.array([[1.0, 3.0], [3.0, 3.0]]), "local": np.array([[0.0, 7.0], [2.0, 9.0]])}
     result = Comparison({}, best, {name: np.ones((2, 2)) for name in best}, 9.0)
-    first, second = compare_data(result)
+    first, second = regret_curves(result)
     assert (first.searcher, second.searcher) == ("local", "random")
     np.testing.assert_allclose(first.mean, [8, 1])
     np.testing.assert_allclose(first.high, [8 + 1.96, 1 + 1.96])
@@ -32,30 +36,33 @@ def test_the_numbers() -> None:
 
 
 def test_every_searcher_has_a_colour() -> None:
-    assert len(set(COLOURS)) == len(COLOURS) >= len(SEARCHERS)
+    assert len(set(SERIES)) == len(SERIES) >= len(SEARCHERS)
 
 
-@pytest.mark.parametrize(("ending", "magic"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
-def test_it_is_drawn(tmp_path: Path, ending: str, magic: bytes) -> None:
-    draw_compare(compare_data(made(30, tuple(SEARCHERS))), tmp_path / "deep" / f"compare.{ending}")
-    assert (tmp_path / "deep" / f"compare.{ending}").read_bytes().startswith(magic)
-    assert len(list((tmp_path / "deep").iterdir())) == 1
+def drawn(curves: tuple[Curve, ...], path: Path) -> str:
+    save(comparison_picture(curves), path)
+    return path.read_text("utf-8")
 
 
-def test_one_query_is_drawn(tmp_path: Path) -> None:
-    draw_compare(compare_data(made(1)), tmp_path / "compare.svg")
-    assert (tmp_path / "compare.svg").stat().st_size > 1000
+@pytest.mark.parametrize("queries", [1, 2, 30])
+def test_every_searcher_is_drawn(tmp_path: Path, queries: int) -> None:
+    text = drawn(regret_curves(made(queries, tuple(SEARCHERS))), tmp_path / "deep" / "compare.svg")
+    ElementTree.fromstring(text)  # noqa: S314
+    for name, colour in zip(SEARCHERS, SERIES, strict=False):
+        assert f">{name}</text>" in text
+        assert text.count(f'stroke="{colour}"') == 2  # its curve, and its line in the legend
+        assert text.count(f'fill="{colour}"') == 1  # its interval
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["compare.svg"]
 
 
 def test_no_regret_is_drawn(tmp_path: Path) -> None:
     best = {"random": np.full((3, 4), 2.0)}
-    (curve,) = compare_data(Comparison({}, best, best, 2.0))
+    (curve,) = regret_curves(Comparison({}, best, best, 2.0))
     assert (curve.mean == 0).all()
-    draw_compare((curve,), tmp_path / "compare.svg")
-    assert (tmp_path / "compare.svg").stat().st_size > 1000
+    assert "nan" not in drawn((curve,), tmp_path / "compare.svg")
 
 
 def test_a_path_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"^Cannot write "):
-        draw_compare(compare_data(made(3)), tmp_path / "file" / "compare.svg")
+        drawn(regret_curves(made(3)), tmp_path / "file" / "compare.svg")

@@ -1,0 +1,48 @@
+"""The page of a front: `pareto.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ncp.optim.front import front_baseline_text
+from ncp.report.facts import evenly
+from ncp.report.page import Page, Section
+from ncp.report.sections import (
+    answer_section,
+    checked_sections,
+    codes_table,
+    provenance_section,
+    summary,
+    tradeoff_section,
+)
+from ncp.tables.table import Table
+
+LISTED = 30
+"""At most so many codes are listed; the figures show all of them."""
+
+
+def front_page(document: Mapping[str, Any], table: Table | None) -> Page:
+    """The page of a front.
+
+    Args:
+        document: of `pareto.json`.
+        table: rows to draw behind the front.
+    """
+    rows, provenance = document["rows"], document["provenance"]
+    best = max(rows, key=lambda row: row["score"])
+    verified = document["verified_hypervolume"]
+    text = f"{len(rows)} codes, none of which beats another in everything. Hypervolume {document['hypervolume']:.4g}"
+    text += "." if verified is None else f" as predicted, {verified:.4g} as checked."
+    if len(rows) > LISTED:
+        text += f" The page lists {LISTED}, spread evenly over the front; its figures show all."
+    listed = codes_table([rows[i] for i in evenly(len(rows), LISTED)])
+    sections = [
+        answer_section(best, "The code with the best mean over the objectives"),
+        tradeoff_section(document, table),
+        Section("The codes", [text, front_baseline_text(document)], table=listed),
+        *checked_sections(rows),
+        provenance_section(provenance),
+    ]
+    cost = " and cost" if provenance["cost"] else ""
+    return Page(f"Front of {', '.join(provenance['objectives'])}{cost}", summary(document), sections)

@@ -1,0 +1,56 @@
+"""The page of a search: `result.json`, and `trace.json` beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ncp.optim.results import baseline_text
+from ncp.report.figures import code_figure, steps_figure
+from ncp.report.page import Page, Plot, Section
+from ncp.report.sections import (
+    answer_section,
+    checked_sections,
+    codes_table,
+    left_out_section,
+    provenance_section,
+    summary,
+    tradeoff_section,
+)
+from ncp.report.style import COST, with_unit
+from ncp.report.trace import Trace
+from ncp.tables.table import Table
+
+STEPS = "Steps of the search"
+
+
+def search_page(document: Mapping[str, Any], folder: Path, table: Table | None) -> Page:
+    """The page of a search.
+
+    Args:
+        document: of `result.json`.
+        folder: of the document; it may have a trace.
+        table: rows to draw behind the codes that were found.
+    """
+    rows, provenance = document["rows"], document["provenance"]
+    weights = ", ".join(f"{name} x {weight:g}" for name, weight in provenance["weights"].items())
+    sections = [
+        answer_section(rows[0], "The recommended code"),
+        Section("The codes", [baseline_text(document)], table=codes_table(rows)),
+    ]
+    if (folder / "trace.json").is_file():
+        trace = Trace.from_json(folder / "trace.json")
+        same = trace.run == provenance.get("run")
+        sections.append(_steps(trace) if same else left_out_section(STEPS, ["trace.json"]))
+    sections += [tradeoff_section(document, table), *checked_sections(rows), provenance_section(provenance)]
+    return Page(f"Search for {weights}", summary(document), sections)
+
+
+def _steps(trace: Trace) -> Section:
+    plots = []
+    for k, (name, values) in enumerate(trace.lines.items()):
+        budget = trace.budget if name == COST else None
+        plots.append(Plot(f"steps {k}", with_unit(name), steps_figure(name, values, trace.best, budget)))
+    code = Plot("code", "The code of the best start", code_figure(trace), alone=True)
+    return Section(STEPS, ["Every start as a faint line, the best one in colour."], plots=[*plots, code])
