@@ -60,9 +60,9 @@ def test_sources_of_proposals_are_printed(run: Run) -> None:
     arguments = ("--searchers", "random,bayesian", "--report", "page.html")
     quick = ("--queries", "8", "--seeds", "2", "--workers", "1")
     status, out, _ = run("compare", "--table", "mine.parquet", "--tasks", "seg", *quick, *arguments)
-    proposals = "Proposals of bayesian per replay: 3 were chosen from a list of all codes, 0 were found by propagation."
+    proposals = "Proposals of bayesian per simulation: 3 were chosen from a list of all codes, 0 were found by "
     assert status == 0
-    assert proposals in out
+    assert f"{proposals}propagation." in out
     assert "Proposals of random" not in out
     page = Path("page.html").read_text()
     assert proposals in page

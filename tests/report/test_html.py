@@ -166,7 +166,7 @@ def test_a_space_without_cost_trades_columns(tmp_path: Path) -> None:
     write_report(tmp_path / "result.json", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert not Read(page).addresses
-    assert "nobody but the predictor vouches" in page
+    assert "Not checked: these values come from the search predictor alone." in page
     assert len(CELL201) == len(document["rows"][0]["vector"])
 
 
