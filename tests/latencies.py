@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ncp import Code, LatencyModel, macs
-from ncp.network.latency import drawn
+from ncp.network.latency import random_codes
 from ncp.network.profile import Conditions, Latency, processor
 from ncp.spaces.arrays import Reals
 
@@ -28,5 +28,5 @@ def computed(code: Code, conditions: Conditions, seconds: float = 0.0) -> Latenc
 @cache
 def latency_model(count: int = 50) -> LatencyModel:
     """A model of this machine, fitted on computed latencies."""
-    codes = drawn(count, np.random.default_rng(0))
+    codes = random_codes(count, np.random.default_rng(0))
     return LatencyModel(CONDITIONS, processor("cpu"), codes, milliseconds(codes))

@@ -162,15 +162,15 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
         ),
         (
             ("--tasks", "seg", "--max-latency-ms", "5", "--latency", "none.json"),
-            "Expected latencies in none.json. Got: No such file or directory. Measure them: ncp profile --calibrate.",
+            "Cannot read latencies from none.json: No such file or directory. Measure them with ncp profile",
         ),
         (
             ("--tasks", "seg", "--max-latency-ms", "5", "--latency", "taken.json"),
-            "Expected latencies in taken.json. Got a damaged file (",
+            "taken.json does not hold latencies, or it is damaged: ",
         ),
         (
             ("--tasks", "seg", "--max-latency-ms", "5", "--latency", "there.json"),
-            "Expected to measure on Abacus 3000. Got ",
+            "The latency model is for Abacus 3000, but this machine has ",
         ),
         (
             ("--tasks", "seg", "--max-latency-ms", "0.01", "--latency", "here.json"),

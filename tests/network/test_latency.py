@@ -17,7 +17,7 @@ from scipy.stats import kendalltau
 
 import ncp
 from ncp import MULTIRES, Budget, Code, ConfigError, DataError, InfeasibleError, LatencyModel, Objective, macs
-from ncp.network.latency import LEAST, calibrate, drawn, load_latency
+from ncp.network.latency import LEAST, calibrate, load_latency, random_codes
 from ncp.network.profile import Conditions, Latency, processor
 from ncp.optim.feasible import Feasible
 from ncp.optim.propagation import STRATEGIES
@@ -35,7 +35,7 @@ Measured = list[str]
 @cache
 def texts(count: int) -> list[str]:
     """The codes that a calibration measures."""
-    return [str(Code(code.tolist())) for code in drawn(count, np.random.default_rng(0))]
+    return [str(Code(code.tolist())) for code in random_codes(count, np.random.default_rng(0))]
 
 
 def document(codes: int = 3, measurements: int | None = None, **changed: Any) -> dict[str, Any]:
@@ -78,13 +78,13 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, measured: Measured) -> Callable
     return after
 
 
-def test_drawn_codes_are_different_of_all_sizes_and_the_seeds() -> None:
-    codes = drawn(300, np.random.default_rng(1))
+def test_random_codes_are_distinct_of_all_sizes_and_given_by_the_seed() -> None:
+    codes = random_codes(300, np.random.default_rng(1))
     assert codes.shape == (300, 27)
     assert MULTIRES.contains(codes).all()
     assert len(np.unique(codes, axis=0)) == 300
-    np.testing.assert_array_equal(codes, drawn(300, np.random.default_rng(1)))
-    assert (codes != drawn(300, np.random.default_rng(2))).any()
+    np.testing.assert_array_equal(codes, random_codes(300, np.random.default_rng(1)))
+    assert (codes != random_codes(300, np.random.default_rng(2))).any()
     cost = np.log10(macs(codes))
     whole = np.log10(macs(MULTIRES.sample(3000, np.random.default_rng(0))))
     low, high = np.quantile(cost, [0.05, 0.95])
@@ -100,7 +100,7 @@ def test_a_calibration_is_kept_in_a_file(tmp_path: Path, measured: Measured) -> 
     assert json.loads(path.read_text()) == document(45)
     assert list(path.parent.iterdir()) == [path]
     assert (model.conditions, model.machine) == (CONDITIONS, MACHINE)
-    np.testing.assert_array_equal(model.codes, drawn(45, np.random.default_rng(0)))
+    np.testing.assert_array_equal(model.codes, random_codes(45, np.random.default_rng(0)))
     np.testing.assert_array_equal(model.milliseconds, milliseconds(model.codes))
     loaded = load_latency(path)
     assert (loaded.conditions, loaded.machine, loaded.error) == (CONDITIONS, MACHINE, model.error)
@@ -133,11 +133,11 @@ def test_an_interrupted_calibration_goes_on_where_it_stopped(
     resumed = calibrate(path, CONDITIONS, 45)
     assert measured == 2 * texts(45)
     assert json.loads(path.read_text()) == document(45)
-    np.testing.assert_array_equal(resumed.codes, drawn(45, np.random.default_rng(0)))
+    np.testing.assert_array_equal(resumed.codes, random_codes(45, np.random.default_rng(0)))
     np.testing.assert_array_equal(resumed.milliseconds, milliseconds(resumed.codes))
 
 
-def test_what_is_measured_is_written_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measurements_are_written_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, held = tmp_path / "here.json", []
 
     def measure(code: Code, conditions: Conditions, seconds: float = 0.2) -> Latency:
@@ -194,7 +194,7 @@ def test_progress_rises_to_one(tmp_path: Path, interrupted: Callable[[int], None
 
 
 @pytest.mark.parametrize(
-    ("other", "told"),
+    ("other", "shown"),
     [
         ({"batch": 2}, "classification, 50 classes, 2 x 64 x 64 pixels, 1 threads"),
         ({"threads": 2}, "classification, 50 classes, 1 x 64 x 64 pixels, 2 threads"),
@@ -204,13 +204,13 @@ def test_progress_rises_to_one(tmp_path: Path, interrupted: Callable[[int], None
     ],
 )
 def test_a_file_of_other_conditions_is_refused(
-    other: dict[str, Any], told: str, tmp_path: Path, measured: Measured
+    other: dict[str, Any], shown: str, tmp_path: Path, measured: Measured
 ) -> None:
     path = tmp_path / "here.json"
     path.write_text(json.dumps(document(3)))
     message = (
-        f"Expected {path} to hold latencies for {told} on {MACHINE}. "
-        f"Got classification, 50 classes, 1 x 64 x 64 pixels, 1 threads on {MACHINE}. Choose another file."
+        f"{path} holds latencies for classification, 50 classes, 1 x 64 x 64 pixels, 1 threads on {MACHINE}, "
+        f"not for {shown} on {MACHINE}. Choose another file."
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         calibrate(path, replace(CONDITIONS, **other), LEAST)
@@ -221,12 +221,14 @@ def test_a_file_of_other_conditions_is_refused(
 def test_a_file_of_another_machine_is_refused(tmp_path: Path, measured: Measured) -> None:
     path = tmp_path / "there.json"
     path.write_text(json.dumps(document(LEAST, machine="Abacus 3000")))
-    with pytest.raises(DataError, match=rf"on {re.escape(MACHINE)}\. Got .* on Abacus 3000\. Choose another file\.$"):
+    with pytest.raises(
+        DataError, match=rf"on Abacus 3000, not for .* on {re.escape(MACHINE)}\. Choose another file\.$"
+    ):
         calibrate(path, CONDITIONS, LEAST)
     model = load_latency(path)
     assert model(SOME).shape == (200,)  # to predict is allowed
-    message = f"Expected to measure on Abacus 3000. Got {MACHINE}. Calibrate here."
-    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+    message = f"The latency model is for Abacus 3000, but this machine has {MACHINE}. Calibrate here with "
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}ncp profile --calibrate.$"):
         model.measure(SOME[:1])
     assert not measured
 
@@ -237,22 +239,22 @@ def test_a_path_that_cannot_be_written_to_is_refused_before_anything_is_measured
 ) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
-    with pytest.raises(DataError, match=rf"^(Cannot write .*{where}: |Expected latencies in .*{where}\. Got: )"):
+    with pytest.raises(DataError, match=rf"^(Cannot write .*{where}: |Cannot read latencies from .*{where}: )"):
         calibrate(tmp_path / where, CONDITIONS, LEAST)
     assert not measured
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 
 
-@pytest.mark.parametrize("count", [LEAST - 1, 0, -3])
-def test_fewer_codes_than_make_a_predictor_are_not_measured(count: int, tmp_path: Path, measured: Measured) -> None:
-    with pytest.raises(ConfigError, match=f"^count must be at least 40, got {count}.$"):
+@pytest.mark.parametrize("count", [LEAST - 1, 0, -3, 50.5, "a", None])
+def test_too_few_codes_are_not_measured(count: Any, tmp_path: Path, measured: Measured) -> None:
+    with pytest.raises(ConfigError, match=rf"^count must be an integer, 40 or more\. Got {count!r}\.$"):
         calibrate(tmp_path / "here.json", CONDITIONS, count)
     assert not measured
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    message = f"Expected latencies in {tmp_path / 'none.json'}. Got: No such file or directory. Measure them: "
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    message = f"Cannot read latencies from {tmp_path / 'none.json'}: No such file or directory. Measure them with "
     with pytest.raises(DataError, match=f"^{re.escape(message)}ncp profile --calibrate.$"):
         load_latency(tmp_path / "none.json")
 
@@ -263,19 +265,19 @@ FIRST = texts(1)[0]
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"format": 1}, "Got a damaged file ('format 1'). Measure again."),
-        ({"milliseconds": {FIRST: [1.0, float("nan")]}}, "Got a damaged file ('a latency that is no positive number')"),
-        ({"milliseconds": {FIRST: [1.0, float("inf")]}}, "Got a damaged file ('a latency that is no positive number')"),
-        ({"milliseconds": {FIRST: [1.0, -1.0]}}, "Got a damaged file ('a latency that is no positive number')"),
-        ({"milliseconds": {FIRST: [1.0, 0]}}, "Got a damaged file ('a latency that is no positive number')"),
-        ({"milliseconds": {FIRST: [1.0, 10**400]}}, "Got a damaged file ('int too large to convert to float')"),
-        ({"milliseconds": {FIRST: ["fast"]}}, "Got a damaged file ("),
-        ({"milliseconds": {FIRST: []}}, "Got a damaged file ('a latency that is no positive number')"),
-        ({"milliseconds": {FIRST: 1.0}}, "Got a damaged file ("),
-        ({"milliseconds": {"8_8": [1.0]}}, "Got a damaged file ("),
-        ({"milliseconds": [1.0]}, "Got a damaged file ("),
-        ({"conditions": {"image_size": [64, 64], "cores": 3}}, "Got a damaged file ("),
-        ({"conditions": {"image_size": 64}}, "Got a damaged file ("),
+        ({"format": 1}, "it is damaged: 'format 1'"),
+        ({"milliseconds": {FIRST: [1.0, float("nan")]}}, "it is damaged: 'a latency is not a positive number'"),
+        ({"milliseconds": {FIRST: [1.0, float("inf")]}}, "it is damaged: 'a latency is not a positive number'"),
+        ({"milliseconds": {FIRST: [1.0, -1.0]}}, "it is damaged: 'a latency is not a positive number'"),
+        ({"milliseconds": {FIRST: [1.0, 0]}}, "it is damaged: 'a latency is not a positive number'"),
+        ({"milliseconds": {FIRST: [1.0, 10**400]}}, "it is damaged: 'int too large to convert to float'"),
+        ({"milliseconds": {FIRST: ["fast"]}}, "it is damaged: "),
+        ({"milliseconds": {FIRST: []}}, "it is damaged: 'a latency is not a positive number'"),
+        ({"milliseconds": {FIRST: 1.0}}, "it is damaged: "),
+        ({"milliseconds": {"8_8": [1.0]}}, "it is damaged: "),
+        ({"milliseconds": [1.0]}, "it is damaged: "),
+        ({"conditions": {"image_size": [64, 64], "cores": 3}}, "it is damaged: "),
+        ({"conditions": {"image_size": 64}}, "it is damaged: "),
         ({"conditions": {"image_size": [64, 64], "batch": -1}}, "batch must be a positive integer, got -1."),
         ({"conditions": {"image_size": [64, 64], "task": "x"}}, "Expected one of classification, segmentation, fea"),
     ],
@@ -284,7 +286,7 @@ def test_a_damaged_file_is_refused(changed: dict[str, Any], message: str, tmp_pa
     path = tmp_path / "here.json"
     path.write_text(json.dumps(document(**changed)))
     for read in (load_latency, lambda path: calibrate(path, CONDITIONS, LEAST)):
-        with pytest.raises(DataError, match=rf"^Expected latencies in {re.escape(str(path))}.*{re.escape(message)}"):
+        with pytest.raises(DataError, match=rf"{re.escape(str(path))}.*{re.escape(message)}"):
             read(path)
     assert not measured
 
@@ -293,7 +295,7 @@ def test_a_damaged_file_is_refused(changed: dict[str, Any], message: str, tmp_pa
 def test_a_file_of_a_gpu_is_refused_where_there_is_none(tmp_path: Path) -> None:
     path = tmp_path / "gpu.json"
     path.write_text(json.dumps(document(conditions={"image_size": [64, 64], "device": "cuda"})))
-    message = f"Expected latencies in {path} for conditions of this machine. device is cuda, but torch finds no GPU."
+    message = f"The latencies in {path} are for conditions that this machine lacks. device is cuda, but torch finds no"
     with pytest.raises(DataError, match=re.escape(message)):
         load_latency(path)
 
@@ -309,12 +311,12 @@ TOO_FEW = json.dumps(document(LEAST - 1))
 
 @ONE_FOLDER
 @given(field=st.sampled_from([*document(), *(f"conditions/{name}" for name in asdict(CONDITIONS))]), value=anything)
-def test_whatever_stands_in_a_field_is_a_data_error(field: str, value: Any, tmp_path: Path) -> None:
+def test_any_value_of_a_field_is_read_or_a_data_error(field: str, value: Any, tmp_path: Path) -> None:
     held = document()
     place, _, name = field.rpartition("/")
     (held[place] if place else held)[name] = value
     (tmp_path / "here.json").write_text(json.dumps(held))
-    with pytest.raises(DataError, match=r"^Expected "):  # three codes are too few where the rest can be read
+    with pytest.raises(DataError, match=r"latencies|latency model needs"):  # three codes are too few
         load_latency(tmp_path / "here.json")
 
 
@@ -322,7 +324,7 @@ def test_whatever_stands_in_a_field_is_a_data_error(field: str, value: Any, tmp_
 @given(content=st.binary(max_size=40) | anything.map(lambda value: json.dumps(value).encode()))
 def test_a_file_of_anything_else_is_a_data_error(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "here.json").write_bytes(content)
-    with pytest.raises(DataError, match="Got a damaged file"):
+    with pytest.raises(DataError, match="does not hold latencies, or it is damaged"):
         load_latency(tmp_path / "here.json")
 
 
@@ -330,26 +332,27 @@ def test_a_file_of_anything_else_is_a_data_error(content: bytes, tmp_path: Path)
 @given(end=st.integers(0, len(TOO_FEW) - 1))
 def test_a_truncated_file_is_refused(end: int, tmp_path: Path) -> None:
     (tmp_path / "here.json").write_text(TOO_FEW[:end])
-    with pytest.raises(DataError, match="Got a damaged file"):
+    with pytest.raises(DataError, match="does not hold latencies, or it is damaged"):
         load_latency(tmp_path / "here.json")
 
 
-def test_too_few_codes_make_no_model(tmp_path: Path) -> None:
+def test_too_few_codes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "here.json").write_text(TOO_FEW)
-    with pytest.raises(DataError, match=r"^Expected at least 40 measured codes\. Got 39\. Measure more: ncp profile"):
+    with pytest.raises(
+        DataError,
+        match=r"^A latency model needs at least 40 measured codes\. There are 39\. Measure more with ncp profile",
+    ):
         load_latency(tmp_path / "here.json")
-    codes = drawn(LEAST, np.random.default_rng(0))
-    with pytest.raises(DataError, match="Got 39"):
+    codes = random_codes(LEAST, np.random.default_rng(0))
+    with pytest.raises(DataError, match="There are 39"):
         LatencyModel(CONDITIONS, MACHINE, codes[1:], milliseconds(codes[1:]))
     assert len(LatencyModel(CONDITIONS, MACHINE, codes, milliseconds(codes)).codes) == LEAST
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0, 0.0])
-def test_latencies_that_are_no_positive_numbers_make_no_model(bad: float) -> None:
-    codes = drawn(LEAST, np.random.default_rng(0))
-    with pytest.raises(
-        DataError, match=r"^Expected latencies that are positive numbers\. Got others\. Measure again\.$"
-    ):
+def test_latencies_that_are_not_positive_are_refused(bad: float) -> None:
+    codes = random_codes(LEAST, np.random.default_rng(0))
+    with pytest.raises(DataError, match=r"^Some latencies are not positive numbers\. Measure again\.$"):
         LatencyModel(CONDITIONS, MACHINE, codes, np.where(np.arange(LEAST) == 7, bad, milliseconds(codes)))
 
 
@@ -358,13 +361,13 @@ def test_errors_are_small_where_codes_explain_latencies() -> None:
     assert error.codes == 30
     assert 0 < error.mape < 0.15
     assert error.tau > 0.9
-    model, fresh = latency_model(150), drawn(400, np.random.default_rng(9))
+    model, fresh = latency_model(150), random_codes(400, np.random.default_rng(9))
     assert np.abs(model(fresh) / milliseconds(fresh) - 1).mean() < 2 * error.mape + 0.05
     np.testing.assert_allclose(model(model.codes), model.milliseconds, rtol=0.3)
 
 
 def test_errors_are_those_of_codes_held_out() -> None:
-    codes = drawn(60, np.random.default_rng(0))
+    codes = random_codes(60, np.random.default_rng(0))
     error = LatencyModel(CONDITIONS, MACHINE, codes, milliseconds(codes)).error
     order = np.random.default_rng(0).permutation(60)
     held_out, rest = codes[order[:12]], codes[order[12:]]
@@ -402,7 +405,7 @@ def test_arrays_codes_and_tensors_get_the_same_predictions() -> None:
         model([[1, 2]])
 
 
-def test_a_prediction_does_not_depend_on_the_company_a_code_is_asked_in() -> None:
+def test_a_prediction_does_not_depend_on_the_rest_of_the_batch() -> None:
     model = latency_model()
     together = model(SOME)
     for some in (SOME[:1], SOME[50:57], SOME[::-1], np.repeat(SOME, 30, axis=0)):
@@ -435,7 +438,9 @@ def test_found_codes_are_measured_as_the_codes_of_the_calibration_were(
     assert measured == 2 * [str(Code(code.tolist())) for code in SOME[:3]]
     np.testing.assert_allclose([each.median for each in found], milliseconds(SOME[:3]))
     monkeypatch.setattr("ncp.network.latency.processor", lambda device: f"another {device}")
-    with pytest.raises(ConfigError, match=re.escape(f"Expected to measure on {MACHINE}. Got another cpu. Calibrate")):
+    with pytest.raises(
+        ConfigError, match=re.escape(f"The latency model is for {MACHINE}, but this machine has another cpu. Calibrate")
+    ):
         latency_model().measure(SOME[:3])
     assert len(measured) == 6
 

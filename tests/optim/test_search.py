@@ -186,7 +186,7 @@ def test_only_returned_codes_are_measured(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_latency_model_of_another_machine_is_refused_before_a_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     model = latency_model()
     there = ncp.LatencyModel(CONDITIONS, "Abacus 3000", model.codes, model.milliseconds)
-    message = f"Expected to measure on Abacus 3000. Got {processor('cpu')}. Calibrate here."
+    message = f"The latency model is for Abacus 3000, but this machine has {processor('cpu')}. Calibrate here"
     monkeypatch.setattr("ncp.optim.search.predictor_and_judge", None)
     with pytest.raises(ConfigError, match=re.escape(message)):
         ncp.search(WANTED, budget=Budget(max_latency_ms=5.0, latency=there), **QUICK)

@@ -24,7 +24,7 @@ from ncp.cli.options import (
 from ncp.cli.output import print_json, say, written
 
 if TYPE_CHECKING:
-    from ncp.network.export import Exported
+    from ncp.network.export import Export
 
 
 def export(
@@ -75,7 +75,7 @@ def export(
     written(path)
 
 
-def _lines(exported: Exported, weights: Path | None, size: tuple[int, int]) -> Iterator[str]:
+def _lines(exported: Export, weights: Path | None, size: tuple[int, int]) -> Iterator[str]:
     """What a file contains, as lines of text."""
     opset = f", operators of version {exported.opset}" if exported.opset else ""
     yield f"Format: {exported.format}{opset}, {exported.path.stat().st_size / 1e6:.1f} MB"

@@ -1,4 +1,4 @@
-"""A network for other programs: a graph of ONNX or a program of torch.export, checked against the network itself."""
+"""Export a network to ONNX or torch.export, and check the file against the network."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ if TYPE_CHECKING:
 Format = Literal["onnx", "torch"]
 ENDINGS: dict[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
 OPSET = 25
-"""The newest operators of ONNX that torch's exporter (with onnxscript 0.7) and onnxruntime 1.32 both know."""
+"""The newest ONNX operator set that both torch's exporter (with onnxscript 0.7) and onnxruntime 1.32 support."""
 
 TOLERANCE = 1e-3
-"""The largest difference to the network's outputs, as a share of the largest of them."""
+"""The largest accepted difference of outputs, relative to the largest output."""
 
 Shape = tuple[int | str, ...]
 _Sizes = tuple[int, ...]
-_SYMBOL = re.compile(r"\bs\d+\b")  # torch's, for a size that is free
+_SYMBOL = re.compile(r"\bs\d+\b")  # torch's name of a dynamic size
 _Run = Callable[[Tensor], list[Tensor]]
 
 
 @dataclass(frozen=True)
-class Exported:
-    """A file that a network was written to, and what was found in it.
+class Export:
+    """A network that was exported to a file.
 
     Attributes:
-        path: where it lies.
+        path: the file.
         format: `onnx` or `torch`.
-        opset: the version of ONNX's operators; None for `torch`.
-        inputs: `image` and its shape; a text stands for what is free, `32*h` for the multiples of 32.
-        outputs: likewise, in their order: `scores`, or `stride4` and so on; torch returns them without these names.
-        macs: multiply-adds on one image of the size, as `ncp.macs` counts them; None where it does not: at sizes that
-            are no multiples of 32, and for networks with other image channels or strides of the stem.
-        graph_macs: the same, counted on what was written: convolutions alone. Batch norms are folded into them, or not
-            counted; so `macs` is higher by two per output element of every batch norm, and one per classifier's output.
-        difference: the largest to the network's own outputs on random images, as a share of the largest of them.
+        opset: the ONNX operator set; None for `torch`.
+        inputs: the shape of `image`. A text is a dynamic size; `32*h` is any multiple of 32.
+        outputs: the shapes of the outputs, in order: `scores`, or `stride4` and so on. torch's format has no names.
+        macs: multiply-adds per image as `ncp.macs` counts them. None at image sizes that are not multiples of 32, and
+            for other image channels or stem strides.
+        graph_macs: multiply-adds of the convolutions in the file. `macs` is higher by two per output element of each
+            batch norm, which are folded into the convolutions or not counted, and by one per output of the classifier.
+        difference: the largest difference to the network's outputs on random images, relative to the largest output.
     """
 
     path: Path
@@ -76,34 +76,39 @@ def export(
     format: Format = "onnx",  # noqa: A002 (the word that users know)
     image_size: ImageSize = 128,
     dynamic_size: bool = False,
-) -> Exported:
-    """Write a network with its weights to one file, and compare what the file computes with what the network does.
+) -> Export:
+    """Write a network with its weights to one file, and compare the outputs of the file with those of the network.
 
-    What is written is a copy in `eval` mode and single precision; `net` stays as it is. The batch is free.
+    The file holds a copy in `eval` mode and single precision, with a dynamic batch size. `net` is not changed.
 
     >>> export(net, "net.onnx", image_size=(512, 1024)).outputs  # doctest: +SKIP
     {'scores': ('batch', 19, 128, 256)}
 
     Args:
-        net: the network, not what its `for_inference` returns.
-        path: the file, which ends in `.onnx`, or in `.pt2` for torch.
-        format: `onnx`, in operators of version `OPSET`, which onnxruntime runs; or `torch`, for `torch.export.load`.
+        net: the network, not its inference form.
+        path: the file; its name ends in `.onnx`, or in `.pt2` for torch.
+        format: `onnx` (operator set `OPSET`, for onnxruntime) or `torch` (for `torch.export.load`).
         image_size: height and width [pixels]; one number for a square.
-        dynamic_size: leave the size free, too: to multiples of the coarsest branch's stride, 32, from 64 on, since
-            for these alone the exporter can prove which maps are of one size. `image_size` is then what is counted.
+        dynamic_size: make height and width dynamic, too. They must then be multiples of the coarsest stride, 32, and
+            at least 64, since the exporter can prove equal sizes of maps only for these. `image_size` is then the size
+            at which multiply-adds are counted.
 
     Raises:
-        ConfigError: another format, ending or network, or a size that the image cannot have.
-        DataError: a path that cannot be written, or a file, not kept, that computes something else than the network.
-        MissingExtraError: for `onnx`, the extra `export` is not installed.
+        ConfigError: an unknown format, a wrong file ending, the inference form of a network, or an impossible size.
+        DataError: a path that cannot be written, or outputs that differ; the file is then not kept.
+        MissingExtraError: the extra `export` is not installed (for `onnx`).
     """
     target = as_path(path)
     _require_format(target, format)
     if format == "onnx":
         require_extra("export", "a network in ONNX")
-    if not isinstance(net, MultiResolutionNet):  # but what its for_inference returns
-        raise ConfigError(f"Expected a MultiResolutionNet. Got {type(net).__name__}. Export what it was made of.")
-    size = _read_size(image_size, net.feature_info.strides[-1], dynamic_size)
+    if not isinstance(net, MultiResolutionNet):
+        raise ConfigError(
+            "{field} must be a MultiResolutionNet, not its inference form. Got {given}.",
+            field="net",
+            given=type(net).__name__,
+        )
+    size = _as_size(image_size, net.feature_info.strides[-1], dynamic_size)
     plain = deepcopy(net).cpu().float().eval().requires_grad_(False)
     with whole_file(target) as temporary:
         program = _program(plain, size, dynamic_size)
@@ -111,15 +116,15 @@ def export(
         write = partial(_write_onnx, inputs=inputs, outputs=outputs) if format == "onnx" else _write_torch
         run, graph_macs = write(program, temporary, (1, net.in_channels, *size))
         difference = _difference(plain, run, size, dynamic_size)
-        if not difference <= TOLERANCE:  # nor is NaN
+        if math.isnan(difference) or difference > TOLERANCE:
             raise DataError(
-                f"Expected the exported network's outputs to differ by {TOLERANCE:g} of the largest at most. "
-                f"Got {difference:.2g}. Check that weights and outputs of the network are finite."
+                f"The outputs of the exported network differ by {difference:.2g} of the largest output, more than "
+                f"{TOLERANCE:g}. Check that the network's weights and outputs are finite."
             )
     standard = net.in_channels == 3 and net.stem_strides == (2, 2) and not any(side % 32 for side in size)
     counted = macs(net.code, size, net.num_classes, net.task).item() if standard else None
     opset = OPSET if format == "onnx" else None
-    return Exported(target, format, opset, inputs, outputs, counted, graph_macs, difference)
+    return Export(target, format, opset, inputs, outputs, counted, graph_macs, difference)
 
 
 def _require_format(path: Path, format: Format) -> None:  # noqa: A002
@@ -131,7 +136,7 @@ def _require_format(path: Path, format: Format) -> None:  # noqa: A002
         )
 
 
-def _read_size(image_size: Any, stride: int, dynamic: bool) -> tuple[int, int]:
+def _as_size(image_size: Any, stride: int, dynamic: bool) -> tuple[int, int]:
     """Height and width [pixels]."""
     pair = list(image_size) if isinstance(image_size, (tuple, list)) else [image_size] * 2
     least, step = (2 * stride, stride) if dynamic else (1, 1)
@@ -145,10 +150,10 @@ def _read_size(image_size: Any, stride: int, dynamic: bool) -> tuple[int, int]:
 
 
 def _program(net: MultiResolutionNet, size: _Sizes, dynamic: bool) -> ExportedProgram:
-    """The network as torch.export sees it."""
+    """The program that torch.export makes of a network."""
     stride = net.feature_info.strides[-1]
     sides = {2: stride * Dim("h", min=1), 3: stride * Dim("w", min=1)} if dynamic else {}
-    image = torch.zeros(2, net.in_channels, *size)  # of a batch of one, it would see a batch that is fixed
+    image = torch.zeros(2, net.in_channels, *size)  # with a batch of one, torch would fix the batch size
     with _quiet():
         program = torch.export.export(net, (image,), dynamic_shapes=({0: Dim("batch", min=1)} | sides,), strict=False)
     for node in program.graph.nodes:
@@ -157,7 +162,7 @@ def _program(net: MultiResolutionNet, size: _Sizes, dynamic: bool) -> ExportedPr
 
 
 def _shapes(program: ExportedProgram, net: MultiResolutionNet) -> tuple[dict[str, Shape], dict[str, Shape]]:
-    """Those of the inputs and of the outputs, by name."""
+    """The shapes of the inputs and of the outputs, by name."""
     image = next(x.meta["val"] for x in program.graph.nodes if x.name in program.graph_signature.user_inputs)
     maps = [x.meta["val"] for x in program.graph.output_node().args[0]]
     free = {str(side): letter for side, letter in zip(image.shape, ("batch", "", "h", "w"), strict=True)}
@@ -172,19 +177,19 @@ def _shapes(program: ExportedProgram, net: MultiResolutionNet) -> tuple[dict[str
 
 
 def _write_torch(program: ExportedProgram, path: Path, shape: _Sizes) -> tuple[_Run, int]:
-    """Write the program; return what runs the file, and its multiply-adds on one image."""
+    """Write the program; return a function that runs the file, and its multiply-adds on one image."""
     with _quiet():
         torch.export.save(program, path)
         module = torch.export.load(path).module()
     with FlopCounterMode(display=False) as counter:
         module(torch.zeros(shape))
-    return lambda x: _listed(module(x)), counter.get_total_flops() // 2
+    return lambda x: _as_list(module(x)), counter.get_total_flops() // 2
 
 
 def _write_onnx(
     program: ExportedProgram, path: Path, shape: _Sizes, inputs: dict[str, Shape], outputs: dict[str, Shape]
 ) -> tuple[_Run, int]:
-    """Write the graph; return what runs the file, and its multiply-adds on one image."""
+    """Write the graph; return a function that runs the file, and its multiply-adds on one image."""
     import onnxruntime
     from onnx.shape_inference import infer_shapes
 
@@ -197,7 +202,7 @@ def _write_onnx(
         for side, named in zip(value.type.tensor_type.shape.dim, (inputs | outputs)[value.name], strict=True):
             if isinstance(named, str):
                 side.dim_param = named
-    del model.graph.value_info[:]  # maps within, by torch's names of what is free
+    del model.graph.value_info[:]  # inner maps, whose dynamic sizes have torch's names
     path.write_bytes(model.SerializeToString())
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -211,7 +216,7 @@ def _write_onnx(
 
 
 def _convolutions(graph: GraphProto) -> int:
-    """Multiply-adds of the convolutions of a graph in which all sizes are known."""
+    """Multiply-adds of the convolutions in a graph with fixed sizes."""
     maps = {x.name: [s.dim_value for s in x.type.tensor_type.shape.dim] for x in (*graph.value_info, *graph.output)}
     weights = {tensor.name: tensor.dims for tensor in graph.initializer}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
@@ -219,24 +224,24 @@ def _convolutions(graph: GraphProto) -> int:
 
 
 def _difference(net: MultiResolutionNet, run: _Run, size: _Sizes, dynamic: bool) -> float:
-    """The largest to the network's outputs: on one image, and on three, of another size where that is free."""
+    """The largest difference of outputs, on one image and on three, of another size if that is dynamic."""
     generator, stride = torch.Generator().manual_seed(0), net.feature_info.strides[-1]
     other = (2 * stride, 3 * stride) if size != (2 * stride, 3 * stride) else (3 * stride, 2 * stride)
     shares = []
     for batch, sides in ((1, size), (3, other if dynamic else size)):
         image = torch.randn(batch, net.in_channels, *sides, generator=generator)
-        for own, got in zip(_listed(net(image)), run(image), strict=True):
+        for own, got in zip(_as_list(net(image)), run(image), strict=True):
             shares.append((got - own).abs().max() / own.abs().max().clamp(min=1e-30))  # a map may be zero everywhere
     return torch.stack(shares).max().item()
 
 
-def _listed(outputs: Tensor | list[Tensor]) -> list[Tensor]:
+def _as_list(outputs: Tensor | list[Tensor]) -> list[Tensor]:
     return outputs if isinstance(outputs, list) else [outputs]
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep off the screen what torch's exporter says of itself: a deprecation, and that torchvision is absent."""
+    """Hide messages of torch's exporter: a deprecation, and that torchvision is missing."""
     log = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Latency as something to search by: measured for some codes on this machine, predicted for all."""
+"""A latency model for searches: measured for some codes on this machine, predicted for all others."""
 
 from __future__ import annotations
 
@@ -19,30 +19,34 @@ from ncp.cost import macs_by_part
 from ncp.errors import ConfigError, DataError, quoted
 from ncp.io.files import as_path, write_json
 from ncp.network.profile import Conditions, Latency, measure, processor
-from ncp.numbers import as_seed
+from ncp.numbers import as_count, as_seed
 from ncp.progress import Progress, quiet
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.multires import LAYOUT, MULTIRES, Code
 
 FORMAT = 2
 LEAST = 40
-"""Fewer measured codes make no predictor."""
+"""The fewest measured codes that a model is fitted to."""
+
 HELD_OUT = 0.2
+"""The share of the measured codes on which the error of the model is estimated."""
+
 ROUNDS = 2
-"""How often each code is measured, minutes apart; the lowest latency counts, since slow spells come and go."""
+"""The number of measurements per code, minutes apart; the minimum counts, to ride out slow spells of the machine."""
+
 NOISE = 0.1
-"""Relative errors of a latency below this are noise of measuring."""
+"""Relative errors below this count as measurement noise."""
 
 
 @dataclass(frozen=True)
-class Error:
-    """How far predicted latencies are from measured ones, on codes held out.
+class Accuracy:
+    """The error of predicted latencies on held-out codes.
 
     Attributes:
-        mape: mean absolute error, as a share of what was measured.
-        rms: root of the mean square error, as a share of what was measured: the standard deviation of a prediction.
-        tau: Kendall's tau of their ranks.
-        codes: how many were held out.
+        mape: mean absolute error, relative to the measured latency.
+        rms: root mean square error, relative to the measured latency; used as the standard deviation of a prediction.
+        tau: Kendall's tau between predicted and measured latencies.
+        codes: the number of held-out codes.
     """
 
     mape: float
@@ -52,19 +56,19 @@ class Error:
 
 
 class LatencyModel:
-    """Latencies [ms] under fixed conditions: what `Budget(max_latency_ms=.., latency=..)` counts by.
+    """Predicts latencies [ms] under fixed conditions, for `Budget(max_latency_ms=.., latency=..)`.
 
-    A latency is a sum of what takes time (`_quantities`), each with a cost that is not negative and is fitted to the
-    measured codes. So it rises with every dimension, and a search gains nothing where nothing was measured.
+    A latency is a weighted sum of quantities that take time (`_quantities`), with nonnegative weights fitted to the
+    measured codes. It therefore rises with every dimension, also far from the measured codes.
 
     Args:
-        conditions: what was measured for.
-        machine: the processor's name.
-        codes: measured codes, `(n, 27)`.
-        milliseconds: their latencies `(n,)` [ms].
+        conditions: the conditions of the measurements.
+        machine: the name of the CPU or GPU.
+        codes: the measured codes, `(n, 27)`.
+        milliseconds: their latencies, `(n,)` [ms].
 
     Raises:
-        DataError: fewer than `LEAST` codes, or a latency that is no positive number.
+        DataError: fewer than `LEAST` codes, or a latency that is not a positive number.
     """
 
     space = MULTIRES
@@ -72,31 +76,32 @@ class LatencyModel:
     def __init__(self, conditions: Conditions, machine: str, codes: Codes, milliseconds: Reals) -> None:
         if len(codes) < LEAST:
             raise DataError(
-                f"Expected at least {LEAST} measured codes. Got {len(codes)}. Measure more: ncp profile --calibrate."
+                f"A latency model needs at least {LEAST} measured codes. There are {len(codes)}. "
+                "Measure more with ncp profile --calibrate."
             )
         if not (np.isfinite(milliseconds).all() and (milliseconds > 0).all()):
-            raise DataError("Expected latencies that are positive numbers. Got others. Measure again.")
+            raise DataError("Some latencies are not positive numbers. Measure again.")
         self.conditions, self.machine = conditions, machine
         self.codes, self.milliseconds = codes, milliseconds
         quantities = np.stack(_quantities(codes.astype(np.float64), conditions.image_size), axis=1)
-        rest, held_out = _parted(len(codes))
-        predicted = quantities[held_out] @ _fitted(quantities[rest], milliseconds[rest])
+        fitted, held_out = _split(len(codes))
+        predicted = quantities[held_out] @ _fit(quantities[fitted], milliseconds[fitted])
         truth = milliseconds[held_out]
         off = predicted / truth - 1
-        self.error = Error(
+        self.error = Accuracy(
             mape=float(np.abs(off).mean()),
             rms=float(np.sqrt(np.square(off).mean())),
             tau=float(kendalltau(predicted, truth).statistic),
             codes=len(truth),
         )
-        self.costs = _fitted(quantities, milliseconds)
+        self.costs = _fit(quantities, milliseconds)
 
     @overload
     def __call__(self, codes: Tensor) -> Tensor: ...
     @overload
     def __call__(self, codes: Any) -> Reals: ...
     def __call__(self, codes: Any) -> Any:
-        """Predicted latencies `(n,)` [ms] of codes, or of a tensor of relaxed codes `(n, 27)`, with gradients."""
+        """Predict latencies `(n,)` [ms] of codes, or of a tensor of relaxed codes `(n, 27)` with gradients."""
         tensor = isinstance(codes, Tensor)
         precise = codes.double() if tensor else self.space.codes(codes).astype(np.float64)
         quantities = _quantities(precise, self.conditions.image_size)
@@ -104,10 +109,12 @@ class LatencyModel:
         return milliseconds.to(codes.dtype) if tensor and codes.is_floating_point() else milliseconds
 
     def measure(self, codes: Codes, seconds: float = 0.5) -> list[Latency]:
-        """Measured latencies of codes, under the model's conditions; about `seconds` for each, in rounds as calibrated.
+        """Measure the latencies of codes under the model's conditions, for about `seconds` each.
+
+        As in the calibration, each code is measured in several rounds, and the minimum counts.
 
         Raises:
-            ConfigError: on another machine than the model's.
+            ConfigError: this is not the machine of the model.
         """
         self.require_here()
         rounds = [
@@ -116,14 +123,17 @@ class LatencyModel:
         return [min(found, key=lambda each: each.median) for found in zip(*rounds, strict=True)]
 
     def require_here(self) -> None:
-        """Refuse another machine than the model's.
+        """Refuse to measure on another machine than the model's.
 
         Raises:
-            ConfigError: with both names.
+            ConfigError: this is not the machine of the model.
         """
         here = processor(self.conditions.device)
         if here != self.machine:
-            raise ConfigError(f"Expected to measure on {self.machine}. Got {here}. Calibrate here.")
+            raise ConfigError(
+                f"The latency model is for {self.machine}, but this machine has {here}. "
+                "Calibrate here with ncp profile --calibrate."
+            )
 
 
 def calibrate(
@@ -134,41 +144,40 @@ def calibrate(
     seconds: float = 0.1,
     progress: Progress = quiet,
 ) -> LatencyModel:
-    """Measure codes on this machine and keep them in a file, which a later call resumes.
+    """Measure random codes on this machine and fit a model; the file keeps the measurements, and a later call resumes.
 
-    Half of the codes are drawn from the whole space, half from smaller parts of it, so that small networks are known.
+    Half of the codes are uniform samples of the space; the others are scaled down, so that small networks are covered.
 
     Args:
-        path: the json file; codes that it holds are not measured again, and count.
-        conditions: what to measure for.
-        count: codes in all, `LEAST` or more.
-        seed: of their choice.
-        seconds: spent on each, in each of two rounds.
-        progress: called with the share that is done.
+        path: the json file; codes that it already contains are not measured again.
+        conditions: the conditions of the measurements.
+        count: the total number of codes, at least `LEAST`.
+        seed: seed of the random codes.
+        seconds: time per code and round.
+        progress: called with the finished share.
 
     Raises:
-        ConfigError: fewer codes than make a predictor, or a seed that is none.
-        DataError: a file of other conditions or another machine, or one that cannot be read or written.
+        ConfigError: fewer codes than `LEAST`, or an invalid seed.
+        DataError: a file of other conditions or of another machine, or one that cannot be read or written.
     """
-    if count < LEAST:
-        raise ConfigError(f"{{field}} must be at least {LEAST}, got {{given}}.", field="count", given=count)
+    count = as_count(count, "count", least=LEAST)
     target, machine = Path(path), processor(conditions.device)
     known: dict[str, list[float]] = {}
     if target.exists():
-        there, their_machine, known = _read(target)
+        there, their_machine, known = _read_file(target)
         if (there, their_machine) != (conditions, machine):
             raise DataError(
-                f"Expected {target} to hold latencies for {_told(conditions)} on {machine}. "
-                f"Got {_told(there)} on {their_machine}. Choose another file."
+                f"{target} holds latencies for {_text(there)} on {their_machine}, not for {_text(conditions)} on "
+                f"{machine}. Choose another file."
             )
-    codes = drawn(count, np.random.default_rng(as_seed(seed)))
-    drawn_texts = [str(Code(code.tolist())) for code in codes]
-    texts = [*known, *(text for text in drawn_texts if text not in known)][: max(count, len(known))]
+    codes = random_codes(count, np.random.default_rng(as_seed(seed)))
+    drawn = [str(Code(code.tolist())) for code in codes]
+    texts = [*known, *(text for text in drawn if text not in known)][: max(count, len(known))]
     waiting = [text for past in range(ROUNDS) for text in texts if len(known.get(text, ())) <= past]
-    keep = partial(_write, target, conditions, machine, known)
+    keep = partial(_write_file, target, conditions, machine, known)
     if waiting:
         conditions.require_memory(Code(codes[codes.sum(axis=1).argmax()].tolist()))
-        keep()  # what cannot be written is refused before anything is measured
+        keep()  # fails before the measurements if the file cannot be written
         try:
             for number, text in enumerate(waiting, start=1):
                 latency = measure(Code.parse(text), conditions, seconds).median
@@ -183,16 +192,16 @@ def calibrate(
 
 
 def load_latency(path: str | Path) -> LatencyModel:
-    """Read what `calibrate` measured, and fit its predictor.
+    """Load a file of `calibrate`, and fit its model.
 
     Raises:
-        DataError: no such file, or one that does not hold latencies.
+        DataError: the file cannot be read, or it does not hold latencies.
     """
-    return _model(*_read(as_path(path)))
+    return _model(*_read_file(as_path(path)))
 
 
-def drawn(count: int, rng: np.random.Generator) -> Codes:
-    """Different codes of all sizes: in every second one each dimension is shrunk by one random share."""
+def random_codes(count: int, rng: np.random.Generator) -> Codes:
+    """Distinct random codes; every second one is scaled towards the smallest code by a random share."""
     found: dict[bytes, NDArray[np.int64]] = {}
     low = np.array([dim.values[0] for dim in MULTIRES.dimensions])
     while len(found) < count:
@@ -204,15 +213,16 @@ def drawn(count: int, rng: np.random.Generator) -> Codes:
     return np.array(list(found.values()))
 
 
-def _parted(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _split(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     order = np.random.default_rng(0).permutation(count)
     return order[round(HELD_OUT * count) :], order[: round(HELD_OUT * count)]
 
 
-def _fitted(quantities: Reals, milliseconds: Reals) -> Reals:
-    """What each quantity costs [ms]: nonnegative, by least relative errors, so that single slow codes count little.
+def _fit(quantities: Reals, milliseconds: Reals) -> Reals:
+    """The nonnegative cost of each quantity [ms], by robust regression of relative errors.
 
-    Least squares are reweighted; errors below `NOISE` count as squares.
+    Iteratively reweighted least squares: errors above `NOISE` count by their absolute value, so that single slow codes
+    have little influence.
     """
     size = quantities.max(axis=0)
     shares, weights = quantities / size / milliseconds[:, None], np.ones(len(milliseconds))
@@ -224,9 +234,10 @@ def _fitted(quantities: Reals, milliseconds: Reals) -> Reals:
 
 
 def _quantities(codes: Any, image_size: tuple[int, int]) -> list[Any]:
-    """What takes time in a network, of codes `(..., 27)` or a tensor: each `(...,)`, rising with every dimension.
+    """Quantities that take time in the networks of codes `(..., 27)`, each `(...,)` and rising with every dimension.
 
-    Multiply-adds of every part; numbers that the stem's and the blocks' maps hold; counts of blocks and of modules.
+    These are the multiply-adds of every part, the sizes of the maps of stem and blocks, and the numbers of blocks and
+    modules.
     """
     height, width = (32 * math.ceil(side / 32) for side in image_size)  # costs are counted at multiples of 32
     area = height * width / 16
@@ -250,18 +261,18 @@ def _model(conditions: Conditions, machine: str, known: dict[str, list[float]]) 
     return LatencyModel(conditions, machine, codes, np.array([min(times) for times in known.values()]))
 
 
-def _told(conditions: Conditions) -> str:
+def _text(conditions: Conditions) -> str:
     height, width = conditions.image_size
     where = f"{conditions.threads} threads" if conditions.device == "cpu" else "cuda"
     return f"{conditions.task}, {conditions.classes} classes, {conditions.batch} x {height} x {width} pixels, {where}"
 
 
-def _write(path: Path, conditions: Conditions, machine: str, known: dict[str, list[float]]) -> None:
+def _write_file(path: Path, conditions: Conditions, machine: str, known: dict[str, list[float]]) -> None:
     document = {"format": FORMAT, "machine": machine, "conditions": asdict(conditions), "milliseconds": known}
     write_json(path, document, indent=1)
 
 
-def _read(path: Path) -> tuple[Conditions, str, dict[str, list[float]]]:
+def _read_file(path: Path) -> tuple[Conditions, str, dict[str, list[float]]]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["format"] != FORMAT:
@@ -271,15 +282,15 @@ def _read(path: Path) -> tuple[Conditions, str, dict[str, list[float]]]:
         measured = document["milliseconds"].items()
         known = {str(Code.parse(text)): [float(value) for value in times] for text, times in measured}
         if not all(times and all(0 < value < math.inf for value in times) for times in known.values()):
-            raise ValueError("a latency that is no positive number")
+            raise ValueError("a latency is not a positive number")
         return conditions, str(document["machine"]), known
     except OSError as error:
         raise DataError(
-            f"Expected latencies in {path}. Got: {error.strerror or error}. Measure them: ncp profile --calibrate."
+            f"Cannot read latencies from {path}: {error.strerror or error}. Measure them with ncp profile --calibrate."
         ) from error
     except ConfigError as error:
-        raise DataError(f"Expected latencies in {path} for conditions of this machine. {error}") from error
+        raise DataError(f"The latencies in {path} are for conditions that this machine lacks. {error}") from error
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(
-            f"Expected latencies in {path}. Got a damaged file ({quoted(str(error))}). Measure again."
+            f"{path} does not hold latencies, or it is damaged: {quoted(str(error))}. Measure again."
         ) from error

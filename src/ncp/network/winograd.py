@@ -15,7 +15,7 @@ from torch import Tensor
 
 OUT, IN = 4, 6
 CACHED = 1 << 20
-"""Numbers of a chunk's transformed tiles: few enough to stay in the caches."""
+"""The most numbers in a chunk of transformed tiles, so that it stays in the CPU's caches."""
 
 _EXACT: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
 _B = torch.tensor(
@@ -43,11 +43,11 @@ _G = torch.tensor(
 _A = torch.tensor([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], **_EXACT)
 _BB, _AA = torch.kron(_B, _B), torch.kron(_A, _A)
 _ONES = 7
-"""The transformed number, at the points (1, 1), that adds equally to every output of a tile."""
+"""The index of the transformed number at the points (1, 1), which adds equally to every output of a tile."""
 
 
 def transformed(weight: Tensor) -> Tensor:
-    """Weights `(c, a, 3, 3)` as the filters `(36, a, c)` of `convolve`."""
+    """Transform weights `(c, a, 3, 3)` to filters `(36, a, c)` for `convolve`."""
     g = _G.to(weight)
     filters = torch.einsum("ip,jq,capq->ijac", g, g, weight)
     return filters.reshape(IN * IN, *weight.shape[1::-1]).contiguous()
@@ -55,15 +55,15 @@ def transformed(weight: Tensor) -> Tensor:
 
 @torch.no_grad()
 def convolve(x: Tensor, filters: Tensor, bias: Tensor, added: Tensor | None = None, rectify: bool = False) -> Tensor:
-    """The convolution of `x` `(n, a, h, w)` with padding 1 and stride 1, `(n, c, h, w)` channels last.
+    """Convolve `x` `(n, a, h, w)` with padding 1 and stride 1 to `(n, c, h, w)`, channels last.
 
-    What is `added` `(n, c, h, w)`, and a ReLU, come after it, while a chunk is still in the cache.
+    The sum with `added` `(n, c, h, w)` and the ReLU are applied chunk by chunk, while a chunk is in the cache.
     """
     n, channels, height, width = x.shape
     maps = x.permute(0, 2, 3, 1)
     down, across = -(-height // OUT), -(-width // OUT)
     y = x.new_empty(n, height, width, filters.shape[2])
-    rows = max(1, CACHED // (IN * IN * channels * across))  # of tiles in a chunk
+    rows = max(1, CACHED // (IN * IN * channels * across))  # of tiles per chunk
     images = max(1, rows // down)
     for first in range(0, n, images):
         for top in range(0, down, rows):
@@ -82,24 +82,24 @@ def convolve(x: Tensor, filters: Tensor, bias: Tensor, added: Tensor | None = No
 
 
 def release() -> None:
-    """Give this thread's workspace back."""
-    _held.__dict__.clear()
+    """Free the workspace of this thread."""
+    _buffers.__dict__.clear()
 
 
-_held = threading.local()
+_buffers = threading.local()
 
 
 def _workspace(like: Tensor, *sizes: int) -> tuple[Tensor, ...]:
-    """Places for so many numbers each, to be overwritten: fresh memory costs as much as the arithmetic."""
-    held: Tensor | None = getattr(_held, "numbers", None)
-    if held is None or len(held) < sum(sizes) or held.dtype != like.dtype or held.device != like.device:
+    """Reused buffers of the given sizes: allocating them anew would take as long as the arithmetic."""
+    buffer: Tensor | None = getattr(_buffers, "numbers", None)
+    if buffer is None or len(buffer) < sum(sizes) or buffer.dtype != like.dtype or buffer.device != like.device:
         with torch.inference_mode(False):
-            held = _held.numbers = like.new_empty(sum(sizes))
-    return torch.split(held[: sum(sizes)], list(sizes))
+            buffer = _buffers.numbers = like.new_empty(sum(sizes))
+    return torch.split(buffer[: sum(sizes)], list(sizes))
 
 
 def _convolved(maps: Tensor, top: int, down: int, filters: Tensor, bias: Tensor) -> Tensor:
-    """Rows of tiles of maps `(n, h, w, a)`, from row `top` on, as `(n, down, 4, across, 4, c)` in the workspace."""
+    """Convolve `down` rows of tiles of maps `(n, h, w, a)`, from row `top`, to `(n, down, 4, across, 4, c)`."""
     n, height, width, a = maps.shape
     c, across = filters.shape[2], -(-width // OUT)
     count = n * down * across
