@@ -27,6 +27,8 @@ def test_it_records_its_path(strategy: Any, kind: str, space: str) -> None:
     assert run.values.shape == (steps, 4, 3)
     assert run.scores.shape == (steps, 4)
     assert (run.space, run.columns) == (where, predictor.columns)
+    assert len(run.endings) == 4
+    assert run.budget_active.tolist() == [0] * 4
     np.testing.assert_array_equal(run.codes[0], start)
     np.testing.assert_allclose(run.x[0], where.relax(start), rtol=1e-5, atol=1e-5)
     assert where.contains(run.codes.reshape(-1, len(where))).all()

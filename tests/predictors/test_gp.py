@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 
 from ncp import MULTIRES, fit_predictor, load_predictor
-from ncp.predictors.gp import GaussianProcess, GpSettings, Kernel, crossed
+from ncp.predictors.gp import GaussianProcess, GpSettings, Kernel, new_children
 from tests.predictors.fitted import COLUMNS, MIXED, SPACES, fitted, rows
 from tests.strategies import generators
 
@@ -36,7 +36,7 @@ def test_covariances_are_positive(rng: np.random.Generator) -> None:
 @given(generators)
 def test_children_take_their_values_from_the_rows(rng: np.random.Generator) -> None:
     codes = MULTIRES.sample(30, rng)
-    children = crossed(codes, 200, rng)
+    children = new_children(codes, 200, rng)
     assert children.shape == (200, 27)
     assert MULTIRES.contains(children).all()
     assert all(set(child) <= set(row) for child, row in zip(children.T.tolist(), codes.T.tolist(), strict=True))

@@ -16,7 +16,7 @@ from ncp.numbers import as_count, as_seed
 from ncp.optim.budget import Budget, as_budget
 from ncp.optim.feasible import Bound
 from ncp.optim.front import Front, FrontBaseline
-from ncp.optim.judge import predictor_and_judge, verify
+from ncp.optim.judge import Pair, predictor_and_judge, verify
 from ncp.optim.known import Known, in_measured_order, meets_minimums, weighed_by
 from ncp.optim.multi_objective import MultiObjectiveProblem, read_objectives
 from ncp.optim.objective import SHORTFALL_PENALTY, Objective
@@ -118,26 +118,31 @@ def pareto_search(
     rays = np.abs(rng.normal(size=(max(refinement.directions, 2 * size), len(wanted) + problem.cost)))
     if len(codes):
         codes = _refined(focused, codes, rays, refinement, rng, share(progress, 0.3, 0.95))
-    provenance = provenance_of(
-        replace(problem.single(), feasible=replace(problem.feasible, budget=given)),
+    settings = {"starts": starts, "steps": steps, "size": size, "seed": seed}
+    provenance = _provenance(problem, given, pair, table, settings)
+    found = _front(problem, codes, _Checks(pair.judge, table, known), rays, size, provenance)
+    progress(1.0)
+    return replace(found, seconds=perf_counter() - began)
+
+
+def _provenance(
+    problem: MultiObjectiveProblem, budget: Budget, pair: Pair, table: Table | None, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """What was asked for, with the budget as it was given, and by which predictor and judge it was found."""
+    return provenance_of(
+        replace(problem.single(), feasible=replace(problem.feasible, budget=budget)),
         pair.judge,
         table,
         objectives={
             name: {"weights": dict(o.weights), "uncertainty_penalty": o.uncertainty_penalty}
-            for name, o in zip(problem.names, wanted, strict=True)
+            for name, o in zip(problem.names, problem.objectives, strict=True)
         },
         cost=problem.cost,
-        at_least=dict(minimums.at_least),
+        at_least=dict(problem.minimums.at_least),
         reference=REFERENCE,
-        starts=starts,
-        steps=steps,
-        size=size,
-        seed=seed,
+        **settings,
         predictor_source=pair.source,
     )
-    found = _front(problem, codes, _Checks(pair.judge, table, known), rays, size, provenance)
-    progress(1.0)
-    return replace(found, seconds=perf_counter() - began)
 
 
 def weights_and_bounds(

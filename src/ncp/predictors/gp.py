@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from ncp.predictors.core import Core, TrainingSet
 from ncp.predictors.settings import Count, LearningRate, Settings
 from ncp.progress import Progress, quiet
-from ncp.spaces.arrays import Codes
+from ncp.spaces.arrays import Codes, crossed
 
 JITTER = 1e-4
 """Added to the diagonal of `K(u, u)`, so that single precision can factorise it."""
@@ -183,7 +183,7 @@ class GaussianProcess(Core):
         self = cls(f, m, inducing=min(settings.inducing, len(z))).double()
         rng = np.random.default_rng(seed)
         self.inducing_features.copy_(
-            rows.features_of(crossed(rows.codes, len(self.inducing_features), rng), torch.float64)
+            rows.features_of(new_children(rows.codes, len(self.inducing_features), rng), torch.float64)
         )
         if hyperparameters is None:
             subsets = drawn_subsets(len(z), settings, rng)
@@ -243,7 +243,7 @@ class Independent(NamedTuple):
     signal: Tensor
 
 
-def crossed(codes: Codes, count: int, rng: np.random.Generator) -> Codes:
+def new_children(codes: Codes, count: int, rng: np.random.Generator) -> Codes:
     """Inducing codes `(count, d)`: each takes every dimension from one of two random rows of `codes` `(n, d)`.
 
     A child that is one of the rows is drawn again, up to `REDRAWN` times; a small space may have no other codes.
@@ -252,8 +252,7 @@ def crossed(codes: Codes, count: int, rng: np.random.Generator) -> Codes:
     missing = np.arange(count)
     known = {row.tobytes() for row in codes}
     for _ in range(REDRAWN):
-        mothers, fathers = codes[rng.integers(len(codes), size=(2, len(missing)))]
-        children[missing] = np.where(rng.random(mothers.shape) < 0.5, mothers, fathers)
+        children[missing] = crossed(codes, len(missing), rng)
         missing = missing[[children[row].tobytes() in known for row in missing]]
         if not len(missing):
             break
