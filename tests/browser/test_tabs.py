@@ -201,6 +201,25 @@ def test_the_benchmark_as_points(site: str, visit: Open, picture: Picture, size:
     page.locator(".badge", has_text="In the table").wait_for()
 
 
+def test_axes_change_without_the_rows_being_drawn_anew(site: str, visit: Open) -> None:
+    page = visit(site)
+    turn_to(page, "Benchmark")
+    points = page.locator(".plot .point")
+    points.first.wait_for()
+    count, before = points.count(), points.first.bounding_box()
+    page.get_by_label("y axis").click()
+    page.get_by_role("option", name="seg/mAcc [%]").click()
+    expect(page.locator(".plot .ytitle")).to_have_text("seg/mAcc [%]")
+    assert points.count() == count
+    assert points.first.bounding_box() != before
+    assert page.locator(".list", has_text="The best of these").get_by_text("by seg/mAcc [%]").is_visible()
+    points.first.hover(force=True)
+    hovered = page.locator(".plot .hovertext").text_content() or ""
+    points.first.click(force=True)
+    page.get_by_text("Opened in the Code tab").wait_for()
+    assert page.locator(".list", has_text="Nearest").locator("code").first.inner_text() in hovered
+
+
 def test_without_the_table_the_page_says_how_to_get_it(bare: str, visit: Open, picture: Picture) -> None:
     page = visit(bare)
     assert page.get_by_text("percentiles are estimated").is_visible()
