@@ -11,7 +11,7 @@ import torch
 import ncp
 from benchmarks.measure import record, use_threads
 from ncp.optim.front_search import pareto_search
-from ncp.pareto import front, hypervolume
+from ncp.pareto import hypervolume, non_dominated
 
 TASKS = ["seg", "video", "cls-50-1000"]
 GMACS, SEEDS, POPULATION = 8, range(3), 100
@@ -65,9 +65,9 @@ def main() -> None:
         seconds.append(perf_counter() - began)
         ours = np.array([row.vector for row in result.rows])
         theirs = nsga(focused, columns, seconds[-1], seed)
-        theirs_front = theirs[front(points(theirs, predictor))]
+        theirs_front = theirs[non_dominated(points(theirs, predictor))]
         judged = [points(ours, judge), points(theirs_front, judge), rows]
-        judged = [each[front(each)] for each in judged]
+        judged = [each[non_dominated(each)] for each in judged]
         nadir = np.concatenate(judged).min(axis=0)
         volumes.append([hypervolume(each, nadir) for each in judged])
         sizes.append(len(ours))

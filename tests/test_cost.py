@@ -114,7 +114,7 @@ def test_arrays_have_one_cost_per_code() -> None:
         assert cost([]).shape == (0,)
 
 
-def test_classes_and_pixels_enter_as_they_should() -> None:
+def test_classes_and_pixels_scale_the_cost() -> None:
     rows = MULTIRES.sample(50, np.random.default_rng(0))
     head = rows[:, -1]
     assert (macs(rows, classes=51) - macs(rows, classes=50) == head + 1).all()
@@ -192,7 +192,7 @@ def test_gradcheck(cost: Any, task: Head) -> None:
 
 @given(generators, st.integers(0, 26))
 def test_gradients_are_central_differences(rng: np.random.Generator, position: int) -> None:
-    """No variable stands in a higher power than two, where central differences are exact, up to float64's rounding."""
+    """Central differences are exact up to rounding, because no variable has a power above two."""
     relaxed = torch.tensor(MULTIRES.sample(4, rng), dtype=torch.float64, requires_grad=True)
     step = torch.zeros(27, dtype=torch.float64)
     step[position] = 0.5
@@ -215,7 +215,7 @@ def test_many_codes_take_bounded_memory() -> None:
     assert total[[0, 16_383, 16_384, -1]].tolist() == [macs(rows[i]).item() for i in (0, 16_383, 16_384, -1)]
 
 
-def test_has_cost() -> None:
+def test_networks_have_a_cost() -> None:
     assert has_cost(Space(MULTIRES.dimensions))
     assert not has_cost(Space([Ordinal("c", [8, 16])]))
 
@@ -240,14 +240,14 @@ def test_has_cost() -> None:
         LARGEST_IMAGE + 32,
     ],
 )
-def test_an_image_size_that_is_none_is_named(size: Any) -> None:
+def test_invalid_image_sizes_are_refused(size: Any) -> None:
     message = f"Expected an image size that is a multiple of 32 from 32 to 65536, or a pair of them. Got {size!r}."
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         macs(SMALLEST, image_size=size)
 
 
 @pytest.mark.parametrize("classes", [0, -1, 50.0, True, None, "50", MOST_CLASSES + 1])
-def test_a_number_of_classes_that_is_none_is_named(classes: Any) -> None:
+def test_invalid_numbers_of_classes_are_refused(classes: Any) -> None:
     message = f"Expected an integer from 1 to 1048576 as the number of classes. Got {classes!r}."
     for cost in (macs, params):
         with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
@@ -255,7 +255,7 @@ def test_a_number_of_classes_that_is_none_is_named(classes: Any) -> None:
 
 
 @pytest.mark.parametrize("task", ["Classification", "seg", "", None, 1, ["features"]])
-def test_another_task_is_named(task: Any) -> None:
+def test_invalid_tasks_are_refused(task: Any) -> None:
     message = f"Expected one of classification, segmentation, features as the task. Got {task!r}."
     for cost, form in ((macs, SMALLEST), (params, SMALLEST), (macs, torch.tensor(SMALLEST, dtype=torch.float64))):
         with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
@@ -270,7 +270,7 @@ def test_another_task_is_named(task: Any) -> None:
         (
             "96_128",
             "Expected 31 integers in 6 groups joined by '-'. Got 2 in 1 group in '96_128'. "
-            "The groups hold 2, 4, 6, 8, 10 and 1; these hold 2.",
+            "The groups must have 2, 4, 6, 8, 10 and 1 integers. These have 2.",
         ),
         (torch.tensor([[9, *SMALLEST[1:]]] * 2), "Expected a multiple of 8 from 8 to 128 for i1. Got 9 in row 0."),
         (torch.ones(2, 27, dtype=torch.bool), "Expected codes of integers. Got True."),
@@ -278,13 +278,13 @@ def test_another_task_is_named(task: Any) -> None:
         (torch.tensor(8.0), "Expected a tensor (..., 27). Got one of shape ()."),
     ],
 )
-def test_codes_that_are_none_are_named(bad: Any, message: str) -> None:
+def test_invalid_codes_have_no_cost(bad: Any, message: str) -> None:
     for cost in (macs, params):
         with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
             cost(bad)
 
 
-def test_counting_keeps_what_costs_are_counted_for() -> None:
+def test_counting_counts_like_the_functions() -> None:
     counting, codes = Counting((64, 96), 19, "segmentation"), MULTIRES.sample(5, np.random.default_rng(0))
     np.testing.assert_array_equal(counting.macs(codes), macs(codes, (64, 96), 19, "segmentation"))
     np.testing.assert_array_equal(counting.params(codes), params(codes, 19, "segmentation"))

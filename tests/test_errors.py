@@ -1,4 +1,4 @@
-"""Each error is also a builtin type, prints its message as it is, and quotes what came on one line."""
+"""Every error is also a builtin type, and its message quotes values on one line."""
 
 import pickle
 
@@ -21,7 +21,7 @@ from ncp.errors import Name, printable, quoted
         (ncp.ConfigError, ValueError),
     ],
 )
-def test_an_error_is_ours_and_a_builtin(error: type[ncp.NcpError], builtin: type[Exception]) -> None:
+def test_errors_are_builtin_types_too(error: type[ncp.NcpError], builtin: type[Exception]) -> None:
     assert issubclass(error, ncp.NcpError)
     assert issubclass(error, builtin)
     message = "Expected 'this'. Got that."
@@ -51,12 +51,12 @@ def test_an_error_without_a_message_prints_nothing() -> None:
         (torch.nn.Sequential(*[torch.nn.Linear(2, 2)] * 9), "an object of type Sequential"),
     ],
 )
-def test_what_came_is_quoted_on_one_line(value: object, text: str) -> None:
+def test_values_are_quoted_on_one_line(value: object, text: str) -> None:
     assert quoted(value) == text
     assert len(quoted(value)) <= 120
 
 
-def test_every_surface_names_an_argument_in_its_own_words_and_unit() -> None:
+def test_arguments_and_amounts_are_worded_by_the_caller() -> None:
     error = ncp.InfeasibleError(
         "No code costs {given} or less. Raise {field} to at least {least}, or give {latency}.",
         field="max_macs",
@@ -66,20 +66,20 @@ def test_every_surface_names_an_argument_in_its_own_words_and_unit() -> None:
     assert str(error) == "No code costs 1000000 or less. Raise max_macs to at least 10840000, or give latency."
     names = {"max_macs": Name("--max-gmacs", 1e9), "latency": Name("--latency")}.__getitem__
     said = "No code costs 0.001 or less. Raise --max-gmacs to at least 0.01084, or give --latency."
-    assert error.said(names) == said
+    assert error.worded(names) == said
     assert (error.field, error.given) == ("max_macs", 1e6)
     there_and_back = pickle.loads(pickle.dumps(error))  # noqa: S301
-    assert there_and_back.said(names) == said
+    assert there_and_back.worded(names) == said
     assert str(there_and_back) == str(error)
 
 
-def test_braces_of_what_was_given_mean_nothing() -> None:
+def test_braces_in_values_are_kept() -> None:
     assert str(ncp.ConfigError("Got {given} for {field}.", field="seed", given="{field} {0}")) == (
         "Got '{field} {0}' for seed."
     )
     assert str(ncp.ConfigError("Got {given} here.")) == "Got {given} here."
 
 
-def test_nothing_reaches_a_terminal_that_it_would_obey() -> None:
+def test_control_characters_are_escaped() -> None:
     assert str(ncp.DataError("seg\x1b]0;x\x07 and\nvideo")) == "seg\\x1b]0;x\\x07 and\nvideo"
     assert printable("Ünïcode ± 3") == "Ünïcode ± 3"

@@ -1,4 +1,4 @@
-"""Extras are asked for before long work begins, and a missing one says how it is installed."""
+"""A missing extra is named with the command that installs it."""
 
 import sys
 
@@ -9,7 +9,7 @@ from ncp.extras import EXTRAS, has_extra, require_extra
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
-def test_a_missing_extra_is_named_with_its_command(extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named_with_its_install_command(extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert has_extra(extra)
     require_extra(extra, "a report")
     package = EXTRAS[extra][-1]

@@ -16,25 +16,25 @@ def test_integers_of_every_type_are_seeds(seed):
 
 
 @pytest.mark.parametrize("seed", [None, -1, 2**32, 1.0, True, np.True_, np.float64(1), "1", [1], np.array([1])])
-def test_nothing_else_is_a_seed(seed):
+def test_other_values_are_not_seeds(seed):
     with pytest.raises(ConfigError, match=r"seed must be an integer, from 0 to 4294967295\. Got") as caught:
         as_seed(seed)
     assert caught.value.field == "seed"
     assert caught.value.given is seed
 
 
-def test_a_count_is_refused_in_the_words_of_whoever_shows_it():
+def test_a_refused_count_is_worded_by_the_caller():
     with pytest.raises(ConfigError) as caught:
         as_count(0, "starts")
     assert str(caught.value) == "starts must be an integer, 1 or more. Got 0."
-    assert caught.value.said(lambda field: Name(f"--{field}")) == "--starts must be an integer, 1 or more. Got 0."
+    assert caught.value.worded(lambda field: Name(f"--{field}")) == "--starts must be an integer, 1 or more. Got 0."
     with pytest.raises(ConfigError, match="from 2 to 4"):
         as_count(5, "threads", least=2, most=4)
     assert as_count(np.int32(4), "threads", least=2, most=4) == 4
 
 
 @pytest.mark.parametrize("value", [0.5, np.float32(0.5), np.array(0.5), torch.tensor(0.5), Fraction(1, 2)])
-def test_numbers_of_every_type_are_numbers(value):
+def test_numbers_of_every_type_become_floats(value):
     assert as_number(value, "share", above=0, below=1) == 0.5
     assert type(as_number(value, "share")) is float
 

@@ -1,4 +1,4 @@
-"""Fronts and hypervolumes against their definitions, tried out point by point."""
+"""Non-dominated points and hypervolumes, compared with their definitions."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ncp import ConfigError
-from ncp.pareto import front, hypervolume
+from ncp.pareto import hypervolume, non_dominated
 from tests.strategies import generators
 
 
@@ -21,12 +21,10 @@ def dominates(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
 
 
 @given(generators, st.integers(0, 40), st.integers(1, 5), st.data())
-def test_on_the_front_is_what_nothing_dominates_each_once(
-    rng: np.random.Generator, n: int, k: int, data: st.DataObject
-) -> None:
+def test_non_dominated_points_are_marked_once(rng: np.random.Generator, n: int, k: int, data: st.DataObject) -> None:
     points = rng.integers(0, 4, size=(n, k)).astype(float)  # so few values that ties are common
     minimise = data.draw(st.one_of(st.booleans(), st.lists(st.booleans(), min_size=k, max_size=k)))
-    mask = front(points, minimise)
+    mask = non_dominated(points, minimise)
     wanted = points * np.where(np.broadcast_to(minimise, k), -1, 1)
     seen = set()
     for i, point in enumerate(wanted):
@@ -38,14 +36,14 @@ def test_on_the_front_is_what_nothing_dominates_each_once(
 
 
 @given(generators, st.integers(0, 30), st.integers(1, 4))
-def test_the_volume_is_the_number_of_cells_below_some_point(rng: np.random.Generator, n: int, k: int) -> None:
+def test_the_hypervolume_counts_dominated_cells(rng: np.random.Generator, n: int, k: int) -> None:
     points = rng.integers(-2, 6, size=(n, k))
     cells = np.stack(np.meshgrid(*[np.arange(6)] * k, indexing="ij"), axis=-1).reshape(-1, k) + 1
     below = np.array([(cells <= point).all(axis=1) for point in points]).reshape(n, len(cells))
     assert hypervolume(points, [0] * k) == pytest.approx(below.any(axis=0).sum())
 
 
-def test_the_volume_begins_at_the_reference() -> None:
+def test_the_hypervolume_begins_at_the_reference() -> None:
     points = [[2.0, 1.0], [1.0, 2.0], [0.5, 0.5], [-1.0, 9.0]]
     assert hypervolume(points, [0, 0]) == 3.0
     assert hypervolume(points, [1, 0]) == 1.0
@@ -53,7 +51,7 @@ def test_the_volume_begins_at_the_reference() -> None:
     assert hypervolume(np.empty((0, 2)), [0, 0]) == 0.0
 
 
-def test_in_many_objectives_the_volume_is_near_and_soon_there() -> None:
+def test_hypervolumes_of_many_objectives_are_close_and_fast() -> None:
     points = np.random.default_rng(0).uniform(0.7, 1, size=(100, 9))
     found = hypervolume(points, [0] * 9)
     drawn = np.random.default_rng(1).random((20_000, 9))
@@ -66,24 +64,27 @@ def test_in_many_objectives_the_volume_is_near_and_soon_there() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: front([1.0, 2.0]), "Expected finite points, a row each, (n, objectives). Got [1.0, 2.0]."),
-        (lambda: front([[1.0, np.nan]]), "Expected finite points, a row each, (n, objectives). Got [[1.0, nan]]."),
-        (lambda: front([["a"]]), "Expected finite points, a row each, (n, objectives). Got [['a']]."),
-        (lambda: front([[1.0, 2.0]], [True]), None),
+        (lambda: non_dominated([1.0, 2.0]), "Expected finite points, (n, objectives). Got [1.0, 2.0]."),
         (
-            lambda: front([[1.0, 2.0]], [True, False, True]),
+            lambda: non_dominated([[1.0, np.nan]]),
+            "Expected finite points, (n, objectives). Got [[1.0, nan]].",
+        ),
+        (lambda: non_dominated([["a"]]), "Expected finite points, (n, objectives). Got [['a']]."),
+        (lambda: non_dominated([[1.0, 2.0]], [True]), None),
+        (
+            lambda: non_dominated([[1.0, 2.0]], [True, False, True]),
             "Expected True or False, or one of them per objective, as minimise. Got [True, False, True].",
         ),
         (
-            lambda: front([[1.0, 2.0]], [1, 0]),  # type: ignore[list-item]
+            lambda: non_dominated([[1.0, 2.0]], [1, 0]),  # type: ignore[list-item]
             "Expected True or False, or one of them per objective, as minimise. Got [1, 0].",
         ),
         (lambda: hypervolume([[1.0, 2.0]], [0.0]), "Expected a reference of 2 finite numbers. Got [0.0]."),
         (lambda: hypervolume([[1.0]], [np.inf]), "Expected a reference of 1 finite numbers. Got [inf]."),
-        (lambda: hypervolume([[np.inf]], [0.0]), "Expected finite points, a row each, (n, objectives). Got [[inf]]."),
+        (lambda: hypervolume([[np.inf]], [0.0]), "Expected finite points, (n, objectives). Got [[inf]]."),
     ],
 )
-def test_what_are_no_points_is_refused(call: Any, message: str | None) -> None:
+def test_invalid_points_are_refused(call: Any, message: str | None) -> None:
     if message is None:  # one direction for all
         assert call().tolist() == [True]
         return

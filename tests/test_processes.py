@@ -1,4 +1,4 @@
-"""Workers and commands that are ended from outside, with real processes."""
+"""Workers and commands that are terminated from outside, with real processes."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ TABLE = Table(SPACE, CODES, np.random.default_rng(1).normal(size=(len(CODES), 1)
 
 
 @pytest.mark.slow
-def test_a_worker_that_ends_early_is_an_error_of_ours() -> None:
+def test_a_worker_that_ends_early_raises_our_error() -> None:
     with pytest.raises(NcpError, match="A worker process ended early"), processes(1) as pool:
         pool.submit(os._exit, 9).result()
 
@@ -48,7 +48,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 @pytest.mark.parametrize(("ends", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9), (signal.SIGINT, 130)])
-def test_a_command_that_is_ended_leaves_nothing_behind(tmp_path: Path, ends: signal.Signals, status: int) -> None:
+def test_a_terminated_command_leaves_no_processes_or_files(tmp_path: Path, ends: signal.Signals, status: int) -> None:
     TABLE.to_parquet(tmp_path / "mine.parquet")
     asked = ["compare", "--table", "mine.parquet", "--tasks", "seg", "--searchers", "bayesian"]
     started = subprocess.Popen(  # noqa: S603

@@ -1,4 +1,4 @@
-"""Steps of work report one rising share of the whole."""
+"""Nested steps of work report one rising share of the whole."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +7,7 @@ import pytest
 from ncp.progress import share, ticks
 
 
-def test_steps_within_steps_rise_to_the_end() -> None:
+def test_nested_shares_rise_to_the_end() -> None:
     seen: list[float] = []
     first, second = share(seen.append, 0.0, 0.5), share(seen.append, 0.5, 1.0)
     for step in (first, share(second, 0.0, 0.7), share(second, 0.7, 1.0)):

@@ -1,4 +1,4 @@
-"""The public names resolve, and neither `import ncp` nor `ncp --help` pays for what it does not use."""
+"""The public names resolve, and `import ncp` and `ncp --help` load nothing heavy."""
 
 import re
 import subprocess
@@ -37,12 +37,12 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         ncp.nonsense  # noqa: B018
 
 
-def test_modules_are_loaded_when_they_are_first_asked_for() -> None:
+def test_modules_load_on_first_use() -> None:
     loaded = python("import ncp; print(ncp.tables.__name__, ncp.load_space is ncp.spaces.named.load_space)")
     assert loaded.stdout == "ncp.tables True\n", loaded.stderr
 
 
-def test_the_version_is_the_distribution_s() -> None:
+def test_the_version_is_that_of_the_distribution() -> None:
     assert ncp.__version__ == version("ncp-nas")
 
 
@@ -76,7 +76,7 @@ def test_help_prints_the_commands(arguments: list[str]) -> None:
     assert "Traceback" not in shown.stderr
 
 
-def test_the_rooms_that_contributing_describes_are_the_layers_that_are_checked() -> None:
+def test_contributing_lists_the_checked_layers() -> None:
     root = Path(__file__).parents[1]
     [contract] = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     layers = [[name.strip().removeprefix("ncp.") for name in layer.split("|")] for layer in contract["layers"]]

@@ -9,7 +9,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from ncp.progress import Progress, quiet
-from ncp.threads import beside, one_thread
+from ncp.threads import background_threads, one_thread
 
 
 def threads() -> tuple[int, set[int]]:
@@ -29,7 +29,7 @@ def two() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("two")
-def test_one_thread_inside_and_as_many_as_before_outside() -> None:
+def test_one_thread_inside_and_the_former_number_after() -> None:
     @one_thread()
     def inside() -> tuple[int, set[int]]:
         with one_thread():
@@ -41,7 +41,7 @@ def test_one_thread_inside_and_as_many_as_before_outside() -> None:
     assert threads() == outside
 
 
-def test_threads_that_leave_in_any_order_restore_what_was_there() -> None:
+def test_exits_in_any_order_restore_the_former_number() -> None:
     outside = threads()
     first_in, second_in, first_out = Event(), Event(), Event()
     seen = []
@@ -69,7 +69,7 @@ def test_threads_that_leave_in_any_order_restore_what_was_there() -> None:
     assert threads() == outside
 
 
-def test_work_beside_ends_when_its_block_does() -> None:
+def test_background_work_ends_when_its_block_fails() -> None:
     began, steps = Event(), []
 
     def work(progress: Progress) -> None:
@@ -79,7 +79,7 @@ def test_work_beside_ends_when_its_block_does() -> None:
             progress(step / 1000)
             steps.append(step)
 
-    with suppress(KeyboardInterrupt), beside(1) as (pool, alive):
+    with suppress(KeyboardInterrupt), background_threads(1) as (pool, alive):
         running, waiting = pool.submit(work, alive(quiet)), pool.submit(work, alive(quiet))
         began.wait()
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""What can go wrong, each error also a builtin type; whoever shows an error names arguments in their own words."""
+"""The errors of this package. Each is also a builtin type and can name its argument in the words of a command."""
 
 from __future__ import annotations
 
@@ -8,65 +8,65 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 LONGEST = 120
-"""Characters of a value in a message."""
+"""Most characters of a value in a message."""
 
 
 class Name(NamedTuple):
-    """What a surface calls an argument, and in which unit it takes numbers: `Name("--max-gmacs", 1e9)`."""
+    """How Python, the command or the page calls an argument, and in which unit: `Name("--max-gmacs", 1e9)`."""
 
     text: str
     unit: float = 1.0
 
 
 class NcpError(Exception):
-    """The parent of every error that this package raises on purpose.
+    """The base class of all errors that this package raises on purpose.
 
     >>> error = ConfigError("{field} must be a positive number, got {given}.", field="max_macs", given=-1e9)
     >>> str(error)
     'max_macs must be a positive number, got -1000000000.'
-    >>> error.said(lambda field: Name("--max-gmacs", 1e9))
+    >>> error.worded(lambda field: Name("--max-gmacs", 1e9))
     '--max-gmacs must be a positive number, got -1.'
 
     Args:
-        message: plain sentences: what is wrong, what was given, what to do. With a `field` it is a template: names in
-            braces are `{field}`, `{given}`, one of `amounts`, or another argument.
+        message: plain sentences that say what is wrong, what was given and what to do. If `field` is given, the message
+            is a template. A name in braces is `{field}`, `{given}`, one of `amounts`, or another argument.
         field: the argument that is wrong, as Python calls it.
-        given: what was passed as that argument.
-        amounts: numbers in the unit of the field, or texts, by their names in the message.
+        given: the value of that argument.
+        amounts: numbers in the unit of the field, or texts, by their name in the template.
     """
 
     def __init__(self, message: str = "", *, field: str | None = None, given: object = None, **amounts: object) -> None:
         self.message, self.field, self.given, self.amounts = message, field, given, amounts
-        super().__init__(self.said())
+        super().__init__(self.worded())
 
-    def said(self, name: Callable[[str], Name] = Name) -> str:
-        """The message, with every argument as `name` calls it and amounts in its unit; control characters escaped."""
+    def worded(self, name: Callable[[str], Name] = Name) -> str:
+        """The message, with arguments named and amounts converted by `name`; control characters are escaped."""
         message = self.message
         if self.field is not None:
             called = name(self.field)
             amounts = {key: x if isinstance(x, str) else _in(called.unit, x) for key, x in self.amounts.items()}
             amounts["given"] = _in(called.unit, self.given)
             message = message.format_map(_Words({"field": called.text, **amounts}, name))
-        return "\n".join(map(printable, message.split("\n")))  # a message may list several problems
+        return "\n".join(map(printable, message.split("\n")))  # a message may have several lines
 
     def __str__(self) -> str:
-        return self.said()
+        return self.worded()
 
 
 class CodeError(NcpError, ValueError):
-    """An architecture code that cannot be read or lies outside its space."""
+    """An architecture code that cannot be read or is outside its space."""
 
 
 class NotTabulatedError(NcpError, KeyError):
-    """A code, column or name that a table does not hold."""
+    """A code, column or name that a table does not have."""
 
 
 class InfeasibleError(NcpError, ValueError):
-    """A budget that no code can meet."""
+    """A budget or minimum values that no code can meet."""
 
 
 class DataError(NcpError, ValueError):
-    """A file or a table whose content is not what it should be."""
+    """A file or table with invalid content."""
 
 
 class MissingExtraError(NcpError, ImportError):
@@ -74,11 +74,11 @@ class MissingExtraError(NcpError, ImportError):
 
 
 class ConfigError(NcpError, ValueError):
-    """An option or a configuration file that cannot be understood."""
+    """An invalid argument, option or configuration file."""
 
 
 class _Words(dict[str, str]):
-    """What stands for a name in braces; where nothing else does, it is an argument."""
+    """Replacements of the names in a template. A name that is not known here is that of an argument."""
 
     def __init__(self, known: dict[str, str], name: Callable[[str], Name]) -> None:
         super().__init__(known)
@@ -89,7 +89,7 @@ class _Words(dict[str, str]):
 
 
 class _Short(reprlib.Repr):
-    """A repr that never computes much more than it shows, and says of other objects only what they are."""
+    """A repr that is cheap for large values, and that shows objects with a long repr by their type."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,10 +97,10 @@ class _Short(reprlib.Repr):
         self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = self.maxarray = 32
 
     def repr_instance(self, x: object, level: int) -> str:  # noqa: ARG002
-        """An object by its repr where that is short, else by its type."""
+        """The repr of an object if it is short, else its type."""
         try:
             text = repr(x)
-        except Exception:  # a broken object is still named
+        except Exception:  # of a broken object the type is shown
             text = ""
         if text and len(text) <= LONGEST:
             return text
@@ -110,11 +110,11 @@ class _Short(reprlib.Repr):
 
 
 _SHORT = _Short()
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # where an object lies in memory says nothing
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # an address in memory helps no reader
 
 
 def quoted(value: object) -> str:
-    """What a user gave, as messages show it: on one line, and cut where it is long."""
+    """A value as messages show it: on one line, and shortened if it is long."""
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         value = value.item()
     try:
@@ -126,7 +126,7 @@ def quoted(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    r"""A text whose control characters, which a terminal would obey, are escaped; ends of lines stay.
+    r"""A text with control characters escaped, so that a terminal does not obey them; line breaks stay.
 
     >>> print(printable("seg\x1b[2J"))
     seg\x1b[2J
@@ -137,7 +137,7 @@ def printable(text: str) -> str:
 
 
 def _in(unit: float, value: object) -> str:
-    """An amount as messages show it: a number in a surface's unit, anything else quoted."""
+    """An amount as messages show it: a number in the given unit, anything else quoted."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and (unit != 1.0 or isinstance(value, float)):
         return f"{value / unit:.10g}"
     return quoted(value)

@@ -1,4 +1,4 @@
-"""Optional packages: which extra brings which, asked before long work begins."""
+"""Optional packages: which extra installs them, and whether they are there before long work begins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXTRAS = {
     "report": ("jinja2", "plotly"),
     "search": ("optuna",),
 }
-"""By name, the packages that an extra installs."""
+"""The packages that each extra installs."""
 
 
 def has_extra(extra: str) -> bool:
@@ -22,14 +22,14 @@ def has_extra(extra: str) -> bool:
 
 
 def require_extra(extra: str, purpose: str) -> None:
-    """Refuse to begin what an optional package is needed for.
+    """Refuse work whose optional packages are not installed.
 
     Args:
         extra: one of `EXTRAS`.
-        purpose: what needs it, as a message names it: `a report`.
+        purpose: what needs the packages, as the message says it: `a report`.
 
     Raises:
-        MissingExtraError: the packages that are missing, and how to install them.
+        MissingExtraError: with the missing packages and how to install them.
     """
     missing = [package for package in EXTRAS[extra] if not _installed(package)]
     if missing:
@@ -42,5 +42,5 @@ def require_extra(extra: str, purpose: str) -> None:
 def _installed(package: str) -> bool:
     try:
         return find_spec(package) is not None
-    except (ImportError, ValueError):  # a package that is half there, or blocked
+    except (ImportError, ValueError):  # a broken or blocked package
         return False

@@ -1,4 +1,4 @@
-"""Numbers that a caller passes, of Python or numpy: within bounds, or an error that names the argument."""
+"""Checks of arguments: numbers, lists and types. Each raises an error that names the argument."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from ncp.errors import ConfigError
 
 LARGEST_SEED = 2**32 - 1
-"""The largest that every generator of random numbers takes."""
+"""The largest seed that all random generators accept."""
 
 
 def as_seed(seed: Any) -> int:
-    """A seed of random numbers as a Python integer.
+    """A random seed as a Python integer.
 
     >>> as_seed(7)
     7
@@ -27,16 +27,16 @@ def as_seed(seed: Any) -> int:
 
 
 def as_count(value: Any, field: str, least: int = 1, most: int | None = None) -> int:
-    """A number of things as a Python integer.
+    """A count as a Python integer.
 
     Args:
-        value: what the caller passed, an integer of Python, numpy or torch.
-        field: the argument that it was passed as.
-        least: the smallest number that makes sense.
-        most: the largest; no bound when left out.
+        value: an integer of Python, numpy or torch.
+        field: name of the argument.
+        least: smallest valid count.
+        most: largest valid count; None for no bound.
 
     Raises:
-        ConfigError: anything but an integer within the bounds; booleans and whole floats are refused too.
+        ConfigError: anything but an integer within the bounds, including booleans and whole floats.
     """
     number = None if isinstance(value, bool) else _integer(value)
     if number is None or number < least or (most is not None and number > most):
@@ -66,19 +66,19 @@ def as_number(
     1.0
 
     Args:
-        value: what the caller passed, a number of Python, numpy or torch.
-        field: the argument that it was passed as.
-        above: what the number must be greater than.
-        least: the smallest number that makes sense.
-        below: what the number must be less than.
-        most: the largest number that makes sense.
+        value: a number of Python, numpy or torch.
+        field: name of the argument.
+        above: the number must be greater than this.
+        least: the number must be at least this.
+        below: the number must be less than this.
+        most: the number must be at most this.
 
     Raises:
-        ConfigError: anything but a finite number within the bounds; booleans and texts are refused too.
+        ConfigError: anything but a finite number within the bounds, including booleans and texts.
     """
     number = None if isinstance(value, (bool, np.bool_)) else _real(value)
     bounds = {"above": above, "at least": least, "below": below, "at most": most}
-    asked = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+    limits = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
     fits = number is not None and (
         (above is None or number > above)
         and (least is None or number >= least)
@@ -86,7 +86,7 @@ def as_number(
         and (most is None or number <= most)
     )
     if number is None or not fits:
-        wanted = f"a finite number {asked}".strip()
+        wanted = f"a finite number {limits}".strip()
         raise ConfigError(f"{{field}} must be {wanted}. Got {{given}}.", field=field, given=value)
     return number
 
@@ -98,15 +98,15 @@ def is_finite(value: Any) -> bool:
 
 
 def as_items(value: Any, field: str, kind: str) -> list[Any]:
-    """The items of a list, tuple or other sequence that a caller passed.
+    """The items of a list, tuple or other iterable argument.
 
     Args:
-        value: what was passed.
-        field: the argument that it was passed as.
-        kind: what the items should be, as a message names them: `names of columns`.
+        value: the argument.
+        field: name of the argument.
+        kind: what the items are, as the message says it: `names of columns`.
 
     Raises:
-        ConfigError: one text, or what has no items.
+        ConfigError: a text, or a value that is not iterable.
     """
     try:
         if not isinstance(value, (str, bytes)):
@@ -117,13 +117,13 @@ def as_items(value: Any, field: str, kind: str) -> list[Any]:
 
 
 def require_type(value: Any, kind: type | tuple[type, ...], field: str, advice: str) -> None:
-    """Refuse an argument of another type.
+    """Refuse an argument of a wrong type.
 
     Args:
-        value: what was passed.
-        kind: what it should be.
-        field: the argument that it was passed as.
-        advice: what it should be, as a message says it: `an ncp.Table, from ncp.load_table`.
+        value: the argument.
+        kind: its valid type or types.
+        field: name of the argument.
+        advice: what to pass, as the message says it: `an ncp.Table, from ncp.load_table`.
 
     Raises:
         ConfigError: anything but an instance of `kind`.

@@ -1,4 +1,4 @@
-"""Fronts of many objectives: which points nothing else dominates, and how much space they dominate."""
+"""Pareto fronts: which points are not dominated, and the hypervolume that points dominate."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from ncp.errors import ConfigError, quoted
 from ncp.spaces.arrays import Reals
 
 EXACT = 5
-"""Most objectives in which hypervolumes are exact: beyond, the time grows exponentially with the points."""
+"""Up to this number of objectives hypervolumes are exact. The time of exact ones grows exponentially with it."""
 
 
-def front(points: ArrayLike, minimise: bool | Sequence[bool] = False) -> NDArray[np.bool_]:
-    """Which points are on the front: no other is as good in every objective and better in one. Of equals the first is.
+def non_dominated(points: ArrayLike, minimise: bool | Sequence[bool] = False) -> NDArray[np.bool_]:
+    """Which points no other point dominates, by being as good in every objective and better in one.
 
-    >>> front([[3, 1], [2, 1], [1, 2], [3, 1]]).tolist()
+    Of equal points only the first counts.
+
+    >>> non_dominated([[3, 1], [2, 1], [1, 2], [3, 1]]).tolist()
     [True, False, True, False]
-    >>> front([[3, 1], [2, 1], [1, 2]], minimise=[False, True]).tolist()
+    >>> non_dominated([[3, 1], [2, 1], [1, 2]], minimise=[False, True]).tolist()
     [True, False, False]
 
     Args:
         points: `(n, k)`, finite.
-        minimise: whether small values are wanted: of all objectives, or of each.
+        minimise: whether lower is better, for all objectives or for each.
 
     Returns:
         A mask `(n,)`.
 
     Raises:
-        ConfigError: points that are no finite `(n, k)`, or another count of directions than of objectives.
+        ConfigError: points that are not a finite array `(n, k)`, or a wrong number of truth values.
     """
     rows = _points(points)
     wanted = np.atleast_1d(np.asarray(minimise))
@@ -45,19 +47,19 @@ def front(points: ArrayLike, minimise: bool | Sequence[bool] = False) -> NDArray
 
 
 def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
-    """The volume between a reference point and the points, in every objective of which more is better.
+    """The volume between the points and a reference that they dominate; higher is better in every objective.
 
-    In more than `EXACT` objectives it is approximated, to better than one in a hundred, always alike.
+    With more than `EXACT` objectives it is approximated within one percent, deterministically.
 
     >>> hypervolume([[2, 1], [1, 2]], reference=[0, 0])
     3.0
 
     Args:
-        points: `(n, k)`, finite; a point that is not above the reference in every objective adds nothing.
+        points: `(n, k)`, finite. A point adds nothing unless it is above the reference in every objective.
         reference: `(k,)`, finite.
 
     Raises:
-        ConfigError: points that are no finite `(n, k)`, or a reference that is no finite `(k,)`.
+        ConfigError: points that are not a finite array `(n, k)`, or a reference that is not a finite array `(k,)`.
     """
     rows = _points(points)
     corner = np.asarray(reference, dtype=np.float64)
@@ -78,5 +80,5 @@ def _points(points: Any) -> Reals:
     except (TypeError, ValueError):
         rows = np.empty(0)
     if rows.ndim != 2 or not rows.shape[1] or not np.isfinite(rows).all():
-        raise ConfigError(f"Expected finite points, a row each, (n, objectives). Got {quoted(points)}.")
+        raise ConfigError(f"Expected finite points, (n, objectives). Got {quoted(points)}.")
     return rows

@@ -1,4 +1,4 @@
-"""Processes that compute on one thread each, and that end with the process that started them, however it ends."""
+"""Worker processes. They end when the process that started them ends, for whatever reason."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ncp.errors import NcpError
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
 def processes(count: int, prepare: Callable[..., None] | None = None, *arguments: Any) -> Iterator[ProcessPoolExecutor]:
-    """A pool of fresh processes; a block that ends with an error ends them at once, whatever they compute.
+    """A pool of new processes, in a `with` statement; if the block fails, they are terminated at once.
 
     Args:
-        count: how many.
-        prepare: called in every process before its first job, if there is something to prepare.
-        arguments: of `prepare`.
+        count: number of processes.
+        prepare: called in every process before its first job; None for nothing.
+        arguments: the arguments of `prepare`.
 
     Raises:
-        NcpError: a process that ended early, such as for want of memory.
+        NcpError: a process ended early, for example because memory ran out.
     """
     pool = ProcessPoolExecutor(
         count, mp_context=get_context("spawn"), initializer=_begin, initargs=(prepare, arguments)
@@ -45,14 +45,14 @@ def processes(count: int, prepare: Callable[..., None] | None = None, *arguments
         if isinstance(error, BrokenProcessPool):
             raise NcpError(
                 "A worker process ended early. If memory ran out, use fewer workers. "
-                "In a script of your own, start the work below: if __name__ == '__main__'."
+                "In your own script, put the call under: if __name__ == '__main__'."
             ) from None
         raise
     pool.shutdown()
 
 
 def exit_on_termination() -> None:
-    """Let SIGTERM end this process in order: files are whole or removed, workers end, and the exit status is 143."""
+    """Exit in order on SIGTERM: files are written whole or removed, workers end, and the exit status is 143."""
     signal.signal(signal.SIGTERM, _exit)
 
 
@@ -61,7 +61,7 @@ def _exit(number: int, _: object) -> None:
 
 
 def follow_parent() -> None:
-    """Let this process end when the process that started it ends, however that happens."""
+    """End this process when the process that started it ends, for whatever reason."""
     threading.Thread(target=_follow, daemon=True).start()
 
 

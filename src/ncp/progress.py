@@ -1,4 +1,4 @@
-"""How long work reports the share that is done, to whoever shows it."""
+"""Progress of long work: a callback that gets the share of the work that is done."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Progress = Callable[[float], None]
 
 
 def quiet(_: float) -> None:
-    """Report progress to nobody."""
+    """Ignore progress."""
 
 
 def share(progress: Progress, begin: float, end: float) -> Progress:
-    """The progress of one step of the work, which runs from `begin` to `end` of the whole.
+    """A callback for one step of the work, which covers the shares from `begin` to `end` of the whole.
 
     >>> share(print, 0.5, 1.0)(0.5)
     0.75
@@ -23,7 +23,7 @@ def share(progress: Progress, begin: float, end: float) -> Progress:
 
 
 def ticks(progress: Progress, count: int) -> Progress:
-    """What counts `count` calls from any thread, and reports after each the share of them that is done."""
+    """A callback that expects `count` calls, from any thread, and reports after each which share of them is done."""
     lock, done = Lock(), 0
 
     def tick(_: float) -> None:

@@ -1,4 +1,4 @@
-"""One thread for work whose operations are too small to share."""
+"""Threads: one for operations that are too small to share, and several for work in the background."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from threadpoolctl import threadpool_limits
 from ncp.progress import Progress
 
 _BLAS_IS_FREE = Lock()
-"""Held by the thread of Python that limits the BLAS of numpy and scipy, which has one setting per process."""
+"""Taken by the Python thread that limits the BLAS of numpy and scipy, whose setting counts for the whole process."""
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Compute on one thread, in a `with` statement or as a decorator: `@one_thread()`.
 
-    Threads that share an operation wait for each other at its end. If operations are small and another program has
-    taken the core of one thread, the others mostly wait. Afterwards as many threads compute as before.
+    Threads that share an operation wait for each other at its end. If operations are small and another program uses
+    the core of one thread, the others mostly wait. On exit the former number of threads is restored.
     """
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(1)  # of this thread of Python only
+    torch.set_num_threads(1)  # for this Python thread only
     limits_blas = _BLAS_IS_FREE.acquire(blocking=False)
     try:
         with threadpool_limits(1, user_api="blas") if limits_blas else nullcontext():
@@ -37,11 +37,11 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def beside(count: int) -> Iterator[tuple[ThreadPoolExecutor, Callable[[Progress], Progress]]]:
-    """Threads for work that reports its progress, and a function that lets that work end when the block does.
+def background_threads(count: int) -> Iterator[tuple[ThreadPoolExecutor, Callable[[Progress], Progress]]]:
+    """A pool of threads, and a function that makes work in them end early if the block fails.
 
-    If the block ends with an error, such as an interrupt, work whose progress was passed through the function ends at
-    its next report, and nothing new begins.
+    Pass the progress callback of every piece of work through the function. If the block ends with an error, such as an
+    interrupt, each piece ends at its next report, and waiting pieces are cancelled.
     """
     ended = Event()
 

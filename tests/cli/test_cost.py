@@ -63,14 +63,14 @@ def test_json_for_programs(run: Run, written: str, options: list[str], size: lis
         (
             [TEXT[:-3]],
             f"Expected 31 integers in 6 groups joined by '-'. Got 30 in 5 groups in '{TEXT[:-3]}'. "
-            "The groups hold 2, 4, 6, 8, 10 and 1; these hold 2, 4, 6, 8, 10.",
+            "The groups must have 2, 4, 6, 8, 10 and 1 integers. These have 2, 4, 6, 8, 10.",
         ),
         (
             ["abc"],
             "Expected 31 integers in 6 groups joined by '-'. Got 'abc' in 'abc'. "
             "Write '_' within a group, and digits without spaces, signs or leading zeros.",
         ),
-        (["[1, 2]"], "Expected 27 integers, or the 31 of a code's text. Got 2 in [1, 2]."),
+        (["[1, 2]"], "Expected 27 integers, or the 31 of a text. Got 2 in [1, 2]."),
         (["[NaN]"], "Expected an integer at position 0 of the vector. Got nan."),
         (["[8.0]"], "Expected an integer at position 0 of the vector. Got 8.0."),
         (["[true]"], "Expected an integer at position 0 of the vector. Got True."),
@@ -87,7 +87,7 @@ def test_json_for_programs(run: Run, written: str, options: list[str], size: lis
         (
             [SETTING.replace("[1, [1], [48]]", "[1, [1], [48]], [1, [1], [56]]")],
             "Expected module 2 to repeat its stage, [1, [1], [48]]. Got [1, [1], [56]]. "
-            "Only settings whose stages are uniform have a code.",
+            "A code needs equal modules within every stage.",
         ),
         ([TEXT, "--image-size", "big"], "Expected an image size such as 224 or 512x1024. Got 'big'."),
         ([TEXT, "--image-size", "224x"], "Expected an image size such as 224 or 512x1024. Got '224x'."),

@@ -64,7 +64,7 @@ def test_json_of_two(run: Run) -> None:
     ("arguments", "message"),
     [
         ([TEXT.replace("96", "97")], "Expected a multiple of 8 from 8 to 128 for i1. Got 97."),
-        ([TEXT, "[1, 2]"], "Expected 27 integers, or the 31 of a code's text. Got 2 in [1, 2]."),
+        ([TEXT, "[1, 2]"], "Expected 27 integers, or the 31 of a text. Got 2 in [1, 2]."),
         ([TEXT, "-o", "net.gif"], "--out must end in .svg, .png or .pdf, got 'net.gif'."),
         ([TEXT, "-o", "net"], "--out must end in .svg, .png or .pdf, got 'net'."),
         (

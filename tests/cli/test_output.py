@@ -114,7 +114,7 @@ def test_paths_that_cannot_be_written_are_refused(
     Path("gone.html").symlink_to("nowhere")
     with pytest.raises(NcpError) as raised:
         require_file(Path(path), "report", PAGE)
-    assert raised.value.said(flag).startswith(message.format(here=tmp_path))
+    assert raised.value.worded(flag).startswith(message.format(here=tmp_path))
     before = sorted(tmp_path.iterdir())
     require_file(Path("new/page.HTML"), "report", PAGE)
     require_file(Path("/dev/null"), "report", PAGE)

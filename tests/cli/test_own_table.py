@@ -10,7 +10,7 @@ import yaml
 
 from ncp import Categorical, Ordinal, Space
 from ncp.optim.front_search import Refinement, pareto_search
-from ncp.pareto import front
+from ncp.pareto import non_dominated
 from ncp.spaces.arrays import Codes, Reals
 from tests.cli.conftest import Run
 
@@ -113,7 +113,7 @@ def test_it_is_queried_trained_on_searched_and_compared(imported: Run, monkeypat
     predicted = np.array([[row["predicted"][name]["mean"] for name in ("acc", "latency")] for row in rows])
     assert len(rows) > 5
     assert predicted[:, 1].max() <= 12
-    assert front(predicted, minimise=[False, True]).all()
+    assert non_dominated(predicted, minimise=[False, True]).all()
 
     arguments = ("--tasks", "acc", "--searchers", "random, bayesian", "--queries", "30", "--seeds", "3")
     status, out, error = imported("compare", "--table", "mine.parquet", *arguments, "--workers", "1", "--json")

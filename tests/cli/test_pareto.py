@@ -8,7 +8,7 @@ import pytest
 
 import ncp
 from ncp.optim.front_search import Refinement, pareto_search
-from ncp.pareto import front
+from ncp.pareto import non_dominated
 from tests.cli.conftest import Run
 from tests.predictors.fitted import fitted, rows
 
@@ -34,7 +34,7 @@ def test_finds_a_front_within_the_budget_and_writes_it(run: Run) -> None:
     for row in result["rows"]:
         assert ncp.macs(ncp.Code.parse(row["code"])).item() == row["macs"] <= 2e9
         points.append([*(value["mean"] for value in row["predicted"].values()), -row["macs"]])
-    assert front(points).all()
+    assert non_dominated(points).all()
     assert result["hypervolume"] > 0
     assert Path("out/pareto.svg").read_text().startswith("<?xml")
     assert f"run {result['provenance']['run']}" in Path("out/pareto.svg").read_text()
@@ -54,7 +54,7 @@ def test_minimum_values_and_directions_are_kept(run: Run) -> None:
         assert row["seg/mIoU"] >= 69
         assert row["seg/mAcc"] >= 0.55
         assert row["video/top1"] >= -0.03
-    assert front([[row["seg/mIoU"], row["video/top1"]] for row in predicted], minimise=[False, True]).all()
+    assert non_dominated([[row["seg/mIoU"], row["video/top1"]] for row in predicted], minimise=[False, True]).all()
 
 
 def test_prints_some_of_the_codes_and_a_table_checks_them(run: Run) -> None:

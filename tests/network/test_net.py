@@ -85,7 +85,7 @@ def test_every_written_form_builds_the_same_network(code: Code) -> None:
     [
         ("8_8", "Expected 31 integers in 6 groups joined by '-'. Got 2 in 1 group in '8_8'. "),
         (str(SMALLEST).replace("8", "9"), "Expected a multiple of 8 from 8 to 128 for i1. Got 9."),
-        (SMALLEST.vector[:-1], "Expected 27 integers, or the 31 of a code's text. Got 26 in [8, "),
+        (SMALLEST.vector[:-1], "Expected 27 integers, or the 31 of a text. Got 26 in [8, "),
         ([*SMALLEST.vector[:-1], 8.0], "Expected an integer at position 26 of the vector. Got 8.0."),
         (27, "Expected a sequence of integers as the vector. Got 27."),
         ([SMALLEST.vector], "Expected an integer at position 0 of the vector. Got (8, "),
@@ -100,7 +100,7 @@ def test_a_broken_setting_is_refused() -> None:
     setting = {**SMALLEST.setting, "last_channel": 12}
     with refused(CodeError, "Expected a multiple of 8 from 8 to 128 for o. Got 12."):
         MultiResolutionNet(**setting)
-    with pytest.raises(CodeError, match=r"^Expected modules of 1, 2, 3 and 4 branches in network_setting\."):
+    with pytest.raises(CodeError, match=r"^network_setting needs modules of 1, 2, 3 and 4 branches\."):
         MultiResolutionNet(**{**SMALLEST.setting, "network_setting": SMALLEST.setting["network_setting"][:3]})
 
 

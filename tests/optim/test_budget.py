@@ -172,7 +172,7 @@ def test_an_impossible_latency_names_the_smallest() -> None:
         InfeasibleError, match=r"^max_latency_ms = 0\.001 is below the cost of every code\. Raise "
     ) as refused:
         Budget(max_latency_ms=0.001, latency=model).require(MULTIRES, SMALLEST)
-    advised = float(refused.value.said(flag).rpartition("Raise --max-latency-ms to at least ")[2].removesuffix("."))
+    advised = float(refused.value.worded(flag).rpartition("Raise --max-latency-ms to at least ")[2].removesuffix("."))
     assert model(SMALLEST).item() <= advised < 1.001 * model(SMALLEST).item()
     Budget(max_latency_ms=advised, latency=model).require(MULTIRES, SMALLEST)
 
@@ -201,7 +201,7 @@ def test_the_bound_that_the_message_suggests_is_enough(codes: np.ndarray[Any, An
     size = (32 * height, 32 * width)
     with pytest.raises(InfeasibleError) as refused:
         Budget(max_macs=int(macs(codes, size).max()) - 1, image_size=size).require(MULTIRES, codes)
-    advice = re.search(r"Raise --max-gmacs to at least ([\d.]+)\.$", refused.value.said(flag))
+    advice = re.search(r"Raise --max-gmacs to at least ([\d.]+)\.$", refused.value.worded(flag))
     assert advice
     Budget(max_macs=float(advice[1]) * 1e9, image_size=size).require(MULTIRES, codes)
 

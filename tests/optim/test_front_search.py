@@ -18,7 +18,7 @@ from ncp.optim.front_search import Refinement, pareto_search, weights_and_bounds
 from ncp.optim.multi_objective import MultiObjectiveProblem
 from ncp.optim.scalarisations import REFERENCE, Directions
 from ncp.optim.strategies import Continuous
-from ncp.pareto import front, hypervolume
+from ncp.pareto import hypervolume, non_dominated
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 
 TASKS = ["seg/mIoU", "video/top1"]
@@ -51,7 +51,7 @@ def test_no_code_is_dominated_or_above_the_budget(found: Front) -> None:
     np.testing.assert_array_equal(ncp.macs(codes), [row.macs for row in found.rows])
     assert ncp.macs(codes).max() <= 2e9
     assert (np.diff(ncp.macs(codes)) > 0).all()  # cheapest first
-    assert front(points(found)).all()
+    assert non_dominated(points(found)).all()
 
 
 @pytest.mark.parametrize("objectives", [["video"], ["video", "seg/mAcc"], ["video/top1"], ["seg/mAcc"]])
@@ -136,7 +136,7 @@ def test_every_code_meets_the_minimum_values(found: Front, uncertainty_penalty: 
     if uncertainty_penalty:
         assert (held.scores < held.predicted_scores).all()
     cost = [-(row.macs or 0) for row in held.rows]
-    assert front(np.column_stack([held.scores, cost])).all()
+    assert non_dominated(np.column_stack([held.scores, cost])).all()
 
 
 def test_starts_reach_a_minimum_value_of_a_column_without_weight(found: Front) -> None:
@@ -154,7 +154,7 @@ def test_only_the_front_of_the_codes_that_meet_the_minimums_is_returned() -> Non
     shown = front_search._front(problem, codes, front_search._Checks(judge, None, None), np.ones((300, 3)), 300, {})
     values = predictor.predict(codes).mean[:, [0, 2]]
     kept = values[:, 0] >= 70
-    kept[kept] = front(np.column_stack([values, -ncp.macs(codes)])[kept])
+    kept[kept] = non_dominated(np.column_stack([values, -ncp.macs(codes)])[kept])
     assert 0 < kept.sum() < len(codes) / 2
     assert {row.vector for row in shown.rows} == set(map(tuple, codes[kept].tolist()))
     verified_scores = np.column_stack([shown.verified_scores, np.log10(2e9 / ncp.macs(vectors(shown)))])
@@ -247,7 +247,7 @@ def test_in_a_small_space_the_front_is_exact() -> None:
     problem = MultiObjectiveProblem.of(predictor, [Objective({"s": 1.0}), *wanted[1:]], Budget(), True, {})  # type: ignore[list-item]
     all_points = problem.points(codes)[0]
     assert all_points.shape == (60, 3)
-    best = set(map(tuple, codes[front(all_points)].tolist()))
+    best = set(map(tuple, codes[non_dominated(all_points)].tolist()))
     assert {row.vector for row in result.rows} == best
     assert result.provenance["cost"] is False
     assert all(row.macs is None for row in result.rows)
@@ -257,7 +257,7 @@ def test_in_a_small_space_the_front_is_exact() -> None:
 
 def test_a_space_without_cost_has_a_front_of_tasks_alone() -> None:
     result = pareto_search(TASKS, predictor=fitted("gp", "mixed"), **QUICK)
-    assert front(points(result)[:, :2]).all()
+    assert non_dominated(points(result)[:, :2]).all()
     best = fitted("gp", "mixed").predict(rows("mixed")[0]).mean[:, [0, 2]].max(axis=0)
     assert (points(result)[:, :2].max(axis=0) >= best - 1e-3).all()
 

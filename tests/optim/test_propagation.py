@@ -170,7 +170,7 @@ def test_with_frozen_dimensions_the_message_gives_their_smallest_cost(
     least = int(COSTS[bound](np.where(frozen, codes, SMALLEST)).max())
     with pytest.raises(InfeasibleError) as refused:
         propagate(fitted("ensemble"), SEG, codes, budget=Budget(**{bound: least - 1}), freeze=kept, steps=1)
-    found = re.search(rf"Raise --max-{name} to at least ([\d.]+)(, or freeze less)?\.$", refused.value.said(flag))
+    found = re.search(rf"Raise --max-{name} to at least ([\d.]+)(, or freeze less)?\.$", refused.value.worded(flag))
     assert found
     assert bool(found[2]) == bool(kept)
     advised = Budget(**{bound: float(found[1]) * size})

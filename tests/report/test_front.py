@@ -11,7 +11,7 @@ import ncp
 from ncp import MULTIRES, Budget, Objective, Table
 from ncp.optim.front import Front
 from ncp.optim.front_search import Refinement, pareto_search
-from ncp.pareto import front
+from ncp.pareto import non_dominated
 from ncp.report.facts import Tradeoff, objective_tradeoffs
 from ncp.report.formats import save
 from ncp.report.pictures import front_picture
@@ -55,8 +55,8 @@ def test_the_numbers_are_the_fronts_and_the_tables(result: Front, table: Table) 
     ]
     np.testing.assert_array_equal(seg.y, [row.predicted["seg/mIoU"].mean for row in result.rows])
     np.testing.assert_array_equal(both.y, result.predicted_scores[:, 2])
-    np.testing.assert_array_equal(video.edge, front(np.column_stack([macs, video.y]), minimise=True))
-    np.testing.assert_array_equal(seg.edge, front(np.column_stack([macs, seg.y]), minimise=[True, False]))
+    np.testing.assert_array_equal(video.edge, non_dominated(np.column_stack([macs, video.y]), minimise=True))
+    np.testing.assert_array_equal(seg.edge, non_dominated(np.column_stack([macs, seg.y]), minimise=[True, False]))
     assert (seg.minimum, video.minimum) == (60, None)
     assert len(seg.rows_x) == len(table) - 1  # a row without the value has no place
     np.testing.assert_allclose(video.rows_x, ncp.macs(table.codes) / 1e9)
@@ -102,5 +102,7 @@ def test_lower_values_of_a_minimised_column_are_better() -> None:
     small, mixed = panels_of(found)
     assert small.y_name == "seg/mAcc [%] (lower is better)"
     assert mixed.y_name == "-1 video/top1 + 1 seg/mAcc [std]"
-    np.testing.assert_array_equal(small.edge, front(np.column_stack([small.x, small.y]), minimise=[False, True]))
-    np.testing.assert_array_equal(mixed.edge, front(np.column_stack([mixed.x, mixed.y])))
+    np.testing.assert_array_equal(
+        small.edge, non_dominated(np.column_stack([small.x, small.y]), minimise=[False, True])
+    )
+    np.testing.assert_array_equal(mixed.edge, non_dominated(np.column_stack([mixed.x, mixed.y])))

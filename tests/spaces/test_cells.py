@@ -43,7 +43,7 @@ def test_every_form_comes_back(code: tuple[int, ...]) -> None:
 
 
 @given(st.text("|+~_012345abcnose 3x", max_size=9) | st.text(max_size=90))
-def test_any_other_text_is_refused(text: str) -> None:
+def test_other_texts_are_refused(text: str) -> None:
     try:
         code = parse_cell(text)
     except CodeError:
@@ -55,8 +55,8 @@ def test_any_other_text_is_refused(text: str) -> None:
     ("text", "message"),
     [
         ("", r"Expected a cell such as \|none~0\|\+.*, or six digits from 0 to 4\. Got ''\.$"),
-        ("1234", r"Got '1234'\. Keep digits as text, all six: a leading 0 counts\.$"),
-        (421211, r"Got 421211\. Keep digits as text"),
+        ("1234", r"Got '1234'\. Pass all six digits as text, so that a leading 0 is kept\.$"),
+        (421211, r"Got 421211\. Pass all six digits as text"),
         ("555555", "six digits from 0 to 4"),
         ("٤21211", "six digits from 0 to 4"),
         ("421211\n", "Expected a cell"),
@@ -67,19 +67,19 @@ def test_any_other_text_is_refused(text: str) -> None:
         (None, "Got None"),
     ],
 )
-def test_what_is_no_cell(text: str, message: str) -> None:
+def test_invalid_cells_are_refused(text: str, message: str) -> None:
     with pytest.raises(CodeError, match=message):
         parse_cell(text)
 
 
-def test_texts_are_of_one_code() -> None:
+def test_only_one_code_has_a_text() -> None:
     with pytest.raises(CodeError, match=r"Expected one code\. Got 2"):
         cell_text([[0] * 6, [1] * 6])
     with pytest.raises(CodeError, match="Expected an index from 0 to 4"):
         cell_text([5] * 6)
 
 
-def test_cells_and_spaces_cost_no_torch() -> None:
+def test_spaces_do_not_load_torch() -> None:
     modules = "ncp.spaces.cells, ncp.spaces.named, ncp.tables.reading"
     program = f"import sys, {modules}; assert not {{'torch', 'pyarrow'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603

@@ -34,7 +34,7 @@ def space(monkeypatch: pytest.MonkeyPatch) -> Space:
     return Space.from_dict(DIMENSIONS)
 
 
-def test_codes_are_read_and_written_as_the_family_says(space: Space) -> None:
+def test_the_family_parses_and_formats_codes(space: Space) -> None:
     assert space.codes(["GATT", " ACGT\n"]).tolist() == [[2, 0, 3, 3], [0, 1, 2, 3]]
     assert space.text([2, 0, 3, 3]) == "GATT"
     with pytest.raises(CodeError, match=r"Expected four of A, C, G and T\. Got 'GATTA'"):
@@ -43,14 +43,14 @@ def test_codes_are_read_and_written_as_the_family_says(space: Space) -> None:
     np.testing.assert_array_equal(space.codes([space.text(code) for code in codes]), codes)
 
 
-def test_names_of_space_and_table_are_known(space: Space, tmp_path: Path) -> None:
+def test_space_and_table_load_by_name(space: Space, tmp_path: Path) -> None:
     assert load_space("bases") == space
     table = Table(space, ["GATT", "ACGT"], [[1.0], [2.0]], ["mine/acc"])
     table.to_parquet(tmp_path / "bases-4.parquet")
     assert load_table("bases-4", root=tmp_path).query("ACGT") == {"mine/acc": 2.0}
 
 
-def test_a_query_reads_and_writes_texts_of_the_family(space: Space) -> None:
+def test_a_query_uses_texts_of_the_family(space: Space) -> None:
     table = Table(space, ["GATT", "ACGT"], [[1.0], [2.0]], ["mine/acc"])
     found = answer("GATT", table, None)
     assert (found["code"], found["vector"], found["cost"]) == ("GATT", [2, 0, 3, 3], None)
@@ -59,11 +59,11 @@ def test_a_query_reads_and_writes_texts_of_the_family(space: Space) -> None:
     assert [(row["code"], row["distance"]) for row in near] == [("GATT", 1), ("ACGT", 4)]
 
 
-def test_without_the_entry_values_are_listed() -> None:
+def test_without_an_entry_the_text_lists_values() -> None:
     assert Space.from_dict(DIMENSIONS).text([2, 0, 3, 3]) == "G,A,T,T"
 
 
-def test_every_family_has_names_of_its_own_and_labels_for_all_dimensions() -> None:
+def test_families_have_unique_names_and_complete_labels() -> None:
     assert len(named_spaces()) == len(set(table_names())) == len(FAMILIES)
     for space, family in FAMILIES.items():
         assert space.family is family

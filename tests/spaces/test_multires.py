@@ -1,4 +1,4 @@
-"""The three written forms of a code are inverse to each other, and what is none of them is named."""
+"""Text, vector and setting of a network convert into each other, and other input is refused."""
 
 import copy
 import dataclasses
@@ -30,7 +30,7 @@ SETTING: dict[str, Any] = {
 }
 
 
-def test_the_published_example_in_its_three_forms() -> None:
+def test_the_published_example_in_all_notations() -> None:
     code = Code.parse(TEXT)
     assert code == Code.from_vector(VECTOR) == Code.from_setting(**SETTING) == Code(VECTOR)
     assert (str(code), list(code.vector), code.setting) == (TEXT, VECTOR, SETTING)
@@ -42,7 +42,7 @@ def test_the_published_example_in_its_three_forms() -> None:
 
 
 @given(vectors)
-def test_all_directions_between_the_forms(vector: tuple[int, ...]) -> None:
+def test_every_notation_converts_to_every_other(vector: tuple[int, ...]) -> None:
     code = Code.from_vector(vector)
     text, setting = str(code), code.setting
     assert code.vector == vector
@@ -53,7 +53,7 @@ def test_all_directions_between_the_forms(vector: tuple[int, ...]) -> None:
 
 
 @given(codes)
-def test_the_31_integers_of_the_text_are_read_as_a_list_too(code: Code) -> None:
+def test_the_31_integers_of_a_text_are_read_from_a_list(code: Code) -> None:
     numbers = [int(part) for part in re.findall(r"\d+", str(code))]
     assert len(numbers) == 31
     assert Code.from_vector(numbers) == code
@@ -77,7 +77,7 @@ def test_a_code_is_a_value(a: Code, b: Code) -> None:
     assert eval(repr(a), {"Code": Code}) == a  # noqa: S307
 
 
-def test_a_code_does_not_change() -> None:
+def test_a_code_is_immutable() -> None:
     code = Code(VECTOR)
     with pytest.raises(dataclasses.FrozenInstanceError):
         code.vector = ()  # type: ignore[misc]
@@ -114,7 +114,7 @@ def test_the_space_is_the_published_one() -> None:
         (", ".join(map(str, VECTOR)), ", ".join(map(str, VECTOR))),
     ],
 )
-def test_text_with_anything_but_digits_is_named(text: str, part: str) -> None:
+def test_texts_with_other_characters_are_refused(text: str, part: str) -> None:
     message = (
         f"Expected 31 integers in 6 groups joined by '-'. Got {quoted(part)} in {quoted(text)}. "
         "Write '_' within a group, and digits without spaces, signs or leading zeros."
@@ -129,20 +129,32 @@ VECTOR_TEXT = "_".join(map(str, VECTOR))
 @pytest.mark.parametrize(
     ("text", "counted", "hint"),
     [
-        (VECTOR_TEXT, "27 in 1 group", "A 27-integer vector is read by Code.from_vector."),
-        (TEXT[:-3], "30 in 5 groups", "The groups hold 2, 4, 6, 8, 10 and 1; these hold 2, 4, 6, 8, 10."),
-        (TEXT + "_64", "32 in 6 groups", "The groups hold 2, 4, 6, 8, 10 and 1; these hold 2, 4, 6, 8, 10, 2."),
-        (TEXT + "-64", "32 in 7 groups", "The groups hold 2, 4, 6, 8, 10 and 1; these hold 2, 4, 6, 8, 10, 1, 1."),
-        (TEXT[3:], "30 in 6 groups", "The groups hold 2, 4, 6, 8, 10 and 1; these hold 1, 4, 6, 8, 10, 1."),
-        ("64", "1 in 1 group", "The groups hold 2, 4, 6, 8, 10 and 1; these hold 1."),
+        (VECTOR_TEXT, "27 in 1 group", "For a vector of 27 integers use Code.from_vector."),
+        (TEXT[:-3], "30 in 5 groups", "The groups must have 2, 4, 6, 8, 10 and 1 integers. These have 2, 4, 6, 8, 10."),
+        (
+            TEXT + "_64",
+            "32 in 6 groups",
+            "The groups must have 2, 4, 6, 8, 10 and 1 integers. These have 2, 4, 6, 8, 10, 2.",
+        ),
+        (
+            TEXT + "-64",
+            "32 in 7 groups",
+            "The groups must have 2, 4, 6, 8, 10 and 1 integers. These have 2, 4, 6, 8, 10, 1, 1.",
+        ),
+        (
+            TEXT[3:],
+            "30 in 6 groups",
+            "The groups must have 2, 4, 6, 8, 10 and 1 integers. These have 1, 4, 6, 8, 10, 1.",
+        ),
+        ("64", "1 in 1 group", "The groups must have 2, 4, 6, 8, 10 and 1 integers. These have 1."),
         (
             TEXT.replace("96_128-1", "96-128_1"),
             "31 in 6 groups",
-            "The groups hold 2, 4, 6, 8, 10 and 1; these hold 1, 5, 6, 8, 10, 1.",
+            "The groups must have 2, 4, 6, 8, 10 and 1 integers. These have 1, 5, 6, 8, 10, 1.",
         ),
     ],
 )
-def test_text_of_another_shape_is_counted(text: str, counted: str, hint: str) -> None:
+def test_texts_with_other_groups_are_refused(text: str, counted: str, hint: str) -> None:
     message = f"Expected 31 integers in 6 groups joined by '-'. Got {counted} in {quoted(text)}. {hint}"
     with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
         Code.parse(text)
@@ -164,7 +176,7 @@ def test_text_of_another_shape_is_counted(text: str, counted: str, hint: str) ->
         ("-4_4_4", "-4_1_4", "Expected 4 as the number of branches of stage 4. Got 1."),
     ],
 )
-def test_numbers_out_of_the_space_are_named(old: str, new: str, message: str) -> None:
+def test_numbers_outside_the_space_are_refused(old: str, new: str, message: str) -> None:
     text = TEXT.replace(old, new)
     assert text != TEXT
     numbers = [int(part) for part in re.findall(r"\d+", text)]
@@ -174,25 +186,25 @@ def test_numbers_out_of_the_space_are_named(old: str, new: str, message: str) ->
 
 
 @pytest.mark.parametrize("given_text", [None, 5, VECTOR, TEXT.encode()])
-def test_what_is_no_text(given_text: Any) -> None:
-    message = f"Expected a code's text. Got {quoted(given_text)}. A vector is read by Code.from_vector."
+def test_from_text_refuses_other_types(given_text: Any) -> None:
+    message = f"Expected the text of a code. Got {quoted(given_text)}. For a vector use Code.from_vector."
     with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
         Code.parse(given_text)
 
 
-LAST_IS_MISSING = " The last one is missing: append o, the channels of the last layer."
+LAST_IS_MISSING = " The last one may be missing: append o, the channels of the last layer."
 
 
 @pytest.mark.parametrize(("count", "hint"), [(0, ""), (25, ""), (26, LAST_IS_MISSING), (28, ""), (30, ""), (32, "")])
-def test_a_vector_of_another_length(count: int, hint: str) -> None:
+def test_vectors_of_another_length_are_refused(count: int, hint: str) -> None:
     vector = (VECTOR * 2)[:count]
-    message = f"Expected 27 integers, or the 31 of a code's text. Got {count} in {quoted(vector)}.{hint}"
+    message = f"Expected 27 integers, or the 31 of a text. Got {count} in {quoted(vector)}.{hint}"
     with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
         Code.from_vector(vector)
 
 
 @pytest.mark.parametrize("number", [48.0, float("nan"), float("inf"), "48", None, True, np.float32(48), [48], 48j])
-def test_a_vector_of_other_than_integers(number: Any) -> None:
+def test_vectors_of_other_types_are_refused(number: Any) -> None:
     vector = [*VECTOR[:4], number, *VECTOR[5:]]
     message = f"Expected an integer at position 4 of the vector. Got {quoted(number)}."
     for read in (Code, Code.from_vector):
@@ -203,7 +215,7 @@ def test_a_vector_of_other_than_integers(number: Any) -> None:
 @pytest.mark.parametrize(
     ("vector", "message"),
     [
-        (TEXT, f"Expected a sequence of integers as the vector. Got {TEXT!r}. Text is read by Code.parse."),
+        (TEXT, f"Expected a sequence of integers as the vector. Got {TEXT!r}. For a text use Code.parse."),
         (b"12", "Expected a sequence of integers as the vector. Got b'12'."),
         (12, "Expected a sequence of integers as the vector. Got 12."),
         (None, "Expected a sequence of integers as the vector. Got None."),
@@ -211,14 +223,14 @@ def test_a_vector_of_other_than_integers(number: Any) -> None:
         (np.array([[1, 2]]), "Expected a sequence of integers as the vector. Got array([[1, 2]])."),
     ],
 )
-def test_what_is_no_vector(vector: Any, message: str) -> None:
+def test_from_vector_refuses_other_types(vector: Any, message: str) -> None:
     with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
         Code.from_vector(vector)
 
 
 MODULES = SETTING["network_setting"]
 FORM = "[branches, [blocks..], [channels..]]"
-GROW = "The branches of a setting's modules grow from 1 to 4, one at a time."
+GROW = "Modules must have 1, 2, 3 and 4 branches, in this order."
 
 
 @pytest.mark.parametrize(
@@ -227,23 +239,29 @@ GROW = "The branches of a setting's modules grow from 1 to 4, one at a time."
         (
             [*MODULES[:-1], [4, [4, 4, 4, 3], [128] * 4]],
             "Expected module 7 to repeat its stage, [4, [4, 4, 4, 4], [128, 128, 128, 128]]. "
-            "Got [4, [4, 4, 4, 3], [128, 128, 128, 128]]. Only settings whose stages are uniform have a code.",
+            "Got [4, [4, 4, 4, 3], [128, 128, 128, 128]]. A code needs equal modules within every stage.",
         ),
         (
             [MODULES[0], [1, [1], [56]], *MODULES[1:]],
             "Expected module 2 to repeat its stage, [1, [1], [48]]. Got [1, [1], [56]]. "
-            "Only settings whose stages are uniform have a code.",
+            "A code needs equal modules within every stage.",
         ),
         (MODULES[1:], f"Expected module 1 to have 1 branches. Got 2. {GROW}"),
         ([MODULES[0], MODULES[2]], f"Expected module 2 to have 1 or 2 branches. Got 3. {GROW}"),
         ([*MODULES, MODULES[2]], f"Expected module 8 to have 4 branches. Got 3. {GROW}"),
         ([*MODULES, [5, [1] * 5, [8] * 5]], f"Expected module 8 to have 4 branches. Got 5. {GROW}"),
         ([], "Expected one [branches, [blocks..], [channels..]] per module in network_setting. Got []."),
-        (MODULES[:3], "Expected modules of 1, 2, 3 and 4 branches in network_setting. Got none of 4."),
+        (MODULES[:3], "network_setting needs modules of 1, 2, 3 and 4 branches. It has none of 4."),
         ([MODULES[0]] * 4 + MODULES, "Expected an integer from 1 to 4 for b1. Got 5."),
         ([[1, [5], [48]], *MODULES[1:]], "Expected an integer from 1 to 4 for n1. Got 5."),
-        ([[1, [1], [48, 48]]], "Expected as many blocks and channels as branches in module 1. Got 1 and 2 for 1."),
-        ([[2, [1], [48]]], "Expected as many blocks and channels as branches in module 1. Got 1 and 1 for 2."),
+        (
+            [[1, [1], [48, 48]]],
+            "Module 1 has branches, blocks and channels in different numbers: 1, 1 and 2. It needs as many of each.",
+        ),
+        (
+            [[2, [1], [48]]],
+            "Module 1 has branches, blocks and channels in different numbers: 2, 1 and 1. It needs as many of each.",
+        ),
         ([MODULES[0], [1, [1]]], f"Expected {FORM} as module 2. Got [1, [1]]."),
         ([7], f"Expected {FORM} as module 1. Got 7."),
         ([[1.0, [1], [48]]], "Expected an integer as the branches of module 1. Got 1.0."),
@@ -253,7 +271,7 @@ GROW = "The branches of a setting's modules grow from 1 to 4, one at a time."
         ("abc", f"Expected one {FORM} per module in network_setting. Got 'abc'."),
     ],
 )
-def test_modules_that_are_none_are_named(modules: Any, message: str) -> None:
+def test_invalid_modules_are_refused(modules: Any, message: str) -> None:
     with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
         Code.from_setting(**SETTING | {"network_setting": modules})
 
@@ -270,13 +288,13 @@ def test_modules_that_are_none_are_named(modules: Any, message: str) -> None:
         ({"last_channel": 68}, "Expected a multiple of 8 from 8 to 128 for o. Got 68."),
     ],
 )
-def test_stems_and_heads_that_are_none_are_named(ends: dict[str, Any], message: str) -> None:
+def test_invalid_stems_and_heads_are_refused(ends: dict[str, Any], message: str) -> None:
     with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
         Code.from_setting(**SETTING | ends)
 
 
 @given(st.data())
-def test_uneven_modules_have_no_code(data: st.DataObject) -> None:
+def test_settings_with_uneven_modules_are_refused(data: st.DataObject) -> None:
     code = data.draw(codes.filter(lambda code: any(stage.modules > 1 for stage in code.stages)))
     setting = code.setting
     modules = setting["network_setting"]
@@ -288,7 +306,7 @@ def test_uneven_modules_have_no_code(data: st.DataObject) -> None:
         Code.from_setting(**setting)
 
 
-def test_every_published_code_has_three_forms(shared: Path) -> None:
+def test_every_published_code_in_all_notations(shared: Path) -> None:
     lines = (shared / "data" / "nas-bench-mr" / "search_list.txt").read_text().split()
     assert len(lines) == 2511
     for line in lines:

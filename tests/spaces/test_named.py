@@ -1,4 +1,4 @@
-"""Spaces by name and from files: what comes back, and what is refused in which words."""
+"""Spaces by name and from files, and the messages for invalid ones."""
 
 import json
 from pathlib import Path
@@ -21,19 +21,19 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_names() -> None:
+def test_spaces_load_by_name() -> None:
     assert load_space("multires") is MULTIRES
     assert load_space("cell201") is CELL201
 
 
-def test_a_path_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_is_not_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("multires").write_text("a: [1, 2]\nb: [1, 2]\n")
     assert load_space("./multires").names == ("a", "b")
     assert load_space("multires") is MULTIRES
 
 
-def test_a_file_of_a_few_lines(tmp_path: Path) -> None:
+def test_a_space_from_a_file(tmp_path: Path) -> None:
     path = written(
         tmp_path,
         "# mine\nwidth: {from: 8, to: 128, step: 8}\ndepth: {from: 1, to: 4}\nkernel: ['3', '5']\n"
@@ -54,7 +54,7 @@ def test_a_file_of_a_few_lines(tmp_path: Path) -> None:
 
 @settings(max_examples=15)
 @given(space=spaces())
-def test_what_a_space_is_as_plain_data_comes_back(tmp_path_factory: pytest.TempPathFactory, space: Space) -> None:
+def test_a_space_survives_its_plain_data(tmp_path_factory: pytest.TempPathFactory, space: Space) -> None:
     path = tmp_path_factory.mktemp("space") / "space.yaml"
     path.write_text(yaml.safe_dump(space.to_dict(), sort_keys=False))
     assert load_space(path) == space
@@ -63,10 +63,10 @@ def test_what_a_space_is_as_plain_data_comes_back(tmp_path_factory: pytest.TempP
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "Expected dimensions and their values. Got None"),
-        ("[1, 2]", r"Expected dimensions and their values. Got \[1, 2\]"),
-        ("a: [1, 2]", "Expected from 2 to 200 dimensions. Got 1"),
-        ("\n".join(f"d{k}: [1, 2]" for k in range(201)), "Expected from 2 to 200 dimensions. Got 201"),
+        ("", "Expected dimensions with their values. Got None"),
+        ("[1, 2]", r"Expected dimensions with their values. Got \[1, 2\]"),
+        ("a: [1, 2]", "A space has from 2 to 200 dimensions. This one has 1"),
+        ("\n".join(f"d{k}: [1, 2]" for k in range(201)), "A space has from 2 to 200 dimensions. This one has 201"),
         ("a: [1, 2]\na: [1, 2]", "Expected each key once. Got 'a' twice"),
         ("a: &x [1, 2]\nb: *x", r"The alias '\*x' in .*space.yaml, line 2, is not read"),
         ("a: [1, 2]\n1: [1, 2]", "Expected a text as the name of every dimension. Got 1"),
@@ -84,9 +84,9 @@ def test_what_a_space_is_as_plain_data_comes_back(tmp_path_factory: pytest.TempP
         ("a: [1, 2]\nb: {from: 1, to: 2, by: 3}", "Expected integers from, to and step"),
         ("a: [1, 2]\nb: {from: 1, to: 2.0}", "Expected integers from, to and step"),
         ("a: [1, 2]\nb: {from: true, to: 2}", "Expected integers from, to and step"),
-        ("a: [1, 2]\nb: {from: 1, to: 9, step: 3}", "Expected whole steps upwards from one end to the other"),
-        ("a: [1, 2]\nb: {from: 1, to: 1}", "Expected whole steps upwards"),
-        ("a: [1, 2]\nb: {from: 1, to: 9, step: -1}", "Expected whole steps upwards"),
+        ("a: [1, 2]\nb: {from: 1, to: 9, step: 3}", "The step of the dimension 'b' must be positive"),
+        ("a: [1, 2]\nb: {from: 1, to: 1}", "The step of the dimension 'b' must be positive"),
+        ("a: [1, 2]\nb: {from: 1, to: 9, step: -1}", "The step of the dimension 'b' must be positive"),
         ("a: [1, 2]\nb: {from: 0, to: 100000000000}", "Expected at most 10000 values for the dimension 'b'"),
         ("a: !!python/object/apply:os.system ['true']\nb: [1, 2]", "The tag '!!python/object/apply:os"),
         ("a: !!int ''\nb: [1, 2]", "The tag '!!int' in .*space.yaml, line 1, is not read"),
@@ -98,7 +98,7 @@ def test_what_a_space_is_as_plain_data_comes_back(tmp_path_factory: pytest.TempP
         ("a: [1, 2", "Expected YAML in "),
     ],
 )
-def test_what_is_no_space(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_spaces_are_refused(tmp_path: Path, text: str, message: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ConfigError, match=message) as caught:
         load_space(path)
@@ -106,7 +106,7 @@ def test_what_is_no_space(tmp_path: Path, text: str, message: str) -> None:
     assert "Write a line per dimension, such as 'op: [skip, conv]'" in str(caught.value)
 
 
-def test_what_is_no_file_of_a_space(tmp_path: Path) -> None:
+def test_invalid_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"^Expected multires or cell201, or the file of a space\. Got .*No such file"
     ):
@@ -118,5 +118,5 @@ def test_what_is_no_file_of_a_space(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="decode"):
         load_space(path)
     path.write_bytes(b"#" * ((1 << 20) + 1))
-    with pytest.raises(ConfigError, match="Expected at most 1048576 bytes"):
+    with pytest.raises(ConfigError, match="may have at most 1048576 bytes"):
         load_space(path)

@@ -1,4 +1,4 @@
-"""The laws of a space, on random spaces, and the messages for what does not lie in it."""
+"""The laws of a space, on random spaces, and the messages for invalid codes."""
 
 import json
 import pickle
@@ -32,7 +32,7 @@ def nearest(space: Space, point: list[float]) -> list[int]:
 
 
 @given(spaces(), generators)
-def test_samples_lie_in_the_space(space: Space, rng: np.random.Generator) -> None:
+def test_samples_are_in_the_space(space: Space, rng: np.random.Generator) -> None:
     codes = space.sample(20, rng)
     assert codes.dtype == np.int64
     assert codes.flags.c_contiguous
@@ -88,7 +88,7 @@ def test_snap_of_ties_and_infinities() -> None:
     assert SPACE.snap(points).tolist() == [[16, 0, 2], [128, 1, 5], [8, 2, 1], [8, 2, 5]]
 
 
-def test_snap_of_more_points_than_a_part_holds() -> None:
+def test_snap_of_more_points_than_a_chunk() -> None:
     codes = SPACE.sample(40_000, np.random.default_rng(1))
     np.testing.assert_array_equal(SPACE.snap(SPACE.relax(codes)), codes)
     assert SPACE.contains(codes).all()
@@ -154,7 +154,7 @@ def test_changes_are_all_codes_with_one_other_value_in_a_free_dimension(data: st
 
 
 @given(st.data())
-def test_contains_tells_every_way_out(data: st.DataObject) -> None:
+def test_contains_finds_every_value_outside(data: st.DataObject) -> None:
     space = data.draw(spaces())
     codes = data.draw(codes_of(space))
     row = data.draw(st.integers(0, len(codes) - 1))
@@ -224,7 +224,7 @@ def test_codes_reads_one_or_many_arrays_lists_or_objects() -> None:
     [
         ([16, 1], "Expected 3 integers per code. Got 2."),
         ([[16, 1, 5, 0]] * 2, "Expected 3 integers per code. Got 4."),
-        ([[16, 1, 5], [16, 1]], "Expected codes of one length. Got rows of different lengths."),
+        ([[16, 1, 5], [16, 1]], "All codes must have the same length. These have different lengths."),
         ([20, 1, 5], "Expected a multiple of 8 from 8 to 128 for c1. Got 20."),
         ([136, 1, 5], "Expected a multiple of 8 from 8 to 128 for c1. Got 136."),
         ([16.5, 1, 5], "Expected a multiple of 8 from 8 to 128 for c1. Got 16.5."),
@@ -249,7 +249,7 @@ def test_codes_reads_one_or_many_arrays_lists_or_objects() -> None:
         ([[[16, 1, 5]]], "Expected one code, (d,), or many, (n, d). Got [[[16, 1, 5]]] of shape (1, 1, 3)."),
     ],
 )
-def test_what_is_no_code_is_named(codes: Any, message: str) -> None:
+def test_invalid_codes_are_refused(codes: Any, message: str) -> None:
     for read in (SPACE.codes, SPACE.relax):
         with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
             read(codes)
@@ -260,20 +260,20 @@ def test_what_is_no_code_is_named(codes: Any, message: str) -> None:
     [
         ([1.0, 2.0], "Expected points of 5 coordinates, (n, 5). Got shape (1, 2)."),
         (np.zeros((2, 3, 5)), "Expected points of 5 coordinates, (n, 5). Got shape (2, 3, 5)."),
-        ([8, 0, np.nan, 0, 1], "Expected real coordinates to snap. Got nan: a step before this one has diverged."),
+        ([8, 0, np.nan, 0, 1], "Expected real coordinates to snap. Got nan: an earlier step has diverged."),
         ("8", "Expected points of 5 coordinates, (n, 5). Got shape (1, 1)."),
         (["c", 0, 0, 1, 1], "Expected points of 5 real coordinates. Got ['c', 0, 0, 1, 1]."),
         ([[8, 0, 0, 1, 1], [8]], "Expected points of 5 real coordinates. Got [[8, 0, 0, 1, 1], [8]]."),
         (object, "Expected points of 5 real coordinates. Got <class 'object'>."),
     ],
 )
-def test_what_cannot_be_snapped_is_named(points: Any, message: str) -> None:
+def test_invalid_points_are_refused(points: Any, message: str) -> None:
     with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
         SPACE.snap(points)
 
 
 @pytest.mark.parametrize("codes", [[], [[16, 1, 5]] * 2])
-def test_neighbours_of_other_than_one_code(codes: Any) -> None:
+def test_neighbours_need_exactly_one_code(codes: Any) -> None:
     with pytest.raises(CodeError, match=rf"^Expected one code\. Got {len(codes)}\.$"):
         SPACE.neighbours(codes)
 
@@ -293,8 +293,8 @@ def test_a_categorical_dimension_needs_different_texts(choices: Any) -> None:
 
 
 @pytest.mark.parametrize("names", [[], ["a", "a"]])
-def test_a_space_needs_dimensions_with_names_of_their_own(names: list[str]) -> None:
-    message = f"Expected at least one dimension, each with a name of its own. Got {names!r}."
+def test_a_space_needs_different_names(names: list[str]) -> None:
+    message = f"Expected at least one dimension, with different names. Got {names!r}."
     with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
         Space([Ordinal(name, [1, 2]) for name in names])
 
@@ -325,7 +325,7 @@ def test_a_space_survives_json_and_pickle(space: Space) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({}, "Expected at least one dimension, each with a name of its own. Got []."),
+        ({}, "Expected at least one dimension, with different names. Got []."),
         ({"d": 5}, "Expected a list of integers or texts for the dimension 'd'. Got 5."),
         ({"d": "ab"}, "Expected a list of integers or texts for the dimension 'd'. Got 'ab'."),
         ({"d": []}, "Expected at least two increasing integers for the ordinal dimension 'd'. Got ()."),
@@ -335,6 +335,6 @@ def test_a_space_survives_json_and_pickle(space: Space) -> None:
         ),
     ],
 )
-def test_a_description_that_is_none_is_named(data: Any, message: str) -> None:
+def test_invalid_plain_data_are_refused(data: Any, message: str) -> None:
     with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
         Space.from_dict(data)

@@ -114,7 +114,7 @@ def test_one_column_of_text(tmp_path: Path) -> None:
             table = Table.read(path, space=space, codes=codes, values=["acc"])
             assert table.codes.tolist() == [code.tolist()]
     for space, text, message in (
-        (CELL201, "4", "row 1, column arch: Expected a cell such as .* Keep digits as text"),
+        (CELL201, "4", "row 1, column arch: Expected a cell such as .* Pass all six digits as text"),
         (MULTIRES, "4", "row 1, column arch: Expected 31 integers in 6 groups"),
         (SPACE, "40", "row 1, column arch: Expected 2 values with commas between .* Got 1 in '40'"),
         (SPACE, "40_3", "row 1, column arch: Expected an index from 0 to 2"),

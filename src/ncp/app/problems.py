@@ -41,7 +41,7 @@ def label(field: str) -> Name:
 
 def message_of(error: NcpError) -> str:
     """The message of an error, with the page's names of arguments."""
-    return error.said(label)
+    return error.worded(label)
 
 
 def show_error(

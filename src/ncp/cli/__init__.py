@@ -111,7 +111,7 @@ def _status() -> int:
     except KeyboardInterrupt:
         return _complain("stopped", STOPPED)
     except NcpError as error:
-        return _complain(error.said(flag), 2)
+        return _complain(error.worded(flag), 2)
     except MemoryError:
         return _complain("There is not enough memory. Ask for less at once.", 2)
     except OSError as error:

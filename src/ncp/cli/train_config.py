@@ -228,6 +228,6 @@ def _problem(problem: dict[str, Any], known: Sequence[str]) -> str:
         return f"Expected a known key. Got {quoted(key)}. Did you mean {closest}?"
     refused = problem.get("ctx", {}).get("error")
     if isinstance(refused, ConfigError):
-        return refused.said(lambda field: Name(f"{key}.{field}"))
+        return refused.worded(lambda field: Name(f"{key}.{field}"))
     expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Input should be ")
     return f"Expected {key} to be {expected}. Got {quoted(problem['input'])}."

@@ -26,7 +26,7 @@ from ncp.optim.result_rows import provenance_of, rows_of
 from ncp.optim.results import Row, Value
 from ncp.optim.scalarisations import REFERENCE, Directions
 from ncp.optim.strategies import Continuous
-from ncp.pareto import front, hypervolume
+from ncp.pareto import hypervolume, non_dominated
 from ncp.predictors.base import Predictor
 from ncp.progress import Progress, quiet, share
 from ncp.spaces.arrays import Codes, Reals, best_first, crossed
@@ -251,7 +251,7 @@ def _refined(
 
 def _kept(points: Reals, rays: Reals) -> NDArray[np.int64]:
     """The front of points; of a front larger than the number of rays, the best point along each ray."""
-    best = np.flatnonzero(front(points))
+    best = np.flatnonzero(non_dominated(points))
     if len(best) > len(rays):
         best = best[Directions.towards(points[best], rays).winners(points[best])]
     return best
@@ -290,7 +290,7 @@ def _candidates(problem: MultiObjectiveProblem, codes: Codes, checks: _Checks) -
     weighed = np.empty((0, len(problem.objectives)))
     if known is not None and table is not None:
         weighed = _weighed(problem, table, known.codes)
-        best = front(problem.with_cost(weighed, known.codes))
+        best = non_dominated(problem.with_cost(weighed, known.codes))
         codes = np.unique(np.concatenate([codes, known.codes[best]]), axis=0)
     unmeasured = replace(problem.feasible, budget=replace(problem.feasible.budget, max_latency_ms=None))
     rows = rows_of(replace(problem.single(), feasible=unmeasured), codes, judge, table)
@@ -374,7 +374,7 @@ def _baseline(problem: MultiObjectiveProblem, checks: _Checks, reference: list[f
     if known is None or table is None or not len(known.codes):
         return None
     points = problem.with_cost(_measured(problem, table, known.codes), known.codes)
-    best = front(points)
+    best = non_dominated(points)
     judged = None
     if judge is not None:
         named = [problem.predictor.columns[j] for j in problem.columns]

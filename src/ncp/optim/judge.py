@@ -24,7 +24,7 @@ from ncp.progress import Progress, quiet, share
 from ncp.spaces.arrays import Codes
 from ncp.spaces.space import Space
 from ncp.tables.table import Table, require_table
-from ncp.threads import beside
+from ncp.threads import background_threads
 
 JUDGE_ROWS = 200
 """A judge for a given predictor is fitted on at least this many rows."""
@@ -145,7 +145,7 @@ def fit_searcher_and_judge(table: Table, seed: int = 0, progress: Progress = qui
         DataError: too few rows have a value in every column.
     """
     halved = _require_halves(table, seed)
-    with beside(1) as (pool, alive):
+    with background_threads(1) as (pool, alive):
         judging = pool.submit(_fit_half, table, halved, 1, "ensemble", seed, alive(quiet))
         predictor = _fit_half(table, halved, 0, "gp", seed, share(progress, 0.0, 0.9))
         judge = judging.result()

@@ -17,7 +17,7 @@ from ncp.predictors.ensemble import Ensemble, EnsembleSettings
 from ncp.predictors.gp import GaussianProcess, GpSettings, Hyperparameters, drawn_subsets
 from ncp.progress import Progress, quiet, ticks
 from ncp.tables.columns import task_of
-from ncp.threads import beside, one_thread
+from ncp.threads import background_threads, one_thread
 
 SHARE = 2 / 3
 """Weight of the Gaussian processes in the mean; the ensemble has the rest."""
@@ -89,7 +89,7 @@ class Blend(Core):
         steps = len(lessons.general) + sum(
             len(family.subsets) + sum(map(len, family.of_tasks)) for family in lessons.families
         )
-        with beside(2) as (pool, alive):
+        with background_threads(2) as (pool, alive):
             tick = alive(ticks(progress, steps))
 
             @one_thread()

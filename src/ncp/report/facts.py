@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from ncp.cost import has_cost, macs
 from ncp.optim.objective import Objective
-from ncp.pareto import front
+from ncp.pareto import non_dominated
 from ncp.report.style import COST, unit_of, with_unit
 from ncp.searchers.comparison import Comparison
 from ncp.spaces.arrays import Reals
@@ -269,7 +269,7 @@ def _panels(
                 x=x.values,
                 y=y.values,
                 codes=tuple(row["code"] for row in rows),
-                edge=front(np.column_stack([x.values, y.values]), minimise=[x.lower, y.lower]),
+                edge=non_dominated(np.column_stack([x.values, y.values]), minimise=[x.lower, y.lower]),
                 rows_x=pairs[:, 0],
                 rows_y=pairs[:, 1],
                 rows=places,

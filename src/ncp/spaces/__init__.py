@@ -1,1 +1,1 @@
-"""Search spaces: which codes there are, and how they are written."""
+"""Search spaces: which codes exist, and how they are written."""

@@ -1,4 +1,4 @@
-"""Arrays of codes: read from what callers pass, cut into chunks, ranked, crossed, and without doubles."""
+"""Arrays of codes: read from arguments, cut into chunks, and without duplicates."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ CodesLike = ArrayLike | HasVector | Sequence[HasVector | ArrayLike]
 
 
 def chunks(rows: int, size: int = 1 << 14) -> Iterator[slice]:
-    """Slices of `rows` rows, so few at a time that their columns stay in the processor's cache."""
+    """Slices that cover `rows` rows, small enough for the columns of each to fit the processor's cache."""
     return (slice(start, start + size) for start in range(0, rows, size))
 
 
 def distinct(codes: Codes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first row of every different code of codes `(n, d)`, `(k,)`; and which of these each row equals, `(n,)`.
+    """The distinct codes among codes `(n, d)`: their first rows `(k,)`, and which of these each row equals, `(n,)`.
 
     >>> distinct(np.array([[8, 1], [8, 0], [8, 1]]))
     (array([0, 1]), array([0, 1, 0]))
@@ -76,7 +76,11 @@ def crossed(codes: Codes, n: int, rng: np.random.Generator) -> Codes:
 
 
 def read_array(codes: Any) -> NDArray[Any]:
-    """`codes`, one or many, as an array of numbers `(n, d)`."""
+    """One code or many as an array of numbers `(n, d)`.
+
+    Raises:
+        CodeError: a value that is not a number, rows of different lengths, or more than two axes.
+    """
     if isinstance(codes, np.ndarray) and codes.dtype.hasobject:
         codes = codes.tolist()
     codes = getattr(codes, "vector", codes)
@@ -89,14 +93,14 @@ def read_array(codes: Any) -> NDArray[Any]:
     try:
         array = np.asarray(codes)
     except ValueError:
-        raise CodeError("Expected codes of one length. Got rows of different lengths.") from None
+        raise CodeError("All codes must have the same length. These have different lengths.") from None
     if array.ndim not in (1, 2):
         raise CodeError(f"Expected one code, (d,), or many, (n, d). Got {quoted(codes)} of shape {array.shape}.")
     return array if array.ndim == 2 else array.reshape(1 if array.size else 0, array.size)
 
 
 def _flat(values: Any) -> Iterator[Any]:
-    """The plain values in nested sequences and arrays."""
+    """The values in nested sequences and arrays."""
     plain = values.tolist() if hasattr(values, "tolist") else values
     if isinstance(plain, (list, tuple)):
         for value in plain:

@@ -1,4 +1,4 @@
-"""The cells of NAS-Bench-201: six edges between four nodes, each with one of five operations; and their text forms."""
+"""The cells of NAS-Bench-201: six edges between four nodes, each with one of five operations; and their texts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ncp.spaces.space import Space
 from ncp.spaces.text import read_values
 
 OPERATIONS = ("avg_pool_3x3", "none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
-"""In the order of the published one-hot codes."""
+"""The five operations, in the order of the published one-hot codes."""
 
 DIGITS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-"""In the order of NATS-Bench's digits."""
+"""The same operations, in the order of NATS-Bench's digits 0 to 4."""
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 
@@ -30,7 +30,7 @@ _PATTERN = re.compile(rf"\|{_NAME}~0\|\+\|{_NAME}~0\|{_NAME}~1\|\+\|{_NAME}~0\|{
 
 
 def parse_cell(text: str) -> tuple[int, ...]:
-    """The code of a cell, from NAS-Bench-201's text or NATS-Bench's six digits.
+    """Read a cell from the text of NAS-Bench-201 or the six digits of NATS-Bench.
 
     >>> parse_cell("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|")
     (4, 1, 2, 1, 1, 0)
@@ -38,14 +38,14 @@ def parse_cell(text: str) -> tuple[int, ...]:
     (4, 1, 2, 1, 1, 0)
 
     Raises:
-        CodeError: any other text, or an operation that is none of the five.
+        CodeError: any other text, or an unknown operation.
     """
     if isinstance(text, str) and re.fullmatch("[0-4]{6}", text):
         return tuple(OPERATIONS.index(DIGITS[int(digit)]) for digit in text)
     found = _PATTERN.fullmatch(text) if isinstance(text, str) else None
     if not found:
         number = isinstance(text, (int, np.integer)) or (isinstance(text, str) and re.fullmatch("[0-9]+", text))
-        hint = " Keep digits as text, all six: a leading 0 counts." if number else ""
+        hint = " Pass all six digits as text, so that a leading 0 is kept." if number else ""
         raise CodeError(
             f"Expected a cell such as {_TEXT.format(*('none',) * 6)}, or six digits from 0 to 4. "
             f"Got {quoted(text)}.{hint}"
@@ -57,7 +57,7 @@ def parse_cell(text: str) -> tuple[int, ...]:
 
 
 def cell_text(code: CodesLike) -> str:
-    """NAS-Bench-201's text of a cell, which `parse_cell` reads.
+    """The text of a cell in NAS-Bench-201, which `parse_cell` reads.
 
     >>> cell_text([4, 1, 2, 1, 1, 0])
     '|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|'
@@ -69,7 +69,7 @@ def cell_text(code: CodesLike) -> str:
 
 
 def read_cell(text: str) -> Sequence[int]:
-    """The code of a cell, from a JSON list of its integers or from any text that `parse_cell` reads.
+    """Read a cell from a JSON list of its integers, or from any text that `parse_cell` reads.
 
     Raises:
         CodeError: anything else.

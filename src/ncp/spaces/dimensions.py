@@ -14,7 +14,7 @@ from ncp.errors import CodeError, quoted
 
 @dataclass(frozen=True)
 class Ordinal:
-    """A dimension of ordered integers; a code holds the value itself.
+    """A dimension of ordered integers. A code contains the value itself.
 
     >>> Ordinal("channels", range(8, 33, 8)).values
     (8, 16, 24, 32)
@@ -35,13 +35,13 @@ class Ordinal:
 
     @property
     def width(self) -> int:
-        """Number of real coordinates of the relaxed dimension: one."""
+        """Number of coordinates of the relaxed dimension: one."""
         return 1
 
 
 @dataclass(frozen=True)
 class Categorical:
-    """A dimension of unordered choices; a code holds the index of the choice.
+    """A dimension of unordered choices. A code contains the index of the choice.
 
     >>> Categorical("edge", ["none", "skip"]).values
     (0, 1)
@@ -61,12 +61,12 @@ class Categorical:
 
     @property
     def values(self) -> tuple[int, ...]:
-        """The integers that a code may hold here."""
+        """The valid integers: the indices of the choices."""
         return tuple(range(len(self.choices)))
 
     @property
     def width(self) -> int:
-        """Number of real coordinates of the relaxed dimension: one per choice, on a simplex."""
+        """Number of coordinates of the relaxed dimension: one per choice, on a simplex."""
         return len(self.choices)
 
 
@@ -74,7 +74,11 @@ Dimension = Ordinal | Categorical
 
 
 def _items(name: Any, values: Any) -> tuple[Any, ...]:
-    """The values of a dimension as a tuple."""
+    """The values of a dimension as a tuple.
+
+    Raises:
+        CodeError: a name that is not a text, or values that are not iterable.
+    """
     if not isinstance(name, str):
         raise CodeError(f"Expected a text as the name of a dimension. Got {quoted(name)}.")
     try:
@@ -84,12 +88,12 @@ def _items(name: Any, values: Any) -> tuple[Any, ...]:
 
 
 def value_text(dim: Dimension, number: int) -> str:
-    """What a number stands for in a dimension: a choice's name, or itself."""
+    """The text of one integer of a code: the name of the choice, or the integer."""
     return dim.choices[number] if isinstance(dim, Categorical) else str(number)
 
 
 def read_value(dim: Dimension, value: Any) -> int:
-    """A value given by a choice's name, or as the integer that it is; whether it is in the dimension is not checked.
+    """Read one value: the name of a choice, or an integer, which may be outside the dimension.
 
     Raises:
         CodeError: anything else.
@@ -105,14 +109,17 @@ def read_value(dim: Dimension, value: Any) -> int:
 
 
 def described(dim: Dimension) -> str:
-    """How a message names the values of a dimension."""
+    """The valid values of a dimension, as messages say them."""
     if isinstance(dim, Categorical):
         return f"an index from 0 to {len(dim.choices) - 1} ({', '.join(dim.choices)})"
     steps = {b - a for a, b in pairwise(dim.values)}
     if len(steps) > 1:
         return f"one of {', '.join(map(str, dim.values))}"
     (step,) = steps
-    multiple = (
-        "an integer" if step == 1 else f"a multiple of {step}" if dim.values[0] % step == 0 else f"steps of {step}"
-    )
-    return f"{multiple} from {dim.values[0]} to {dim.values[-1]}"
+    if step == 1:
+        kind = "an integer"
+    elif dim.values[0] % step == 0:
+        kind = f"a multiple of {step}"
+    else:
+        kind = f"steps of {step}"
+    return f"{kind} from {dim.values[0]} to {dim.values[-1]}"

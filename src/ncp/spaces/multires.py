@@ -1,4 +1,4 @@
-"""The multi-resolution networks of NAS-Bench-MR: 27 integers, and the three ways in which people write them."""
+"""The multi-resolution networks of NAS-Bench-MR: codes of 27 integers, written as a text, a vector or a setting."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MULTIRES = Space(_dimensions())
 
 
 class Columns(NamedTuple):
-    """Where the numbers of one stage are in a vector: the column of its modules, and slices of blocks and channels."""
+    """The columns of one stage in a vector: one for its modules, slices for the blocks and channels of its branches."""
 
     modules: int
     blocks: slice
@@ -61,11 +61,11 @@ def _labels() -> dict[str, tuple[str, ...]]:
 
 
 LABELS = _labels()
-"""What the dimensions are, in order, by the part of the network."""
+"""Short descriptions of the dimensions, in order, by the part of the network."""
 
 
 class Stage(NamedTuple):
-    """One stage: `modules` repetitions of parallel branches, branch k with `blocks[k]` blocks of `channels[k]`."""
+    """One stage: a module of parallel branches, repeated. Branch k has `blocks[k]` blocks of `channels[k]` channels."""
 
     modules: int
     blocks: tuple[int, ...]
@@ -74,7 +74,7 @@ class Stage(NamedTuple):
 
 @dataclass(frozen=True)
 class Code:
-    """One architecture of the multi-resolution space; immutable, hashable, printed as its text form.
+    """One multi-resolution network; immutable and hashable, printed as its text.
 
     >>> code = Code.parse("96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64")
     >>> code.stages[1]
@@ -91,13 +91,13 @@ class Code:
 
     @classmethod
     def parse(cls, text: str) -> Code:
-        """Read the text form: 31 integers in 6 groups, `i1_i2-b1_1_n1_c1-b2_2_..-b3_3_..-b4_4_..-o`.
+        """Read a text: 31 integers in 6 groups, `i1_i2-b1_1_n1_c1-b2_2_..-b3_3_..-b4_4_..-o`.
 
         Raises:
-            CodeError: anything else, with the text and what to do.
+            CodeError: anything else.
         """
         if not isinstance(text, str):
-            raise CodeError(f"Expected a code's text. Got {quoted(text)}. A vector is read by Code.from_vector.")
+            raise CodeError(f"Expected the text of a code. Got {quoted(text)}. For a vector use Code.from_vector.")
         groups = [group.split("_") for group in text.split("-")]
         for part in (part for group in groups for part in group):
             if not re.fullmatch(r"0|[1-9][0-9]{0,99}", part):
@@ -108,30 +108,33 @@ class Code:
         sizes = [len(group) for group in groups]
         if sizes != [2, 4, 6, 8, 10, 1]:
             hint = (
-                "A 27-integer vector is read by Code.from_vector."
+                "For a vector of 27 integers use Code.from_vector."
                 if sum(sizes) == len(MULTIRES)
-                else f"The groups hold 2, 4, 6, 8, 10 and 1; these hold {quoted(sizes)[1:-1]}."
+                else f"The groups must have 2, 4, 6, 8, 10 and 1 integers. These have {quoted(sizes)[1:-1]}."
             )
+            noun = "group" if len(groups) == 1 else "groups"
             raise CodeError(
                 f"Expected 31 integers in 6 groups joined by '-'. "
-                f"Got {sum(sizes)} in {len(groups)} group{'s' * (len(groups) > 1)} in {quoted(text)}. {hint}"
+                f"Got {sum(sizes)} in {len(groups)} {noun} in {quoted(text)}. {hint}"
             )
         return cls._from_31([int(part) for group in groups for part in group])
 
     @classmethod
     def from_vector(cls, vector: Sequence[SupportsIndex]) -> Code:
-        """Read 27 integers, or the text's 31 (with each stage's number of branches).
+        """Read 27 integers, or the 31 of a text, which include the number of branches of each stage.
 
         Raises:
-            CodeError: a wrong count, a number that is not whole, or one outside the space.
+            CodeError: a wrong count, a value that is not an integer, or one outside the space.
         """
         numbers = _integers(vector)
         if len(numbers) == 31:
             return cls._from_31(numbers)
         if len(numbers) != len(MULTIRES):
-            hint = " The last one is missing: append o, the channels of the last layer." if len(numbers) == 26 else ""
+            hint = (
+                " The last one may be missing: append o, the channels of the last layer." if len(numbers) == 26 else ""
+            )
             raise CodeError(
-                f"Expected 27 integers, or the 31 of a code's text. Got {len(numbers)} in {quoted(numbers)}.{hint}"
+                f"Expected 27 integers, or the 31 of a text. Got {len(numbers)} in {quoted(numbers)}.{hint}"
             )
         return cls(numbers)
 
@@ -146,7 +149,7 @@ class Code:
         """Read a setting: stem channels, one `[branches, [blocks..], [channels..]]` per module, head channels.
 
         Raises:
-            CodeError: modules out of order, or modules of one stage that differ; the message names the module.
+            CodeError: modules that are out of order, or that differ within a stage.
         """
         stem = _integers(input_channel, "input_channel")
         if len(stem) != 2:
@@ -170,19 +173,19 @@ class Code:
                 expected = " or ".join(str(b) for b in (len(stages), len(stages) + 1) if 1 <= b <= STAGES)
                 raise CodeError(
                     f"Expected module {number} to have {expected} branches. Got {branches}. "
-                    "The branches of a setting's modules grow from 1 to 4, one at a time."
+                    "Modules must have 1, 2, 3 and 4 branches, in this order."
                 )
             elif (blocks, channels) != stages[-1][1:]:
                 raise CodeError(
                     f"Expected module {number} to repeat its stage, {_listed(stages[-1])}. "
                     f"Got {_listed(Stage(1, blocks, channels))}. "
-                    "Only settings whose stages are uniform have a code."
+                    "A code needs equal modules within every stage."
                 )
             else:
                 stages[-1] = stages[-1]._replace(modules=stages[-1].modules + 1)
         if len(stages) != STAGES:
             raise CodeError(
-                f"Expected modules of 1, 2, 3 and 4 branches in network_setting. Got none of {len(stages) + 1}."
+                f"network_setting needs modules of 1, 2, 3 and 4 branches. It has none of {len(stages) + 1}."
             )
         body = [number for stage in stages for number in (stage.modules, *stage.blocks, *stage.channels)]
         return cls([*stem, *body, head])
@@ -202,7 +205,7 @@ class Code:
 
     @property
     def stem(self) -> tuple[int, int]:
-        """Channels of the two stem convolutions."""
+        """Channels of the two convolutions of the stem."""
         return self.vector[0], self.vector[1]
 
     @property
@@ -218,7 +221,7 @@ class Code:
 
     @property
     def setting(self) -> dict[str, Any]:
-        """The form that builds a network: `input_channel`, `network_setting`, `last_channel`."""
+        """The code as arguments of a network: `input_channel`, `network_setting` and `last_channel`."""
         modules = [
             [len(stage.blocks), list(stage.blocks), list(stage.channels)]
             for stage in self.stages
@@ -235,7 +238,11 @@ class Code:
 
 
 def _integer(number: Any, place: str) -> int:
-    """A whole number as an int; a float, NaN, a truth value or text is refused."""
+    """An integer as an int.
+
+    Raises:
+        CodeError: anything else, such as a float or a boolean; `place` says where it is.
+    """
     try:
         if not isinstance(number, bool):
             return operator.index(number)
@@ -247,13 +254,13 @@ def _integer(number: Any, place: str) -> int:
 def _integers(numbers: Any, name: str = "the vector") -> list[int]:
     sequence = isinstance(numbers, Iterable) and getattr(numbers, "ndim", 1) == 1
     if not sequence or isinstance(numbers, (str, bytes)):
-        hint = " Text is read by Code.parse." if isinstance(numbers, str) else ""
+        hint = " For a text use Code.parse." if isinstance(numbers, str) else ""
         raise CodeError(f"Expected a sequence of integers as {name}. Got {quoted(numbers)}.{hint}")
     return [_integer(number, f"at position {position} of {name}") for position, number in enumerate(numbers)]
 
 
 def _module(number: int, module: Sequence[Any]) -> Stage:
-    """One entry of a setting, `[branches, [blocks..], [channels..]]`, with `modules` holding the branches."""
+    """One entry of a setting, `[branches, [blocks..], [channels..]]`; the field `modules` is its number of branches."""
     name = f"module {number}"
     try:
         branches, blocks, channels = module
@@ -265,8 +272,8 @@ def _module(number: int, module: Sequence[Any]) -> Stage:
     )
     if not size == len(read.blocks) == len(read.channels):
         raise CodeError(
-            f"Expected as many blocks and channels as branches in {name}. "
-            f"Got {len(read.blocks)} and {len(read.channels)} for {size}."
+            f"{name.capitalize()} has branches, blocks and channels in different numbers: "
+            f"{size}, {len(read.blocks)} and {len(read.channels)}. It needs as many of each."
         )
     return read
 
@@ -276,7 +283,7 @@ def _listed(stage: Stage) -> str:
 
 
 def read_network(text: str) -> Code:
-    """A network from its text, or from its vector or setting as JSON.
+    """Read a network from its text, or from its vector or setting as JSON.
 
     Raises:
         CodeError: anything else.
@@ -293,7 +300,7 @@ def read_network(text: str) -> Code:
 
 
 def _setting(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A setting's three keys, each of them once."""
+    """A JSON object that has the three keys of a setting, each once."""
     keys = [key for key, _ in pairs]
     if sorted(keys) != ["input_channel", "last_channel", "network_setting"]:
         raise CodeError(

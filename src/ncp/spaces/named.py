@@ -1,4 +1,4 @@
-"""Search spaces by name, and from files of a few lines."""
+"""Search spaces by name, and from YAML or JSON files."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _EXAMPLE = "Write a line per dimension, such as 'op: [skip, conv]' or 'width: {f
 
 
 def load_space(name: str | Path) -> Space:
-    """A space by its name, or from a YAML or JSON file that has a line per dimension.
+    """A space by its name, or from a YAML or JSON file with one line per dimension.
 
-    A dimension is a list of increasing integers, the same as `{from: 8, to: 128, step: 8}` (step 1 if left out), or a
-    list of choices, which are texts.
+    A dimension is a list of increasing integers, or a range of them such as `{from: 8, to: 128, step: 8}` (the default
+    step is 1), or a list of choices, which are texts.
 
     >>> load_space("cell201").size
     15625
@@ -32,7 +32,7 @@ def load_space(name: str | Path) -> Space:
         name: `multires`, `cell201`, or the path of a file.
 
     Raises:
-        ConfigError: no such name or file, or one that is no space, naming the dimension.
+        ConfigError: an unknown name, a missing file, or a file that does not describe a space.
     """
     path = as_path(name, "space")
     known = named_spaces()
@@ -46,7 +46,7 @@ def load_space(name: str | Path) -> Space:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"Expected {' or '.join(known)}, or the file of a space. Got {path}: {reason}.") from None
     if len(raw) > LARGEST_FILE:
-        raise ConfigError(f"Expected at most {LARGEST_FILE} bytes in the file of a space. Got more in {path}.")
+        raise ConfigError(f"The file of a space may have at most {LARGEST_FILE} bytes. {path} has more.")
     try:
         return _space(read_yaml(text, f"in {path}"))
     except (CodeError, ConfigError) as error:
@@ -55,10 +55,10 @@ def load_space(name: str | Path) -> Space:
 
 def _space(document: Any) -> Space:
     if not isinstance(document, dict):
-        raise ConfigError(f"Expected dimensions and their values. Got {quoted(document)}.")
+        raise ConfigError(f"Expected dimensions with their values. Got {quoted(document)}.")
     least, most = DIMENSIONS
     if not least <= len(document) <= most:
-        raise ConfigError(f"Expected from {least} to {most} dimensions. Got {len(document)}.")
+        raise ConfigError(f"A space has from {least} to {most} dimensions. This one has {len(document)}.")
     return Space.from_dict({_name(name): _values(name, given) for name, given in document.items()})
 
 
@@ -78,8 +78,8 @@ def _values(name: str, given: Any) -> Sequence[Any]:
             got = odd[0] if odd else given
             raise ConfigError(
                 f"Expected integers alone or texts alone for the dimension {quoted(name)}. Got {quoted(got)}. "
-                "Put choices in quotes: without them, some words and numbers are no texts to YAML. For "
-                "fractions with an order, write integers in a smaller unit, here and in the table."
+                "Put choices in quotes, because YAML reads some words and numbers as other types. For "
+                "ordered fractions use integers in a smaller unit, here and in the table."
             )
         return given
     raise ConfigError(f"Expected a list, or from, to and step, for the dimension {quoted(name)}. Got {quoted(given)}.")
@@ -92,7 +92,8 @@ def _range(name: str, given: dict[Any, Any]) -> list[int]:
     first, last, step = numbers["from"], numbers["to"], numbers["step"]
     if step < 1 or last <= first or (last - first) % step:
         raise ConfigError(
-            f"Expected whole steps upwards from one end to the other for the dimension {called}. Got {quoted(given)}."
+            f"The step of the dimension {called} must be positive and lead exactly from its first to its last value. "
+            f"Got {quoted(given)}."
         )
     if (last - first) // step >= LONGEST_RANGE:
         raise ConfigError(f"Expected at most {LONGEST_RANGE} values for the dimension {called}. Got {quoted(given)}.")

@@ -1,4 +1,4 @@
-"""A search space: which integer arrays are architecture codes, how people write them, how they relax and snap back."""
+"""A search space: which integer arrays are codes, how codes are written, relaxed, snapped back and moved."""
 
 from __future__ import annotations
 
@@ -22,14 +22,20 @@ if TYPE_CHECKING:
 
 
 class Moves(NamedTuple):
-    """Single moves of codes, k of them: which code, in which dimension, to which of its values, each `(k,)`."""
+    """k single moves of codes. Each says which row moves, in which dimension, and to the value at which place.
+
+    Attributes:
+        rows: `(k,)`.
+        dimensions: `(k,)`.
+        targets: places among the values of the dimension, `(k,)`.
+    """
 
     rows: NDArray[np.int64]
     dimensions: NDArray[np.int64]
     targets: NDArray[np.int64]
 
     def only(self, which: NDArray[Any]) -> Moves:
-        """Some of the moves: those of a mask or of indices."""
+        """The moves that a mask or indices select."""
         return Moves(self.rows[which], self.dimensions[which], self.targets[which])
 
 
@@ -38,7 +44,7 @@ class Space:
     """A product of ordinal and categorical dimensions.
 
     Codes are integer arrays of shape `(n, d)`. Their relaxation has shape `(n, width)`: an ordinal dimension is one
-    real in the units of its values, a categorical one is a point on the simplex of its choices (one-hot for a code).
+    real in the units of its values, a categorical one is a point on the simplex of its choices, one-hot for a code.
 
     >>> space = Space([Ordinal("c", range(8, 129, 8)), Categorical("edge", ["none", "skip"])])
     >>> space.relax([[16, 1]])
@@ -56,7 +62,7 @@ class Space:
                 raise CodeError(f"Expected dimensions, Ordinal or Categorical. Got {quoted(dim)}.")
         names = [dim.name for dim in given]
         if not given or len(set(names)) < len(names):
-            raise CodeError(f"Expected at least one dimension, each with a name of its own. Got {names!r}.")
+            raise CodeError(f"Expected at least one dimension, with different names. Got {names!r}.")
         object.__setattr__(self, "dimensions", given)
 
     def __len__(self) -> int:
@@ -69,13 +75,13 @@ class Space:
 
     @cached_property
     def slices(self) -> tuple[slice, ...]:
-        """Where each dimension lies among the relaxed coordinates."""
+        """The relaxed coordinates of each dimension."""
         ends = np.cumsum([dim.width for dim in self.dimensions]).tolist()
         return tuple(slice(end - dim.width, end) for dim, end in zip(self.dimensions, ends, strict=True))
 
     @cached_property
     def simplices(self) -> tuple[NDArray[np.int64], ...]:
-        """Relaxed coordinates of categorical dimensions, those of one width together, `(dimensions, width)` each."""
+        """Relaxed coordinates of the categorical dimensions, one array `(dimensions, width)` per width."""
         widths: dict[int, list[int]] = {}
         for dim, where in zip(self.dimensions, self.slices, strict=True):
             if isinstance(dim, Categorical):
@@ -89,7 +95,7 @@ class Space:
 
     @cached_property
     def bounds(self) -> Reals:
-        """Least and greatest value of every relaxed coordinate, `(2, width)`."""
+        """Smallest and largest value of every relaxed coordinate, `(2, width)`."""
         pairs = [
             [(dim.values[0], dim.values[-1])] if isinstance(dim, Ordinal) else [(0, 1)] * dim.width
             for dim in self.dimensions
@@ -98,14 +104,14 @@ class Space:
 
     @property
     def size(self) -> int:
-        """How many codes there are."""
+        """The number of codes."""
         return math.prod(len(dim.values) for dim in self.dimensions)
 
     def contains(self, codes: CodesLike) -> NDArray[np.bool_]:
-        """Which rows of `codes` `(n, d)` lie in the space, `(n,)`.
+        """Which rows of `codes` `(n, d)` are in the space, `(n,)`.
 
         Raises:
-            CodeError: what is no array of numbers.
+            CodeError: a text that cannot be read, or values that are not numbers.
         """
         array = read_array(read_texts(codes, self._read))
         if array.shape[1] != len(self):
@@ -124,7 +130,7 @@ class Space:
 
     @cached_property
     def _grid(self) -> tuple[Codes, Codes, Codes, tuple[int, ...]]:
-        """Least value, greatest value and step of every dimension, `(d,)`; and the dimensions that skip a value."""
+        """Smallest value, largest value and step of every dimension, `(d,)`; and the unevenly spaced dimensions."""
         every = [np.asarray(dim.values) for dim in self.dimensions]
         low, high = (np.array([values[end] for values in every]) for end in (0, -1))
         step = np.array([np.gcd.reduce(np.diff(values)) for values in every])
@@ -132,15 +138,14 @@ class Space:
         return low, high, step, tuple(uneven.tolist())
 
     def codes(self, codes: CodesLike) -> Codes:
-        """Read one code or many as an integer array `(n, d)`, or say what is wrong with them.
+        """Read one code or many as an integer array `(n, d)`.
 
         Args:
-            codes: an array or nested sequence of numbers, `(d,)` or `(n, d)`; texts, as `text` writes them, or objects
-                with a `vector`; one or many. Whole floats are read as the integers they are: files of numbers often
-                hold nothing else.
+            codes: one code or many: numbers `(d,)` or `(n, d)`, texts as `text` writes them, or objects with a
+                `vector`. Whole floats count as integers, because files often have no other type.
 
         Raises:
-            CodeError: a text that cannot be read, what is no array of numbers, a wrong count of them, or a number
+            CodeError: a text that cannot be read, a value that is not a number, a wrong number of values, or a value
                 outside the space.
         """
         array = read_array(read_texts(codes, self._read))
@@ -156,10 +161,10 @@ class Space:
         return array.astype(np.int64, copy=False).reshape(len(array), len(self))
 
     def code(self, code: CodesLike) -> Codes:
-        """Read exactly one code, in any form that `codes` takes, as integers `(d,)`.
+        """Read exactly one code, in any form that `codes` reads, as integers `(d,)`.
 
         Raises:
-            CodeError: none or several codes, and what `codes` refuses.
+            CodeError: no code, several codes, or an error of `codes`.
         """
         rows = self.codes(code)
         if len(rows) != 1:
@@ -184,14 +189,14 @@ class Space:
         return values_text(self.dimensions, numbers) if family is None else family.format(numbers)
 
     def sample(self, n: int, rng: np.random.Generator) -> Codes:
-        """Draw `n` codes uniformly, `(n, d)`."""
+        """Draw `n` codes uniformly and independently, `(n, d)`."""
         columns = np.empty((len(self), n), dtype=np.int64)  # filled by rows: twice as fast as by columns
         for column, dim in zip(columns, self.dimensions, strict=True):
             column[:] = np.asarray(dim.values)[rng.integers(len(dim.values), size=n)]
         return np.ascontiguousarray(columns.T)
 
     def neighbours(self, code: CodesLike) -> Codes:
-        """All codes one move away, `(k, d)`: the next smaller and larger value, or any other choice.
+        """All codes that are one move away, `(k, d)`: to the next smaller or larger value, or to any other choice.
 
         Raises:
             CodeError: anything but one code of the space.
@@ -200,7 +205,7 @@ class Space:
         return self.moved(bases, self.moves(bases))
 
     def moves(self, codes: Codes) -> Moves:
-        """All single moves of codes `(n, d)` of the space, code by code."""
+        """All single moves of codes `(n, d)`, ordered by code."""
         dimension, shift, size, choice = self._ways
         index = np.stack([np.searchsorted(dim.values, c) for dim, c in zip(self.dimensions, codes.T, strict=True)])
         index = index.T[:, dimension]
@@ -209,7 +214,7 @@ class Space:
         return Moves(rows, dimension[ways], target[rows, ways])
 
     def moved(self, codes: Codes, moves: Moves) -> Codes:
-        """The code that every move makes of its own, `(k, d)`."""
+        """The code after each move, `(k, d)`."""
         made: Codes = codes[moves.rows]
         made[np.arange(len(made)), moves.dimensions] = self._values[moves.dimensions, moves.targets]
         return made
@@ -266,9 +271,9 @@ class Space:
 
     @cached_property
     def _ways(self) -> Codes:
-        """All ways to move, `(4, k)`: dimension, shift, number of values, and whether it is a choice.
+        """All moves that some code can make, `(4, k)`: dimension, shift, number of values, whether it is categorical.
 
-        An ordinal dimension shifts by -1 or 1. A choice shifts to the first, second, .. of the others.
+        An ordinal dimension shifts by -1 or 1. In a categorical one the shift counts the other choices.
         """
         return np.array(
             [
@@ -280,14 +285,18 @@ class Space:
 
     @cached_property
     def _values(self) -> Codes:
-        """The values of every dimension, filled up with zeros, `(d, most)`."""
+        """The values of every dimension, padded with zeros, `(d, most)`."""
         values = np.zeros((len(self), max(len(dim.values) for dim in self.dimensions)), dtype=np.int64)
         for row, dim in zip(values, self.dimensions, strict=True):
             row[: len(dim.values)] = dim.values
         return values
 
     def relax(self, codes: CodesLike) -> Reals:
-        """Codes `(n, d)` as points of the relaxed space, `(n, width)`; what `codes` refuses, this refuses."""
+        """Codes `(n, d)` as points of the relaxed space, `(n, width)`.
+
+        Raises:
+            CodeError: as in `codes`.
+        """
         array = self.codes(codes)
         choice = self._choices
         first = np.array([where.start for where in self.slices])
@@ -299,10 +308,10 @@ class Space:
     def snap(self, relaxed: ArrayLike) -> Codes:
         """The codes nearest to points of the relaxed space, `(n, width)` to `(n, d)`.
 
-        Ordinal ties go up, categorical ties to the earlier choice; infinity is the greatest value.
+        Ordinal ties go up, categorical ties to the earlier choice. Infinity becomes the largest value.
 
         Raises:
-            CodeError: a wrong number of coordinates, or one that is not a number.
+            CodeError: a wrong number of coordinates, or NaN.
         """
         try:
             x = np.atleast_2d(np.asarray(relaxed, dtype=np.float64))
@@ -311,7 +320,7 @@ class Space:
         if x.ndim != 2 or x.shape[1] != self.width:
             raise CodeError(f"Expected points of {self.width} coordinates, (n, {self.width}). Got shape {x.shape}.")
         if np.isnan(x).any():
-            raise CodeError("Expected real coordinates to snap. Got nan: a step before this one has diverged.")
+            raise CodeError("Expected real coordinates to snap. Got nan: an earlier step has diverged.")
         codes = np.empty((len(x), len(self)), dtype=np.int64)
         for chunk in chunks(len(x)):
             for column, dim, where in zip(codes[chunk].T, self.dimensions, self.slices, strict=True):
@@ -320,8 +329,8 @@ class Space:
 
     @property
     def family(self) -> Family | None:
-        """What is known of the space beyond its dimensions; None unless a published benchmark has this space."""
-        from ncp.spaces.families import FAMILIES  # which is made of spaces
+        """The family of the space; None unless a published benchmark has this space."""
+        from ncp.spaces.families import FAMILIES  # that file imports this one
 
         return FAMILIES.get(self)
 
@@ -335,15 +344,15 @@ class Space:
         return read_values(self.dimensions, text) if family is None else family.parse(text)
 
     def to_dict(self) -> dict[str, Any]:
-        """The space as plain data, `{name: [values] or [choices]}`: what json and YAML files hold."""
+        """The space as plain data for JSON and YAML files, `{name: values or choices}`."""
         return {dim.name: list(dim.values if isinstance(dim, Ordinal) else dim.choices) for dim in self.dimensions}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Sequence[int] | Sequence[str]]) -> Space:
-        """Read what `to_dict` wrote: a list of integers is ordinal, a list of texts categorical.
+        """Read a result of `to_dict`: a list of integers is ordinal, a list of texts categorical.
 
         Raises:
-            CodeError: anything else, naming the dimension.
+            CodeError: anything else.
         """
         if not isinstance(data, Mapping):
             raise CodeError(f"Expected dimensions by name, such as {{'width': [8, 16]}}. Got {quoted(data)}.")
@@ -359,7 +368,7 @@ class Space:
 
 
 def require_space(space: Any) -> None:
-    """Refuse what is no space.
+    """Refuse anything but a space.
 
     Raises:
         ConfigError: anything but a `Space`.

@@ -53,7 +53,7 @@ def columns_of(name: str, columns: Sequence[str]) -> list[str]:
 
 
 def first_of(name: str, columns: Sequence[str]) -> str | None:
-    """The one column that a name stands for, or None if it stands for none.
+    """The one column that a name stands for, or None for an unknown name.
 
     The name is that of a column, or of a task for its first column, or of a metric that only one column has.
 
@@ -66,7 +66,7 @@ def first_of(name: str, columns: Sequence[str]) -> str | None:
 
 
 def spelling(name: str, columns: Sequence[str]) -> str:
-    """A hint for a name that stands for no column: the closest name that does, or else the first columns.
+    """A hint for an unknown name: the closest known name, or else the first columns.
 
     >>> spelling("sge", ["seg/mIoU", "video/top1"])
     "Did you mean 'seg'?"
