@@ -15,7 +15,7 @@ import numpy as np
 import ncp
 from benchmarks.measure import SHARED, available, record, use_threads
 from ncp.optim.judge import fit_searcher_and_judge
-from ncp.optim.known import Known
+from ncp.optim.known import MeasuredRows
 from ncp.optim.problem import Problem
 
 TASKS = ("cifar10", "cifar100", "imagenet16_120")
@@ -51,7 +51,7 @@ def compare_rules(path: Path) -> None:
         for weights in WEIGHTS:
             objective = ncp.Objective({t: float(w) for t, w in zip(TASKS, weights, strict=True) if w})
             problem = Problem.of(predictor, objective)
-            known = Known.of(problem, table)
+            known = MeasuredRows.of(problem, table)
             true = truth @ np.array(weights) / sum(weights)
             for rule, place in _firsts(problem, known, codes).items():
                 first[rule].append(true[place])
@@ -74,7 +74,7 @@ def compare_rules(path: Path) -> None:
     )
 
 
-def _firsts(problem: Problem, known: Known, codes: np.ndarray) -> dict[str, int]:
+def _firsts(problem: Problem, known: MeasuredRows, codes: np.ndarray) -> dict[str, int]:
     """The index of the first of all codes by every rule, and of the best measured row."""
     scores = problem.values_and_scores(codes)[1]
     careful = known.rank(codes, scores)

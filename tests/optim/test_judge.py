@@ -162,7 +162,7 @@ CELLS = Table(CELL201, [[0] * 6], [[1.0]], ["seg/mIoU"])
 
 
 @pytest.mark.parametrize(
-    ("asked", "field", "message"),
+    ("options", "field", "message"),
     [
         ({"predictor": 3}, "predictor", r"^predictor must be a predictor, from ncp\.fit_predictor"),
         ({"judge": {"weights": [1] * 1000}}, "judge", r"^judge must be a predictor, .{0,300}$"),
@@ -183,15 +183,15 @@ CELLS = Table(CELL201, [[0] * 6], [[1.0]], ["seg/mIoU"])
         ),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(table: Table, asked: dict[str, Any], field: str, message: str) -> None:
+def test_arguments_that_do_not_fit_are_refused(table: Table, options: dict[str, Any], field: str, message: str) -> None:
     named = {
         "own": fitted("gp", "mixed"),
         "less": table.select("video"),
         "least": Table(SMALL, table.codes, table.values, COLUMNS, minimised=["video/top1"]),
     }
-    asked = {key: named.get(value, value) if isinstance(value, str) else value for key, value in asked.items()}
+    options = {key: named.get(value, value) if isinstance(value, str) else value for key, value in options.items()}
     with pytest.raises(ConfigError, match=message) as caught:
-        pair(**{"table": None} | asked)
+        pair(**{"table": None} | options)
     assert caught.value.field == field
 
 

@@ -9,7 +9,7 @@ import pytest
 import ncp
 from ncp import Objective, Table
 from ncp.optim.feasible import Feasible
-from ncp.optim.known import Known
+from ncp.optim.known import MeasuredRows
 from ncp.optim.problem import Problem
 from ncp.spaces.dimensions import Categorical
 from ncp.spaces.space import Space
@@ -65,10 +65,10 @@ def test_the_baseline_has_values_of_table_and_judge(whole: Table) -> None:
     assert document["provenance"]["predictor_source"] in ("fitted and kept", "kept")
 
 
-def known_of(objective: Objective, values: Any, **more: Any) -> tuple[Known, Problem]:
+def known_of(objective: Objective, values: Any, **more: Any) -> tuple[MeasuredRows, Problem]:
     codes = rows("mixed")[0][: len(values)]
     problem = Problem.of(fitted("gp", "mixed"), objective)
-    return Known.of(problem, Table(MIXED, codes, values, COLUMNS), **more), problem
+    return MeasuredRows.of(problem, Table(MIXED, codes, values, COLUMNS), **more), problem
 
 
 def test_measurements_are_weighed_by_their_noise_and_keep_their_order() -> None:
@@ -84,7 +84,7 @@ def test_measurements_are_weighed_by_their_noise_and_keep_their_order() -> None:
     assert claimed < known.weighed[0] < known.measured[0]  # an outlier is partly believed
     np.testing.assert_array_equal(known.rank(known.codes, np.full(40, 99.0)), known.weighed)
     fresh = MIXED.sample(9, np.random.default_rng(9))
-    fresh = fresh[~known.holds(fresh)]
+    fresh = fresh[~known.include(fresh)]
     scores = problem.values_and_scores(fresh)[1]
     error = fitted("gp", "mixed").moments(fitted("gp", "mixed").relaxed(fresh))[1][:, 0].numpy()
     unit = float(fitted("gp", "mixed").unit[0])
@@ -105,13 +105,13 @@ def test_rows_keep_the_budget_frozen_dimensions_and_the_number_of_changes() -> N
     codes, values = rows("mixed")
     frozen = np.array([True, False, False, False, False])
     problem = Problem(fitted("gp", "mixed"), Objective({"seg": 1.0}), Feasible(MIXED, ncp.Budget(), frozen))
-    known = Known.of(problem, Table(MIXED, codes, values, COLUMNS), codes[0], 2)
+    known = MeasuredRows.of(problem, Table(MIXED, codes, values, COLUMNS), codes[0], 2)
     expected = ((codes != codes[0]).sum(axis=1) <= 2) & (codes[:, 0] == codes[0, 0])
     assert {tuple(code) for code in known.codes.tolist()} == {tuple(code) for code in codes[expected].tolist()}
     networks, scores = rows("multires")
     budget = ncp.Budget(max_macs=int(np.median(ncp.macs(networks))))
     bounded = Problem.of(fitted("gp"), Objective({"seg": 1.0}), budget)
-    within = Known.of(bounded, Table(ncp.MULTIRES, networks, scores, COLUMNS))
+    within = MeasuredRows.of(bounded, Table(ncp.MULTIRES, networks, scores, COLUMNS))
     assert len(within.codes) == budget.allows(networks).sum()
 
 
@@ -125,17 +125,17 @@ def test_the_front_of_a_complete_table_is_the_tables_own(whole: Table) -> None:
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["baseline"]["size"] == result.baseline.size
 
 
-@pytest.mark.parametrize("find", [ncp.search, lambda objective, **asked: ncp.pareto_search([objective], **asked)])
+@pytest.mark.parametrize("find", [ncp.search, lambda objective, **options: ncp.pareto_search([objective], **options)])
 def test_minimum_values_that_are_predicted_but_measured_to_be_missed_are_refused(find: Any, whole: Table) -> None:
     rows = np.arange(0, 256, 2)
     values = whole.values[rows] + 20
     hopeful = ncp.fit_predictor(whole.codes[rows], values, whole.columns, space=CELLS, kind="gp")
-    asked = {"predictor": hopeful, "table": whole, "starts": 4, "steps": 4}
+    options = {"predictor": hopeful, "table": whole, "starts": 4, "steps": 4}
     minimum = {"a": float(whole.values[:, 0].max()) + 5}
     objective = Objective({"a": 1.0}, at_least=minimum) if find is ncp.search else "a"
     more = {} if find is ncp.search else {"at_least": minimum}
     with pytest.raises(ncp.InfeasibleError, match=r"predicted to have a/x of at least .*: all that were"):
-        find(objective, **asked, **more)
+        find(objective, **options, **more)
 
 
 def test_minimum_values_are_checked_in_incomplete_rows() -> None:
@@ -158,9 +158,9 @@ def test_a_front_can_consist_of_measured_rows_only(whole: Table) -> None:
     half = whole.select(rows=slice(0, 256, 2))
     modest = ncp.fit_predictor(half.codes, half.values - 50, half.columns, space=CELLS, kind="gp")
     least = float(np.sort(whole.values[:, 0])[-3])
-    asked: dict[str, Any] = {"predictor": modest, "table": whole, "starts": 4, "steps": 4}
-    front = ncp.pareto_search(["a", "b"], at_least={"a": least}, **asked)
-    found = ncp.search(Objective({"b": 1.0}, at_least={"a": least}), **asked)
+    options: dict[str, Any] = {"predictor": modest, "table": whole, "starts": 4, "steps": 4}
+    front = ncp.pareto_search(["a", "b"], at_least={"a": least}, **options)
+    found = ncp.search(Objective({"b": 1.0}, at_least={"a": least}), **options)
     for row in (*front.rows, *found.rows):
         assert row.verified["a/x"].mean >= least
         assert row.verified["a/x"].source == "table"

@@ -110,8 +110,8 @@ def test_the_json_file_has_everything(found: Result, tmp_path: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_result() -> None:
-    asked = {"predictor": fitted("gp", "mixed"), **QUICK}
-    first, second, third = (ncp.search(Objective({"seg": 1.0}), seed=seed, **asked) for seed in (0, 0, 1))
+    options = {"predictor": fitted("gp", "mixed"), **QUICK}
+    first, second, third = (ncp.search(Objective({"seg": 1.0}), seed=seed, **options) for seed in (0, 0, 1))
     assert first.rows == second.rows
     np.testing.assert_array_equal(first.trajectory.x, second.trajectory.x)
     assert (first.trajectory.codes[0] != third.trajectory.codes[0]).any()
@@ -124,8 +124,8 @@ def test_a_bound_on_latency_gives_predicted_and_measured_latencies(
     monkeypatch.setattr("ncp.network.latency.measure", computed)
     model, origin = latency_model(), MULTIRES.snap([dim.values[0] for dim in MULTIRES.dimensions])
     budget = Budget(max_macs=4e9, max_latency_ms=5.0, latency=model)
-    asked: dict[str, Any] = {"origin": origin[0], "freeze": MULTIRES.names[12:], **QUICK}
-    result = ncp.search(WANTED, budget=budget, **asked)
+    options: dict[str, Any] = {"origin": origin[0], "freeze": MULTIRES.names[12:], **QUICK}
+    result = ncp.search(WANTED, budget=budget, **options)
     codes = vectors(result)
     assert (model(codes) <= 5).all()
     columns = ["seg/mIoU", "cls-50-1000/top1", "video/top1", LATENCY]
@@ -145,7 +145,7 @@ def test_a_bound_on_latency_gives_predicted_and_measured_latencies(
     assert read["provenance"]["latency_of"] == conditions | {"threads": 1}
     assert read["rows"][0]["verified"][LATENCY] == vars(result.rows[0].verified[LATENCY])
     assert (tmp_path / "search.svg").stat().st_size > 1000
-    unbounded = ncp.search(WANTED, budget=Budget(latency=model), **asked)
+    unbounded = ncp.search(WANTED, budget=Budget(latency=model), **options)
     assert (unbounded.provenance["max_latency_ms"], unbounded.provenance["latency_of"]) == (None, None)
     assert all(LATENCY not in row.predicted | row.verified for row in unbounded.rows)
     assert model(vectors(unbounded)).max() > 5  # the bound has changed what is found
@@ -178,8 +178,8 @@ def test_only_returned_codes_are_measured(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("ncp.network.latency.measure", counted)
     origin = MULTIRES.sample(1, np.random.default_rng(0))[0]
     budget = Budget(max_latency_ms=1.5 * latency_model()(origin).item(), latency=latency_model())
-    asked: dict[str, Any] = {"predictor": fitted("ensemble"), "budget": budget, "origin": origin, **QUICK}
-    result = ncp.search("seg", freeze=MULTIRES.names[4:], **asked)
+    options: dict[str, Any] = {"predictor": fitted("ensemble"), "budget": budget, "origin": origin, **QUICK}
+    result = ncp.search("seg", freeze=MULTIRES.names[4:], **options)
     assert set(timed) == {row.code for row in result.rows}
 
 
@@ -227,7 +227,7 @@ def test_frozen_dimensions_keep_the_origins_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "error", "message"),
+    ("options", "error", "message"),
     [
         ({"freeze": ["i1"]}, ConfigError, "freeze keeps the values of origin: give a code there."),
         (
@@ -249,49 +249,49 @@ def test_frozen_dimensions_keep_the_origins_values() -> None:
     ],
 )
 def test_wrong_arguments_are_refused_before_a_fit(
-    monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], error: type[Exception], message: str
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     monkeypatch.setattr("ncp.optim.search.predictor_and_judge", None)
     with pytest.raises(error, match=message):
-        ncp.search(WANTED, **asked)
+        ncp.search(WANTED, **options)
 
 
 def test_an_uncertainty_penalty_lowers_scores() -> None:
-    asked: dict[str, Any] = {"predictor": fitted("gp", "mixed"), **QUICK}
-    careful = ncp.search(Objective({"seg": 1.0}, uncertainty_penalty=2.0), **asked)
+    options: dict[str, Any] = {"predictor": fitted("gp", "mixed"), **QUICK}
+    careful = ncp.search(Objective({"seg": 1.0}, uncertainty_penalty=2.0), **options)
     scores = [row.score for row in careful.rows]
     assert scores == sorted(scores, reverse=True)
     assert all(row.score < row.predicted_score for row in careful.rows)
-    plain = ncp.search(Objective({"seg": 1.0}), **asked)
+    plain = ncp.search(Objective({"seg": 1.0}), **options)
     assert all(row.score == pytest.approx(row.predicted_score, abs=1e-4) for row in plain.rows)
 
 
 def test_no_code_is_predicted_below_a_minimum_value() -> None:
-    asked: dict[str, Any] = {"predictor": fitted("ensemble", "mixed"), **QUICK}
-    free = ncp.search(Objective({"seg": 1.0}), **asked)
-    floor = np.mean([row.predicted["seg/mIoU"].mean for row in free.rows])
-    low = fitted("ensemble", "mixed").predict(vectors(ncp.search(Objective({"video": 1.0}), **asked))).mean[:, 0]
-    assert (low < floor).any()
-    held = ncp.search(Objective({"video": 1.0}, at_least={"seg": float(floor)}), **asked)
-    assert held.rows
-    assert min(row.predicted["seg/mIoU"].mean for row in held.rows) >= floor
-    assert held.provenance["at_least"] == {"seg": floor}
-    assert held.provenance["columns"] == ["video/top1", "seg/mIoU"]
-    assert all(row.predicted_score == pytest.approx(row.score, abs=1e-4) for row in held.rows)
+    options: dict[str, Any] = {"predictor": fitted("ensemble", "mixed"), **QUICK}
+    free = ncp.search(Objective({"seg": 1.0}), **options)
+    minimum = np.mean([row.predicted["seg/mIoU"].mean for row in free.rows])
+    low = fitted("ensemble", "mixed").predict(vectors(ncp.search(Objective({"video": 1.0}), **options))).mean[:, 0]
+    assert (low < minimum).any()
+    bounded = ncp.search(Objective({"video": 1.0}, at_least={"seg": float(minimum)}), **options)
+    assert bounded.rows
+    assert min(row.predicted["seg/mIoU"].mean for row in bounded.rows) >= minimum
+    assert bounded.provenance["at_least"] == {"seg": minimum}
+    assert bounded.provenance["columns"] == ["video/top1", "seg/mIoU"]
+    assert all(row.predicted_score == pytest.approx(row.score, abs=1e-4) for row in bounded.rows)
     with pytest.raises(InfeasibleError, match=r"seg/mIoU of at least 1000: the closest that was found has seg/mIoU"):
-        ncp.search(Objective({"video": 1.0}, at_least={"seg": 1e3}), **asked)
+        ncp.search(Objective({"video": 1.0}, at_least={"seg": 1e3}), **options)
 
 
 def test_codes_near_an_origin_keep_minimum_values() -> None:
     codes = MULTIRES.sample(1, np.random.default_rng(3))
-    asked: dict[str, Any] = {"predictor": fitted("ensemble"), **QUICK, "origin": codes[0], "max_changes": 3}
-    free = ncp.search(Objective({"video": 1.0}), **asked)
+    options: dict[str, Any] = {"predictor": fitted("ensemble"), **QUICK, "origin": codes[0], "max_changes": 3}
+    free = ncp.search(Objective({"video": 1.0}), **options)
     values = fitted("ensemble").predict(vectors(free)).mean[:, 0]
-    floor = float(np.median(values))
-    assert (values < floor).any()
-    held = ncp.search(Objective({"video": 1.0}, at_least={"seg": floor}), **asked)
-    assert all(row.predicted["seg/mIoU"].mean >= floor for row in held.rows)
-    assert ((vectors(held) != codes).sum(axis=1) <= 3).all()
+    minimum = float(np.median(values))
+    assert (values < minimum).any()
+    bounded = ncp.search(Objective({"video": 1.0}, at_least={"seg": minimum}), **options)
+    assert all(row.predicted["seg/mIoU"].mean >= minimum for row in bounded.rows)
+    assert ((vectors(bounded) != codes).sum(axis=1) <= 3).all()
 
 
 def test_an_unknown_task_is_refused_with_the_closest() -> None:
@@ -350,12 +350,12 @@ def test_shipped_predictor_and_judge_share_no_row_and_saw_sampled_rows_only(tabl
 
 @pytest.mark.slow
 def test_the_shipped_pair_is_used_for_its_own_table_only(table: Table) -> None:
-    asked: dict[str, Any] = {"objective": Objective({"seg": 1.0}), "starts": 2, "steps": 2, "top": 1}
-    shipped = ncp.search(**asked, table=table)
+    options: dict[str, Any] = {"objective": Objective({"seg": 1.0}), "starts": 2, "steps": 2, "top": 1}
+    shipped = ncp.search(**options, table=table)
     assert shipped.trajectory.columns == ncp.load_predictor("nas-bench-mr").columns
     codes = MULTIRES.sample(300, np.random.default_rng(5))
     mine = Table(MULTIRES, codes, ncp.macs(codes)[:, None] / 1e9, ["seg/mIoU"])
-    own = ncp.search(**asked, table=mine)
+    own = ncp.search(**options, table=mine)
     assert own.trajectory.columns == ("seg/mIoU",)
     assert own.provenance["judge"] == "ensemble"
 

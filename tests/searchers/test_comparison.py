@@ -34,7 +34,7 @@ CODES = np.unique(SPACE.sample(500, np.random.default_rng(0)), axis=0)
 VALUES = np.random.default_rng(1).normal(size=(len(CODES), 2)).round(3)
 TABLE = Table(SPACE, CODES, VALUES, ["seg/mIoU", "video/top1"])
 UP = Objective({"seg": 1.0})
-ASKED: dict[str, Any] = {"objective": UP, "queries": 6, "seeds": 2, "workers": 1}
+OPTIONS: dict[str, Any] = {"objective": UP, "queries": 6, "seeds": 2, "workers": 1}
 
 
 def made(best: dict[str, list[float]], optimum: float = 10.0) -> Comparison:
@@ -176,10 +176,10 @@ def test_odd_tables(table: Table, objective: Any, best: float) -> None:
 def test_worker_processes_give_the_same_simulations(tmp_path: Path) -> None:
     shares: list[float] = []
     wanted = Objective({"seg": 1.0, "video": 2.0}, at_least={"seg": 0.0})
-    asked = ASKED | {"objective": wanted}
-    result = compare(TABLE, ["local", "bayesian"], **asked | {"workers": 2}, folder=tmp_path, progress=shares.append)
+    options = OPTIONS | {"objective": wanted}
+    result = compare(TABLE, ["local", "bayesian"], **options | {"workers": 2}, folder=tmp_path, progress=shares.append)
     assert list(result.best) == list(result.seconds) == ["local", "bayesian"]
-    here = compare(TABLE, ["local", "bayesian"], **asked)
+    here = compare(TABLE, ["local", "bayesian"], **options)
     for name in result.best:
         assert result.best[name].shape == result.seconds[name].shape == (2, 6)
         np.testing.assert_array_equal(result.best[name], here.best[name])
@@ -215,7 +215,7 @@ def test_a_simulation_computes_on_one_thread(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_comparison_and_its_provenance(tmp_path: Path) -> None:
     wanted = Objective({"seg": 1.0}, at_least={"video": -1.0})
-    result = compare(TABLE, ["local", "bayesian"], **ASKED | {"objective": wanted, "queries": 8}, folder=tmp_path)
+    result = compare(TABLE, ["local", "bayesian"], **OPTIONS | {"objective": wanted, "queries": 8}, folder=tmp_path)
     for name in result.best:
         for seed in range(2):
             history = simulate(TABLE, name, objective=wanted, queries=8, seed=seed)
@@ -239,14 +239,14 @@ def test_a_comparison_and_its_provenance(tmp_path: Path) -> None:
 
 
 def test_fewer_rows_than_queries() -> None:
-    result = compare(TABLE.select(rows=[4, 2, 7]), ["random", "local"], **ASKED | {"queries": 50})
+    result = compare(TABLE.select(rows=[4, 2, 7]), ["random", "local"], **OPTIONS | {"queries": 50})
     assert result.best["local"].shape == (2, 3)
     assert all(each.found == 1 and each.queries == 3 for each in result.standings())
 
 
 def test_a_warm_start_reaches_the_searchers() -> None:
     warm = TABLE.select(rows=np.arange(10))
-    result = compare(TABLE, ["local"], **ASKED, warm_start=warm)
+    result = compare(TABLE, ["local"], **OPTIONS, warm_start=warm)
     for seed in range(2):
         history = simulate(TABLE, "local", objective=UP, queries=6, seed=seed, warm_start=warm)
         np.testing.assert_array_equal(result.best["local"][seed], history.best)
@@ -254,8 +254,8 @@ def test_a_warm_start_reaches_the_searchers() -> None:
 
 def test_one_searcher_by_its_name_and_numbers_of_numpy() -> None:
     numbers = {"queries": np.int64(6), "seeds": np.int32(2), "workers": np.int8(1)}
-    result = compare(TABLE, "random", **ASKED | numbers)
-    np.testing.assert_array_equal(result.best["random"], compare(TABLE, ["random"], **ASKED).best["random"])
+    result = compare(TABLE, "random", **OPTIONS | numbers)
+    np.testing.assert_array_equal(result.best["random"], compare(TABLE, ["random"], **OPTIONS).best["random"])
     json.dumps(result.to_dict(), allow_nan=False)
 
 
@@ -287,7 +287,7 @@ def test_one_searcher_by_its_name_and_numbers_of_numpy() -> None:
 )
 def test_wrong_input(tmp_path: Path, wrong: dict[str, Any], message: str, field: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)) as caught:
-        compare(**{"table": TABLE, "searchers": ["random"], "folder": tmp_path / "none"} | ASKED | wrong)
+        compare(**{"table": TABLE, "searchers": ["random"], "folder": tmp_path / "none"} | OPTIONS | wrong)
     assert caught.value.field == field
     assert not (tmp_path / "none").exists()
 
@@ -304,9 +304,9 @@ def test_wrong_input(tmp_path: Path, wrong: dict[str, Any], message: str, field:
 def test_an_objective_that_does_not_fit_the_table_is_refused_at_once(
     tmp_path: Path, wrong: dict[str, Any], error: type[Exception]
 ) -> None:
-    asked = {"table": TABLE, "searchers": ["random"], "folder": tmp_path / "none"} | ASKED | {"workers": 2} | wrong
+    options = {"table": TABLE, "searchers": ["random"], "folder": tmp_path / "none"} | OPTIONS | {"workers": 2} | wrong
     with pytest.raises(error):
-        compare(**asked)
+        compare(**options)
     assert not (tmp_path / "none").exists()
 
 
@@ -314,7 +314,7 @@ def test_a_searcher_of_optuna_without_optuna(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "optuna", None)
     message = re.escape("The searcher tpe needs optuna. Install the extra: pip install 'ncp-nas[search]'.")
     with pytest.raises(MissingExtraError, match=message):
-        compare(TABLE, ["random", "tpe"], **ASKED, folder=tmp_path / "none")
+        compare(TABLE, ["random", "tpe"], **OPTIONS, folder=tmp_path / "none")
     with pytest.raises(MissingExtraError, match=message):
         simulate(TABLE, "tpe", objective=UP)
     assert not (tmp_path / "none").exists()

@@ -16,7 +16,7 @@ from ncp import DataError, Objective, Space, Table, compare
 from ncp.searchers.random import Random
 from ncp.searchers.registry import SEARCHERS
 from ncp.spaces.arrays import Codes
-from tests.searchers.test_comparison import ASKED, CODES, SPACE, TABLE, VALUES
+from tests.searchers.test_comparison import CODES, OPTIONS, SPACE, TABLE, VALUES
 
 
 def kept(folder: Path) -> dict[str, Path]:
@@ -40,12 +40,12 @@ class Watch:
 
 
 def test_kept_simulations_are_not_run_again(tmp_path: Path) -> None:
-    first = compare(TABLE, ["random", "local"], **ASKED, folder=tmp_path)
+    first = compare(TABLE, ["random", "local"], **OPTIONS, folder=tmp_path)
     watch = Watch(tmp_path)
-    again = compare(TABLE, ["random", "local"], **ASKED, folder=str(tmp_path))
+    again = compare(TABLE, ["random", "local"], **OPTIONS, folder=str(tmp_path))
     assert watch.written() == set()
     np.testing.assert_array_equal(again.seconds["local"], first.seconds["local"])
-    more = compare(TABLE, ["local", "evolution"], **ASKED | {"seeds": 3}, folder=tmp_path)
+    more = compare(TABLE, ["local", "evolution"], **OPTIONS | {"seeds": 3}, folder=tmp_path)
     assert watch.written() == {"local-2", "evolution-0", "evolution-1", "evolution-2"}
     np.testing.assert_array_equal(more.seconds["local"][:2], first.seconds["local"])
 
@@ -63,20 +63,20 @@ def test_kept_simulations_are_not_run_again(tmp_path: Path) -> None:
     ],
 )
 def test_other_comparisons_are_kept_apart(tmp_path: Path, other: dict[str, Any]) -> None:
-    asked = {"table": TABLE, "searchers": ["random"]} | ASKED
-    first = compare(**asked, folder=tmp_path)
-    compare(**asked | other, folder=tmp_path)
+    options = {"table": TABLE, "searchers": ["random"]} | OPTIONS
+    first = compare(**options, folder=tmp_path)
+    compare(**options | other, folder=tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
     watch = Watch(tmp_path)
-    again = compare(**asked, folder=tmp_path)
+    again = compare(**options, folder=tmp_path)
     assert watch.written() == set()
     np.testing.assert_array_equal(again.seconds["random"], first.seconds["random"])
 
 
 def test_the_same_rows_of_another_space_are_kept_apart(tmp_path: Path) -> None:
-    compare(TABLE, ["local"], **ASKED, folder=tmp_path)
+    compare(TABLE, ["local"], **OPTIONS, folder=tmp_path)
     wider = Space.from_dict({"depth": [1, 2, 3, 4], "edge": ["none", "skip", "conv"], "width": [8, 12, 16, 24, 32]})
-    compare(Table(wider, CODES, VALUES, TABLE.columns), ["local"], **ASKED, folder=tmp_path)
+    compare(Table(wider, CODES, VALUES, TABLE.columns), ["local"], **OPTIONS, folder=tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -124,21 +124,21 @@ def edited(**fields: Callable[[Any], Any]) -> Callable[[bytes], bytes]:
     ],
 )
 def test_a_damaged_or_changed_file_is_computed_again(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
-    first = compare(TABLE, ["random"], **ASKED, folder=tmp_path)
+    first = compare(TABLE, ["random"], **OPTIONS, folder=tmp_path)
     path = kept(tmp_path)["random-0.json"]
     path.write_bytes(change(path.read_bytes()))
     watch = Watch(tmp_path)
-    again = compare(TABLE, ["random"], **ASKED, folder=tmp_path)
+    again = compare(TABLE, ["random"], **OPTIONS, folder=tmp_path)
     assert again.damaged == (path,)
     assert watch.written() == {"random-0"}
     np.testing.assert_array_equal(first.best["random"], again.best["random"])
-    assert compare(TABLE, ["random"], **ASKED, folder=tmp_path).damaged == ()
+    assert compare(TABLE, ["random"], **OPTIONS, folder=tmp_path).damaged == ()
 
 
 def test_a_file_of_another_seed_is_not_used(tmp_path: Path) -> None:
-    compare(TABLE, ["random"], **ASKED, folder=tmp_path)
+    compare(TABLE, ["random"], **OPTIONS, folder=tmp_path)
     kept(tmp_path)["random-0.json"].write_bytes(kept(tmp_path)["random-1.json"].read_bytes())
-    assert len(compare(TABLE, ["random"], **ASKED, folder=tmp_path).damaged) == 1
+    assert len(compare(TABLE, ["random"], **OPTIONS, folder=tmp_path).damaged) == 1
 
 
 def test_simulations_that_finished_before_a_stop_are_kept(tmp_path: Path) -> None:
@@ -147,21 +147,23 @@ def test_simulations_that_finished_before_a_stop_are_kept(tmp_path: Path) -> Non
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        compare(TABLE, ["random", "local"], **ASKED, folder=tmp_path, progress=stop)
+        compare(TABLE, ["random", "local"], **OPTIONS, folder=tmp_path, progress=stop)
     assert set(kept(tmp_path)) == {"random-0.json", "random-1.json"}
     watch = Watch(tmp_path)
-    compare(TABLE, ["random", "local"], **ASKED, folder=tmp_path)
+    compare(TABLE, ["random", "local"], **OPTIONS, folder=tmp_path)
     assert watch.written() == {"local-0", "local-1"}
 
 
 def test_two_comparisons_at_once_in_one_folder(tmp_path: Path) -> None:
     """The same and others: nothing mixes, and every file is whole."""
-    comparisons = [ASKED | {"queries": queries} for queries in (4, 5, 5, 6)]
+    comparisons = [OPTIONS | {"queries": queries} for queries in (4, 5, 5, 6)]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda asked: compare(TABLE, ["random", "local"], **asked, folder=tmp_path), comparisons))
-    for asked, result in zip(comparisons, found, strict=True):
-        alone = compare(TABLE, ["random", "local"], **asked)
-        again = compare(TABLE, ["random", "local"], **asked, folder=tmp_path)
+        found = list(
+            pool.map(lambda options: compare(TABLE, ["random", "local"], **options, folder=tmp_path), comparisons)
+        )
+    for options, result in zip(comparisons, found, strict=True):
+        alone = compare(TABLE, ["random", "local"], **options)
+        again = compare(TABLE, ["random", "local"], **options, folder=tmp_path)
         for name in result.best:
             np.testing.assert_array_equal(result.best[name], alone.best[name])
             np.testing.assert_array_equal(again.best[name], alone.best[name])
@@ -179,11 +181,11 @@ def test_an_error_in_a_simulation_is_raised_and_keeps_the_others(
 ) -> None:
     monkeypatch.setitem(SEARCHERS, "local", Fails)
     with pytest.raises(DataError, match=re.escape("Expected better. Got this.")):
-        compare(TABLE, ["random", "local"], **ASKED, folder=tmp_path)
+        compare(TABLE, ["random", "local"], **OPTIONS, folder=tmp_path)
     assert set(kept(tmp_path)) == {"random-0.json", "random-1.json"}
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="write"):
-        compare(TABLE, ["random"], **ASKED, folder=tmp_path / "file")
+        compare(TABLE, ["random"], **OPTIONS, folder=tmp_path / "file")

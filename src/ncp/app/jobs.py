@@ -17,7 +17,7 @@ from ncp.io.tabular import Limits
 from ncp.optim.budget import Budget
 from ncp.optim.feasible import frozen_dimensions
 from ncp.optim.judge import fit_searcher_and_judge, halves
-from ncp.optim.known import Known
+from ncp.optim.known import MeasuredRows
 from ncp.optim.objective import Objective
 from ncp.optim.problem import Problem
 from ncp.optim.propagation import StrategyName, propagate
@@ -133,7 +133,7 @@ def best_rows(
     opened = open_dataset(dataset)
     problem = _problem(opened, request)
     origin = np.array(request.origin)
-    known = None if opened.table is None else Known.of(problem, opened.table, origin)
+    known = None if opened.table is None else MeasuredRows.of(problem, opened.table, origin)
     best, ranks = ranked(problem, codes, known, TOP)
     rows = rows_of(problem, best, opened.judge, opened.table, ranks)
     if known is None or opened.table is None:

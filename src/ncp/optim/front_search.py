@@ -17,7 +17,7 @@ from ncp.optim.budget import Budget, as_budget
 from ncp.optim.feasible import Bound
 from ncp.optim.front import Front, FrontBaseline
 from ncp.optim.judge import Pair, predictor_and_judge, verify
-from ncp.optim.known import Known, in_measured_order, meets_minimums, weighed_by
+from ncp.optim.known import MeasuredRows, in_measured_order, meets_minimums, weighed_by
 from ncp.optim.multi_objective import MultiObjectiveProblem, read_objectives
 from ncp.optim.objective import SHORTFALL_PENALTY, Objective
 from ncp.optim.problem import no_code_meets_minimums
@@ -113,7 +113,7 @@ def pareto_search(
     problem = MultiObjectiveProblem.of(pair.predictor, wanted, given, cost, minimums.at_least)
     focused, rng = problem.focused(), np.random.default_rng(seed)
     codes = _propagated(focused, starts, steps, rng, share(progress, 0.0, 0.3))
-    known = None if table is None else Known.of(problem.single(), table)
+    known = None if table is None else MeasuredRows.of(problem.single(), table)
     codes = _meeting_minimums(focused, codes, known)
     rays = np.abs(rng.normal(size=(max(refinement.directions, 2 * size), len(wanted) + problem.cost)))
     if len(codes):
@@ -189,7 +189,7 @@ def _propagated(
     return np.unique(codes.reshape(-1, codes.shape[-1]), axis=0)
 
 
-def _meeting_minimums(problem: MultiObjectiveProblem, codes: Codes, known: Known | None) -> Codes:
+def _meeting_minimums(problem: MultiObjectiveProblem, codes: Codes, known: MeasuredRows | None) -> Codes:
     """The codes that meet the minimum values; if none does, those that single moves from the closest codes reach.
 
     There may be none if measured rows meet them.
@@ -270,7 +270,7 @@ class _Checks(NamedTuple):
 
     judge: Predictor | None
     table: Table | None
-    known: Known | None
+    known: MeasuredRows | None
 
 
 class _Candidates(NamedTuple):

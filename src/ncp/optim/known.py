@@ -1,15 +1,15 @@
-"""What a table knows: measured rows as candidates of a search, weighed against predictions, and the best of them.
+"""Measured rows as candidates of a search: how measured and predicted values are weighed.
 
-A measured value carries the noise of its training, a prediction the error of its predictor; the predictor says how
-large both are. So a measured row is worth the mean of its measured and its predicted objective, weighed by their
-inverse variances, and any other code its predicted objective less one standard deviation of the predictor's error.
-Measured rows keep the order of their measured objectives among themselves: a search never puts a row before one that
-the table says is better.
+A measured value has the noise of its training, and a predicted one the error of its predictor. The predictor estimates
+both. A measured row is ranked by the mean of its measured and its predicted objective, weighed by the inverse of their
+variances. Any other code is ranked by its predicted objective less one standard deviation of the predictor's error.
+Measured rows keep the order of their measured objectives among themselves, so a search never puts a row before one
+that the table measured to be better.
 """
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,21 +17,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ncp.optim.problem import Problem, no_code_meets_minimums
+from ncp.optim.problem import BATCH, Problem, no_code_meets_minimums
 from ncp.spaces.arrays import Codes, Reals, chunks
 from ncp.tables.table import Table
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
-    """Measured rows that a search may return, best first by what was measured.
+class MeasuredRows:
+    """The measured rows that a search may return, best first by their measured objective.
 
     Attributes:
-        problem: what is wanted, and whose predictions are weighed.
-        codes: `(n, d)`: within the budget, no worse than the minimum values, frozen dimensions as they have to be.
+        problem: its predictor's values are weighed against the measured ones.
+        codes: `(n, d)`: within the budget and the minimum values, with the frozen dimensions of an origin.
         measured: the objective by the table, without an uncertainty penalty, `(n,)`.
-        weighed: the objective by measurement and prediction together, `(n,)`, falling.
-        worse: codes that were measured to be worse than a minimum value.
+        weighed: the objective by measurement and prediction together, `(n,)`, in decreasing order.
+        worse: the bytes of codes that were measured to be worse than a minimum value.
     """
 
     problem: Problem
@@ -41,38 +41,34 @@ class Known:
     worse: frozenset[bytes]
 
     @classmethod
-    def of(cls, problem: Problem, table: Table, origin: Codes | None = None, most: int | None = None) -> Known:
+    def of(cls, problem: Problem, table: Table, origin: Codes | None = None, most: int | None = None) -> MeasuredRows:
         """The rows of a table that have a value in every column of the objective.
 
         Args:
-            problem: what is wanted and allowed.
+            problem: the objective, the budget and the predictor.
             table: measured values.
-            origin: a code `(d,)` whose frozen values rows must have.
-            most: dimensions in which rows may differ from the origin.
+            origin: a code `(d,)` whose frozen values the rows must have.
+            most: in how many dimensions rows may differ from the origin.
         """
         predictor, objective = problem.predictor, problem.objective
-        where = objective.named(predictor.columns)
-        named = [predictor.columns[j] for j in where]
-        values = np.full((len(table), len(predictor.columns)), np.nan)
-        if set(named) <= set(table.columns):
-            values[:, where] = table.values[:, [table.columns.index(name) for name in named]]
-        location, unit = (x.double().cpu().numpy() for x in (predictor.location, predictor.unit))
-        broken = np.zeros(len(table), dtype=bool)
+        named = objective.named(predictor.columns)
+        values = _values(table, predictor.columns, named)
+        unit = predictor.unit.double().cpu().numpy()
+        below = np.zeros(len(table), dtype=bool)
         for j, minimum in objective.minimums(predictor.columns).items():
-            broken |= (minimum - values[:, j]) / unit[j] > 0  # never where nothing was measured
-        worse = frozenset(code.tobytes() for code in table.codes[broken])
-        rows = np.flatnonzero(~np.isnan(values[:, where]).any(axis=1) & ~broken)
+            below |= (minimum - values[:, j]) / unit[j] > 0  # False where a value is missing
+        allowed = ~np.isnan(values[:, named]).any(axis=1) & ~below & problem.budget.allows(table.codes)
         if origin is not None:
-            changed = table.codes[rows] != origin
-            near = changed.sum(axis=1) <= (len(origin) if most is None else most)
-            rows = rows[near & ~changed[:, problem.feasible.frozen].any(axis=1)]
-        rows = rows[problem.budget.allows(table.codes[rows])]
-        measured = objective.plain().score(values[rows], None, predictor.columns, location, unit)
+            changed = table.codes != origin
+            allowed &= ~changed[:, problem.feasible.frozen].any(axis=1)
+            allowed &= changed.sum(axis=1) <= (len(origin) if most is None else most)
+        codes, measured = table.codes[allowed], objective_of(problem, values[allowed])
         order = np.argsort(-measured, kind="stable")
-        codes, measured = table.codes[rows[order]], measured[order]
-        return cls(problem, codes, measured, in_measured_order(measured, weighed_by(problem, codes, measured)), worse)
+        codes, measured = codes[order], measured[order]
+        weighed = in_measured_order(measured, weighed_by(problem, codes, measured))
+        return cls(problem, codes, measured, weighed, frozenset(code.tobytes() for code in table.codes[below]))
 
-    def holds(self, codes: Codes) -> NDArray[np.bool_]:
+    def include(self, codes: Codes) -> NDArray[np.bool_]:
         """Which codes `(n, d)` are among the rows, `(n,)`."""
         return _are_in(codes, {code.tobytes() for code in self.codes})
 
@@ -81,10 +77,10 @@ class Known:
         return _are_in(codes, self.worse)
 
     def rank(self, codes: Codes, scores: Reals) -> Reals:
-        """What codes `(n, d)` are worth, `(n,)`: by measurement and prediction, else by prediction less its error.
+        """The numbers that codes are ranked by, `(n,)`.
 
         Args:
-            codes: what to rank.
+            codes: measured and other codes, `(n, d)`.
             scores: their objectives by the predictor, `(n,)`.
         """
         places = {code.tobytes(): place for place, code in enumerate(self.codes)}
@@ -96,13 +92,30 @@ class Known:
         return ranks
 
 
+def objective_of(problem: Problem, values: Reals) -> Reals:
+    """The weighted mean in z-scores of raw values `(n, m)` of the predictor's columns, without a penalty, `(n,)`."""
+    predictor = problem.predictor
+    location, unit = (x.double().cpu().numpy() for x in (predictor.location, predictor.unit))
+    objective: Reals = problem.objective.plain().score(values, None, predictor.columns, location, unit)
+    return objective
+
+
+def _values(table: Table, columns: Sequence[str], named: Sequence[int]) -> Reals:
+    """The table's values of the named ones of columns, `(n, m)`; NaN elsewhere, or if the table lacks one of them."""
+    values = np.full((len(table), len(columns)), np.nan)
+    names = [columns[j] for j in named]
+    if set(names) <= set(table.columns):
+        values[:, named] = table.values[:, [table.columns.index(name) for name in names]]
+    return values
+
+
 def _are_in(codes: Codes, every: Set[bytes]) -> NDArray[np.bool_]:
-    """Which codes `(n, d)` have their bytes in a set, `(n,)`."""
+    """Which codes `(n, d)` are in a set of bytes, `(n,)`."""
     return np.array([code.tobytes() in every for code in codes], dtype=bool)
 
 
 class _Moments(NamedTuple):
-    """Predicted objectives, and deviations of the predictor's error and of a training's noise, `(n,)` each."""
+    """Predicted objectives, and standard deviations of the predictor's error and of a training's noise, `(n,)` each."""
 
     mean: Reals
     error: Reals
@@ -110,7 +123,7 @@ class _Moments(NamedTuple):
 
 
 def in_measured_order(measured: Reals, weighed: Reals) -> Reals:
-    """Weighed objectives `(n,)`, raised so that none is below that of a row which was measured to be worse."""
+    """Raise weighed objectives `(n,)` so that their order is that of the measured ones."""
     order = np.argsort(measured, kind="stable")
     raised = np.empty(len(weighed))
     raised[order] = np.maximum.accumulate(weighed[order])
@@ -120,7 +133,7 @@ def in_measured_order(measured: Reals, weighed: Reals) -> Reals:
 def weighed_by(problem: Problem, codes: Codes, measured: Reals) -> Reals:
     """The mean of measured and predicted objectives of codes `(n, d)`, `(n,)`, by the inverse of their variances.
 
-    A predictor that does not know its error leaves the measurement as it is.
+    Where the predictor estimates no error, the measured objective is returned.
     """
     mean, error, noise = _moments(problem, codes)
     unknown = error == 0
@@ -131,36 +144,37 @@ def weighed_by(problem: Problem, codes: Codes, measured: Reals) -> Reals:
 
 @torch.no_grad()
 def _moments(problem: Problem, codes: Codes) -> _Moments:
-    """What the predictor says of the objective, whose columns it takes to err independently."""
+    """The objective by the predictor, taking the errors of columns as independent."""
     predictor, objective = problem.predictor, problem.objective
     places, weights = objective.resolve(predictor.columns), np.array(list(objective.weights.values()))
     location, unit = (x.double().cpu().numpy()[places] for x in (predictor.location, predictor.unit))
     shares = weights / np.abs(weights).sum() / unit
     found = _Moments(*np.empty((3, len(codes))))
-    for chunk in chunks(len(codes), 4096):
-        scores, spread = predictor.latent_moments(predictor.relaxed(codes[chunk]))
-        curve, std, total = (
+    for chunk in chunks(len(codes), BATCH):
+        latent, epistemic_std = predictor.latent_moments(predictor.relaxed(codes[chunk]))
+        total_std = (epistemic_std.square() + predictor.noise_std.square()).sqrt()
+        mean, std, total = (
             x[:, places].double().cpu().numpy()
             for x in (
-                predictor.scale(scores),
-                predictor.scale.std(scores, spread),
-                predictor.scale.std(scores, (spread.square() + predictor.noise_std.square()).sqrt()),
+                predictor.scale(latent),
+                predictor.scale.std(latent, epistemic_std),
+                predictor.scale.std(latent, total_std),
             )
         )
-        found.mean[chunk] = (curve - location) @ shares
+        found.mean[chunk] = (mean - location) @ shares
         found.error[chunk] = np.sqrt(std**2 @ shares**2)
         found.noise[chunk] = np.sqrt(np.maximum(total**2 - std**2, 0) @ shares**2)
     return found
 
 
-def meets_minimums(problem: Problem, values: Reals, codes: Codes, known: Known | None) -> NDArray[np.bool_]:
+def meets_minimums(problem: Problem, values: Reals, codes: Codes, known: MeasuredRows | None) -> NDArray[np.bool_]:
     """Which codes meet the minimum values of the objective, `(n,)`: as measured, or else as predicted.
 
     Args:
         problem: its objective has the minimum values.
         values: predicted values, `(n, m)`.
         codes: `(n, d)`.
-        known: what was measured.
+        known: the measured rows.
 
     Raises:
         InfeasibleError: no code meets them.
@@ -172,7 +186,7 @@ def meets_minimums(problem: Problem, values: Reals, codes: Codes, known: Known |
     worse = np.zeros(len(codes), dtype=bool)
     if known is not None:
         worse = known.worse_than_minimum(codes)
-        kept = (kept | known.holds(codes)) & ~worse
+        kept = (kept | known.include(codes)) & ~worse
     if not kept.any():
         closest = None if worse.all() else values[int(np.where(worse, np.inf, short).argmin())]
         raise no_code_meets_minimums(problem, closest)

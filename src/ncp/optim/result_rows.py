@@ -13,7 +13,7 @@ from ncp.io.files import plain
 from ncp.network.latency import LatencyModel
 from ncp.optim.budget import Budget
 from ncp.optim.judge import verify
-from ncp.optim.known import Known
+from ncp.optim.known import MeasuredRows, objective_of
 from ncp.optim.problem import Problem
 from ncp.optim.results import Baseline, Row, Values
 from ncp.predictors.base import Predictor
@@ -67,7 +67,7 @@ def rows_of(
     )
 
 
-def baseline_of(problem: Problem, known: Known, judge: Predictor | None, table: Table) -> Baseline | None:
+def baseline_of(problem: Problem, known: MeasuredRows, judge: Predictor | None, table: Table) -> Baseline | None:
     """The best measured row that the search may return, with the judge's values of it; None if there is no such row."""
     if not len(known.codes):
         return None
@@ -133,13 +133,11 @@ def _predicted(problem: Problem, codes: Codes, columns: tuple[str, ...]) -> Valu
 
 
 def _objective(problem: Problem, values: Values) -> Reals:
-    """The weighted mean of values in z-scores, `(n,)`, without an uncertainty penalty; NaN where a value is missing."""
-    predictor = problem.predictor
-    location, unit = (x.double().cpu().numpy() for x in (predictor.location, predictor.unit))
-    every = np.full((len(values.mean), len(predictor.columns)), np.nan)
-    every[:, [predictor.columns.index(column) for column in values.columns]] = values.mean
-    score: Reals = problem.objective.plain().score(every, None, predictor.columns, location, unit)
-    return score
+    """The objective of values in standard deviations, `(n,)`; NaN where one is missing."""
+    columns = problem.predictor.columns
+    every = np.full((len(values.mean), len(columns)), np.nan)
+    every[:, [columns.index(column) for column in values.columns]] = values.mean
+    return objective_of(problem, every)
 
 
 def _known(score: float) -> float | None:

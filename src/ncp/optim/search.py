@@ -14,7 +14,7 @@ from ncp.numbers import as_count, as_seed
 from ncp.optim.budget import Budget, as_budget
 from ncp.optim.feasible import Feasible
 from ncp.optim.judge import Pair, predictor_and_judge, read_predictor
-from ncp.optim.known import Known, meets_minimums
+from ncp.optim.known import MeasuredRows, meets_minimums
 from ncp.optim.local_search import search_locally, search_near
 from ncp.optim.objective import Objective, as_objective
 from ncp.optim.problem import Problem
@@ -106,7 +106,7 @@ def search(
     progress = share(progress, FITTING if pair.slow else 0.0, 1.0)
     problem = Problem(pair.predictor, objective, feasible)
     run = follow(problem, strategy, start, steps, share(progress, 0.0, PROPAGATING))
-    known = None if table is None else Known.of(problem, table, base, max_changes)
+    known = None if table is None else MeasuredRows.of(problem, table, base, max_changes)
     codes = _improved(problem, run.best(POOL), base, max_changes, share(progress, PROPAGATING, 1.0))
     codes, ranks = ranked(problem, codes, known, top, varied=max_changes is None)
     rows = rows_of(problem, codes, pair.judge, table, ranks)
@@ -190,7 +190,9 @@ def _provenance(
     )
 
 
-def ranked(problem: Problem, codes: Codes, known: Known | None, top: int, varied: bool = True) -> tuple[Codes, Reals]:
+def ranked(
+    problem: Problem, codes: Codes, known: MeasuredRows | None, top: int, varied: bool = True
+) -> tuple[Codes, Reals]:
     """The `top` best of codes `(n, d)` and measured rows, best first, and the numbers that they are ranked by.
 
     Args:
