@@ -1,6 +1,8 @@
 """Drawings of networks: every block, fusion and difference is drawn, in light and dark, quickly and in few bytes."""
 
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from xml.etree import ElementTree
@@ -103,6 +105,17 @@ def test_a_png_without_matplotlib_names_the_extra(tmp_path: Path, monkeypatch: p
         save(network_picture(network_facts(SMALLEST)), tmp_path / "net.png")
     save(network_picture(network_facts(SMALLEST)), tmp_path / "net.svg")
     assert [path.name for path in tmp_path.iterdir()] == ["net.svg"]
+
+
+def test_svg_needs_no_matplotlib(tmp_path: Path) -> None:
+    program = (
+        "import sys; import ncp.report.html, ncp.report.pictures; from ncp.report.formats import save; "
+        "from ncp.report.svg import Picture; save(Picture(9, 9, ''), sys.argv[1]); print('matplotlib' in sys.modules)"
+    )
+    ran = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program, str(tmp_path / "a.svg")], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (ran.stdout, (tmp_path / "a.svg").exists()) == ("False\n", True)
 
 
 def test_a_path_that_cannot_be_written_to(tmp_path: Path) -> None:
