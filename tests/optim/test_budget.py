@@ -16,7 +16,6 @@ from ncp.optim.budget import as_budget
 from tests.latencies import latency_model
 from tests.strategies import generators
 
-COLUMNS = ("seg/mIoU", "seg/mAcc", "cls-50-1000/top1", "cls-50-1000/top5", "video/top1")
 SMALLEST = np.array([[dim.values[0] for dim in MULTIRES.dimensions]])
 LARGEST = np.array([[dim.values[-1] for dim in MULTIRES.dimensions]])
 
