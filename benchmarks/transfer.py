@@ -12,6 +12,7 @@ from scipy.stats import kendalltau
 import ncp
 from benchmarks.measure import record, use_threads
 from benchmarks.predictors import ORIGINAL
+from ncp.tables.columns import task_of
 
 LABELS, DRAWS = 50, 5
 
@@ -26,8 +27,8 @@ def taus(table: ncp.Table, train: np.ndarray, test: np.ndarray, seconds: list[fl
     for draw in range(DRAWS):
         labelled = np.random.default_rng(draw).choice(train, LABELS, replace=False)
         for family in dict.fromkeys(families.values()):
-            known = [c for c in table.columns if c.partition("/")[0] in families and not c.startswith(family)]
-            new = [c for c in table.columns if c.partition("/")[0] in families and c.startswith(family)]
+            known = [c for c in table.columns if task_of(c) in families and not c.startswith(family)]
+            new = [c for c in table.columns if task_of(c) in families and c.startswith(family)]
             first = [next(c for c in new if c.startswith(f"{t}/")) for t in families if families[t] == family]
             some = table.select(columns=[*known, *new])
             values = some.values.copy()
@@ -38,7 +39,7 @@ def taus(table: ncp.Table, train: np.ndarray, test: np.ndarray, seconds: list[fl
             mean = predictor.predict(some.codes[test]).mean
             for column in first:
                 j = some.columns.index(column)
-                found[column.partition("/")[0]].append(kendalltau(mean[:, j], some.values[test, j]).statistic)
+                found[task_of(column)].append(kendalltau(mean[:, j], some.values[test, j]).statistic)
     return found
 
 

@@ -16,6 +16,7 @@ from ncp.errors import NcpError
 from ncp.optim.budget import Budget
 from ncp.optim.objective import Objective
 from ncp.optim.propagation import STRATEGIES
+from ncp.tables.columns import task_of
 
 FIRST_TASKS = ("seg", "cls-50-1000", "video")
 """The tasks of the objective when the page opens. For an uploaded table it is the first column."""
@@ -148,7 +149,7 @@ def _objective_rows(session: Session) -> list[dict[str, Any]]:
     """A row per column. The first column of every task is shown, and those of a few tasks are chosen."""
     dataset, seen, rows = session.dataset, set[str](), []
     for column in dataset.columns:
-        task = column.partition("/")[0]
+        task = task_of(column)
         first = task not in seen
         seen.add(task)
         on = column == dataset.columns[0] if dataset.uploaded else first and task in FIRST_TASKS

@@ -27,6 +27,7 @@ from ncp.predictors.training import training_rows
 from ncp.predictors.transfer import Transfer
 from ncp.progress import Progress, quiet
 from ncp.spaces.arrays import CodesLike
+from ncp.spaces.families import DEFAULT_TABLE
 from ncp.spaces.multires import MULTIRES
 from ncp.spaces.space import Space, require_space
 from ncp.tables.columns import column_names, minimised_names
@@ -34,7 +35,7 @@ from ncp.threads import one_thread
 
 Kind = Literal["default", "mlp", "ensemble", "gp", "transfer"]
 KINDS: dict[str, type[Core]] = {cls.kind: cls for cls in (Blend, Mlp, Ensemble, GaussianProcess, Transfer)}
-SHIPPED = ("nas-bench-mr",)
+SHIPPED = (DEFAULT_TABLE,)
 """Names of the predictors that come with the package, each with its judge."""
 
 
@@ -114,7 +115,7 @@ def load_predictor(name: str | Path) -> Predictor:
     return _loaded(path)
 
 
-def load_judge(name: str = "nas-bench-mr") -> Predictor:
+def load_judge(name: str = DEFAULT_TABLE) -> Predictor:
     """Read the judge of a predictor that comes with the package: another kind, fitted on the other half of the rows.
 
     Raises:

@@ -17,6 +17,7 @@ from ncp.pareto import non_dominated
 from ncp.report.style import COST, unit_of, with_unit
 from ncp.searchers.comparison import Comparison
 from ncp.spaces.arrays import Reals
+from ncp.tables.columns import first_of
 from ncp.tables.table import Table
 
 MOST = 3000
@@ -258,7 +259,8 @@ def _panels(
         quantities = quantities[1:]
     measured = _measured(table, provenance)
     bound = provenance.get("max_macs") if by_cost else None
-    minimums = provenance.get("at_least") or {}
+    columns = list(rows[0]["predicted"]) if rows else []
+    minimums = {first_of(name, columns): value for name, value in (provenance.get("at_least") or {}).items()}
     panels = []
     for y in quantities:
         places, pairs = _rows_behind(measured, x.name, y.name)
@@ -274,7 +276,7 @@ def _panels(
                 rows_y=pairs[:, 1],
                 rows=places,
                 budget=None if bound is None else bound / 1e9,
-                minimum=minimums.get(y.name, minimums.get(y.name.partition("/")[0])),
+                minimum=minimums.get(y.name),
             )
         )
     return tuple(panels)

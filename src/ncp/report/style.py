@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ncp.tables.columns import metric_of
+
 LIGHT = {
     "paper": "#ffffff",
     "band": "#f3f5f8",
@@ -92,7 +94,7 @@ def _variables(colours: Mapping[str, str]) -> str:
 
 def unit_of(column: str) -> str:
     """The unit of a column's values: `%`, or `raw units` where it is not known."""
-    return "%" if column.rpartition("/")[2] in PERCENT else "raw units"
+    return "%" if metric_of(column) in PERCENT else "raw units"
 
 
 def with_unit(column: str) -> str:
