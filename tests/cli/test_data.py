@@ -63,7 +63,7 @@ def test_json(run: Run, folder: Path, tmp_path: Path) -> None:
 def test_import_of_nothing(run: Run, tmp_path: Path) -> None:
     status, out, err = run("data", "import", str(tmp_path))
     assert (status, out) == (2, "")
-    assert err.startswith("ncp: Expected a folder with files such as seg/trainval.pkl. Got none")
+    assert err.startswith("ncp: There are no published files such as seg/trainval.pkl in ")
 
 
 def test_import_of_another_file(run: Run, folder: Path) -> None:
@@ -71,7 +71,7 @@ def test_import_of_another_file(run: Run, folder: Path) -> None:
     (folder / "seg" / "trainval.pkl").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
     status, out, err = run("data", "import", str(folder))
     assert (status, out) == (2, "")
-    assert err.startswith("ncp: Expected the published seg/trainval.pkl as ")
+    assert "seg/trainval.pkl is not the published seg/trainval.pkl: expected SHA-256 " in err
 
 
 def test_nothing_to_list_or_check(run: Run) -> None:
@@ -101,7 +101,7 @@ def test_fetch_without_a_file(run: Run, folder: Path, tmp_path: Path, monkeypatc
     with serve({"/search_list.txt": (folder / "search_list.txt").read_bytes()}) as server:
         status, out, err = run("data", "fetch", "--from", server.address[:-1])
     assert (status, out) == (2, "")
-    assert "ncp: Expected to download" in err
+    assert "ncp: Cannot download" in err
     assert "ncp data import FOLDER" in err
     assert (tmp_path / "cache" / "upstream" / "search_list.txt").exists()
     assert not list((tmp_path / "cache").glob("*.parquet"))

@@ -166,7 +166,7 @@ def test_published_rows(run: Run, shared: Path, tmp_path: Path) -> None:
         ([TEXT.replace("96", "97")], "Expected a multiple of 8 from 8 to 128 for i1. Got 97."),
         (["[1"], "Expected a code's vector or setting as JSON. Got '[1'"),
         ([TEXT, "--table", "none"], "There is no file 'none'. Give the path of a table"),
-        ([TEXT, "--table", "nas-bench-mr"], "The table nas-bench-mr is not there: no file "),
+        ([TEXT, "--table", "nas-bench-mr"], "The table nas-bench-mr does not exist: there is no file "),
         (
             [TEXT, "--table", "{junk}", "--root", "."],
             "--root does nothing with the table file {junk}. ",

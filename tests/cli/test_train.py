@@ -151,7 +151,7 @@ def test_the_published_table(run: Run, shared: Path, tmp_path: Path) -> None:
         ),
         (sets("optimization.epochs=few"), "optimization.epochs must be an integer, 1 or more. Got 'few'.\n"),
         (sets("epochs"), "Expected --set KEY=VALUE, such as --set optimization.epochs=50. Got 'epochs'.\n"),
-        (sets("data.table=nas-bench-mr"), "The table nas-bench-mr is not there: no file "),
+        (sets("data.table=nas-bench-mr"), "The table nas-bench-mr does not exist: there is no file "),
         (sets("data.table=none"), "There is no file 'none'. Give the path of a table"),
         (sets("data.columns=[sge]"), "The table has no task or column 'sge'. Did you mean 'seg'?"),
         (

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ncp.predictors.scale import LIMIT, Scale, centres_and_deviations, deviations, ordinary
-from ncp.tables.published import convert
+from ncp.tables.published import read_published
 from tests.strategies import generators
 
 scales = st.sampled_from([Scale.from_moments, Scale.from_quantiles])
@@ -155,7 +155,7 @@ def test_ranks_survive_many_failed_runs_in_a_small_table() -> None:
 
 @pytest.mark.slow
 def test_no_published_value_counts_as_failed(shared: Path) -> None:
-    for table in convert(shared / "data" / "nas-bench-mr").tables.values():
+    for table in read_published(shared / "data" / "nas-bench-mr").tables.values():
         np.testing.assert_array_equal(ordinary(table.values), table.values)
         means, stds = centres_and_deviations(table.values)
         np.testing.assert_allclose(means, np.nanmean(table.values, axis=0), rtol=1e-12)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ncp.tables.published import Imported, convert
+from ncp.tables.published import PublishedTables, read_published
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +14,6 @@ def published(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def everything(published: Path) -> Imported:
+def everything(published: Path) -> PublishedTables:
     """All published files, converted once."""
-    return convert(published)
+    return read_published(published)

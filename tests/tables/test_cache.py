@@ -9,7 +9,7 @@ import pytest
 import ncp.tables.cache
 from ncp.errors import DataError
 from ncp.spaces.families import table_names
-from ncp.tables.cache import fetch_tables, import_folder, load_table, stored
+from ncp.tables.cache import fetch_tables, import_folder, load_table, table_status
 from ncp.tables.sources import PUBLISHED, Source
 from ncp.tables.table import Table
 from tests.tables.server import serve
@@ -75,8 +75,8 @@ def test_a_user_without_a_home_has_no_tables_and_is_told_what_to_set(monkeypatch
     for ask in (lambda: load_table("nas-bench-mr"), fetch_tables, ncp.tables.sources.cache_dir):
         with pytest.raises(DataError, match=advice):
             ask()
-    assert not stored("nas-bench-mr").present
-    assert stored("nas-bench-mr").notes == (advice,)
+    assert not table_status("nas-bench-mr").present
+    assert table_status("nas-bench-mr").notes == (advice,)
 
 
 def test_a_root_that_is_a_file(tmp_path: Path) -> None:
@@ -84,15 +84,15 @@ def test_a_root_that_is_a_file(tmp_path: Path) -> None:
     message = "root is a file, so it cannot hold tables. Name a folder."
     with pytest.raises(DataError, match=message):
         load_table("nas-bench-mr", tmp_path / "root")
-    (problem,) = stored("nas-bench-mr", tmp_path / "root").problems
+    (problem,) = table_status("nas-bench-mr", tmp_path / "root").problems
     assert message in problem
 
 
 @pytest.mark.parametrize("name", ["nas-bench-mr", "nas-bench-201"])
 def test_a_table_that_is_not_there(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=rf"The table {name} is not there: .*ncp data import FOLDER.*ncp data fetch"):
+    with pytest.raises(DataError, match=rf"The table {name} does not exist: .*ncp data fetch.*ncp data import FOLDER"):
         load_table(name, tmp_path)
-    assert not stored(name, tmp_path).present
+    assert not table_status(name, tmp_path).present
 
 
 def test_an_unknown_name() -> None:
@@ -101,7 +101,7 @@ def test_an_unknown_name() -> None:
 
 
 def test_a_good_table_has_no_problems(imported: Path) -> None:
-    assert [stored(name, imported).problems for name in table_names()] == [(), ()]
+    assert [table_status(name, imported).problems for name in table_names()] == [(), ()]
 
 
 def test_a_table_that_was_replaced(copied: Path) -> None:
@@ -110,14 +110,14 @@ def test_a_table_that_was_replaced(copied: Path) -> None:
     values[0, 0] += 1
     path = copied / "nas-bench-mr.parquet"
     Table(table.space, table.codes, values, table.columns, table.origin, table.flags).to_parquet(path)
-    (problem,) = stored("nas-bench-mr", copied).problems
+    (problem,) = table_status("nas-bench-mr", copied).problems
     assert problem.startswith("Expected SHA-256 ")
     assert problem.endswith("Import or fetch it again.")
 
 
 def test_a_table_that_is_damaged(copied: Path) -> None:
     (copied / "nas-bench-mr.parquet").write_bytes(b"PAR1")
-    (problem,) = stored("nas-bench-mr", copied).problems
+    (problem,) = table_status("nas-bench-mr", copied).problems
     assert " as a table of ncp: " in problem
 
 
@@ -127,8 +127,8 @@ def test_hashes_that_are_damaged(copied: Path, content: str | None) -> None:
     file.unlink()
     if content is not None:
         file.write_text(content)
-    (problem,) = stored("nas-bench-mr", copied).problems
-    assert problem.startswith("Cannot read the hashes of a table in ")
+    (problem,) = table_status("nas-bench-mr", copied).problems
+    assert problem.startswith("Cannot read the hashes of a table from ")
 
 
 def test_a_table_that_was_made_of_something_else(copied: Path) -> None:
@@ -136,8 +136,8 @@ def test_a_table_that_was_made_of_something_else(copied: Path) -> None:
     about = json.loads(file.read_text())
     about["sources"]["seg/trainval.pkl"] = "0" * 64
     file.write_text(json.dumps(about))
-    (problem,) = stored("nas-bench-mr", copied).problems
-    assert "to be made of published files. Got 'seg/trainval.pkl'" in problem
+    (problem,) = table_status("nas-bench-mr", copied).problems
+    assert "was made of 'seg/trainval.pkl', which is not the published file" in problem
 
 
 def test_fetch_downloads_and_imports(published: Path, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from ncp.network.export import export
 from ncp.network.weights import read_weights
 from ncp.predictors.fitting import KINDS
 from ncp.spaces.named import load_space
-from ncp.tables.cache import fetch_tables, import_folder, load_table, stored
-from ncp.tables.published import convert
+from ncp.tables.cache import fetch_tables, import_folder, load_table, table_status
+from ncp.tables.published import read_published
 
 SPACE = ncp.Space.from_dict({"c": [8, 16, 24, 32], "edge": ["none", "skip", "conv"]})
 ROUNDS = 25
@@ -104,10 +104,10 @@ PATHS: dict[str, Callable[[Any], Any]] = {
     "save": PREDICTOR.save,
     "load_published": NET.load_published,
     "read_pickle": read_pickle,
-    "convert": convert,
+    "read_published": read_published,
     "import_folder": import_folder,
     "fetch_tables": lambda path: fetch_tables(path, base="http://127.0.0.1:9/", sources=()),
-    "stored": lambda path: stored("nas-bench-mr", path),
+    "stored": lambda path: table_status("nas-bench-mr", path),
     "export": lambda path: export(NET, path, format="torch"),
 }
 

@@ -14,7 +14,7 @@ import ncp
 from ncp.errors import DataError
 from ncp.io.pickles import read_pickle
 from ncp.spaces.cells import CELL201
-from ncp.tables.published import BATCH, Imported, convert
+from ncp.tables.published import BATCH, PublishedTables, read_published
 from ncp.tables.sources import PICKLES, Source
 from ncp.tables.table import Table
 
@@ -32,7 +32,7 @@ SETTINGS = {
 
 
 @pytest.fixture
-def table(everything: Imported) -> Table:
+def table(everything: PublishedTables) -> Table:
     return everything.tables["nas-bench-mr"]
 
 
@@ -44,7 +44,7 @@ def linked(folder: Path, published: Path, *files: str) -> Path:
     return folder
 
 
-def test_every_published_file_is_read_as_expected(everything: Imported) -> None:
+def test_every_published_file_is_read_as_expected(everything: PublishedTables) -> None:
     assert everything.notes == everything.absent == ()
     assert {name: len(table) for name, table in everything.tables.items()} == {
         "nas-bench-mr": 2507,
@@ -129,7 +129,7 @@ def test_the_batch_of_3ddet_follows_from_the_values(table: Table, published: Pat
     assert tuple(found) == BATCH
 
 
-def test_the_cells(everything: Imported, published: Path) -> None:
+def test_the_cells(everything: PublishedTables, published: Path) -> None:
     table = everything.tables["nas-bench-201"]
     assert table.space == CELL201
     items = read_pickle(published / "nas-bench-201" / "trainval.pkl")
@@ -139,15 +139,15 @@ def test_the_cells(everything: Imported, published: Path) -> None:
 
 
 def test_absent_settings_are_absent_columns(tmp_path: Path, published: Path) -> None:
-    read = convert(linked(tmp_path / "data", published, "search_list.txt", "video/trainval.pkl").parent)
+    read = read_published(linked(tmp_path / "data", published, "search_list.txt", "video/trainval.pkl").parent)
     assert read.tables["nas-bench-mr"].columns == ("video/top1", "video/top5")
     assert set(read.absent) == {*SETTINGS, "nas-bench-201"} - {"video"}
     assert not read.tables["nas-bench-mr"].flags.any()
 
 
 def test_the_origin_needs_the_list(tmp_path: Path, published: Path) -> None:
-    with pytest.raises(DataError, match=r"Expected search_list.txt beside the settings .* Copy it there"):
-        convert(linked(tmp_path, published, "seg/trainval.pkl"))
+    with pytest.raises(DataError, match=r"search_list.txt is missing in .* Copy it there"):
+        read_published(linked(tmp_path, published, "seg/trainval.pkl"))
 
 
 @pytest.mark.parametrize("file", ["seg/trainval.pkl", "search_list.txt", "3ddet_moderate.csv", "3ddet/trainval.pkl"])
@@ -155,8 +155,8 @@ def test_another_file_than_the_published_is_not_opened(tmp_path: Path, published
     folder = linked(tmp_path, published, *{"search_list.txt", "video/trainval.pkl"} - {file})
     (folder / file).parent.mkdir(exist_ok=True)
     (folder / file).write_bytes(b"cos\nsystem\n(S'false'\ntR.")
-    with pytest.raises(DataError, match=rf"Expected the published {file} as .*{file}, .* [0-9a-f]+\. Got [0-9a-f]+\."):
-        convert(folder)
+    with pytest.raises(DataError, match=rf"{file} is not the published {file}: expected .* [0-9a-f]+, got [0-9a-f]+\."):
+        read_published(folder)
 
 
 @pytest.mark.parametrize("make", [True, False])
@@ -164,8 +164,8 @@ def test_an_empty_folder(tmp_path: Path, make: bool) -> None:
     folder = tmp_path / "empty"
     if make:
         folder.mkdir()
-    with pytest.raises(DataError, match=r"Expected a folder with files such as seg/trainval.pkl. Got none .*ncp data"):
-        convert(folder)
+    with pytest.raises(DataError, match=r"There are no published files such as seg/trainval.pkl in .*ncp data"):
+        read_published(folder)
 
 
 KITTI = ("easy", "moderate", "hard")
@@ -181,14 +181,14 @@ def detection(published: Path) -> list[dict[str, Any]]:
     ]
 
 
-Converted = Callable[[object], Imported]
+Converted = Callable[[object], PublishedTables]
 
 
 @pytest.fixture
 def converted(tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch) -> Converted:
     """Convert seg and a pickle of 3ddet that stands for the published one."""
 
-    def convert_items(items: object) -> Imported:
+    def convert_items(items: object) -> PublishedTables:
         folder = linked(tmp_path, published, "search_list.txt", "seg/trainval.pkl", "3ddet_moderate.csv")
         file = folder / "3ddet" / "trainval.pkl"
         file.parent.mkdir()
@@ -196,7 +196,7 @@ def converted(tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch) 
         blob = b"blob %d\0" % file.stat().st_size + file.read_bytes()
         source = Source("3ddet/trainval.pkl", hashlib.sha1(blob).hexdigest())  # noqa: S324
         monkeypatch.setitem(PICKLES, "3ddet", source)
-        return convert(folder)
+        return read_published(folder)
 
     return convert_items
 
@@ -246,15 +246,15 @@ def test_a_3ddet_that_is_not_as_expected_is_noted(converted: Converted, publishe
         ({}, "Expected a list of networks in .* Got a dict"),
         ([], "Expected a list of networks in .* Got a list"),
         ([3], "Expected a list of networks in"),
-        ([{"easy": 1.0}], "Expected networks that all have the same keys, with 'embedding'"),
-        ([{"embedding": [1]}, {"easy": 1}], "Expected networks that all have the same keys"),
-        ([{"embedding": [1] * 27}], "Expected easy, moderate, hard in"),
+        ([{"easy": 1.0}], "do not all have the same keys, with 'embedding'"),
+        ([{"embedding": [1]}, {"easy": 1}], "do not all have the same keys"),
+        ([{"embedding": [1] * 27}], "has none of easy, moderate, hard, only"),
         (
             [{"embedding": [1] * 27, "easy": 1}],
-            "Expected the code of every network in .* Got: Expected a multiple of 8",
+            "has a network without a valid code: Expected a multiple of 8",
         ),
-        ([{"embedding": "x", "easy": 1}], "Expected the code of every network in"),
-        ([{"embedding": [8] * 27, "easy": "x"}], "Expected the code of every network in"),
+        ([{"embedding": "x", "easy": 1}], "has a network without a valid code"),
+        ([{"embedding": [8] * 27, "easy": "x"}], "has a network without a valid code"),
     ],
 )
 def test_a_3ddet_that_cannot_be_read(converted: Converted, items: object, message: str) -> None:

@@ -190,7 +190,7 @@ def test_parquet_cells(tmp_path: Path) -> None:
     assert (len(table), table.origin.tolist(), table.columns) == (1, ["drawn"], ("acc",))
     with pytest.raises(DataError, match=r"column acc: Expected a finite number\. Got 'True'"):
         Table.read(parquet(tmp_path, {"c": [8], "edge": ["none"], "acc": [True]}), space=SPACE, values=["acc"])
-    with pytest.raises(DataError, match=r"Column 'acc' of .* has the type 'list<element: int64>': neither"):
+    with pytest.raises(DataError, match=r"Column 'acc' of .* has the type 'list<element: int64>', which is neither"):
         Table.read(parquet(tmp_path, {"c": [8], "edge": ["none"], "acc": [[1]]}), space=SPACE, values=["acc"])
 
 
@@ -224,7 +224,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ("mine.csv", b"", "mine.csv has no header"),
         ("mine.csv", b"c,edge,acc,acc\n8,none,1,2\n", "has two columns called 'acc'"),
         ("mine.csv", b"c,\xe9dge,acc\n8,none,1\n", r"The header .* is not in UTF-8\. Save the file as csv in UTF-8"),
-        ("mine.csv", b'c,edge,acc\n8,none,1\n\n16,"none,2\n', "separated values: .* in row 2. Close every quote"),
+        ("mine.csv", b'c,edge,acc\n8,none,1\n\n16,"none,2\n', "is not a csv file: .* in row 2. Close every quote"),
         ("mine.csv", b"c,edge,acc,\n8,none,1,2\n", "Column 4 of .* has no name"),
         ("mine.csv", b"c,edge,origin\n8,none,x\n", "has no column of values, only .* Add the measured values"),
         ("mine.csv", b"C,edge,acc\n8,none,1\n", r"has no column 'c'\. Its columns are \['C', .*codes, values"),

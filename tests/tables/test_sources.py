@@ -63,7 +63,7 @@ def test_a_download_that_breaks_off_is_tried_again(server: Server, tmp_path: Pat
 
 def test_a_download_that_breaks_off_changes_nothing(server: Server, tmp_path: Path) -> None:
     server.cut = 1
-    with pytest.raises(DataError, match=r"Expected to download .*one.pkl to .* Got: .* ncp data import FOLDER"):
+    with pytest.raises(DataError, match=r"Cannot download .*one.pkl to .*: .* ncp data import FOLDER"):
         fetch(tmp_path, base=server.address, sources=FILES, retries=0)
     assert files(tmp_path) == {}
 
@@ -71,7 +71,7 @@ def test_a_download_that_breaks_off_changes_nothing(server: Server, tmp_path: Pa
 @pytest.mark.parametrize(("name", "hash_name"), [("/folder/one.pkl", "SHA-256"), ("/two.txt", "git blob")])
 def test_a_tampered_file_is_refused(server: Server, tmp_path: Path, name: str, hash_name: str) -> None:
     server.content[name] = server.content[name][:-1] + b"!"
-    with pytest.raises(DataError, match=rf"Expected the published {name[1:]} as http.*{name}, {hash_name} \w+\. Got"):
+    with pytest.raises(DataError, match=rf"http.*{name} is not the published .*: expected {hash_name} \w+, got"):
         fetch(tmp_path, base=server.address, sources=FILES, retries=0)
     assert name[1:] not in files(tmp_path)
 
@@ -94,7 +94,7 @@ def test_no_connection(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_to(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="Expected to download"):
+    with pytest.raises(DataError, match="Cannot download"):
         fetch(tmp_path / "file", base=server.address, sources=FILES, retries=0)
 
 
@@ -107,5 +107,5 @@ def test_the_published_files(published: Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"Expected the published two.txt as .* Got: No such file"):
+    with pytest.raises(DataError, match=r"Cannot read the published file .*two.txt: No such file"):
         FILES[1].check(tmp_path / "two.txt")

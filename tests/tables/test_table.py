@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -164,9 +165,7 @@ def test_query_reads_code_objects() -> None:
     table = Table(MULTIRES, [code], [[1.0]], ["a"])
     assert table.query(code) == {"a": 1.0}
     other = Code.from_vector(MULTIRES.neighbours(code)[0])
-    with pytest.raises(
-        NotTabulatedError, match=rf"^The table has no row of {other}: none of its 1 networks is that one\."
-    ):
+    with pytest.raises(NotTabulatedError, match=rf"^The table does not contain {other} among its 1 networks\."):
         table.query(other)
 
 
@@ -180,8 +179,7 @@ def test_a_code_that_was_not_trained(table: Table) -> None:
         table.query([8, 1])
     assert isinstance(caught.value, NcpError)
     assert str(caught.value) == (
-        "The table has no row of 8,skip: none of its 4 networks is that one. "
-        "A predictor of the same space can tell what to expect of it."
+        "The table does not contain 8,skip among its 4 networks. A predictor of the same space can predict its values."
     )
 
 
@@ -321,7 +319,7 @@ def test_split_parts_the_rows(table: Table, seed: int, test_size: float) -> None
 
 @pytest.mark.parametrize("test_size", [0, 1, 1.5, -0.2, math.nan, "a", None, 0.9])
 def test_test_sizes(table: Table, test_size: object) -> None:
-    with pytest.raises(ConfigError, match=r"test_size must be a .* above 0 and below 1|Expected rows on both sides"):
+    with pytest.raises(ConfigError, match=r"test_size (must be a .* above 0 and below 1|leaves no rows on one side)"):
         table.split(0, test_size)  # type: ignore[arg-type]
 
 
@@ -385,7 +383,7 @@ def test_a_byte_of_parquet_that_has_changed_is_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        (None, "was not written by ncp. Make a table of it: ncp data import "),
+        (None, "was not written by ncp. Import it with ncp data import "),
         ({"ncp": "{"}, "Import or fetch it again"),
         ({"ncp": "[]"}, "Import or fetch it again"),
         ({"ncp": json.dumps({"format": 2})}, "has the format 2. Update ncp"),
@@ -423,7 +421,7 @@ def test_a_description_that_has_changed_is_noticed(table: Table, tmp_path: Path,
     read = pq.read_table(path)
     about = json.loads(read.schema.metadata[b"ncp"]) | change
     pq.write_table(read.replace_schema_metadata({"ncp": json.dumps(about)}), path)
-    with pytest.raises(DataError, match="its description is not what was written"):
+    with pytest.raises(DataError, match="its description was changed"):
         Table.from_parquet(path)
 
 
@@ -459,6 +457,16 @@ def test_columns_of_other_types_are_refused(tmp_path: Path) -> None:
 def test_no_parquet_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         Table.from_parquet(tmp_path / "none.parquet")
+
+
+def test_to_pandas(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=dict))
+    frame = table.to_pandas()
+    assert list(frame) == ["c", "edge", *COLUMNS, "origin", "flags"]
+    assert list(frame["c"]) == [8, 16, 40, 32]
+    assert list(frame["edge"]) == ["none", "skip", "conv", "none"]
+    assert list(frame["seg/mIoU"]) == [1.0, 4.0, 7.0, 10.0]
+    assert list(frame["origin"]) == ORIGIN
 
 
 CSV = "c0,c1,mIoU,top1,flags,note\n8,none,1.5,2,,x\n40,2,,nan,late,y\n"
@@ -497,7 +505,7 @@ def test_read_takes_all_other_columns_as_values(tmp_path: Path) -> None:
         ("c0,c1,a\n8,sikp,1\n", "row 1, column c1: Expected one of none, skip, conv. Got 'sikp'"),
         ("c0,c1,a\n8,3,1\n", "row 1, column c1: Expected one of none, skip, conv. Got '3'"),
         ("c0,c1,a\n8,0,1\n16,0,1\n8,none,2\n", "row 3: The code is the same as that of row 1"),
-        ('c0,c1,a\n8,0,"1\n', "is no file of comma-separated values: unexpected end of data"),
+        ('c0,c1,a\n8,0,"1\n', "is not a csv file: unexpected end of data"),
     ],
 )
 def test_bad_csv(tmp_path: Path, text: str, message: str) -> None:

@@ -18,7 +18,7 @@ from ncp.io.files import is_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ncp.tables.cache import Stored
+    from ncp.tables.cache import TableStatus
 
 app = typer.Typer(help="Download, import, list and check tables.", no_args_is_help=True)
 
@@ -214,14 +214,14 @@ def _named_values(values: str | None) -> tuple[list[str] | None, list[str]]:
     return [item.removesuffix(":min").removesuffix(":max") for item in items], minimised
 
 
-def _all(root: Path | None) -> tuple[Stored, ...]:
+def _all(root: Path | None) -> tuple[TableStatus, ...]:
     from ncp.spaces.families import table_names
-    from ncp.tables.cache import stored
+    from ncp.tables.cache import table_status
 
-    return tuple(stored(name, root) for name in table_names())
+    return tuple(table_status(name, root) for name in table_names())
 
 
-def _show(tables: tuple[Stored, ...], as_json: bool) -> None:
+def _show(tables: tuple[TableStatus, ...], as_json: bool) -> None:
     from ncp.tables.columns import tasks_of
 
     if as_json:
@@ -244,7 +244,7 @@ def _show(tables: tuple[Stored, ...], as_json: bool) -> None:
         say(*([f"not imported: {', '.join(table.absent)}"] if table.absent else []))
 
 
-def _plain(table: Stored) -> dict[str, Any]:
+def _plain(table: TableStatus) -> dict[str, Any]:
     return {
         "name": table.name,
         "path": str(table.path),

@@ -124,9 +124,9 @@ def _network(code: tuple[int, ...]) -> dict[str, Any]:
 def _table(name: str | None, root: Path | None) -> ncp.Table | None:
     """The table with a name, by default the benchmark's; None if that is not installed."""
     import ncp
-    from ncp.tables.cache import stored
+    from ncp.tables.cache import table_status
 
-    if name is None and not stored(BENCHMARK, root).present:
+    if name is None and not table_status(BENCHMARK, root).present:
         return None
     return ncp.load_table(name or BENCHMARK, root)
 

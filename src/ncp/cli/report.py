@@ -38,9 +38,9 @@ def write_page(source: Path, out: Path, table: ncp.Table | None = None) -> Path:
     """Write the page; without a table the default one stands behind what has its columns, if it is there."""
     import ncp
     from ncp.report.html import write_report
-    from ncp.tables.cache import stored
+    from ncp.tables.cache import table_status
 
-    if table is None and stored(BENCHMARK, None).present:
+    if table is None and table_status(BENCHMARK, None).present:
         table = ncp.load_table(BENCHMARK)
     write_report(source, out, table)
     return out

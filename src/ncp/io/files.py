@@ -21,20 +21,20 @@ from uuid import uuid4
 from ncp.errors import ConfigError, DataError
 
 LONGEST = 4096
-"""Bytes of the longest path that a system takes."""
+"""The longest path that operating systems accept [bytes]."""
 
 LARGEST_JSON = 1 << 28
 """Most bytes of a json file that is read."""
 
 STALE = 24 * 60 * 60
-"""After how long [seconds] without a write a temporary file of another machine counts as left behind."""
+"""The age at which a temporary file of another machine counts as abandoned [s]."""
 
 
 def as_path(path: Any, field: str = "path") -> Path:
-    """The path that a user gave.
+    """Convert an argument to a path; `field` is the argument's name.
 
     Raises:
-        ConfigError: anything else; `field` is the name of the argument.
+        ConfigError: it is not a valid path.
     """
     try:
         read = Path(path)
@@ -47,16 +47,16 @@ def as_path(path: Any, field: str = "path") -> Path:
 
 
 def is_file(path: Path) -> bool:
-    """Whether the path is a file; False if access is denied."""
+    """Whether a path is a file that may be accessed."""
     return os.path.isfile(path)  # noqa: PTH113 (Path.is_file raises where it may not look)
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Lend a temporary path with the suffix of `path`, whose content `path` gets when the block ends without an error.
+    """Yield a temporary path with the suffix of `path`, and move the file to `path` if the block ends without an error.
 
-    Until then a file that was there stays as it was. It keeps its mode, and a link stays a link. Folders that are
-    missing are made. If `path` is a device, a pipe or the standard output, the content is copied into it.
+    An existing file is replaced only then; it keeps its mode, and a link stays a link. Missing folders are created.
+    If `path` is a device, a pipe or the standard output, the content is copied into it.
 
     >>> with whole_file("out/result.json") as temporary:  # doctest: +SKIP
     ...     temporary.write_text(text)
@@ -79,7 +79,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def _replaced(target: Path, there: os.stat_result | None) -> Iterator[Path]:
-    """A file beside the target, which takes its place in one step once it is on the disk."""
+    """A file beside the target, which replaces it in one step once it is on the disk."""
     real = Path(os.path.realpath(target))  # where a link leads
     beginning = f".ncp-{_mark(real.name)}-{_mark(gethostname())}-"
     temporary = real.with_name(f"{beginning}{os.getpid()}-{uuid4().hex[:8]}{target.suffix}")
@@ -91,7 +91,7 @@ def _replaced(target: Path, there: os.stat_result | None) -> Iterator[Path]:
         temporary.chmod(mode | stat.S_IWUSR)
         yield temporary
         _sync(temporary)
-        temporary.chmod(mode)  # some writers make a file of their own, for its owner alone
+        temporary.chmod(mode)  # some writers create the file anew, for its owner only
         temporary.replace(real)
         with suppress(OSError):  # not every system can open a folder
             _sync(real.parent)
@@ -102,7 +102,7 @@ def _replaced(target: Path, there: os.stat_result | None) -> Iterator[Path]:
 
 @contextmanager
 def _copied(target: Path, stream: int | None) -> Iterator[Path]:
-    """A file elsewhere, whose content is copied into a device, a pipe or an open stream."""
+    """A file elsewhere, whose content is then copied into a device, a pipe or an open stream."""
     with TemporaryDirectory() as folder:
         temporary = Path(folder) / f"file{target.suffix}"
         temporary.touch()
@@ -114,7 +114,7 @@ def _copied(target: Path, stream: int | None) -> Iterator[Path]:
 
 
 def _standard_stream(there: os.stat_result) -> int | None:
-    """The standard output or error, if one of them goes into this file."""
+    """The standard output or error, if it is redirected to this file."""
     for stream in (1, 2):
         with suppress(OSError):
             if os.path.samestat(os.fstat(stream), there):
@@ -123,7 +123,7 @@ def _standard_stream(there: os.stat_result) -> int | None:
 
 
 def _remove_stale(folder: Path, beginning: str, here: str) -> None:
-    """Remove temporary files of killed runs: dead processes on this machine (`here`), or files unchanged for a day."""
+    """Remove temporary files of dead processes on this machine (`here`), and those unchanged for a day."""
     for left in folder.glob(f"{beginning}*"):
         process = left.name.removeprefix(here).partition("-")[0]
         with suppress(OSError):
@@ -134,7 +134,7 @@ def _remove_stale(folder: Path, beginning: str, here: str) -> None:
 
 def _is_dead(process: int) -> bool:
     if os.name != "posix":
-        return False  # there, asking would end it
+        return False  # os.kill would end the process there
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
@@ -145,12 +145,12 @@ def _is_dead(process: int) -> bool:
 
 
 def _mark(name: str) -> str:
-    """A few characters that stand for a name of any length."""
+    """A short hash of a name."""
     return sha256(os.fsencode(name)).hexdigest()[:8]
 
 
 def _sync(path: Path) -> None:
-    """Wait until a file's content, or the names in a folder, are on the disk."""
+    """Wait until the content of a file, or the entries of a folder, are on the disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -159,10 +159,10 @@ def _sync(path: Path) -> None:
 
 
 def write_json(path: str | Path, document: Any, indent: int | None = 2) -> None:
-    """Write a document as json, whole or not at all; see `plain` for what it may hold.
+    """Write a document as json, whole or not at all; `plain` converts its values.
 
     Raises:
-        DataError: as `whole_file`.
+        DataError: the file cannot be written.
     """
     text = json.dumps(plain(document), indent=indent, allow_nan=False)
     with whole_file(path) as temporary:
@@ -200,7 +200,7 @@ def _finite(text: str) -> float:
 
 
 def plain(value: Any) -> Any:
-    """A value as json can hold it: arrays as lists, NaN and infinity as null, and what json does not know as text.
+    """Convert a value for json: arrays to lists, NaN and infinity to null, and unknown types to text.
 
     >>> plain({"seed": (1, float("nan")), "path": Path("out")})
     {'seed': [1, None], 'path': 'out'}

@@ -1,4 +1,4 @@
-"""Read files of named columns, csv or parquet, and refuse those that hold more than a limit before they fill memory."""
+"""Read csv and parquet files by column, within limits that are checked before a file fills the memory."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from ncp.errors import DataError, quoted
 from ncp.io.files import is_file
 
 TEXT_COLUMNS = ("origin", "flags")
-"""Columns of these names are neither codes nor values."""
+"""The names of columns that are neither codes nor values."""
 
 LONGEST_ROW = 16 << 20
-"""Characters of the longest row of a csv file."""
+"""The longest row of a csv file [characters]."""
 
 LONGEST_CELL = 1 << 17
-"""Bytes of the longest text in a parquet file; csv files have the same limit, in characters."""
+"""The longest text in a parquet file [bytes]; in csv files, Python's limit is the same number of characters."""
 
 _PARQUET = ("a parquet file", "Save it as parquet again, or as csv")
-_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls an index without a name
+_INDEX = re.compile(r"__index_level_\d+__")  # pandas' name of an unnamed index
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a file may hold at most.
+    """The largest file that is read.
 
     Attributes:
-        rows: below the header.
-        columns: whether they are read or not.
-        bytes: after unpacking; a number counts 8 bytes in a parquet file.
+        rows: the most rows.
+        columns: the most columns in the file, whether they are read or not.
+        bytes: the most bytes after unpacking; a number in a parquet file counts as 8.
     """
 
     rows: int = 5_000_000
@@ -43,16 +43,16 @@ class Limits:
     bytes: int = 1 << 30
 
     def require_parquet(self, path: Path, about: Any) -> None:
-        """Refuse a parquet file by what its metadata say, before it is unpacked."""
+        """Refuse a large parquet file by its metadata, before it is unpacked."""
         groups = (about.row_group(place).total_byte_size for place in range(about.num_row_groups))
         size = max(sum(groups), 8 * about.num_rows * about.num_columns)
         self.require(path, rows=about.num_rows, columns=about.num_columns, size=size)
 
     def require(self, path: Path, *, rows: int = 0, columns: int = 0, size: int = 0) -> None:
-        """Refuse a file that has more rows, columns or bytes.
+        """Refuse a file with more rows, columns or bytes.
 
         Raises:
-            DataError: what the file has too many of.
+            DataError: the file exceeds a limit.
         """
         for name, got, most in (
             ("rows", rows, self.rows),
@@ -60,11 +60,11 @@ class Limits:
             ("bytes", size, self.bytes),
         ):
             if got > most:
-                raise DataError(f"{path} has more than {most} {name}. Leave out what is not needed, or split the file.")
+                raise DataError(f"{path} has more than {most} {name}. Leave some out, or split the file.")
 
 
 class Defect(NamedTuple):
-    """Why a row or a cell cannot be read: its kind, and a message."""
+    """Why a row or cell cannot be read: a reason by which rows are counted, and a message."""
 
     reason: str
     message: str
@@ -75,10 +75,10 @@ class Columns:
     """The columns of a file.
 
     Attributes:
-        names: of the columns, each once.
-        cells: gives the cells of a column by its name: texts, numbers, and None where nothing stands.
-        rows: how many there are.
-        broken: rows that cannot be read as rows, and why; their cells are empty texts.
+        names: the distinct names of the columns.
+        cells: returns the cells of a column by its name: texts, numbers, and None for an empty cell.
+        rows: the number of rows.
+        broken: the rows that cannot be split into cells, and why; their cells are empty texts.
     """
 
     names: list[str]
@@ -88,12 +88,12 @@ class Columns:
 
 
 def read_columns(path: Path, limits: Limits) -> Columns:
-    """Read a file of comma-separated values (also packed, `.gz`) with a header, or of parquet.
+    """Read a csv file (also `.csv.gz`) with a header, or a parquet file.
 
-    An index that pandas has written without a name is left out, and so are empty columns without a name.
+    An unnamed index that pandas wrote is left out, and so are unnamed empty columns.
 
     Raises:
-        DataError: a file that cannot be read, that exceeds the limits, or whose columns have no names of their own.
+        DataError: the file cannot be read or exceeds the limits, or its columns have missing or repeated names.
     """
     return _read_parquet(path, limits) if path.suffix.lower() == ".parquet" else _read_csv(path, limits)
 
@@ -115,9 +115,7 @@ def _read_csv(path: Path, limits: Limits) -> Columns:
                 rows.append([""] * len(header) if bad else line)
     except csv.Error as error:
         where = f"row {len(rows) + 1}" if header else "the header"
-        raise DataError(
-            f"{path} is no file of comma-separated values: {error} in {where}. Close every quote."
-        ) from error
+        raise DataError(f"{path} is not a csv file: {error} in {where}. Close every quote.") from error
     except (OSError, EOFError, zlib.error) as error:
         damaged = isinstance(error, EOFError | zlib.error | gzip.BadGzipFile)
         how = "Pack it again" if damaged else "Correct the path of the file, or let it be read"
@@ -127,13 +125,13 @@ def _read_csv(path: Path, limits: Limits) -> Columns:
     cells = list(map(list, zip(*rows, strict=True)))
     named = {name: place for place, name in enumerate(header) if name}
     for place, name in enumerate(header):
-        if not name and place and any(map(str.strip, cells[place])):  # the first is an index without a name
+        if not name and place and any(map(str.strip, cells[place])):  # the first is an unnamed index
             raise DataError(f"Column {place + 1} of {path} has no name. Give it one in the header.")
     return Columns(list(named), lambda name: cells[named[name]], len(rows), broken)
 
 
 def _lines(file: IO[str], path: Path, limits: Limits) -> Iterator[str]:
-    """The lines of a text that is read no further than the limits allow."""
+    """The lines of a text, read within the limits."""
     size = 0
     while line := file.readline(LONGEST_ROW + 1):
         size += len(line)
@@ -157,7 +155,7 @@ def _header(path: Path, cells: list[str], limits: Limits) -> list[str]:
 
 
 def _require_names(path: Path, names: list[str]) -> None:
-    """Refuse a file without names of columns, or with one that comes twice."""
+    """Refuse a file without column names, or with a repeated one."""
     if not names:
         raise DataError(f"{path} has no header. Write the names of the columns into its first row.")
     seen: set[str] = set()
@@ -168,7 +166,7 @@ def _require_names(path: Path, names: list[str]) -> None:
 
 
 def _broken(header: list[str], line: list[str]) -> Defect | None:
-    """Why a line is no row."""
+    """Why a line cannot be split into cells, if so."""
     if len(line) != len(header):
         return Defect("too few or many cells", f"{len(header)} cells expected, {len(line)} found.")
     if _garbled("".join(line)):
@@ -178,12 +176,12 @@ def _broken(header: list[str], line: list[str]) -> Defect | None:
 
 
 def _garbled(text: str) -> bool:
-    """Whether bytes that are not UTF-8 stand in it, each as a surrogate."""
+    """Whether a text contains surrogates, which stand for bytes that are not UTF-8."""
     return not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text)
 
 
 def _read_parquet(path: Path, limits: Limits) -> Columns:
-    """The columns of a parquet file, each of which is read when it is asked for."""
+    """The columns of a parquet file; each is read on demand."""
     import pyarrow.parquet as pq
 
     with parquet_errors(path, *_PARQUET):
@@ -200,7 +198,7 @@ def _read_parquet(path: Path, limits: Limits) -> Columns:
 
 
 def _cells(path: Path, file: Any, name: str, kind: Any) -> list[Any]:
-    """The cells of a parquet file's column, whose type is `kind`."""
+    """The cells of a column of type `kind` in a parquet file."""
     import pyarrow.compute as pc
     import pyarrow.types as kinds
 
@@ -208,7 +206,7 @@ def _cells(path: Path, file: Any, name: str, kind: Any) -> list[Any]:
     is_number = kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_null(kind)
     if not (_is_text(kind) or is_number or kinds.is_decimal(kind) or kinds.is_boolean(kind)):
         raise DataError(
-            f"Column {quoted(name)} of {path} has the type {quoted(str(kind))}: neither numbers nor texts. "
+            f"Column {quoted(name)} of {path} has the type {quoted(str(kind))}, which is neither numbers nor texts. "
             "Leave it out, or save it as one of them."
         )
     cells: list[Any] = []
@@ -217,7 +215,7 @@ def _cells(path: Path, file: Any, name: str, kind: Any) -> list[Any]:
             if not _is_text(kind):
                 cells += chunk.to_pylist()
                 continue
-            # in few bytes, a long text may stand in many rows: so rows share it
+            # many rows may share one long text, which must not be copied for each
             if (pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) > LONGEST_CELL:
                 raise DataError(f"Column {quoted(name)} of {path} has a text of more than {LONGEST_CELL} bytes.")
             words = chunk.dictionary.to_pylist()
@@ -236,12 +234,12 @@ def _is_text(kind: Any) -> bool:
 
 @contextmanager
 def parquet_errors(path: Path, kind: str, advice: str) -> Iterator[None]:
-    """Turn whatever goes wrong while a parquet file is read into a DataError with some advice."""
+    """Turn errors of reading a parquet file into a DataError with some advice."""
     import pyarrow as pa
 
     damage = (pa.ArrowException, LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
     try:
-        path.open("rb").close()  # its errors are plainer than those of arrow
+        path.open("rb").close()  # its messages are plainer than arrow's
         yield
     except DataError:
         raise
@@ -251,5 +249,5 @@ def parquet_errors(path: Path, kind: str, advice: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, on one line and without what libraries add."""
+    """The message of an error on one line, without the details that libraries add."""
     return quoted(str(getattr(error, "strerror", None) or error))[1:-1]

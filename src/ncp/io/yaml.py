@@ -1,4 +1,4 @@
-"""Read YAML, and with it JSON, as plain data: without aliases and tags, and without a key that comes twice."""
+"""Read YAML (and thus JSON) as plain data; aliases, tags and repeated keys are refused."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ncp.errors import ConfigError, quoted
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML, but no key twice; and 1e-3 is a number, as in YAML 1.2."""
+    """A loader that refuses repeated keys, aliases and tags; 1e-3 is a number, as in YAML 1.2."""
 
     def __init__(self, text: str, where: str) -> None:
         super().__init__(text)
         self.where = where
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuse a key that comes twice, of which YAML would keep the last."""
+        """Refuse a repeated key, of which YAML would keep the last value."""
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
@@ -28,7 +28,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Refuse aliases, ten lines of which can stand for more than fits in memory; and tags, which name a type."""
+        """Refuse aliases, of which ten lines can expand beyond the memory, and tags, which name types."""
         event = self.peek_event()  # type: ignore[no-untyped-call]
         place = f"{self.where}, line {event.start_mark.line + 1},"
         if isinstance(event, yaml.AliasEvent):
@@ -46,14 +46,14 @@ _Loader.add_implicit_resolver(
 
 
 def read_yaml(text: str, where: str) -> Any:
-    """The plain data that a YAML text holds.
+    """Parse a YAML text as plain data.
 
     Args:
         text: one document.
-        where: how messages name its place: `in config.yaml`.
+        where: its place, for messages: `in config.yaml`.
 
     Raises:
-        ConfigError: no YAML, a key that comes twice, an alias or a tag.
+        ConfigError: the text is not YAML, or it has a repeated key, an alias or a tag.
     """
     try:
         loader = _Loader(text, where)

@@ -1,4 +1,4 @@
-"""The tables that are kept as files: write, load and check them."""
+"""The cache of benchmark tables: load, import, download and check them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,29 @@ from pathlib import Path
 from typing import Any
 
 from ncp.errors import DataError, quoted
-from ncp.io.files import as_path, is_file, whole_file
+from ncp.io.files import as_path, is_file, write_json
 from ncp.spaces.families import DEFAULT_TABLE, table_names
 from ncp.tables.sources import DETECTION_CSV, PUBLISHED, UPSTREAM, Source, cache_dir, fetch
 from ncp.tables.table import Table
 
-_WAY = "Make it from published files with: ncp data import FOLDER; or download them with: ncp data fetch."
+_ADVICE = "Download it with `ncp data fetch`, or import the published files with `ncp data import FOLDER`."
 
 
 @dataclass(frozen=True)
-class Stored:
-    """What is known of a kept table; `problems` is empty where all is well."""
+class TableStatus:
+    """The state of a benchmark's table in the cache.
+
+    Attributes:
+        name: the benchmark.
+        path: the table's file.
+        rows: the number of rows.
+        columns: the names of the columns.
+        absent: published settings that were not imported.
+        sha256: the hash of the file; empty if there is none.
+        sources: the published files that the table was made of, and their hashes.
+        notes: remarks of the import.
+        problems: what is wrong; empty if the table is good.
+    """
 
     name: str
     path: Path
@@ -34,7 +46,7 @@ class Stored:
 
     @property
     def present(self) -> bool:
-        """Whether the file is there."""
+        """Whether the file exists."""
         return bool(self.sha256 or self.problems)
 
 
@@ -43,16 +55,16 @@ def load_table(name: str | Path, root: str | Path | None = None) -> Table:
 
     Args:
         name: `nas-bench-mr`, `nas-bench-201`, or the path of a file that `Table.to_parquet` wrote.
-        root: the folder of the benchmarks' tables, if not the cache.
+        root: the folder of the benchmarks' tables; the cache when left out.
 
     Raises:
-        DataError: a table that is not there, with the commands that make it, or a file that is none.
+        DataError: the table does not exist (the message says how to get it), or the file is not a table.
     """
     given = as_path(name, "table")
     if str(name) in table_names():
         path = _folder(root) / f"{name}.parquet"
         if not is_file(path):
-            raise DataError(f"The table {name} is not there: no file {path}. {_WAY}")
+            raise DataError(f"The table {name} does not exist: there is no file {path}. {_ADVICE}")
         return Table.from_parquet(path)
     if not is_file(given):
         names = " or ".join(table_names())
@@ -60,22 +72,22 @@ def load_table(name: str | Path, root: str | Path | None = None) -> Table:
     return Table.from_parquet(given)
 
 
-def import_folder(folder: str | Path, root: str | Path | None = None) -> tuple[Stored, ...]:
-    """Turn a folder of published files into tables and keep them.
+def import_folder(folder: str | Path, root: str | Path | None = None) -> tuple[TableStatus, ...]:
+    """Turn a folder of published files into tables in the cache.
 
     Args:
-        folder: what `convert` reads.
-        root: where the tables go, if not into the cache.
+        folder: see `read_published`.
+        root: the folder of the tables; the cache when left out.
 
     Returns:
-        What was written.
+        The status of each table.
 
     Raises:
-        DataError: what `convert` refuses, or a root that cannot be written to.
+        DataError: `read_published` refuses the folder, or the root cannot be written to.
     """
-    from ncp.tables.published import convert
+    from ncp.tables.published import read_published
 
-    read = convert(folder)
+    read = read_published(folder)
     for name, table in read.tables.items():
         path = _folder(root) / f"{name}.parquet"
         table.to_parquet(path)
@@ -85,9 +97,8 @@ def import_folder(folder: str | Path, root: str | Path | None = None) -> tuple[S
             "absent": [setting for setting in read.absent if setting not in table_names()],
             "notes": list(read.notes) if name == DEFAULT_TABLE else [],
         }
-        with whole_file(path.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    return tuple(stored(name, root) for name in read.tables)
+        write_json(path.with_suffix(".json"), about)
+    return tuple(table_status(name, root) for name in read.tables)
 
 
 def fetch_tables(
@@ -96,51 +107,51 @@ def fetch_tables(
     base: str = UPSTREAM,
     sources: tuple[Source, ...] = PUBLISHED,
     done: Callable[[Source], None] = lambda _: None,
-) -> tuple[Stored, ...]:
-    """Download the published files that are not there yet, and turn them into tables.
+) -> tuple[TableStatus, ...]:
+    """Download the missing published files, and turn them into tables in the cache.
 
     Args:
-        root: where the files (in its folder `upstream`) and the tables go, if not into the cache.
+        root: the folder of the tables, and of the files in its folder `upstream`; the cache when left out.
         base: the address of the published data folder, or of a copy.
-        sources: which files.
+        sources: the files to download.
         done: called after each file.
 
     Raises:
-        DataError: no connection, a file that is not the published one, or a root that cannot be written to.
+        DataError: no connection, a file with another hash, or a root that cannot be written to.
     """
     folder = _folder(root) / "upstream"
     fetch(folder, base=base, sources=sources, done=done)
     return import_folder(folder, root)
 
 
-def stored(name: str, root: str | Path | None = None) -> Stored:
-    """What is kept of a table, with every hash checked again.
+def table_status(name: str, root: str | Path | None = None) -> TableStatus:
+    """Read a table in the cache and compare all hashes.
 
-    A user without a home folder has no tables; the notes say how to get a place for them.
+    Without a home folder there is no cache; the notes then say what to set.
     """
     try:
-        path = _place(root) / f"{name}.parquet"
+        path = _root(root) / f"{name}.parquet"
     except DataError as error:
-        return Stored(name, Path(f"{name}.parquet"), notes=(str(error),))
+        return TableStatus(name, Path(f"{name}.parquet"), notes=(str(error),))
     sha256 = ""
     try:
         if not is_file(_folder(root) / path.name):
-            return Stored(name, path)
+            return TableStatus(name, path)
         table = Table.from_parquet(path)
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         about = _about(path.with_suffix(".json"))
     except DataError as error:
-        return Stored(name, path, sha256=sha256, problems=(str(error),))
+        return TableStatus(name, path, sha256=sha256, problems=(str(error),))
     problems = []
     if about["sha256"] != sha256:
         problems.append(f"Expected SHA-256 {about['sha256']} for {path}. Got {sha256}. Import or fetch it again.")
     known = {source.path: source.digest for source in (*PUBLISHED, DETECTION_CSV)}
     problems += [
-        f"Expected {path} to be made of published files. Got {quoted(file)}. Import or fetch it again."
+        f"{path} was made of {quoted(file)}, which is not the published file. Import or fetch it again."
         for file, digest in about["sources"].items()
         if known.get(file) != digest
     ]
-    return Stored(
+    return TableStatus(
         name,
         path,
         len(table),
@@ -153,13 +164,17 @@ def stored(name: str, root: str | Path | None = None) -> Stored:
     )
 
 
-def _place(root: str | Path | None) -> Path:
+def _root(root: str | Path | None) -> Path:
     return cache_dir() if root is None else as_path(root, "root")
 
 
 def _folder(root: str | Path | None) -> Path:
-    """Where the tables are kept, which is not a file."""
-    folder = _place(root)
+    """The folder of the tables.
+
+    Raises:
+        DataError: it is a file.
+    """
+    folder = _root(root)
     if is_file(folder):
         advice = "Set the variable NCP_CACHE to a folder" if root is None else "Name a folder"
         raise DataError(f"{folder} is a file, so it cannot hold tables. {advice}.")
@@ -167,14 +182,14 @@ def _folder(root: str | Path | None) -> Path:
 
 
 def _about(path: Path) -> dict[str, Any]:
-    """What was written beside a table: its hash, and what it was made of."""
+    """The file beside a table, with its hash and its sources."""
     try:
         about = json.loads(path.read_bytes())
         kinds = {"sha256": str, "sources": dict, "absent": list, "notes": list}
         texts = [*about["absent"], *about["notes"], *about["sources"].values()]
         if all(isinstance(about[key], kind) for key, kind in kinds.items()) and all(isinstance(t, str) for t in texts):
             return dict(about)
-        reason = "it holds something else"
+        reason = "unexpected content"
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         reason = quoted(str(error))
-    raise DataError(f"Cannot read the hashes of a table in {path}: {reason}. Import or fetch the table again.")
+    raise DataError(f"Cannot read the hashes of a table from {path}: {reason}. Import or fetch the table again.")

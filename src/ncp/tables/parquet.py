@@ -1,4 +1,4 @@
-"""Tables as parquet files: plain columns, and what they mean as json in the file's metadata."""
+"""Tables as parquet files: plain columns, described by json in the file's metadata."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_table(
     """Write codes `(n, d)`, values `(n, m)` and the texts `origin` and `flags` `(n,)`, whole or not at all.
 
     Raises:
-        DataError: a path that cannot be written to.
+        DataError: the file cannot be written.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -55,10 +55,10 @@ def write_table(
 
 
 def read_table(path: Path) -> dict[str, Any]:
-    """Read what `write_table` wrote, as the arguments of `Table`.
+    """Read a file of `write_table` as the arguments of `Table`.
 
     Raises:
-        DataError: a file that is not there, is damaged, or was written by something else.
+        DataError: the file cannot be read, is damaged, or was written by another program.
     """
     import pyarrow.parquet as pq
     import pyarrow.types as kinds
@@ -89,12 +89,12 @@ def read_table(path: Path) -> dict[str, Any]:
         "columns": columns,
         "origin": arrays[-2],
         "flags": arrays[-1],
-        "minimised": about.get("minimised", ()),  # files of earlier versions say nothing of it
+        "minimised": about.get("minimised", ()),  # absent in files of earlier versions
     }
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is one that `write_table` wrote."""
+    """Whether `write_table` wrote a file."""
     import pyarrow.parquet as pq
 
     try:
@@ -105,16 +105,16 @@ def is_table(path: Path) -> bool:
 
 
 def _about(path: Path, metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
-    """What a table says of itself."""
+    """The description of a table in its metadata."""
     if b"ncp" not in (metadata or {}):
-        raise DataError(f"{path} was not written by ncp. Make a table of it: ncp data import {path} --space FILE.")
+        raise DataError(f"{path} was not written by ncp. Import it with ncp data import {path} --space FILE.")
     about: dict[str, Any] = json.loads((metadata or {})[b"ncp"])
     if about["format"] != FORMAT:
         raise DataError(f"{path} has the format {quoted(about['format'])}. Update ncp, or import the table again.")
     if about.get("sha256", _digest(about)) != _digest(about):  # files of earlier versions have none
-        raise ValueError("its description is not what was written")
+        raise ValueError("its description was changed")
     if not all(isinstance(about.get(key, []), list) for key in ("columns", "minimised")):
-        raise ValueError("its columns are no list")
+        raise ValueError("its columns are not a list")
     return about
 
 

@@ -1,4 +1,4 @@
-"""Turn a folder of published files into tables."""
+"""Read the published files of NAS-Bench-MR and NAS-Bench-201 as tables."""
 
 from __future__ import annotations
 
@@ -25,23 +25,30 @@ METRICS = {
     **dict.fromkeys(("cls-50-1000", "cls-50-100", "cls-10-1000", "cls-10c", "video", "video-p"), ("top1", "top5")),
     "3ddet": ("easy", "moderate", "hard"),
 }
-"""The settings on multi-resolution networks and what was measured in each, in the order of the table's columns."""
+"""The settings of NAS-Bench-MR and their metrics, in the order of the table's columns."""
 
 CELL_METRICS = ("Acc", "Flops", "Params")
 
 ORIGINS = (("wide-3", 1200), ("wide-4", 2000), ("small", 2500), ("", 2511))
-"""What the parts of search_list.txt are, each up to a line; the last are anchors (one width) and searched networks."""
+"""Origins of the networks in search_list.txt, each up to a line; the last are anchors (one width) or searched."""
 
 BATCH = ((165, 200), (331, 400), (541, 600), (740, 772), (2197, 2200), (2291, 2299), (2311, 2325))
-"""Lines of search_list.txt (from, up to) whose 3ddet values are depressed with a sharp edge: see docs/data.md."""
+"""Ranges of lines of search_list.txt whose 3ddet values are depressed; see docs/data.md."""
 
 FAILED = 1.0
-"""3ddet values below this are no results."""
+"""3ddet values below this are failed trainings."""
 
 
 @dataclass(frozen=True)
-class Imported:
-    """Tables by name, the files that they were made of, what was not there, and what was not as expected."""
+class PublishedTables:
+    """Tables made of published files.
+
+    Attributes:
+        tables: by name.
+        sources: the files of each table.
+        absent: settings and tables whose file is missing.
+        notes: remarks on unexpected content.
+    """
 
     tables: Mapping[str, Table]
     sources: Mapping[str, tuple[Source, ...]]
@@ -56,15 +63,15 @@ class _Setting:
     source: Source
 
 
-def convert(folder: str | Path) -> Imported:
-    """Read the published files that a folder holds, each checked by its hash before it is opened.
+def read_published(folder: str | Path) -> PublishedTables:
+    """Read the published files in a folder; each is compared with its hash before it is opened.
 
     Args:
-        folder: the published data folder, or the repository that holds it: `<setting>/trainval.pkl`,
-            `search_list.txt`; for 3ddet `3ddet_moderate.csv` does as well.
+        folder: the published data folder (`<setting>/trainval.pkl`, `search_list.txt`), or the repository that
+            contains it. For 3ddet, `3ddet_moderate.csv` is read if the pickle is missing.
 
     Raises:
-        DataError: no folder, nothing in it, a file that is not the published one, or no search_list.txt.
+        DataError: no published file in the folder, a file with another hash, or no search_list.txt.
     """
     base = as_path(folder, "folder")
     if not is_file(base / SEARCH_LIST.path) and is_file(base / "data" / SEARCH_LIST.path):
@@ -81,16 +88,16 @@ def convert(folder: str | Path) -> Imported:
         sources["nas-bench-201"] = (PICKLES["nas-bench-201"],)
     if not tables:
         raise DataError(
-            f"Expected a folder with files such as {PICKLES['seg'].path}. Got none of them in {folder}. "
-            "Point to the published data folder, or download it: ncp data fetch."
+            f"There are no published files such as {PICKLES['seg'].path} in {folder}. "
+            "Name the published data folder, or download it with ncp data fetch."
         )
     absent = [name for name in METRICS if name not in settings]
     absent += [] if is_file(cells) else ["nas-bench-201"]
-    return Imported(tables, sources, tuple(absent), tuple(notes))
+    return PublishedTables(tables, sources, tuple(absent), tuple(notes))
 
 
 def _multires(base: Path, name: str, notes: list[str]) -> _Setting | None:
-    """One setting, None where its file is absent."""
+    """One setting, or None if its file is missing."""
     source = PICKLES[name]
     file = base / source.path
     if is_file(file):
@@ -105,18 +112,18 @@ def _multires(base: Path, name: str, notes: list[str]) -> _Setting | None:
 
 
 def _from_items(file: Path, name: str, source: Source, notes: list[str]) -> _Setting:
-    """The published form: a list with one dict per network."""
+    """A setting from its pickle: a list with one dict per network."""
     items = _items(file, "embedding")
     present = [metric for metric in METRICS[name] if metric in items[0]]
     known = {*present, "flops", "params", "embedding", "input_channel", "inverted_residual_setting", "last_channel"}
     if not present:
-        raise DataError(f"Expected {', '.join(METRICS[name])} in {file}. Got {quoted(sorted(items[0]))}.")
+        raise DataError(f"{file} has none of {', '.join(METRICS[name])}, only {quoted(sorted(items[0]))}.")
     for word, keys in (("no", set(METRICS[name]) - known), ("an unexpected", set(items[0]) - known)):
         notes += [f"{name}: {word} {key!r} in the file" for key in sorted(keys)]
     try:
         codes = MULTIRES.codes([_integers(item["embedding"]) for item in items])
     except CodeError as error:
-        raise DataError(f"Expected the code of every network in {file}. Got: {error}") from error
+        raise DataError(f"{file} has a network without a valid code: {error}") from error
     for metric, unit, cost in (("flops", 1e9, macs), ("params", 1e6, params)):
         if metric not in items[0]:
             notes.append(f"{name}: no {metric!r} in the file")
@@ -130,7 +137,7 @@ def _items(file: Path, code: str) -> list[dict[str, Any]]:
     if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):
         raise DataError(f"Expected a list of networks in {file}. Got a {type(items).__name__}.")
     if any(item.keys() != items[0].keys() for item in items) or code not in items[0]:
-        raise DataError(f"Expected networks that all have the same keys, with {code!r}, in {file}. Got others.")
+        raise DataError(f"The networks in {file} do not all have the same keys, with {code!r} among them.")
     return items
 
 
@@ -147,7 +154,7 @@ def _column(items: list[dict[str, Any]], key: str, file: Path) -> NDArray[np.flo
 
 
 def _merge(settings: Mapping[str, _Setting], listed: Codes, notes: list[str]) -> Table:
-    """One table of all settings, in the order of the first."""
+    """Merge all settings into one table, in the order of the first."""
     codes = next(iter(settings.values())).codes
     row = {code.tobytes(): number for number, code in enumerate(codes)}
     columns: dict[str, NDArray[np.float64]] = {}
@@ -177,12 +184,12 @@ def _merge(settings: Mapping[str, _Setting], listed: Codes, notes: list[str]) ->
 
 
 def _search_list(base: Path) -> Codes:
-    """All networks in the order in which they were listed, `(2511, 27)`."""
+    """All networks of the published list, in its order, `(2511, 27)`."""
     file = base / SEARCH_LIST.path
     if not is_file(file):
         raise DataError(
-            f"Expected {SEARCH_LIST.path} beside the settings in {base}: it says where each network comes from. "
-            "Got none. Copy it there from the published data folder."
+            f"{SEARCH_LIST.path} is missing in {base}. It says where each network comes from. "
+            "Copy it there from the published data folder."
         )
     SEARCH_LIST.check(file)
     return MULTIRES.codes([Code.parse(text) for text in file.read_text().split()])
@@ -199,18 +206,18 @@ def _origin(line: int, code: Codes) -> str:
 def _flags(lines: NDArray[np.int64], detection: NDArray[np.float64] | None) -> list[str]:
     if detection is None:
         return [""] * len(lines)
-    batch = np.any([(start <= lines) & (lines < end) for start, end in BATCH], axis=0)
-    named = zip(batch.tolist(), (detection < FAILED).tolist(), strict=True)
-    return [",".join(["3ddet-batch"] * in_batch + ["3ddet-failed"] * failed) for in_batch, failed in named]
+    in_batch = np.any([(start <= lines) & (lines < end) for start, end in BATCH], axis=0)
+    has_flag = {"3ddet-batch": in_batch, "3ddet-failed": detection < FAILED}
+    return [",".join(flag for flag, rows in has_flag.items() if rows[row]) for row in range(len(lines))]
 
 
 def _cells(file: Path) -> Table:
-    """The cells of NAS-Bench-201, one run on ImageNet16-120 each."""
+    """The table of NAS-Bench-201: one training per cell on ImageNet16-120."""
     PICKLES["nas-bench-201"].check(file)
     items = _items(file, "embedding")
     one_hot = np.array([item["embedding"] for item in items], dtype=np.float64)
     codes = CELL201.snap(one_hot)
     if not np.array_equal(CELL201.relax(codes), one_hot):
-        raise DataError(f"Expected one operation per edge, one-hot, in {file}. Got others.")
+        raise DataError(f"A cell in {file} does not have one operation per edge.")
     values = np.stack([_column(items, metric, file) for metric in CELL_METRICS], axis=1)
     return Table(CELL201, codes, values, [f"nas-bench-201/{metric}" for metric in CELL_METRICS])

@@ -1,4 +1,4 @@
-"""Where the published files are, and how each is known to be the right one."""
+"""The published files: their addresses and hashes, and how they are downloaded."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ COMMIT = "5259acdf9876c3adf4b8b1133afc3ac0d1077d65"
 UPSTREAM = f"https://raw.githubusercontent.com/dingmyu/NCP/{COMMIT}/data/"
 
 RETRIES = 3
-"""Attempts after a download that broke off."""
+"""Further attempts after a failed download."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A published file: its path below the data folder, and its SHA-256, or its id as a git blob."""
+    """A published file: its path in the data folder, and its SHA-256 or its id as a git blob."""
 
     path: str
     digest: str
 
     def check(self, file: Path, shown: str = "") -> None:
-        """Compare a file with what was published.
+        """Compare a file with the published hash; messages call it `shown`.
 
         Raises:
-            DataError: a file that cannot be read or has another hash.
+            DataError: the file cannot be read, or it has another hash.
         """
         name = shown or str(file)
         try:
             got = self.hash(file)
         except OSError as error:
-            raise DataError(f"Expected the published {self.path} as {name}. Got: {error.strerror}.") from error
+            raise DataError(f"Cannot read the published file {name}: {error.strerror}.") from error
         if got != self.digest:
             raise DataError(
-                f"Expected the published {self.path} as {name}, {self.algorithm} {self.digest}. Got {got}. "
-                "Delete the file and download it again: ncp data fetch."
+                f"{name} is not the published {self.path}: expected {self.algorithm} {self.digest}, got {got}. "
+                "Delete the file, and download it again with ncp data fetch."
             )
 
     @property
     def algorithm(self) -> str:
-        """What the digest is: SHA-256, or git's SHA-1 of a length and the content."""
+        """The kind of digest: SHA-256, or git's SHA-1 of the length and the content."""
         return "SHA-256" if len(self.digest) == 64 else "git blob"
 
     def hash(self, file: Path) -> str:
-        """The digest of a file, of the kind that is known for this one."""
+        """Compute the digest of a file by this source's algorithm."""
         blob = b"blob %d\0" % file.stat().st_size
         digest = hashlib.sha256() if self.algorithm == "SHA-256" else hashlib.sha1(blob, usedforsecurity=False)
         with file.open("rb") as opened:
@@ -73,17 +73,17 @@ SETTINGS = {
 }
 PICKLES = {setting: Source(f"{setting}/trainval.pkl", digest) for setting, digest in SETTINGS.items()}
 DETECTION_CSV = Source("3ddet_moderate.csv", "92883ce357458e6920c0808935a004d959129cd814d278e8bfb27f8a05cb3220")
-"""3ddet as a table of its own: in use beside the published pickle, and not published at the same place."""
+"""3ddet as csv; it is not part of the published folder."""
 
 PUBLISHED = (SEARCH_LIST, *PICKLES.values())
-"""What `fetch` downloads."""
+"""The files that `fetch` downloads by default."""
 
 
 def cache_dir() -> Path:
-    """Where tables and downloads are kept: the user's cache folder, or what the variable NCP_CACHE says.
+    """The folder of tables and downloads: the variable NCP_CACHE, or else the user's cache folder.
 
     Raises:
-        DataError: a user without a home folder.
+        DataError: the user has no home folder.
     """
     if given := os.environ.get("NCP_CACHE"):
         return Path(given)
@@ -105,19 +105,19 @@ def fetch(
     retries: int = RETRIES,
     done: Callable[[Source], None] = lambda _: None,
 ) -> None:
-    """Download published files into a folder; what is there and right is left alone.
+    """Download published files into a folder; files with the right hash are kept.
 
-    A file is checked before it gets its name: one that broke off or is another changes nothing.
+    The hash of a download is compared before the file gets its name.
 
     Args:
-        folder: where they go, by their published paths.
+        folder: the target folder; files keep their published paths.
         base: the address of the data folder.
-        sources: which files.
-        retries: further attempts for each.
+        sources: the files to download.
+        retries: further attempts per file.
         done: called after each file.
 
     Raises:
-        DataError: no connection, or a file that is not the published one.
+        DataError: no connection, or a file with another hash.
     """
     import pooch
     from requests.exceptions import RequestException
@@ -143,7 +143,7 @@ def fetch(
                         shutil.copyfile(got, written)
         except (OSError, RequestException) as error:
             raise DataError(
-                f"Expected to download {base}{source.path} to {folder}. Got: {error}. Try again with a connection, "
-                "or download the files on another machine and read them with: ncp data import FOLDER."
+                f"Cannot download {base}{source.path} to {folder}: {error}. Check the connection and try again, "
+                "or download the files on another machine and use ncp data import FOLDER."
             ) from error
         done(source)

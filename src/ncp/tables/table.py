@@ -1,4 +1,4 @@
-"""One table: codes, the values that training gave them, where each row comes from, and what is odd about it."""
+"""A table of trained networks: codes, measured values, and an origin and flags per row."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ncp.errors import ConfigError, DataError, NotTabulatedError, quoted
+from ncp.io.data_frames import data_frame
 from ncp.io.files import as_path
 from ncp.io.tabular import Limits
 from ncp.numbers import as_items, as_number, as_seed, require_type
 from ncp.spaces.arrays import Codes, CodesLike, Reals
+from ncp.spaces.dimensions import Categorical
 from ncp.spaces.space import Space, require_space
 from ncp.tables.columns import column_names, columns_of, minimised_names, spelling, tasks_of
 from ncp.tables.parquet import read_table, write_table
 from ncp.tables.reading import DEFAULT_LIMITS, RawTable, read_rows
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 Rows = NDArray[np.int64]
 Texts = NDArray[np.str_]
 
 NOT_SAMPLED = ("anchor", "searched")
-"""Origins of rows that were chosen by hand or found by a search: no fair predictor trains on them."""
+"""Origins of rows that were chosen by hand or found by a search; predictors are not trained on them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +48,13 @@ class Table:
         codes: `(n, d)`, each code once.
         values: `(n, m)`, in raw units; NaN where a network has no value.
         columns: m different names, `task/metric`.
-        origin: `(n,)`, where each row comes from; empty texts when left out.
-        flags: `(n,)`, names of what is odd about a row, joined by commas; empty texts when left out.
-        minimised: those of the columns in which small values are better.
+        origin: the source of each row, `(n,)`; empty texts when left out.
+        flags: names of peculiarities of each row, joined by commas, `(n,)`; empty texts when left out.
+        minimised: the columns in which smaller values are better.
 
     Raises:
         CodeError: a code outside the space.
-        DataError: shapes that do not fit, a code or column twice, an infinite value, a minimised column that is none.
+        DataError: shapes that do not fit, a repeated code or column, an infinite value, or an unknown minimised column.
     """
 
     space: Space
@@ -104,50 +109,50 @@ class Table:
 
     @property
     def sampled(self) -> NDArray[np.bool_]:
-        """Which rows were drawn at random, `(n,)`: not chosen by hand, not found by a search."""
+        """Mask of the rows that were drawn at random, `(n,)`: neither chosen by hand nor found by a search."""
         return ~np.isin(self.origin, NOT_SAMPLED)
 
     def flagged(self, flag: str) -> NDArray[np.bool_]:
-        """Which rows carry `flag`, `(n,)`."""
+        """Mask of the rows with `flag`, `(n,)`."""
         require_type(flag, str, "flag", "the name of a flag")
         return np.array([flag in flags.split(",") for flags in self.flags.tolist()], dtype=bool)
 
     def row(self, code: CodesLike) -> int | None:
-        """The row of a code, None if the table does not hold it.
+        """The row of a code, or None if the table does not contain it.
 
         Raises:
-            CodeError: what is no code of the space.
+            CodeError: a code that cannot be read or is outside the space.
         """
         return self._rows.get(self.space.code(code).tobytes())
 
     def query(self, code: CodesLike) -> dict[str, float]:
-        """The measured values of a code, NaN where one is missing.
+        """The measured values of a code by column, NaN for a missing value.
 
         Args:
             code: one code, in any form that `Space.codes` reads.
 
         Raises:
-            CodeError: what is no code of the space.
-            NotTabulatedError: a code that was not trained.
+            CodeError: a code that cannot be read or is outside the space.
+            NotTabulatedError: the table does not contain the code.
         """
         row = self.row(code)
         if row is None:
             raise NotTabulatedError(
-                f"The table has no row of {self.space.text(code)}: none of its {len(self)} networks is that one. "
-                "A predictor of the same space can tell what to expect of it."
+                f"The table does not contain {self.space.text(code)} among its {len(self)} networks. "
+                "A predictor of the same space can predict its values."
             )
         return dict(zip(self.columns, self.values[row].tolist(), strict=True))
 
     def lookup(self, codes: CodesLike, columns: Sequence[str] | None = None) -> Reals:
-        """The measured values of many codes, `(n, m)`; NaN for a code that is not in the table or has no value.
+        """The measured values of many codes, `(n, m)`; NaN for a missing value, or a code that is not in the table.
 
         Args:
             codes: `(n, d)`, in any form that `Space.codes` reads.
             columns: full names; all when left out.
 
         Raises:
-            CodeError: what is no code of the space.
-            NotTabulatedError: a column that the table does not have.
+            CodeError: a code that cannot be read or is outside the space.
+            NotTabulatedError: an unknown column.
         """
         rows = np.array([self._rows.get(code.tobytes(), -1) for code in self.space.codes(codes)], dtype=np.int64)
         names = self.columns if columns is None else as_items(columns, "columns", "names of columns")
@@ -161,18 +166,18 @@ class Table:
         return found
 
     def nearest(self, code: CodesLike, k: int = 1) -> Rows:
-        """The k rows nearest to a code, nearest first, `(k,)`.
+        """The k rows nearest to a code, by distance, `(k,)`.
 
         The distance counts steps: between the places of two values of an ordinal dimension, one between two choices.
 
         Raises:
-            CodeError: what is no code of the space.
-            ConfigError: k that is not from 1 to the number of rows.
+            CodeError: a code that cannot be read or is outside the space.
+            ConfigError: k is not from 1 to the number of rows.
         """
         return self.nearest_and_distances(code, k)[0]
 
     def nearest_and_distances(self, code: CodesLike, k: int = 1) -> tuple[Rows, NDArray[np.int64]]:
-        """As `nearest`, and the distances in steps, `(k,)` each."""
+        """The rows of `nearest`, and their distances in steps, `(k,)` each."""
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= len(self):
             raise ConfigError(f"Expected from 1 to {len(self)} nearest rows. Got {quoted(k)}.")
         distance = self.space.steps(self.codes, self.space.code(code))
@@ -180,14 +185,14 @@ class Table:
         return rows, distance[rows]
 
     def select(self, columns: str | Sequence[str] | None = None, rows: ArrayLike | slice | None = None) -> Table:
-        """A smaller table.
+        """A table of some columns and rows.
 
         Args:
-            columns: full names, or tasks for all their columns (`"seg"`); one or many, all when left out.
+            columns: names of columns, or of tasks for all their columns (`"seg"`); one or many, all when left out.
             rows: indices, a mask `(n,)` or a slice; all when left out.
 
         Raises:
-            DataError: a name that is not there, with the closest one that is; rows that are not there or come twice.
+            DataError: an unknown name (the message gives the closest one), or rows that do not exist or repeat.
         """
         given = [columns] if isinstance(columns, str) else columns
         names = self.columns if given is None else self._named(as_items(given, "columns", "names of columns"))
@@ -198,35 +203,49 @@ class Table:
         return Table(self.space, self.codes[chosen], values, names, self.origin[chosen], self.flags[chosen], least)
 
     def split(self, seed: int, test_size: float = 0.2) -> tuple[Rows, Rows]:
-        """Rows to train and to test on, `(n_train,)` and `(n_test,)`: the split of the published predictor.
+        """Split the rows for training and testing, `(n_train,)` and `(n_test,)`, as for the published predictor.
 
         The same as scikit-learn's `train_test_split(range(n), test_size=test_size, random_state=seed)`.
 
         Raises:
-            ConfigError: a test size that is no share between 0 and 1, or leaves one side empty; a seed that is none.
+            ConfigError: a test size outside (0, 1) or one that leaves a side empty, or an invalid seed.
         """
         share = as_number(test_size, "test_size", above=0, below=1)
         held_out = math.ceil(share * len(self))
         if not 0 < held_out < len(self):
-            raise ConfigError(f"Expected rows on both sides. Got {held_out} to test on, of {len(self)}.")
+            raise ConfigError(
+                f"test_size leaves no rows on one side: {held_out} of {len(self)} rows would be for testing."
+            )
         order = np.random.RandomState(as_seed(seed)).permutation(len(self))
         return order[held_out:], order[:held_out]
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write the table to a file, whole or not at all; the space and the columns stand in the file's metadata.
+        """Write the table to a file, whole or not at all; the file's metadata describes the space and the columns.
 
         Raises:
-            DataError: a path that cannot be written to.
+            DataError: the file cannot be written.
         """
         texts = (self.origin, self.flags)
         write_table(path, self.space, self.codes, self.values, texts, self.columns, self.minimised)
 
-    @classmethod
-    def from_parquet(cls, path: str | Path) -> Table:
-        """Read what `to_parquet` wrote.
+    def to_pandas(self) -> DataFrame:
+        """A data frame of the codes (choices by name), the values, `origin` and `flags`.
 
         Raises:
-            DataError: a file that is not there, is damaged, or was written by something else.
+            MissingExtraError: pandas is not installed.
+        """
+        codes: dict[str, Any] = {}
+        for dim, column in zip(self.space.dimensions, self.codes.T, strict=True):
+            codes[dim.name] = np.array(dim.choices)[column] if isinstance(dim, Categorical) else column
+        values = dict(zip(self.columns, self.values.T, strict=True))
+        return data_frame({**codes, **values, "origin": self.origin, "flags": self.flags})
+
+    @classmethod
+    def from_parquet(cls, path: str | Path) -> Table:
+        """Read a file of `to_parquet`.
+
+        Raises:
+            DataError: the file cannot be read, is damaged, or was written by another program.
         """
         return cls(**read_table(as_path(path)))
 
@@ -305,7 +324,7 @@ class Table:
 
 
 def _validate(fields: Mapping[str, NDArray[Any]], columns: tuple[str, ...]) -> None:
-    """What every table holds to."""
+    """Check the shapes, the values and the uniqueness of the codes."""
     n, codes = len(fields["codes"]), fields["codes"]
     for name, shape in {"values": (n, len(columns)), "origin": (n,), "flags": (n,)}.items():
         if fields[name].shape != shape:
@@ -321,9 +340,9 @@ def _validate(fields: Mapping[str, NDArray[Any]], columns: tuple[str, ...]) -> N
 
 
 def require_table(table: Any, field: str = "table") -> None:
-    """Refuse what is no table.
+    """Refuse anything but a `Table`.
 
     Raises:
-        ConfigError: anything but a `Table`.
+        ConfigError: another type.
     """
     require_type(table, Table, field, "an ncp.Table, from ncp.load_table or ncp.Table")
