@@ -87,7 +87,7 @@ def test_a_wrong_file_stays_until_there_is_a_right_one(server: Server, tmp_path:
 def test_no_connection(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # a port on which nobody listens
-        with pytest.raises(DataError, match="Try again with a connection, or download the files on another machine"):
+        with pytest.raises(DataError, match="Check the connection and try again, or download"):
             fetch(tmp_path, base=f"http://127.0.0.1:{taken.getsockname()[1]}/", sources=FILES, retries=0)
     assert files(tmp_path) == {}
 
