@@ -18,17 +18,19 @@ from ncp.errors import NcpError
 from ncp.io.pickles import read_pickle
 from ncp.network.export import export
 from ncp.network.weights import read_weights
-from ncp.predictors.fitting import KINDS
 from ncp.spaces.named import load_space
 from ncp.tables.cache import fetch_tables, import_folder, load_table, table_status
 from ncp.tables.published import read_published
+from tests.predictors.fitted import QUICK
 
 SPACE = ncp.Space.from_dict({"c": [8, 16, 24, 32], "edge": ["none", "skip", "conv"]})
 ROUNDS = 25
 NET = ncp.MultiResolutionNet("32_64-1_1_2_64-2_2_2_2_32_64-2_3_2_2_2_32_64_128-2_4_2_2_2_2_32_64_128_128-96")
-PREDICTOR = KINDS["mlp"].build(SPACE, ["acc", "lat"], groups=[1, 1])
 ROWS = [[width, edge] for width in (8, 16, 24, 32) for edge in range(3)]
 TABLE = ncp.Table(SPACE, ROWS, np.arange(24.0).reshape(12, 2), ["acc", "lat"], minimised=["lat"])
+PREDICTOR = ncp.fit_predictor(
+    TABLE.codes, TABLE.values, TABLE.columns, space=SPACE, kind="mlp", settings=QUICK["mlp"], minimised=["lat"]
+)
 CSV = b"c,edge,acc,origin\n" + b"".join(b"%d,%d,%d.5,drawn \xc3\xa9\n" % (c, e, c) for c, e in ROWS)
 YAML = b"c: {from: 8, to: 32, step: 8}\nedge: [none, skip, 'conv 1x1']\nkernel: [3, 5, 7]\n"
 CONFIG = b"data: {table: mine.parquet, columns: [acc]}\npredictor:\n  kind: gp\noptimization: {steps: 3}\n"
