@@ -109,11 +109,16 @@ def test_a_file_that_is_no_json_is_refused(tmp_path: Path, text: str) -> None:
             read(path)
 
 
-def test_a_file_of_a_front_is_no_result(front: Front, result: Result, tmp_path: Path) -> None:
-    front.to_json(tmp_path / "pareto.json")
+def test_a_file_of_a_result_is_no_front(result: Result, tmp_path: Path) -> None:
     result.to_json(tmp_path / "result.json")
     with pytest.raises(DataError, match="is not a result of ncp pareto, or it is damaged"):
         Front.from_json(tmp_path / "result.json")
+
+
+def test_a_file_of_a_front_without_a_baseline_is_no_result(tmp_path: Path) -> None:
+    ncp.pareto_search(["seg", "video"], size=4, **QUICK).to_json(tmp_path / "pareto.json")
+    with pytest.raises(DataError, match="is not a result of ncp search, or it is damaged"):
+        Result.from_json(tmp_path / "pareto.json")
 
 
 def test_results_are_short_in_a_notebook(result: Result, front: Front) -> None:

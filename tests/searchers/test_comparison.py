@@ -136,6 +136,17 @@ def test_standings_after_fewer_queries(tmp_path: Path) -> None:
     assert (read["format"], read["optimum"], read["provenance"]) == (2, 9.0, {"queries": 3})
     assert read["best"]["local"] == best["local"].tolist()
     assert [each["searcher"] for each in read["standings"]] == [each.searcher for each in result.standings()]
+    again = Comparison.from_json(tmp_path / "deep" / "compare.json")
+    assert (again.to_dict(), repr(again)) == (result.to_dict(), repr(result))
+    assert repr(result) == "Comparison(2 searchers, the best is local with 6.5 of 9 after 3 evaluations)"
+
+
+@pytest.mark.parametrize("change", [{"best": 3}, {"best": {"random": "x"}}, {"optimum": None}, {"format": 1}])
+def test_a_damaged_comparison_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "compare.json"
+    path.write_text(json.dumps(made({"random": [1.0, 2.0]}).to_dict() | change))
+    with pytest.raises(DataError, match="compare"):
+        Comparison.from_json(path)
 
 
 def test_statistics_without_a_warning_where_all_is_equal() -> None:

@@ -235,9 +235,11 @@ class Result:
         """
         document = read_document(path, "search")
         try:
+            provenance = dict(document["provenance"])
+            if "weights" not in provenance:
+                raise ValueError("this is the front of several objectives")
             baseline = _optional(Baseline.from_dict, document["baseline"])
-            rows = read_rows(document)
-            return cls(rows, baseline, dict(document["provenance"]), float(document["seconds"]))
+            return cls(read_rows(document), baseline, provenance, float(document["seconds"]))
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise broken_document(path, "search") from error
 
@@ -284,7 +286,7 @@ def read_document(path: str | Path, command: str) -> dict[str, Any]:
         DataError: the file cannot be read, or has another format.
     """
     document = read_json(path)
-    if not isinstance(document, dict) or "rows" not in document:
+    if not isinstance(document, dict):
         raise broken_document(path, command)
     if document.get("format") != FORMAT:
         raise DataError(

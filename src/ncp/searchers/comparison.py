@@ -19,6 +19,7 @@ from scipy.stats import binomtest, bootstrap, mannwhitneyu
 from ncp.io.files import as_path, write_json
 from ncp.numbers import as_count, as_items
 from ncp.optim.objective import as_objective
+from ncp.optim.results import FORMAT, broken_document, read_document
 from ncp.processes import cores, processes
 from ncp.progress import Progress, quiet
 from ncp.searchers.registry import OURS, SEARCHERS, YARDSTICK, require_searchers
@@ -29,8 +30,6 @@ from ncp.spaces.arrays import Reals
 from ncp.spaces.space import Space
 from ncp.tables.table import Table
 
-FORMAT = 2
-"""The version of the json file."""
 CONFIDENCE = 0.95
 """The level of all intervals."""
 
@@ -72,7 +71,7 @@ class Standing:
     seconds: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """Simulations of several searchers, all with the same seeds.
 
@@ -93,6 +92,13 @@ class Comparison:
     listed: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     propagated: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     damaged: tuple[Path, ...] = ()
+
+    def __repr__(self) -> str:
+        first = self.standings()[0]
+        return (
+            f"Comparison({len(self.best)} searchers, the best is {first.searcher} with {first.best:.4g} of "
+            f"{self.optimum:.4g} after {first.queries} evaluations)"
+        )
 
     def standings(self, queries: int | None = None) -> tuple[Standing, ...]:
         """Every searcher after `queries` evaluations, or after all of them when left out; the best first.
@@ -163,8 +169,25 @@ class Comparison:
         )
 
     def to_json(self, path: str | Path) -> None:
-        """Write the comparison to a file, whole or not at all."""
+        """Write the comparison to a file, whole or not at all.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
         write_json(path, self.to_dict(), indent=None)
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Comparison:
+        """Read a comparison from the file of `to_json` or `ncp compare`.
+
+        Raises:
+            DataError: the file cannot be read, or it is not a comparison.
+        """
+        document = read_document(path, "compare")
+        try:
+            return cls.from_dict(document)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise broken_document(path, "compare") from error
 
 
 def compare(
