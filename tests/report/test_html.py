@@ -37,31 +37,31 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Read(HTMLParser):
-    """What a browser would fetch or run, and what the page holds beside its text."""
+    """What a browser would fetch or run, the scripts of the page, and the names of its figures."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.addresses: list[str] = []
-        self.held: dict[str, str] = {}
+        self.scripted: dict[str, str] = {}
         self.named: list[str] = []
         self.scripts = 0
         self.inside = ""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        held = dict(attrs)
-        self.addresses += [str(held[name]) for name in ("src", "href") if held.get(name)]
-        self.named += [str(held["data-figure"])] if "data-figure" in held else []
+        attributes = dict(attrs)
+        self.addresses += [str(attributes[name]) for name in ("src", "href") if attributes.get(name)]
+        self.named += [str(attributes["data-figure"])] if "data-figure" in attributes else []
         self.scripts += tag == "script"
-        self.inside = str(held.get("id", "")) if tag == "script" else ""
+        self.inside = str(attributes.get("id", "")) if tag == "script" else ""
 
     def handle_data(self, data: str) -> None:
         if self.inside and data.strip():
-            self.held[self.inside] = data
+            self.scripted[self.inside] = data
 
     @property
     def figures(self) -> dict[str, Any]:
-        read: dict[str, Any] = json.loads(self.held["figures"])
+        read: dict[str, Any] = json.loads(self.scripted["figures"])
         return read
 
 
@@ -75,7 +75,7 @@ def test_a_search_is_one_small_page_that_fetches_nothing(found: Path, tmp_path: 
     assert "default-src 'none'" in page
     assert set(read.named) == set(read.figures)
     assert {"steps 0", "code", "tradeoff 0", "checked 0", "calibration"} <= set(read.figures)
-    assert "plotly.js v" in gzip.decompress(base64.b64decode(read.held["library"])).decode()[:300]
+    assert "plotly.js v" in gzip.decompress(base64.b64decode(read.scripted["library"])).decode()[:300]
     first = json.loads((found / "result.json").read_text())["rows"][0]
     places = [page.index(text) for text in (first["code"], "The codes", "Steps of the search", "Provenance")]
     assert places == sorted(places)

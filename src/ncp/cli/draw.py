@@ -15,7 +15,8 @@ def draw(
     code: CodeArgument,
     other: Annotated[str | None, typer.Argument(metavar="[CODE2]", help="A second architecture to compare.")] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="The picture: .svg, or with matplotlib .png or .pdf.")
+        Path,
+        typer.Option("--out", "-o", metavar="FILE", help="The picture: .svg, or with matplotlib .png or .pdf."),
     ] = Path("net.svg"),
     as_json: AsJson = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`ncp report`: one page of what a command found."""
+"""`ncp report`: one page about the results of another command."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ def report(
     source: Annotated[
         Path, typer.Argument(metavar="FILE", help="result.json, pareto.json, compare.json or metrics.json.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The page.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The page to write.")] = Path("report.html"),
     table: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE", help=f"Rows to show behind; {BENCHMARK} where it is there."),
+        typer.Option(
+            metavar="NAME|FILE",
+            help=f"Table whose rows are drawn behind; {BENCHMARK} if left out, where you have it.",
+        ),
     ] = None,
 ) -> None:
-    """Write one page about what another command found."""
+    """Write one page about the results of another command."""
     require_file(out, "out", PAGE)
     require_extra("report", "a report")
 
@@ -35,7 +38,7 @@ def report(
 
 
 def write_page(source: Path, out: Path, table: ncp.Table | None = None) -> Path:
-    """Write the page; without a table the default one stands behind what has its columns, if it is there."""
+    """Write the page and return its path. Without a table, the benchmark's rows are drawn, if the user has it."""
     import ncp
     from ncp.report.html import write_report
     from ncp.tables.cache import table_status

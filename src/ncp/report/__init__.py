@@ -1,1 +1,1 @@
-"""Pictures of results: facts first (`*_data`), drawing second (`draw_*`)."""
+"""Pictures and pages of results: facts computed from what commands wrote, then SVG and HTML."""

@@ -21,7 +21,7 @@ from ncp.tables.columns import first_of
 from ncp.tables.table import Table
 
 MOST = 3000
-"""At most so many rows of a table are drawn, spread evenly over it, which keeps files of large tables small."""
+"""The most rows of a table that are drawn. They are spread evenly over it, which keeps files small."""
 LEVELS = np.linspace(0.05, 0.95, 19)
 """Confidence levels of a calibration curve."""
 
@@ -64,7 +64,7 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class Scatter:
-    """Predicted against measured values of rows held out from a training.
+    """Predicted against measured values of the rows held out from a training.
 
     Attributes:
         column: `task/metric`.
@@ -186,7 +186,7 @@ def scatters(found: Sequence[Agreement], quality: Mapping[str, Mapping[str, Any]
     """Predicted against measured values by column.
 
     Args:
-        found: of rows held out.
+        found: of the held-out rows.
         quality: the columns of `metrics.json`.
     """
     panels = []

@@ -19,7 +19,7 @@ from ncp.report.sections import (
 from ncp.tables.table import Table
 
 LISTED = 30
-"""At most so many codes are listed; the figures show all of them."""
+"""The most codes that are listed; the figures show all of them."""
 
 
 def front_page(document: Mapping[str, Any], table: Table | None) -> Page:

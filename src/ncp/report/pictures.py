@@ -14,7 +14,7 @@ from ncp.report.trace import Trace
 from ncp.spaces.arrays import Reals
 
 STARTS = 300
-"""At most so many starts are drawn as faint lines, spread evenly over all."""
+"""The most starts that are drawn as faint lines, spread evenly over all of them."""
 LAYERS = 12
 """Transparent layers of these lines: where many lines run, they are darker."""
 TITLE = 34.0

@@ -43,7 +43,7 @@ class Scale:
         return places
 
     def ticks(self, most: int = 6) -> list[float]:
-        """Round values to label, at most so many."""
+        """Round values to label, about `most` of them."""
         if self.kind == "linear":
             return _linear_ticks(self.low, self.high, most)
         first = self.low if self.kind == "log" else self.knee
@@ -124,7 +124,7 @@ class Axes:
 
     def frame(self, title: str = "", x_label: str = "", y_label: str = "") -> None:
         """Draw the grid, the axes with their ticks and names, and a title above."""
-        ticks_x, ticks_y = self.x.ticks(max(2, int(self.width // 50))), self.y.ticks(max(2, int(self.height // 27)))
+        ticks_x, ticks_y = self.x.ticks(max(2, int(self.width // 42))), self.y.ticks(max(2, int(self.height // 27)))
         across, down = self.across(ticks_x).tolist(), self.down(ticks_y).tolist()
         grid = "".join(f"M{x:.1f} {self.top:g}V{self.bottom:g}" for x in across)
         grid += "".join(f"M{self.left:g} {y:.1f}H{self.left + self.width:g}" for y in down)
