@@ -1,4 +1,4 @@
-"""Families: the search spaces of published benchmarks, and what is known of each beyond its dimensions.
+"""Families: the search spaces of published benchmarks, with their names, texts, tables and labels.
 
 A new benchmark is one entry in `FAMILIES`. Every other space, such as that of a user's table, has no entry: its codes
 are written as their values in order (`ncp.spaces.text`).
@@ -16,13 +16,13 @@ from ncp.spaces.space import Space
 
 @dataclass(frozen=True)
 class Family:
-    """What is known of the space of a published benchmark.
+    """The search space of a published benchmark: its name, how codes are written, its table, and its labels.
 
     Args:
-        name: what `ncp.load_space` and the option `--space` call the space.
-        parse: reads the text of one code as integers, one per dimension; raises `CodeError` for any other text.
+        name: name of the space, for `ncp.load_space` and the option `--space`.
+        parse: reads the text of one code as integers, one per dimension. It must raise `CodeError` for any other text.
         format: writes the integers of one code as a text that `parse` reads.
-        table: name of the published table, as `ncp.load_table` and the option `--table` take it.
+        table: name of the published table, for `ncp.load_table` and the option `--table`.
         network: whether the codes are multi-resolution networks, which `ncp.cost` counts exactly and
             `ncp.network` builds.
         labels: short descriptions of the dimensions in order, by the group in which the page shows them. Without
