@@ -1,4 +1,4 @@
-"""Configuration files: what is read, what overrides it, and every refusal."""
+"""Configuration files: defaults, overrides and errors."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_examples_are_valid_and_spell_out_defaults(path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "optimization:\n", "data:\npredictor:\n  seed: 0\n"])
-def test_what_is_left_out_has_its_default(tmp_path: Path, text: str) -> None:
+def test_missing_keys_have_their_defaults(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.yaml").write_text(text)
     config = read_config(tmp_path / "config.yaml")
     assert config.optimization == KINDS["default"].settings()
@@ -93,7 +93,7 @@ def test_an_override_of_a_deeper_section(file: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_written_reads_the_same(file: Path, tmp_path: Path, kind: str) -> None:
+def test_a_written_configuration_reads_the_same(file: Path, tmp_path: Path, kind: str) -> None:
     config = read_config(file, [f"predictor.kind={kind}", "optimization={}", "data.columns=[seg]"])
     (tmp_path / "again.yaml").write_text(config.to_yaml())
     again = read_config(tmp_path / "again.yaml")

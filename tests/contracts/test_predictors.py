@@ -1,4 +1,4 @@
-"""What every kind of predictor keeps to, in every kind of space."""
+"""Laws of every kind of predictor, in every kind of space."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def test_values_come_in_raw_units(kind: str, space: str) -> None:
     assert np.isfinite(predicted.std).all()
     assert (predicted.std > 0).all()
     assert (predicted.std < 2 * values.std(axis=0)).all()
-    known = 2 if kind == "transfer" else 3  # of a new column most rows are none that it was fitted on
+    known = 2 if kind == "transfer" else 3  # most rows of a new column are not training rows
     error = np.abs(predicted.mean - values).mean(axis=0)
     assert (error[:known] < 0.5 * values.std(axis=0)[:known]).all()
     taus = [kendalltau(a, b).statistic for a, b in zip(predicted.mean.T, values.T, strict=True)]
@@ -58,8 +58,8 @@ def test_one_code_or_many(kind: str, space: str) -> None:
         assert one.mean.shape == (1, 3)
         np.testing.assert_allclose(one.mean[0], many.mean[3], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(one.std[0], many.std[3], rtol=1e-2)
-    none = predictor.predict(codes[:0])
-    assert none.mean.shape == (0, 3)
+    empty = predictor.predict(codes[:0])
+    assert empty.mean.shape == (0, 3)
     with pytest.raises(CodeError):
         predictor.predict([[10**6] * codes.shape[1]])
 
@@ -88,7 +88,7 @@ def test_gradients_agree_with_finite_differences(kind: str, space: str, double: 
     with torch.no_grad():
         up, down = (predictor((x[:, None] + sign * steps).flatten(0, 1)) / unit for sign in (1, -1))
     differences = (up - down).sum(dim=1).reshape(x.shape) / (2e-5 * span)
-    # the curve from scores to raw units has corners: a point whose step crosses one may differ
+    # the scale is piecewise linear: a step across a knot may differ
     close = torch.isclose(differences * span, gradient * span, rtol=1e-3, atol=1e-4)
     assert (close.sum(dim=0) >= 3).all()
 
@@ -125,11 +125,11 @@ def test_single_precision_is_close_to_double(kind: str, space: str, double: Any)
 
 
 @every
-def test_it_computes_where_its_tensors_are(kind: str, space: str) -> None:
+def test_it_computes_on_the_device_of_its_tensors(kind: str, space: str) -> None:
     """On the device `meta`, which knows shapes only, an operation that mixes devices fails as on a GPU."""
     predictor = deepcopy(fitted(kind, space))
     for module in predictor.modules():
-        assert not any(isinstance(held, torch.Tensor) for held in vars(module).values())
+        assert not any(isinstance(value, torch.Tensor) for value in vars(module).values())
     predictor = predictor.to("meta")
     x = predictor.relaxed(rows(space)[0][:5])
     assert x.device.type == "meta"
@@ -188,7 +188,7 @@ def test_the_same_seed_gives_the_same_predictor(kind: str) -> None:
     codes, values = rows("mixed", 20)
     runs = []
     for seed in (3, 3, 4):
-        torch.rand(3)  # the global generator is of no account
+        torch.rand(3)  # the global generator must not matter
         state = torch.get_rng_state()
         predictor = fit_predictor(codes, values, COLUMNS, space=SPACES["mixed"], kind=kind, seed=seed)
         runs.append(predictor.predict(codes).mean)
@@ -223,7 +223,7 @@ def test_a_constant_column_is_predicted(kind: str, constant: float) -> None:
 
 
 @every_kind
-def test_large_values_that_differ_little_are_told_apart(kind: str) -> None:
+def test_large_values_that_differ_little_are_ranked(kind: str) -> None:
     codes, values = rows("mixed", 100)
     shifted = values[:, :1] + 1e4
     predicted = fit_predictor(codes, shifted, ["s/a"], space=SPACES["mixed"], kind=kind).predict(codes)
@@ -247,12 +247,14 @@ def test_nine_rows_are_not(kind: str) -> None:
 
 
 @every_kind
-@pytest.mark.parametrize(("hole", "got"), [(np.nan, "none"), (np.inf, "infinity"), (-np.inf, "infinity")])
-def test_missing_and_infinite_values_are_refused_where_they_stand(kind: str, hole: float, got: str) -> None:
+@pytest.mark.parametrize(
+    ("hole", "problem"), [(np.nan, "has no value"), *((hole, "is infinite") for hole in (np.inf, -np.inf))]
+)
+def test_missing_and_infinite_values_are_refused_with_their_row(kind: str, hole: float, problem: str) -> None:
     codes, values = rows("mixed", 40)
     values = values.copy()
     values[17, 2] = hole
-    with pytest.raises(DataError, match=rf"Got {got} in row 17 of video/top1\."):
+    with pytest.raises(DataError, match=rf"Row 17 of video/top1 {problem}\."):
         fit_predictor(codes, values, COLUMNS, space=SPACES["mixed"], kind=kind)
 
 
@@ -294,17 +296,14 @@ def test_failed_runs_do_not_spoil_the_ranking(kind: str) -> None:
     assert kendalltau(clean, after).statistic > 0.8
 
 
-class Damaged:
-    """Files that are no whole predictor."""
-
-    @staticmethod
-    def refused(path: Path) -> None:
-        with pytest.raises(DataError, match=re.escape(str(path))):
-            load_predictor(path)
+def refused(path: Path) -> None:
+    """Loading the file raises an error that names it."""
+    with pytest.raises(DataError, match=re.escape(str(path))):
+        load_predictor(path)
 
 
 def written(kind: str, folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """What stands in a saved predictor's file: its description and its tensors."""
+    """The description and the tensors in a saved predictor's file."""
     fitted(kind, "mixed").save(folder / "written.safetensors")
     with safe_open(folder / "written.safetensors", framework="pt") as file:
         return json.loads(file.metadata()["ncp"]), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -318,25 +317,25 @@ def test_a_truncated_file_is_refused(kind: str, share: float, tmp_path: Path) ->
     fitted(kind, "mixed").save(whole)
     content = whole.read_bytes()
     part.write_bytes(content[: int(share * len(content))])
-    Damaged.refused(part)
+    refused(part)
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 8, b"hello", b"PK\x03\x04" + b"\0" * 100, b"\x80\x04K\x01."])
 def test_a_foreign_file_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(content)
-    Damaged.refused(tmp_path / "other")
+    refused(tmp_path / "other")
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    Damaged.refused(tmp_path)
-    Damaged.refused(tmp_path / "missing")
+def test_folders_and_missing_files_are_refused(tmp_path: Path) -> None:
+    refused(tmp_path)
+    refused(tmp_path / "missing")
 
 
 def test_foreign_tensors_are_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors")
-    Damaged.refused(tmp_path / "other.safetensors")
+    refused(tmp_path / "other.safetensors")
     save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors", metadata={"ncp": "{}"})
-    Damaged.refused(tmp_path / "other.safetensors")
+    refused(tmp_path / "other.safetensors")
 
 
 @every_kind
@@ -374,10 +373,10 @@ def test_a_tampered_description_is_refused(kind: str, key: str, value: Any, tmp_
     write(path, about, tensors)
     load_predictor(path)
     save_file(tensors, path, metadata={"ncp": json.dumps(about | {key: value})})
-    Damaged.refused(path)
+    refused(path)
     if key not in ("format", "sha256"):  # which are written anew
         write(path, about | {key: value}, tensors)
-        Damaged.refused(path)
+        refused(path)
 
 
 @every_kind
@@ -413,7 +412,7 @@ def test_missing_and_foreign_weights_are_refused(kind: str, tmp_path: Path) -> N
         {**tensors, "core.noise_std": tensors["core.noise_std"] + 1e-6},
     ):
         save_file(changed, path, metadata={"ncp": json.dumps(about)})
-        Damaged.refused(path)
+        refused(path)
 
 
 @every_kind
@@ -422,7 +421,7 @@ def test_missing_and_foreign_weights_are_refused(kind: str, tmp_path: Path) -> N
 def test_a_changed_byte_of_the_header_is_refused_or_harmless(
     kind: str, share: float, byte: int, tmp_path: Path
 ) -> None:
-    """Whatever stands in the header, there is a predictor or a DataError, never another failure."""
+    """Any header gives a predictor or a DataError, never another error."""
     path = tmp_path / "p.safetensors"
     if not path.exists():
         fitted(kind, "mixed").save(path)

@@ -1,4 +1,4 @@
-"""What ships in the package: whole, small, and what its card says."""
+"""The predictors that come with the package: complete, small, and as their card says."""
 
 import json
 from importlib.resources import files
@@ -20,7 +20,7 @@ def test_the_card_describes_the_files() -> None:
         assert card[role]["mean_tau"] > 0.6
 
 
-def test_the_files_are_small_and_hold_no_row() -> None:
+def test_the_files_are_small_and_contain_no_training_row() -> None:
     assert sum(path.stat().st_size for path in ASSETS.iterdir()) <= 8e6
     searcher = PREDICTORS["search"]
     assert isinstance(searcher.core, GaussianProcess)

@@ -1,4 +1,4 @@
-"""The default predictor: how tasks are grouped, and what it computes where little is asked."""
+"""The default predictor: how tasks are grouped, and what it computes for a subset of its outputs."""
 
 import ncp
 from ncp.predictors.blend import Blend, BlendSettings, families
@@ -11,7 +11,7 @@ def test_columns_are_grouped_by_task_and_tasks_by_family() -> None:
     assert families(columns) == [[[0, 3], [2]], [[1]], [[4]]]
 
 
-def test_only_processes_that_are_asked_for_are_kept() -> None:
+def test_a_subset_of_outputs_keeps_only_its_processes() -> None:
     predictor = fitted("default")
     video = predictor.subset_output([COLUMNS.index("video/top1")])
     whole, few = predictor.core, video.core
@@ -23,9 +23,9 @@ def test_only_processes_that_are_asked_for_are_kept() -> None:
 
 def test_progress_rises_to_one() -> None:
     codes, values = rows("multires")
-    told: list[float] = []
+    shares: list[float] = []
     few = BlendSettings(members=2, epochs=3, gp=GpSettings(inducing=20, steps=6))
-    ncp.fit_predictor(codes, values, COLUMNS, settings=few, progress=told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert len(told) > 10
+    ncp.fit_predictor(codes, values, COLUMNS, settings=few, progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert len(shares) > 10

@@ -1,4 +1,4 @@
-"""Features are finite on the whole space, smooth, and say nothing of the order of choices."""
+"""Features are finite on the whole space, smooth, and independent of the order of choices."""
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ def test_training_codes_have_mean_zero_and_deviation_one() -> None:
     assert (((deviation - 1).abs() < 1e-3) | (deviation < 1e-3)).all()
 
 
-def test_what_the_rows_share_is_no_feature() -> None:
+def test_a_dimension_that_is_equal_in_all_rows_has_a_constant_feature() -> None:
     codes = MIXED.sample(50, np.random.default_rng(2))
     codes[:, 0], codes[:, 1] = 5, 2
     x = torch.as_tensor(MIXED.relax(codes), dtype=torch.float32)

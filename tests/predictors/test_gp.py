@@ -1,4 +1,4 @@
-"""The Gaussian process: against the textbook's, its variances, and the codes that hold it."""
+"""The Gaussian process: the textbook's posterior, its variances, and inducing codes."""
 
 from pathlib import Path
 

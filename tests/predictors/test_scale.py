@@ -35,33 +35,33 @@ def columns(draw: st.DrawFn) -> np.ndarray:
 
 
 @given(scales, columns())
-def test_knots_rise_and_scores_are_finite(make: type[Scale], values: np.ndarray) -> None:
+def test_knots_rise_and_latents_are_finite(make: type[Scale], values: np.ndarray) -> None:
     scale = make(values)
     assert (scale.knots.diff(dim=1) > 0).all()
-    scores = scale.to_latent(values)
-    assert torch.isfinite(scores).all()
-    assert scores.abs().max() <= LIMIT
+    latents = scale.to_latent(values)
+    assert torch.isfinite(latents).all()
+    assert latents.abs().max() <= LIMIT
 
 
 @given(scales, columns())
-def test_larger_values_have_larger_scores(make: type[Scale], values: np.ndarray) -> None:
+def test_larger_values_have_larger_latents(make: type[Scale], values: np.ndarray) -> None:
     scale = make(values)
-    scores = scale.to_latent(values).numpy()
-    for column, score in zip(values.T, scores.T, strict=True):
-        assert (np.diff(score[np.argsort(column)]) >= 0).all()
+    latents = scale.to_latent(values).numpy()
+    for column, latent in zip(values.T, latents.T, strict=True):
+        assert (np.diff(latent[np.argsort(column)]) >= 0).all()
         same = column == column[0]
-        assert (score[same] == score[0]).all()
+        assert (latent[same] == latent[0]).all()
 
 
 @given(scales, columns(), generators)
-def test_scores_and_values_are_inverse(make: type[Scale], values: np.ndarray, rng: np.random.Generator) -> None:
+def test_latents_and_values_are_inverse(make: type[Scale], values: np.ndarray, rng: np.random.Generator) -> None:
     scale = make(values)
-    scores = torch.as_tensor(rng.uniform(-LIMIT, LIMIT, size=(20, values.shape[1])), dtype=torch.float32)
-    # float32 rounds raw values: what is left of that, in scores
+    latents = torch.as_tensor(rng.uniform(-LIMIT, LIMIT, size=(20, values.shape[1])), dtype=torch.float32)
+    # the rounding of raw values to float32, in latents
     rounding = (scale.knots.abs().amax(dim=1) + 10 * scale.step * scale.knots.diff(dim=1).amax(dim=1)) * 2e-7
     slope = scale.knots.diff(dim=1).amin(dim=1) / scale.step
-    back = scale.to_latent(scale(scores).double().numpy())
-    assert ((back - scores).abs() <= 1e-4 + 2 * rounding / slope).all()
+    back = scale.to_latent(scale(latents).double().numpy())
+    assert ((back - latents).abs() <= 1e-4 + 2 * rounding / slope).all()
 
 
 @given(scales, columns())
@@ -83,26 +83,26 @@ def test_a_line_by_hand() -> None:
     assert scale.std(torch.tensor([[0.3]]), torch.tensor([[2.0]])).item() == pytest.approx(2.0)
 
 
-def test_scores_of_skewed_values_are_about_normal_and_failed_runs_do_little() -> None:
+def test_latents_of_skewed_values_are_about_normal_and_failed_runs_have_little_influence() -> None:
     rng = np.random.default_rng(0)
     values = np.exp(rng.normal(size=(3000, 1)))
-    scores = Scale.from_quantiles(values).to_latent(values)
-    assert abs(scores.mean().item()) < 0.05
-    assert scores.std().item() == pytest.approx(1.0, abs=0.05)
+    latents = Scale.from_quantiles(values).to_latent(values)
+    assert abs(latents.mean().item()) < 0.05
+    assert latents.std().item() == pytest.approx(1.0, abs=0.05)
     failed = values + 70
     failed[:30] = 0.0
     again = Scale.from_quantiles(failed).to_latent(failed)
-    assert (again[30:] - scores[30:]).abs().median() < 0.05
+    assert (again[30:] - latents[30:]).abs().median() < 0.05
     assert (again[:30] < -2).all()
 
 
 def test_gradients_of_a_curve() -> None:
     scale = Scale.from_quantiles(np.exp(np.random.default_rng(1).normal(size=(500, 2)))).double()
-    scores = torch.tensor([[-3.0, 0.1], [0.3, 2.9]], dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(scale, (scores,))
+    latents = torch.tensor([[-3.0, 0.1], [0.3, 2.9]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(scale, (latents,))
 
 
-def test_what_is_not_a_number_stays_so() -> None:
+def test_nan_stays_nan() -> None:
     scale = Scale.from_quantiles(np.random.default_rng(1).normal(size=(50, 2)))
     raw = scale(torch.tensor([[float("nan"), 0.0]]))
     assert raw.isnan().tolist() == [[True, False]]
@@ -118,7 +118,7 @@ def test_a_constant_column_has_a_unit_to_divide_by(constant: float) -> None:
 
 @pytest.mark.parametrize("failed", [1e3, -1e6, 1e30, -1.79e308])
 @pytest.mark.parametrize(("rows", "count"), [(10, 1), (30, 1), (324, 10), (324, 1)])
-def test_failed_runs_leave_what_values_are_counted_in(failed: float, rows: int, count: int) -> None:
+def test_failed_runs_hardly_change_mean_and_deviation(failed: float, rows: int, count: int) -> None:
     values = np.random.default_rng(0).normal(size=(rows, 1)) + 5
     spoilt = values.copy()
     spoilt[:count] = failed
@@ -148,9 +148,9 @@ def test_without_a_failed_run_nothing_is_cut(column: list[float]) -> None:
 
 
 def test_ranks_survive_many_failed_runs_in_a_small_table() -> None:
-    values = np.append(np.arange(1.0, 9.0), [1e6, 1e6])[:, None]  # too many to be called failed
-    scores = Scale.from_quantiles(values).to_latent(values).numpy()
-    assert (np.diff(scores[:8, 0]) > 0.1).all()
+    values = np.append(np.arange(1.0, 9.0), [1e6, 1e6])[:, None]  # too many to count as failed
+    latents = Scale.from_quantiles(values).to_latent(values).numpy()
+    assert (np.diff(latents[:8, 0]) > 0.1).all()
 
 
 @pytest.mark.slow

@@ -1,12 +1,15 @@
-"""Settings know their bounds, wherever they are made."""
+"""Settings check their bounds, in Python and in the configuration files of `ncp train`."""
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from ncp import ConfigError
+from ncp.cli.train_config import read_config
 from ncp.predictors.blend import BlendSettings
 from ncp.predictors.ensemble import EnsembleSettings
 from ncp.predictors.fitting import KINDS
@@ -60,3 +63,14 @@ def test_a_batch_of_the_papers_network_is_two_rows_at_least() -> None:
     assert EnsembleSettings(batch=1).batch == BlendSettings(batch=1).batch == 1
     with pytest.raises(ConfigError, match=r"batch must be an integer, 2 or more\. Got 1\."):
         MlpSettings(batch=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_configuration_file_refuses_what_python_refuses(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    for field in fields(KINDS[kind].settings):
+        values = [value for value in BAD[field.name] if value is None or type(value) in (int, float, str, bool)]
+        for value in values:
+            file.write_text(yaml.safe_dump({"predictor": {"kind": kind}, "optimization": {field.name: value}}))
+            with pytest.raises(ConfigError, match=rf"optimization\.{field.name}"):
+                read_config(file)

@@ -1,4 +1,4 @@
-"""What a predictor may be fitted on: failed runs do little, and what cannot be learned is refused in a sentence."""
+"""Rows to fit a predictor on: failed runs have little influence, and unsuitable rows are refused."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ SETTINGS = {
 
 
 def fitted(kind: str, values: NDArray[np.float64]) -> Predictor:
-    """A predictor of one column; for `transfer` of a known one and the same as a new one of 80 labels."""
+    """A predictor of one column; for `transfer`, of a known column and a new one with 80 of the values."""
     if kind != "transfer":
         return fit_predictor(CODES, values, ["acc"], space=SPACE, kind=kind, settings=SETTINGS[kind])
     labels = np.where(RNG.permutation(len(values)) < 80, values, np.nan)
@@ -47,7 +47,7 @@ def with_failed(count: int, value: float, values: NDArray[np.float64] = VALUES) 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("count", "value"), [(1, 1e6), (10, -1e6)])
-def test_failed_runs_do_little(kind: str, count: int, value: float) -> None:
+def test_failed_runs_have_little_influence(kind: str, count: int, value: float) -> None:
     predictor = fitted(kind, with_failed(count, value))
     predicted = predictor.predict(CODES)
     assert kendalltau(predicted.mean[:, -1], CURVE).statistic > 0.8
@@ -77,17 +77,17 @@ def test_one_of_ten_runs_may_have_failed() -> None:
         (lambda y: y + 1e9, r"acc has values that differ by at most 9\.98 and are as large as 1000000012: .* Subtract"),
         (lambda y: -y - 1e12, "Subtract a constant"),
         (lambda y: y * 1e200, r"acc has values as large as 1\.\d+e\+201: .* larger unit"),
-        (lambda y: y * 1e-200, "Give them in a smaller unit"),
+        (lambda y: y * 1e-200, "Use a smaller unit"),
         (lambda y: np.where(y > 6, np.finfo(float).max, y), r"as large as 1\.8e\+308"),
     ],
 )
-def test_values_that_single_precision_cannot_hold_are_refused(change: Any, message: str) -> None:
+def test_values_out_of_the_range_of_single_precision_are_refused(change: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         fit_predictor(CODES, change(VALUES), ["acc"], space=SPACE)
 
 
 @pytest.mark.parametrize(("factor", "shift"), [(1e-25, 0.0), (1e25, 0.0), (1.0, 1e5)])
-def test_what_single_precision_can_hold_is_learned(factor: float, shift: float) -> None:
+def test_values_in_the_range_of_single_precision_are_learned(factor: float, shift: float) -> None:
     predicted = fitted("gp", VALUES * factor + shift).predict(CODES)
     assert np.median(np.abs(predicted.mean[:, 0] - CURVE * factor - shift)) < 0.5 * factor
     assert ((predicted.std > 0) & (predicted.std < 3 * VALUES.std() * factor)).all()
@@ -116,19 +116,19 @@ def test_one_column_may_come_as_a_vector_and_codes_more_than_once() -> None:
         (["a"], r"Expected values of shape \(324, 1\)"),
     ],
 )
-def test_columns_have_names_as_in_a_table(columns: Any, message: str) -> None:
+def test_bad_column_names_are_refused(columns: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         fit_predictor(CODES, np.column_stack([VALUES, VALUES]), columns, space=SPACE)
 
 
 @pytest.mark.parametrize("values", [[["1", "x"]] * 324, [[1.0], [1.0, 2.0]] * 162, "values", None, [[1j, 2]] * 324])
-def test_values_are_numbers(values: Any) -> None:
+def test_values_that_are_not_numbers_are_refused(values: Any) -> None:
     with pytest.raises(DataError, match=r"Expected (a number in every row and column of the values|values of shape)"):
         fit_predictor(CODES, values, ["a", "b"], space=SPACE)
 
 
 @pytest.mark.parametrize("seed", [None, -1, 0.5, True])
-def test_a_seed_is_a_seed(seed: Any) -> None:
+def test_bad_seeds_are_refused(seed: Any) -> None:
     with pytest.raises(ConfigError, match="seed must be an integer, from 0"):
         fit_predictor(CODES, VALUES, ["acc"], space=SPACE, seed=seed)
 

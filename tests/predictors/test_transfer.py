@@ -1,4 +1,4 @@
-"""A new column from few labels: better than its labels alone, and refused where there is nothing to go by."""
+"""A new column from few labels: better than from its labels alone, and refused if there is too little to learn from."""
 
 import numpy as np
 import pytest
@@ -24,19 +24,19 @@ def test_known_columns_help_a_new_one() -> None:
     train, test = slice(0, 400), slice(400, 500)
     values[20:400, -1] = np.nan
     names = [*"abcde", "new"]
-    told = fit_predictor(codes[train], values[train], names, space=space, kind="transfer", settings=QUICK)
+    transferred = fit_predictor(codes[train], values[train], names, space=space, kind="transfer", settings=QUICK)
     alone = fit_predictor(codes[:20], values[:20, -1:], ["new"], space=space, kind="gp", settings=QUICK)
     with_known, without = (
-        kendalltau(each.predict(codes[test]).mean[:, -1], values[test, -1]).statistic for each in (told, alone)
+        kendalltau(each.predict(codes[test]).mean[:, -1], values[test, -1]).statistic for each in (transferred, alone)
     )
     assert with_known > 0.65
     assert with_known > without + 0.2
-    predicted = told.predict(codes[test])
+    predicted = transferred.predict(codes[test])
     off = np.abs(predicted.mean[:, -1] - values[test, -1]) / predicted.std[:, -1]
     assert (off < 2).mean() > 0.8
 
 
-def test_new_columns_may_stand_anywhere_and_have_labels_of_their_own() -> None:
+def test_new_columns_may_be_anywhere_and_have_labels_on_different_rows() -> None:
     codes, values = rows("mixed")
     four = np.column_stack([values, values.sum(axis=1)])[:, [2, 0, 1, 3]]
     four[:200, 0] = np.nan
@@ -50,7 +50,7 @@ def test_new_columns_may_stand_anywhere_and_have_labels_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_metrics_of_one_task_vouch_for_each_other(sign: int) -> None:
+def test_metrics_of_one_task_help_each_other(sign: int) -> None:
     """Forty trainings, two metrics of one curve, each with noise of its own; one of them may count errors."""
     rng, errors = np.random.default_rng(5), []
     for _ in range(20):
@@ -70,27 +70,27 @@ def test_metrics_of_one_task_vouch_for_each_other(sign: int) -> None:
 
 
 def test_only_columns_of_one_task_on_the_same_rows_are_joined() -> None:
-    held = np.ones((4, 5), dtype=bool)
-    held[0, 3] = False
+    present = np.ones((4, 5), dtype=bool)
+    present[0, 3] = False
     columns = ["old", "new/a", "new/b", "new/c", "newer"]
-    assert _tasks(columns, [1, 2, 3, 4], held) == [[1, 2], [3], [4]]
+    assert _tasks(columns, [1, 2, 3, 4], present) == [[1, 2], [3], [4]]
 
 
-def test_what_is_left_is_what_other_families_do_not_tell() -> None:
+def test_residuals_are_what_other_families_do_not_predict() -> None:
     rng = np.random.default_rng(2)
-    told = torch.as_tensor(rng.normal(size=(3000, 3)))
+    known = torch.as_tensor(rng.normal(size=(3000, 3)))
     own = torch.as_tensor(rng.normal(size=(3000, 3)))
-    targets = 2 * told[:, [1, 2, 0]] + own + 5
-    left = _residuals(told, targets, families(["seg/a", "cls/a", "cls-10/a"]))
+    targets = 2 * known[:, [1, 2, 0]] + own + 5
+    left = _residuals(known, targets, families(["seg/a", "cls/a", "cls-10/a"]))
     np.testing.assert_allclose(left.std(dim=0), 1)
-    assert np.corrcoef(left[:, 0], own[:, 0])[0, 1] > 0.99  # through the other family's
-    assert abs(np.corrcoef(left[:, 1], told[:, 2])[0, 1]) > 0.8  # not through its own family's
+    assert np.corrcoef(left[:, 0], own[:, 0])[0, 1] > 0.99  # regressed on the other family
+    assert abs(np.corrcoef(left[:, 1], known[:, 2])[0, 1]) > 0.8  # not regressed on its own family
     assert np.corrcoef(left[:, 2], own[:, 2])[0, 1] > 0.99
-    one = _residuals(told, targets, families(["a", "a-1", "a-2"]))
+    one = _residuals(known, targets, families(["a", "a-1", "a-2"]))
     np.testing.assert_allclose(one, (targets - targets.mean(dim=0)) / targets.std(dim=0))
 
 
-def test_what_it_cannot_go_by_is_refused() -> None:
+def test_too_few_rows_or_no_new_column_are_refused() -> None:
     codes, values = rows("mixed")
     few, apart = values.copy(), values.copy()
     few[9:, 2] = np.nan

@@ -113,6 +113,17 @@ def test_predictions_have_the_noise_that_was_learnt(space: str) -> None:
     np.testing.assert_allclose(std[:, 0], np.sqrt(fit.amplitude * (1 - explained + fit.noise)), rtol=1e-4)
 
 
+def test_it_computes_on_the_device_of_its_tensors() -> None:
+    """Shapes alone, on the device `meta`, where an operation that mixes devices fails as on a GPU."""
+    surrogate, predictor = learnt("mixed")
+    for module in predictor.modules():
+        assert not any(isinstance(value, torch.Tensor) for value in vars(module).values())
+    predictor = predictor.to("meta")
+    x = predictor.relaxed(data("mixed")[0])
+    assert [moment.device.type for moment in predictor.latent_moments(x)] == ["meta", "meta"]
+    assert surrogate.weights.device.type == "meta"
+
+
 def test_a_surrogate_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="kind surrogate cannot be saved"):
         learnt("mixed")[1].save(tmp_path / "surrogate.safetensors")

@@ -1,4 +1,4 @@
-"""`ncp train`: fit a predictor by a configuration file, and say how good it is on rows held out."""
+"""`ncp train`: fit a predictor as a configuration file says, and measure it on rows that it has not seen."""
 
 from __future__ import annotations
 
@@ -30,17 +30,21 @@ FILES = {
     "heldout": "heldout.json",
     "config": "config.yaml",
 }
-LEAST = 10
-"""Fewer rows held out make no measure."""
+LEAST_ROWS = 10
+"""Fewest rows to train on, and fewest rows to test on."""
 
 
 def train(
     config: Annotated[
-        Path, typer.Option("--config", metavar="FILE", help="What to do, as YAML; see the examples in configs.")
+        Path, typer.Option("--config", metavar="FILE", help="Configuration as YAML; the folder configs has examples.")
     ],
     override: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a key: optimization.epochs=50. Often as needed."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a key, e.g. optimization.epochs=50; repeatable.",
+        ),
     ] = None,
     root: RootOption = None,
     report: ReportOption = None,
@@ -67,9 +71,11 @@ def train(
 
 
 def split(table: ncp.Table, settings: Configuration) -> tuple[Rows, Rows]:
-    """Rows to train and to test on: complete ones (to transfer, any), and to train on none that was added by hand.
+    """Rows to train on and rows to test on.
 
-    The split itself is that of all rows, so that tests on the same seed are on the same rows.
+    All rows of the table are split by the seed, so that the same seed tests on the same rows. Then rows with missing
+    values are left out (for `transfer`, only rows without any value are left out of training), and so are rows that
+    were added by hand, unless `data.only_sampled: false` tests on them.
 
     Raises:
         DataError: too few rows are left.
@@ -82,16 +88,16 @@ def split(table: ncp.Table, settings: Configuration) -> tuple[Rows, Rows]:
     rows, held_out = table.split(settings.split.seed, settings.split.test_size)
     rows = rows[(useful & table.sampled)[rows]]
     held_out = held_out[(complete & (table.sampled | (not settings.data.only_sampled)))[held_out]]
-    if min(len(rows), len(held_out)) < LEAST:
+    if min(len(rows), len(held_out)) < LEAST_ROWS:
         raise DataError(
-            f"Expected at least {LEAST} complete rows to train on and {LEAST} to test on. "
+            f"Expected at least {LEAST_ROWS} complete rows to train on and {LEAST_ROWS} to test on. "
             f"Got {len(rows)} and {len(held_out)} of {len(table)}. Change split.test_size or data.columns."
         )
     return rows, held_out
 
 
 def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration) -> dict[str, Any]:
-    """Train, measure, and write every file of the run, the metrics last; return the metrics."""
+    """Fit, measure, and write every file of the run; return the metrics."""
     import ncp
     from ncp.io.files import whole_file, write_json
     from ncp.optim.results import FORMAT
@@ -127,21 +133,21 @@ def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration) 
             "predictor_sha256": digest,
         }
         metrics |= {"run": run_id(metrics), "files": files}
-        held = {"run": metrics["run"], "columns": rows_held_out(prediction, values, table.columns)}
-        panels = scatters(heldout_agreements(held["columns"]), metrics["columns"])
+        held_out_rows = {"run": metrics["run"], "columns": rows_held_out(prediction, values, table.columns)}
+        panels = scatters(heldout_agreements(held_out_rows["columns"]), metrics["columns"])
         save(scatter_picture(panels), files["scatter"], metrics["run"])
-        write_json(files["heldout"], held, indent=None)
+        write_json(files["heldout"], held_out_rows, indent=None)
         with whole_file(files["config"]) as temporary:
             temporary.write_text(f"# run: {metrics['run']}\n{settings.to_yaml()}", encoding="utf-8")
-        write_json(files["metrics"], metrics)  # the last: where a run was stopped, the others are not of these metrics
+        write_json(files["metrics"], metrics)  # last, so that the metrics of a stopped run never describe other files
     return metrics
 
 
 def rows_held_out(prediction: Prediction, values: Reals, columns: Sequence[str]) -> dict[str, dict[str, list[float]]]:
-    """Per column what was predicted of rows held out, its deviation, and what was measured, in six digits."""
-    held = {"predicted": prediction.mean, "std": prediction.std, "measured": values}
+    """Per column, the predicted and measured values of the rows held out, and the stds, in six digits."""
+    arrays = {"predicted": prediction.mean, "std": prediction.std, "measured": values}
     return {
-        column: {name: [float(f"{number:.6g}") for number in numbers[:, j]] for name, numbers in held.items()}
+        column: {name: [float(f"{number:.6g}") for number in numbers[:, j]] for name, numbers in arrays.items()}
         for j, column in enumerate(columns)
     }
 

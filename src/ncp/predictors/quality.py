@@ -14,13 +14,13 @@ from ncp.spaces.arrays import Reals
 
 @dataclass(frozen=True)
 class Quality:
-    """How predictions of one column compare with the values of rows held out.
+    """How well predictions of one column agree with measured values of rows held out.
 
     Attributes:
-        tau: Kendall's tau-b, of ranks.
+        tau: Kendall's tau-b, a correlation of ranks.
         mae: mean absolute error [raw units].
-        within_one: share of rows within one standard deviation (0.68 if errors were normal).
-        within_two: share within two (0.95).
+        within_one: share of rows within one standard deviation of the prediction (0.68 for normal errors).
+        within_two: share of rows within two (0.95 for normal errors).
     """
 
     tau: float
@@ -31,14 +31,14 @@ class Quality:
 
 def quality(prediction: Prediction, values: Reals, columns: Sequence[str]) -> dict[str, Quality]:
     """Compare predictions with the values `(n, m)` of rows that the predictor has not seen."""
-    measured = {}
+    found = {}
     for j, column in enumerate(columns):
         error = np.abs(prediction.mean[:, j] - values[:, j])
         std = prediction.std[:, j]
-        measured[column] = Quality(
+        found[column] = Quality(
             tau=float(kendalltau(prediction.mean[:, j], values[:, j]).statistic),
             mae=float(error.mean()),
             within_one=float((error <= std).mean()),
             within_two=float((error <= 2 * std).mean()),
         )
-    return measured
+    return found

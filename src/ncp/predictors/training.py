@@ -1,4 +1,4 @@
-"""The rows that a predictor is fitted on, checked."""
+"""Checks of the rows that a predictor is fitted on."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from ncp.spaces.arrays import Codes, CodesLike, Reals
 from ncp.spaces.dimensions import Ordinal
 from ncp.spaces.space import Space
 
-LEAST = 10
-"""Fewer rows are not enough to fit a predictor."""
+LEAST_ROWS = 10
+"""Fewest rows to fit a predictor on."""
 SMALLEST, LARGEST = 1e-30, 1e30
-"""Differences and values beyond are too close to the bounds of single precision."""
+"""Smallest difference and largest value of a column, with a margin to the bounds of single precision."""
 CLOSEST = 1e-5
-"""Values of a dimension or column that all lie within a smaller share of their size look alike in single precision."""
+"""Smallest range of a dimension's or column's values, as a share of their size, that single precision resolves."""
 
 
 def training_rows(
     space: Space, codes: CodesLike, values: Any, columns: Sequence[str], *, missing: bool = False
 ) -> tuple[Codes, Reals]:
-    """Codes `(n, d)` and values `(n, m)` to fit a predictor on; in the values failed runs are cut, see `ordinary`.
+    """Checked codes `(n, d)` and values `(n, m)` to fit a predictor on; failed runs are cut, see `ordinary`.
 
     Args:
-        space: what the codes belong to.
+        space: the space of the codes.
         codes: `(n, d)`.
         values: `(n, m)`; also `(n,)` for one column.
         columns: m names.
-        missing: whether NaN is allowed.
+        missing: whether values may be missing (NaN).
 
     Raises:
         CodeError: a code outside the space.
         ConfigError: a space with values that are too close to each other.
-        DataError: values of another shape, missing or infinite values, values that single precision cannot hold,
-            too few rows.
+        DataError: values of another shape, missing or infinite values, values out of the range of single precision,
+            or too few rows.
     """
     _require_apart(space)
     rows, numbers = space.codes(codes), _numbers(values)
@@ -51,13 +51,14 @@ def training_rows(
     bad = np.isinf(numbers) if missing else ~np.isfinite(numbers)
     if bad.any():
         row, column = np.argwhere(bad)[0].tolist()
-        got = "none" if np.isnan(numbers[row, column]) else "infinity"
-        hint = " Leave such rows out, or, if few rows have one, choose the kind transfer." if got == "none" else ""
-        raise DataError(
-            f"Expected a value in every row and column to fit. Got {got} in row {row} of {columns[column]}.{hint}"
-        )
-    if len(rows) < LEAST:
-        raise DataError(f"Expected at least {LEAST} rows to fit a predictor on. Got {len(rows)}.")
+        if np.isnan(numbers[row, column]):
+            raise DataError(
+                f"Row {row} of {columns[column]} has no value. Leave out such rows; if few rows have a value of "
+                "this column, use the kind transfer."
+            )
+        raise DataError(f"Row {row} of {columns[column]} is infinite. Leave out such rows.")
+    if len(rows) < LEAST_ROWS:
+        raise DataError(f"Expected at least {LEAST_ROWS} rows to fit a predictor on. Got {len(rows)}.")
     numbers = ordinary(numbers)
     for name, column in zip(columns, numbers.T, strict=True):
         _require_single_precision(name, column[~np.isnan(column)])
@@ -78,30 +79,29 @@ def _require_apart(space: Space) -> None:
         if isinstance(dim, Ordinal) and (same or np.ptp(values) < CLOSEST * np.abs(values).max()):
             raise ConfigError(
                 f"The values of {dim.name}, from {dim.values[0]} to {dim.values[-1]}, are too close to each other: "
-                "predictors compute in single precision. Count them from 0, or give them in a larger unit."
+                "predictors compute in single precision. Count them from 0, or use a larger unit."
             )
 
 
 def _require_single_precision(name: str, values: Reals) -> None:
-    """Refuse a column that loses what it says when it is rounded to single precision."""
+    """Refuse a column whose values single precision cannot tell apart."""
     if not len(values):
         return
     size = float(np.abs(values).max())
     if size > LARGEST:
         raise DataError(
-            f"{name} has values as large as {size:.3g}: predictors compute in single precision. "
-            "Give them in a larger unit."
+            f"{name} has values as large as {size:.3g}: predictors compute in single precision. Use a larger unit."
         )
-    spread = float(np.ptp(values))
-    if spread <= ROUNDING * size:
+    extent = float(np.ptp(values))
+    if extent <= ROUNDING * size:
         return
-    if spread < SMALLEST:
+    if extent < SMALLEST:
         raise DataError(
-            f"{name} has values that differ by at most {spread:.3g}: predictors compute in single precision. "
-            "Give them in a smaller unit."
+            f"{name} has values that differ by at most {extent:.3g}: predictors compute in single precision. "
+            "Use a smaller unit."
         )
-    if spread <= CLOSEST * size:
+    if extent <= CLOSEST * size:
         raise DataError(
-            f"{name} has values that differ by at most {spread:.3g} and are as large as {size:.10g}: predictors "
+            f"{name} has values that differ by at most {extent:.3g} and are as large as {size:.10g}: predictors "
             "compute in single precision. Subtract a constant from them."
         )
