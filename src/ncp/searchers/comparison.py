@@ -18,7 +18,7 @@ from scipy.stats import binomtest, bootstrap, mannwhitneyu
 
 from ncp.io.files import as_path, write_json
 from ncp.numbers import as_count, as_items
-from ncp.optim.objective import as_objective
+from ncp.optim.objective import Objective, as_objective
 from ncp.optim.results import FORMAT, broken_document, read_document
 from ncp.processes import cores, processes
 from ncp.progress import Progress, quiet
@@ -228,15 +228,7 @@ def compare(
     workers = cores() if workers is None else as_count(workers, "workers")
     objective = as_objective(objective)
     scored = score_rows(table, objective, warm_start)
-    provenance = {
-        "table": {"sha256": _digest(scored.space, scored.rows, scored.codes, scored.scores, scored.meets)},
-        "rows": len(scored.rows),
-        "weights": dict(objective.weights),
-        "at_least": dict(objective.at_least),
-        "queries": queries,
-        "warm_start": None if warm_start is None else {"sha256": _digest(scored.space, *scored.warm)},
-        "version": version("ncp-nas"),
-    }
+    provenance = _provenance(scored, objective, queries, warmed=warm_start is not None)
     kept = SimulationFolder(None if folder is None else as_path(folder, "folder"), provenance, scored, queries)
     done = _simulate_all(kept, list(product(names, range(seeds))), workers, progress)
 
@@ -252,6 +244,19 @@ def compare(
         by_searcher("propagated"),
         tuple(kept.damaged),
     )
+
+
+def _provenance(scored: Scored, objective: Objective, queries: int, warmed: bool) -> dict[str, Any]:
+    """Everything that a simulation's outcome depends on, except searcher and seed."""
+    return {
+        "table": {"sha256": _digest(scored.space, scored.rows, scored.codes, scored.scores, scored.meets)},
+        "rows": len(scored.rows),
+        "weights": dict(objective.weights),
+        "at_least": dict(objective.at_least),
+        "queries": queries,
+        "warm_start": {"sha256": _digest(scored.space, *scored.warm)} if warmed else None,
+        "version": version("ncp-nas"),
+    }
 
 
 Job = tuple[str, int]
