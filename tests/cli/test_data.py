@@ -140,7 +140,7 @@ def own(tmp_path: Path) -> ncp.Table:
 COMMAND = ("data", "import", "mine.csv", "--space", "space.yaml", "--values", "acc,latency:min")
 
 
-def test_import_of_a_table_of_ones_own(run: Run, own: ncp.Table, tmp_path: Path) -> None:
+def test_import_of_a_users_file(run: Run, own: ncp.Table, tmp_path: Path) -> None:
     status, out, err = run(*COMMAND)
     assert (status, out) == (2, "")
     assert "6 of 200 rows of mine.csv cannot be read (6 problems)." in err

@@ -69,7 +69,7 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path, where: str) 
 
 
 @pytest.mark.parametrize("where", [".", "", "..", "/", "link"])
-def test_a_folder_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+def test_a_folder_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to(".")
     with pytest.raises(DataError, match="it is a folder"):
@@ -140,7 +140,7 @@ def test_standard_output_goes_on_where_it_goes(tmp_path: Path) -> None:
         assert got == b"before\nwhole\nafter\n"
 
 
-def test_what_killed_runs_left_is_removed(tmp_path: Path) -> None:
+def test_files_of_killed_runs_are_removed(tmp_path: Path) -> None:
     target, other = tmp_path / "c.txt", tmp_path / "other.txt"
     program = (
         "import os, signal\nfrom ncp.io.files import whole_file\n"
@@ -171,13 +171,13 @@ def test_names_of_any_length(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [None, 3, b"x", ["x"], "a\0b", "\ud800", {"seg": 1.0}])
-def test_what_is_no_path(path: object) -> None:
+def test_invalid_paths_are_refused(path: object) -> None:
     with pytest.raises(ConfigError, match=r"^out must be the path of a file\. Got ") as refused:
         as_path(path, "out")
     assert refused.value.field == "out"
 
 
-def test_json_holds_what_numpy_and_paths_are(tmp_path: Path) -> None:
+def test_json_converts_arrays_and_paths(tmp_path: Path) -> None:
     document = {
         "a": np.int64(3),
         1: np.array([[1.0, np.inf]]),

@@ -1,4 +1,4 @@
-"""Files of columns: no more is unpacked than the limits allow, whatever a file says of itself."""
+"""Csv and parquet files are read within limits, even if their metadata lie."""
 
 import datetime
 import gzip
@@ -60,7 +60,7 @@ def test_one_endless_row_is_not_read_to_its_end(tmp_path: Path) -> None:
         read(path, Limits())
 
 
-def test_a_parquet_file_is_refused_by_what_it_says_of_itself(tmp_path: Path) -> None:
+def test_a_large_parquet_file_is_refused_by_its_metadata(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     assert read(parquet(path, {"a": [1, None], "b": ["x", None]}), Limits(2, 2, 200)).cells("b") == ["x", None]
     for columns, message in (
@@ -73,7 +73,7 @@ def test_a_parquet_file_is_refused_by_what_it_says_of_itself(tmp_path: Path) -> 
             read(parquet(path, columns))
 
 
-def test_a_long_text_of_few_bytes_is_not_given_to_every_row(tmp_path: Path) -> None:
+def test_a_long_text_shared_by_many_rows_is_refused(tmp_path: Path) -> None:
     path = parquet(tmp_path / "t.parquet", {"a": pa.array(["x" * 200_000] * 100).dictionary_encode()})
     assert path.stat().st_size < 100_000  # 20 MB of texts
     with pytest.raises(DataError, match=r"Column 'a' of .* has a text of more than 131072 bytes"):
@@ -112,7 +112,7 @@ def test_numbers_and_texts_of_any_width_are_read(tmp_path: Path) -> None:
     ],
     ids=lambda cells: str(cells.type),
 )
-def test_what_is_neither_numbers_nor_texts_is_refused_where_it_is_asked_for(tmp_path: Path, cells: pa.Array) -> None:
+def test_columns_of_other_types_are_refused_on_demand(tmp_path: Path, cells: pa.Array) -> None:
     file = read(parquet(tmp_path / "t.parquet", {"odd": cells, "a": [1, 2]}), Limits())
     assert file.cells("a") == [1, 2]
     with pytest.raises(DataError, match=r"Column 'odd' of .*t\.parquet has the type .*, which is neither"):

@@ -137,7 +137,7 @@ def ends(factor: int) -> tuple[str, str]:
         ({"task": "features", "in_channels": 64}, (32, 32)),
     ],
 )
-def test_what_macs_does_not_count(tmp_path: Path, options: dict[str, Any], size: tuple[int, int]) -> None:
+def test_macs_is_none_where_it_does_not_count(tmp_path: Path, options: dict[str, Any], size: tuple[int, int]) -> None:
     net = trained(**options)
     exported = export(net, tmp_path / "net.pt2", format="torch", image_size=size)
     assert exported.macs is None
@@ -189,7 +189,7 @@ def test_refusals(tmp_path: Path, name: str, options: dict[str, Any], message: s
     assert not list(tmp_path.iterdir())
 
 
-def test_a_fast_network_is_refused(tmp_path: Path) -> None:
+def test_the_inference_form_is_refused(tmp_path: Path) -> None:
     fast = MultiResolutionNet(TEXT).for_inference()
     assert isinstance(fast, InferenceNet)
     with pytest.raises(ConfigError) as caught:
@@ -204,7 +204,7 @@ def test_a_path_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_computes_something_else_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_other_outputs_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("onnx", "onnxruntime", "onnxscript"):  # torch needs none of them
         monkeypatch.setitem(sys.modules, package, None)
     net = trained()

@@ -149,7 +149,7 @@ def test_a_network_on_another_device_stays_there() -> None:
     assert (y.shape, y.device.type) == ((2, 7, 21, 23), "meta")
 
 
-def test_a_copy_that_leaves_the_processor_leaves_its_filters() -> None:
+def test_a_copy_on_another_device_drops_its_filters() -> None:
     fast = lived(WIDE, "features").for_inference()
     held = [module.filters for module in fast.modules() if isinstance(module, inference.Folded)]
     assert any(filters is not None for filters in held)
@@ -217,7 +217,7 @@ def test_it_shares_nothing_and_does_not_learn(task: Head) -> None:
 
 
 @TASKS
-def test_a_trained_network_is_made_fast_with_what_its_batch_norms_saw(task: Head) -> None:
+def test_running_statistics_are_folded(task: Head) -> None:
     torch.manual_seed(0)
     net = MultiResolutionNet(SMALLEST, task=task, num_classes=3)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
@@ -244,7 +244,7 @@ def test_it_compiles_to_one_graph(task: Head) -> None:
 
 @pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("task", ["segmentation", "features"])
-def test_what_hooks_hold_stays_as_it_was(fast: bool, task: Head) -> None:
+def test_maps_kept_by_hooks_do_not_change(fast: bool, task: Head) -> None:
     """Features are often extracted by forward hooks: nothing is added to or rectified in what a layer has returned."""
     net = lived(MIDDLE, task)
     held: list[tuple[Tensor, Tensor]] = []

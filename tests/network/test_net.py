@@ -47,7 +47,7 @@ def refused(kind: type[Exception], message: str) -> Any:
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_a_published_network_to_the_key_and_the_number(shared: Path, number: int) -> None:
+def test_a_published_network_has_the_same_keys_and_outputs(shared: Path, number: int) -> None:
     with np.load(shared / "parity" / f"net{number}.npz") as file:
         held = {name: torch.from_numpy(file[name]) for name in file.files if name != "task"}
         task = cast("Head", str(file["task"]))
@@ -119,7 +119,7 @@ def test_a_broken_setting_is_refused() -> None:
         ),
     ],
 )
-def test_a_code_or_a_whole_setting_and_not_both(given_parts: list[str], got: str) -> None:
+def test_both_a_code_and_a_setting_are_refused(given_parts: list[str], got: str) -> None:
     forms = {"code": SMALLEST, **SMALLEST.setting}
     message = (
         f"Expected a code, or the three parts of a setting (input_channel, network_setting, last_channel). Got {got}."
@@ -132,6 +132,17 @@ def test_a_code_or_a_whole_setting_and_not_both(given_parts: list[str], got: str
 def test_another_task_is_refused(task: Any) -> None:
     with refused(ConfigError, f"task must be one of classification, segmentation, features. Got {task!r}."):
         MultiResolutionNet(SMALLEST, task=task)
+
+
+def test_feature_info_has_the_dicts_of_timm() -> None:
+    info = FeatureInfo((96, 128), (4, 8))
+    assert len(info) == 2
+    assert info[0] == {"num_chs": 96, "reduction": 4, "module": "features", "index": 0}
+    assert info.get_dicts() == [info[0], info[1]]
+    assert info.get_dicts(keys=["num_chs"], out_indices=[1]) == [{"num_chs": 128}]
+    assert (info.get("num_chs", [1, 0]), info.module_name(0)) == ([128, 96], "features")
+    with pytest.raises(IndexError):
+        info[2]
 
 
 @pytest.mark.parametrize("strides", [(1, 1), (4, 1), (2,), (2, 2, 2), (1, 2), "22", 2, None, (2, None)])
@@ -173,7 +184,7 @@ def test_shapes_of_any_size(task: Head, strides: tuple[int, int], n: int, height
 
 
 @pytest.mark.parametrize("strides", [*STRIDES, [2, 1]])
-def test_the_maps_are_as_feature_info_says(strides: Any) -> None:
+def test_the_maps_match_feature_info(strides: Any) -> None:
     net = MultiResolutionNet(MIDDLE, task="features", in_channels=1, stem_strides=strides).eval()
     info = net.feature_info
     assert info.channels() == list(MIDDLE.stages[-1].channels) == [24, 32, 48, 64]
@@ -220,7 +231,7 @@ def test_images_of_other_shapes_are_refused(task: Head, shape: tuple[int, ...]) 
 
 @pytest.mark.parametrize(("strides", "coarsest"), [((2, 2), 32), ((2, 1), 16)])
 @TASKS
-def test_one_pixel_cannot_be_trained_on(task: Head, strides: tuple[int, int], coarsest: int) -> None:
+def test_training_on_one_pixel_is_refused(task: Head, strides: tuple[int, int], coarsest: int) -> None:
     net = MultiResolutionNet(SMALLEST, task=task, stem_strides=strides)
     for height, width in ((coarsest, coarsest), (1, coarsest), (1, 1)):
         message = (

@@ -212,7 +212,7 @@ def test_a_slow_fifth_of_the_runs_shows_in_the_tail() -> None:
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt])
-def test_as_many_threads_compute_as_asked_and_the_number_is_restored(
+def test_the_number_of_threads_is_set_and_restored(
     error: type[BaseException] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, tuple[int, ...]]] = []

@@ -1,4 +1,4 @@
-"""The published files, which lie beside the repository and not in it."""
+"""Fixtures of the published files, which are not part of the repository."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tables are kept with the hashes of what they were made of."""
+"""The cache keeps tables with the hashes of their sources."""
 
 import json
 from pathlib import Path
@@ -60,12 +60,12 @@ def test_load_from_the_cache(copied: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(load_table("nas-bench-mr")) == 2507
 
 
-def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_cache_is_that_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NCP_CACHE", raising=False)
     assert ncp.tables.sources.cache_dir().name == "ncp-nas"
 
 
-def test_a_user_without_a_home_has_no_tables_and_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_folder_the_message_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_home(*_: str, **__: bool) -> str:
         raise RuntimeError("could not determine the home directory")
 
@@ -89,7 +89,7 @@ def test_a_root_that_is_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nas-bench-mr", "nas-bench-201"])
-def test_a_table_that_is_not_there(tmp_path: Path, name: str) -> None:
+def test_a_missing_table(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=rf"The table {name} does not exist: .*ncp data fetch.*ncp data import FOLDER"):
         load_table(name, tmp_path)
     assert not table_status(name, tmp_path).present

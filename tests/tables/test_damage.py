@@ -1,4 +1,4 @@
-"""Whatever a file holds, and whatever is passed as its path, only errors of this package leave the readers."""
+"""Readers raise only errors of this package, for any content of a file and any path."""
 
 import gzip
 import json
@@ -116,7 +116,7 @@ PATHS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("given", [3, True, b"mine.csv", ["mine.csv"], {"seg": [1.0] * 1000}, "a\0b", "n" * 5000, NET])
 @pytest.mark.parametrize("name", PATHS)
-def test_what_is_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, given: object) -> None:
+def test_invalid_paths_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, given: object) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.csv").write_bytes(CSV)
     with pytest.raises(NcpError) as refused:
@@ -125,7 +125,7 @@ def test_what_is_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: 
 
 
 @pytest.mark.parametrize("name", sorted(set(PATHS) - {"stored"}))  # it says of any place what is there
-def test_a_name_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_too_long_names_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.csv").write_bytes(CSV)
     with pytest.raises(NcpError):

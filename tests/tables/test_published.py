@@ -52,7 +52,7 @@ def test_every_published_file_is_read_as_expected(everything: PublishedTables) -
     }
 
 
-def test_the_columns_stand_in_the_order_of_the_settings(table: Table) -> None:
+def test_the_columns_are_in_the_order_of_the_settings(table: Table) -> None:
     assert table.columns == tuple(f"{name}/{metric}" for name, metrics in SETTINGS.items() for metric in metrics)
     assert not np.isnan(table.values).any()
 
@@ -151,7 +151,7 @@ def test_the_origin_needs_the_list(tmp_path: Path, published: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["seg/trainval.pkl", "search_list.txt", "3ddet_moderate.csv", "3ddet/trainval.pkl"])
-def test_another_file_than_the_published_is_not_opened(tmp_path: Path, published: Path, file: str) -> None:
+def test_a_file_with_another_hash_is_not_opened(tmp_path: Path, published: Path, file: str) -> None:
     folder = linked(tmp_path, published, *{"search_list.txt", "video/trainval.pkl"} - {file})
     (folder / file).parent.mkdir(exist_ok=True)
     (folder / file).write_bytes(b"cos\nsystem\n(S'false'\ntR.")

@@ -1,4 +1,4 @@
-"""Bring a table: columns of any layout in, and every bad row named."""
+"""Reading csv and parquet files: layouts of columns, and messages about bad rows."""
 
 import csv
 import gzip
@@ -55,7 +55,7 @@ def test_columns_of_a_code(tmp_path: Path, codes: Any) -> None:
         assert (table.columns, table.minimised) == (("acc", "lat"), ("lat",))
 
 
-def test_a_pattern_goes_by_names_not_by_the_order_of_the_file(tmp_path: Path) -> None:
+def test_a_pattern_takes_columns_by_name_before_order(tmp_path: Path) -> None:
     space = Space([Ordinal(f"d{k}", range(20)) for k in range(12)])
     code = np.arange(12)
     order = sorted(range(12), key=str)  # d0, d1, d10, d11, d2
@@ -68,7 +68,7 @@ def test_a_pattern_goes_by_names_not_by_the_order_of_the_file(tmp_path: Path) ->
 
 @given(space=spaces())
 @settings(max_examples=15)
-def test_what_is_written_comes_back(tmp_path_factory: pytest.TempPathFactory, space: Space) -> None:
+def test_written_files_are_read_back(tmp_path_factory: pytest.TempPathFactory, space: Space) -> None:
     folder = tmp_path_factory.mktemp("table")
     codes = np.unique(space.sample(6, np.random.default_rng(0)), axis=0)
     rows = shown(space, codes)
@@ -212,7 +212,7 @@ def test_parquet_cells(tmp_path: Path) -> None:
         ({"minimised": "lat"}, "minimised must be a list of names of columns. Got 'lat'."),
     ],
 )
-def test_columns_that_are_not_there(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
+def test_missing_columns_are_refused(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises((ConfigError, DataError), match=message):
         Table.read(written(tmp_path, arguments.pop("text", GOOD)), space=SPACE, **arguments)
 
@@ -257,12 +257,12 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ('c,edge,acc\n8,none,1\n16,skip,"6,0"\n', "row 2, column acc: Expected a finite number. Got '6,0'"),
     ],
 )
-def test_what_is_wrong_with_the_cells_of_a_whole_column(tmp_path: Path, text: str, message: str) -> None:
+def test_a_column_without_numbers_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         Table.read(written(tmp_path, text), space=SPACE)
 
 
-def test_an_index_and_columns_of_nothing_are_no_values(tmp_path: Path) -> None:
+def test_an_unnamed_index_and_empty_columns_are_ignored(tmp_path: Path) -> None:
     for text in (
         ",c,edge,acc\n0,8,none,1\n1,16,skip,2\n",  # as pandas writes it
         '"","c","edge","acc"\n"a",8,"none",1\n"b",16,"skip",2\n',  # as R does
@@ -283,7 +283,7 @@ def test_blanks_around_choices(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [{"codes": 3}, {"codes": ["c", 3]}, {"values": 3}, {"values": {"acc": 3}}])
-def test_names_that_are_no_texts(tmp_path: Path, arguments: dict[str, Any]) -> None:
+def test_column_names_of_other_types_are_refused(tmp_path: Path, arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=rf"^{next(iter(arguments))} must be names of columns"):
         Table.read(written(tmp_path, GOOD), space=SPACE, **arguments)
     assert Table.read(written(tmp_path, GOOD), space=SPACE, values="acc").columns == ("acc",)

@@ -1,4 +1,4 @@
-"""One table: what it refuses, finds, selects, splits, writes and reads."""
+"""Tables: validation, queries, selection, splits and files."""
 
 import hashlib
 import json
@@ -64,7 +64,7 @@ def test_a_table_is_immutable(table: Table) -> None:
             array[0] = array[1]
 
 
-def test_it_does_not_share_what_it_was_made_of() -> None:
+def test_it_copies_its_arrays() -> None:
     codes, values = np.array(CODES), np.array(VALUES)
     table = Table(SPACE, codes, values, COLUMNS)
     codes[:] = values[:] = 0
@@ -72,7 +72,7 @@ def test_it_does_not_share_what_it_was_made_of() -> None:
     assert table.values[0].tolist() == VALUES[0]
 
 
-def test_what_it_says_about_itself(table: Table) -> None:
+def test_length_tasks_repr_and_masks(table: Table) -> None:
     assert len(table) == 4
     assert table.tasks == ("seg", "video")
     assert repr(table) == "Table(4 rows of 2 dimensions, columns seg/mIoU, seg/mAcc, video/top1)"
@@ -148,7 +148,7 @@ def test_a_table_without_rows_or_columns() -> None:
         ({"codes": [*CODES[:3], [33, 0]]}, "Expected one of 8, 16, 32, 40 for c. Got 33 in row 3"),
     ],
 )
-def test_what_is_no_table(change: dict[str, object], message: str) -> None:
+def test_invalid_tables_are_refused(change: dict[str, object], message: str) -> None:
     given_ = {"codes": CODES, "values": VALUES, "columns": COLUMNS, **change}
     with pytest.raises((ConfigError, DataError, CodeError), match=message):
         Table(SPACE, **given_)  # type: ignore[arg-type]
@@ -173,7 +173,7 @@ def test_a_missing_value_is_nan(table: Table) -> None:
     assert math.isnan(table.query([16, 1])["seg/mAcc"])
 
 
-def test_a_code_that_was_not_trained(table: Table) -> None:
+def test_a_code_outside_the_table(table: Table) -> None:
     assert table.row([8, 1]) is None
     with pytest.raises(KeyError) as caught:
         table.query([8, 1])
@@ -184,7 +184,7 @@ def test_a_code_that_was_not_trained(table: Table) -> None:
 
 
 @pytest.mark.parametrize("code", [[8], [8, 3], [[8, 0], [16, 1]], "8", [8.5, 0]])
-def test_what_is_no_code(table: Table, code: object) -> None:
+def test_invalid_codes_are_refused(table: Table, code: object) -> None:
     for ask in (table.row, table.query, table.nearest):
         with pytest.raises(CodeError):
             ask(code)
@@ -212,7 +212,7 @@ def test_nearest_counts_steps(table: Table) -> None:
 
 
 @pytest.mark.parametrize("k", [0, 5, -1, 1.0, True, None])
-def test_how_many_are_nearest(table: Table, k: object) -> None:
+def test_numbers_of_nearest_rows_that_are_refused(table: Table, k: object) -> None:
     with pytest.raises(ConfigError, match="Expected from 1 to 4 nearest rows"):
         table.nearest([8, 0], k)  # type: ignore[arg-type]
 
@@ -274,7 +274,7 @@ def test_unknown_columns(table: Table, columns: str | list[str], message: str) -
 
 
 @pytest.mark.parametrize("rows", [[4], [0.5], [True, False], ["a"], [[[0]]], [1, 1], [None]])
-def test_rows_that_are_not_there(table: Table, rows: object) -> None:
+def test_missing_rows_are_refused(table: Table, rows: object) -> None:
     with pytest.raises(DataError):
         table.select(rows=rows)  # type: ignore[arg-type]
 
@@ -291,13 +291,13 @@ def counted(n: int) -> Table:
         (2, [7, 1, 10, 0, 3, 2, 6, 11, 8], [9, 5, 4]),
     ],
 )
-def test_split_is_scikit_learns(seed: int, train: list[int], test: list[int]) -> None:
+def test_split_equals_that_of_scikit_learn(seed: int, train: list[int], test: list[int]) -> None:
     """What scikit-learn 1.9.1 gives for `train_test_split(range(12), test_size=0.2, random_state=seed)`."""
     assert [rows.tolist() for rows in counted(12).split(seed)] == [train, test]
 
 
 @pytest.mark.parametrize(("seed", "digest"), [(0, "7433fa5dec94"), (1, "d2c71882b0ef"), (2, "a02d29e7528d")])
-def test_split_is_that_of_the_published_predictor(seed: int, digest: str) -> None:
+def test_split_equals_that_of_the_published_predictor(seed: int, digest: str) -> None:
     """The same on the 2507 rows: SHA-256 of scikit-learn's rows to train on and to test on, as 64-bit integers."""
     train, test = counted(2507).split(seed)
     assert (len(train), len(test)) == (2005, 502)
@@ -305,7 +305,7 @@ def test_split_is_that_of_the_published_predictor(seed: int, digest: str) -> Non
 
 
 @given(tables().filter(lambda table: len(table) > 1), st.integers(0, 2**32 - 1), st.floats(0.01, 0.99))
-def test_split_parts_the_rows(table: Table, seed: int, test_size: float) -> None:
+def test_split_covers_every_row_once(table: Table, seed: int, test_size: float) -> None:
     try:
         train, test = table.split(seed, test_size)
     except ConfigError:
@@ -529,7 +529,7 @@ def test_csv_that_cannot_be_read(tmp_path: Path) -> None:
         Table.read(path, space=SPACE, codes="c*", values=["mIOU"])
 
 
-def test_a_table_costs_no_torch(tmp_path: Path) -> None:
+def test_tables_are_imported_without_torch(tmp_path: Path) -> None:
     program = (
         "import sys, ncp.tables.table, ncp.tables.cache; assert not {'torch', 'pyarrow', 'pooch'} & set(sys.modules)"
     )
