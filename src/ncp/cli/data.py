@@ -61,6 +61,7 @@ def import_(
         Path | None,
         typer.Option(
             "--out",
+            "-o",
             metavar="FILE",
             help="Table file to write [default: the name of your file, .parquet, in the current folder].",
         ),
