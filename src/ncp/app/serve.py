@@ -45,6 +45,7 @@ def serve(
     listener = bind_socket(host, port)
     workers, trainers = Workers(processes, warm_up), Workers(TRAINERS)
     warnings.filterwarnings("ignore", message="`torch.distributed.reduce_op`")  # NiceGUI looks at every object once
+    warnings.filterwarnings("ignore", message="coroutine 'Server.serve' was never awaited")  # after an early Ctrl-C
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # else uvicorn ends the process before it is closed
     torch.set_num_threads(1)  # this process predicts one code at a time
     shown = host if ":" not in host else f"[{host}]"

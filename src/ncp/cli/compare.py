@@ -27,19 +27,22 @@ if TYPE_CHECKING:
 SEARCHERS = ("random", "evolution", "local", "tpe", "bayesian")
 
 
+SearchersOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,..",
+        help="Any of random, local, evolution, evolution-10, tpe, nsga2, gp, bayesian "
+        f"[default: {', '.join(SEARCHERS)}; tpe needs Optuna].",
+    ),
+]
+
+
 def compare(
     table: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="Measured values: nas-bench-mr, nas-bench-201, or a table file.")
     ],
     tasks: TasksOption,
-    searchers: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,..",
-            help="Any of random, local, evolution, evolution-10, tpe, nsga2, gp, bayesian "
-            f"[default: {', '.join(SEARCHERS)}; tpe needs Optuna].",
-        ),
-    ] = None,
+    searchers: SearchersOption = None,
     queries: Annotated[int, typer.Option(metavar="N", min=1, help="Evaluations per simulation.")] = 200,
     seeds: Annotated[int, typer.Option(metavar="N", min=2, help="Simulations per searcher.")] = 50,
     warm_start: Annotated[

@@ -36,24 +36,29 @@ from ncp.cli.report import write_page
 from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
+    import ncp
     from ncp.optim.front import Front
 
 SHOWN = 10
 """Codes that are printed; the file has all of them."""
 
 
+ObjectivesOption = Annotated[
+    str,
+    typer.Option(
+        metavar="TASK,..",
+        help="Objectives: tasks (seg) or columns (seg/mIoU), as in seg,video; :-1 after one asks for low values.",
+    ),
+]
+CostOption = Annotated[bool, typer.Option(help="Count low multiply-adds as an objective, too.")]
+
+
 def pareto(
-    tasks: Annotated[
-        str,
-        typer.Option(
-            metavar="TASK,..",
-            help="Objectives: tasks (seg) or columns (seg/mIoU), as in seg,video; :-1 after one asks for low values.",
-        ),
-    ],
+    tasks: ObjectivesOption,
     max_gmacs: MaxGmacs = None,
     max_mparams: MaxMparams = None,
     at_least: AtLeast = None,
-    cost: Annotated[bool, typer.Option(help="Count low multiply-adds as an objective, too.")] = True,
+    cost: CostOption = True,
     image_size: ImageSizeOption = "128",
     head: HeadOption = "classification",
     classes: ClassesOption = None,
@@ -73,21 +78,11 @@ def pareto(
 
     Writes pareto.json and pareto.svg.
     """
-    weights, minimums = read_tasks(tasks), read_minimums(at_least)
-    for name, weight in weights.items():
-        if abs(weight) != 1:
-            raise ConfigError(
-                f"A front has no weights: leave out the weight {weight:g} of {name}. Only :-1 counts, for low values."
-            )
+    weights, minimums = _read_objectives(tasks), read_minimums(at_least)
     require_outputs(out, report)
-
     with progress_bar("Loading") as bar:
         import ncp
-        from ncp.optim.front import front_baseline_text
         from ncp.optim.front_search import pareto_search
-        from ncp.report.facts import evenly, objective_tradeoffs
-        from ncp.report.formats import save
-        from ncp.report.pictures import front_picture
 
         measured = load_table(table, root)
         front = pareto_search(
@@ -103,9 +98,34 @@ def pareto(
             seed=seed,
             progress=lambda share: bar(share, "Searching"),
         )
-        front.provenance["command"] = command()
-        front.provenance["run"] = run_id(front.to_dict())
-        front.to_json(out / "pareto.json")
+    _write(front, measured, out, report, as_json)
+
+
+def _read_objectives(tasks: str) -> dict[str, float]:
+    """The weight of every objective, 1 or -1.
+
+    Raises:
+        ConfigError: another weight.
+    """
+    weights = read_tasks(tasks)
+    for name, weight in weights.items():
+        if abs(weight) != 1:
+            raise ConfigError(
+                f"A front has no weights: leave out the weight {weight:g} of {name}. Only :-1 counts, for low values."
+            )
+    return weights
+
+
+def _write(front: Front, table: ncp.Table | None, out: Path, report: Path | None, as_json: bool) -> None:
+    """Write the files of a front, and print some of its rows."""
+    from ncp.optim.front import front_baseline_text
+    from ncp.report.facts import evenly, objective_tradeoffs
+    from ncp.report.formats import save
+    from ncp.report.pictures import front_picture
+
+    front.provenance["command"] = command()
+    front.provenance["run"] = run_id(front.to_dict())
+    front.to_json(out / "pareto.json")
     if as_json:
         print_json(front.to_dict())
     else:
@@ -113,9 +133,9 @@ def pareto(
         show_rows(front.rows, shown, with_score=False)
         say(*(f"{index + 1:3} {front.rows[index].code}" for index in shown))
         say(front_baseline_text(front.to_dict()), *source_of(front.provenance), _summary(front))
-    picture = front_picture(objective_tradeoffs(front.to_dict(), measured))
+    picture = front_picture(objective_tradeoffs(front.to_dict(), table))
     save(picture, out / "pareto.svg", front.provenance["run"])
-    page = [] if report is None else [write_page(out / "pareto.json", report, measured)]
+    page = [] if report is None else [write_page(out / "pareto.json", report, table)]
     if not as_json:
         written(out / "pareto.json", out / "pareto.svg", *page)
 

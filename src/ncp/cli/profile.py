@@ -24,7 +24,7 @@ from ncp.cli.output import print_json, progress_bar, say, show_table, written
 from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ncp.network.profile import Profile
+    from ncp.network.profile import Conditions, Profile
 
 USUAL_ERROR = 0.12
 """Error of a calibration on an idle machine."""
@@ -58,14 +58,7 @@ def profile(
     as_json: AsJson = False,
 ) -> None:
     """Measure latency and memory, or calibrate a latency model."""
-    if code is None and calibrate is None:
-        raise ConfigError("Give an architecture to measure, or --calibrate FILE to measure many.")
-    if code is not None and calibrate is not None:
-        raise ConfigError("--calibrate chooses its own architectures. Leave out the code, or --calibrate.")
-    if codes is not None and calibrate is None:
-        raise ConfigError("--codes does nothing without --calibrate. Leave it out.")
-    if threads is not None and device == "cuda":
-        raise ConfigError("--threads does nothing with --device cuda. Leave it out.")
+    _require_partners(code, calibrate, codes, threads, device)
     if calibrate is not None:
         require_file(calibrate, "calibrate")
     size, task = read_image_size(image_size), read_head(head)
@@ -74,7 +67,6 @@ def profile(
 
     import torch
 
-    from ncp.network.latency import calibrate as measured_many
     from ncp.network.profile import Conditions
     from ncp.network.profile import profile as measured
 
@@ -87,29 +79,53 @@ def profile(
         threads if threads is not None else torch.get_num_threads(),
     )
     if calibrate is not None:
-        with progress_bar("Measuring") as bar:
-            model = measured_many(calibrate, conditions, codes or CODES, progress=bar)
-        error = asdict(model.error)
-        if as_json:
-            print_json({"file": str(calibrate), "measured": len(model.codes), "error": error})
-            return
-        say(
-            f"{len(model.codes)} architectures measured on {model.machine}. On {model.error.codes} held-out ones: "
-            f"mean absolute error {model.error.mape:.1%}, Kendall's tau {model.error.tau:.3f}."
-        )
-        if model.error.mape > USUAL_ERROR:
-            say(
-                f"On an idle machine the error is below {USUAL_ERROR:.0%}. Delete the file and calibrate again when "
-                "nothing else is running."
-            )
-        written(calibrate)
-        return
+        _calibrate(calibrate, conditions, codes or CODES, as_json)
     if architecture is not None:
         from rich.console import Console
 
         with Console(stderr=True).status("Measuring"):
             profiled = measured(architecture, conditions)
         print_json(asdict(profiled)) if as_json else _show(profiled)
+
+
+def _require_partners(
+    code: str | None, calibrate: Path | None, codes: int | None, threads: int | None, device: str
+) -> None:
+    """Refuse options that exclude each other, or that do nothing without another one.
+
+    Raises:
+        ConfigError: one option too many, or one that is missing.
+    """
+    if code is None and calibrate is None:
+        raise ConfigError("Give an architecture to measure, or --calibrate FILE to measure many.")
+    if code is not None and calibrate is not None:
+        raise ConfigError("--calibrate chooses its own architectures. Leave out the code, or --calibrate.")
+    if codes is not None and calibrate is None:
+        raise ConfigError("--codes does nothing without --calibrate. Leave it out.")
+    if threads is not None and device == "cuda":
+        raise ConfigError("--threads does nothing with --device cuda. Leave it out.")
+
+
+def _calibrate(path: Path, conditions: Conditions, count: int, as_json: bool) -> None:
+    """Measure many architectures, and print how well the latency model predicts."""
+    from ncp.network.latency import calibrate
+
+    with progress_bar("Measuring") as bar:
+        model = calibrate(path, conditions, count, progress=bar)
+    error = asdict(model.error)
+    if as_json:
+        print_json({"file": str(path), "measured": len(model.codes), "error": error})
+        return
+    say(
+        f"{len(model.codes)} architectures measured on {model.machine}. On {model.error.codes} held-out ones: "
+        f"mean absolute error {model.error.mape:.1%}, Kendall's tau {model.error.tau:.3f}."
+    )
+    if model.error.mape > USUAL_ERROR:
+        say(
+            f"On an idle machine the error is below {USUAL_ERROR:.0%}. Delete the file and calibrate again when "
+            "nothing else is running."
+        )
+    written(path)
 
 
 def _show(profiled: Profile) -> None:

@@ -37,49 +37,57 @@ from ncp.cli.report import write_page
 from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
+    import ncp
     from ncp.optim.results import Result, Row
 
 CHANGES = 6
 """Default of --max-changes."""
 
 
+MaxLatencyMs = Annotated[
+    float | None, typer.Option(metavar="NUMBER", min=0, help="Highest latency [ms]; it needs --latency.")
+]
+LatencyOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Latency model of this machine, from ncp profile --calibrate.")
+]
+StrategyOption = Annotated[
+    str, typer.Option(metavar="NAME", help="How codes move: continuous, winner-takes-all or paper.")
+]
+OriginOption = Annotated[
+    str | None, typer.Option(metavar="CODE", help="Start from this code, too; --freeze keeps its values.")
+]
+FromOption = Annotated[
+    str | None, typer.Option("--from", metavar="CODE", help="Edit this code: change only a few dimensions.")
+]
+MaxChanges = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help=f"Most dimensions to change, with --from [default: {CHANGES}].")
+]
+FreezeOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME,..", help="Dimensions that keep the values of --origin or --from, as in b1,n1,o."),
+]
+
+
 def search(
     tasks: TasksOption,
     max_gmacs: MaxGmacs = None,
     max_mparams: MaxMparams = None,
-    max_latency_ms: Annotated[
-        float | None, typer.Option(metavar="NUMBER", min=0, help="Highest latency [ms]; it needs --latency.")
-    ] = None,
-    latency: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Latency model of this machine, from ncp profile --calibrate."),
-    ] = None,
+    max_latency_ms: MaxLatencyMs = None,
+    latency: LatencyOption = None,
     image_size: ImageSizeOption = "128",
     head: HeadOption = "classification",
     classes: ClassesOption = None,
     at_least: AtLeast = None,
     uncertainty_penalty: UncertaintyPenaltyOption = 0.0,
-    strategy: Annotated[
-        str, typer.Option(metavar="NAME", help="How codes move: continuous, winner-takes-all or paper.")
-    ] = "continuous",
+    strategy: StrategyOption = "continuous",
     starts: StartsOption = 256,
     steps: StepsOption = 70,
     top: TopOption = 10,
     seed: SeedOption = 0,
-    origin: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Start from this code, too; --freeze keeps its values.")
-    ] = None,
-    from_: Annotated[
-        str | None, typer.Option("--from", metavar="CODE", help="Edit this code: change only a few dimensions.")
-    ] = None,
-    max_changes: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help=f"Most dimensions to change, with --from [default: {CHANGES}]."),
-    ] = None,
-    freeze: Annotated[
-        str | None,
-        typer.Option(metavar="NAME,..", help="Dimensions that keep the values of --origin or --from, as in b1,n1,o."),
-    ] = None,
+    origin: OriginOption = None,
+    from_: FromOption = None,
+    max_changes: MaxChanges = None,
+    freeze: FreezeOption = None,
     predictor: PredictorOption = None,
     table: TableOption = None,
     root: RootOption = None,
@@ -94,13 +102,8 @@ def search(
     weights, minimums = read_tasks(tasks), read_minimums(at_least)
     _require_partners(from_, origin, max_changes)
     require_outputs(out, report)
-
     with progress_bar("Loading") as bar:
         import ncp
-        from ncp.optim.results import baseline_text
-        from ncp.report.formats import save
-        from ncp.report.pictures import search_picture
-        from ncp.report.trace import Trace
 
         measured = load_table(table, root)
         result = ncp.search(
@@ -118,20 +121,31 @@ def search(
             freeze=() if freeze is None else freeze.split(","),
             progress=lambda share: bar(share, "Searching"),
         )
-        result.provenance["command"] = command()
-        result.provenance["run"] = run_id(result.to_dict())
-        trace = Trace.of(result)
-        trace.to_json(out / "trace.json")
-        result.to_json(out / "result.json")  # last: if a run is stopped, the result never belongs to another trace
+    _write(result, measured, out, report, as_json)
+
+
+def _write(result: Result, table: ncp.Table | None, out: Path, report: Path | None, as_json: bool) -> None:
+    """Write the files of a result, and print it."""
+    from ncp.optim.results import baseline_text
+    from ncp.report.formats import save
+    from ncp.report.pictures import search_picture
+    from ncp.report.trace import Trace
+
+    result.provenance["command"] = command()
+    result.provenance["run"] = run_id(result.to_dict())
+    trace = Trace.of(result)
+    trace.to_json(out / "trace.json")
+    result.to_json(out / "result.json")  # last: if a run is stopped, the result never belongs to another trace
     if as_json:
         print_json(result.to_dict())
     else:
         show_rows(result.rows, range(len(result.rows)), with_score=True)
+        edited = result.provenance["max_changes"] is not None
         for number, row in enumerate(result.rows, start=1):
-            say(f"{number:2} {row.code}", *([f"   {edits(result, row)}"] if from_ is not None else []))
+            say(f"{number:2} {row.code}", *([f"   {edits(result, row)}"] if edited else []))
         say(baseline_text(result.to_dict()), *source_of(result.provenance), _summary(result))
     save(search_picture(trace), out / "search.svg", trace.run)
-    page = [] if report is None else [write_page(out / "result.json", report, measured)]
+    page = [] if report is None else [write_page(out / "result.json", report, table)]
     if not as_json:
         written(out / "result.json", out / "trace.json", out / "search.svg", *page)
 
