@@ -37,7 +37,7 @@ def test_finds_a_front_within_the_budget_and_writes_it(run: Run) -> None:
     assert non_dominated(points).all()
     assert result["hypervolume"] > 0
     assert Path("out/pareto.svg").read_text().startswith("<?xml")
-    assert f"run {result['provenance']['run']}" in Path("out/pareto.svg").read_text()
+    assert f"<title>{result['provenance']['run']}</title>" in Path("out/pareto.svg").read_text()
 
 
 def test_minimum_values_and_directions_are_kept(run: Run) -> None:

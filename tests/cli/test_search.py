@@ -34,7 +34,7 @@ def test_finds_codes_within_the_budget_and_writes_them(run: Run) -> None:
         assert {value["source"] for value in row["predicted"].values()} == {"predictor"}
         assert {value["source"] for value in row["verified"].values()} == {"judge"}
     assert Path("out/search.svg").read_text().startswith("<?xml")
-    assert f"run {result['provenance']['run']}" in Path("out/search.svg").read_text()
+    assert f"<title>{result['provenance']['run']}</title>" in Path("out/search.svg").read_text()
     assert json.loads(Path("out/trace.json").read_text())["run"] == result["provenance"]["run"]
 
 
