@@ -395,7 +395,7 @@ def test_every_letter_of_the_description_counts(kind: str, tmp_path: Path) -> No
             load_predictor(path)
     for columns in ([first, first, *others], [first, "", *others], "abc"):
         write(path, about | {"columns": columns}, tensors)
-        with pytest.raises(DataError, match="and not different texts"):
+        with pytest.raises(DataError, match="are not different names"):
             load_predictor(path)
 
 

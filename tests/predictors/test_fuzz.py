@@ -64,7 +64,7 @@ def any_table(rng: np.random.Generator) -> tuple[Space, NDArray[np.int64], NDArr
 
 
 def outcome(kind: str, seed: int) -> str:
-    """Fit and predict: an error of ours, or whatever else goes wrong, is told."""
+    """Fit and predict finite values, or be refused with an error of this package; any other error is a failure."""
     rng = np.random.default_rng(seed)
     space, codes, values = any_table(rng)
     columns: list[Any] = [f"{rng.choice(['seg', 'seg-4x', 'video'])}/{k}" for k in range(values.shape[1])]

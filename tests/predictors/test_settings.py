@@ -54,9 +54,9 @@ def test_every_field_has_bounds_and_takes_numbers_of_numpy(kind: type, name: str
             kind(**{name: value})
         assert caught.value.field == name
     given, kept = GOOD[name]
-    held = getattr(kind(**{name: given}), name)
-    assert held == kept
-    assert type(held) is type(kept)
+    value = getattr(kind(**{name: given}), name)
+    assert value == kept
+    assert type(value) is type(kept)
 
 
 def test_a_batch_of_the_papers_network_is_two_rows_at_least() -> None:

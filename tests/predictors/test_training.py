@@ -112,7 +112,7 @@ def test_one_column_may_come_as_a_vector_and_codes_more_than_once() -> None:
         (["a", ""], "Expected texts as column names"),
         (["a", 3], "Expected texts as column names"),
         (None, "Expected a list of column names. Got None"),
-        ([], "Expected a column to fit. Got no column names"),
+        ([], "There are no columns to fit"),
         (["a"], r"Expected values of shape \(324, 1\)"),
     ],
 )

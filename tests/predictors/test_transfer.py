@@ -58,12 +58,12 @@ def test_metrics_of_one_task_help_each_other(sign: int) -> None:
         kernel = np.exp(-((x[:, None] - x) ** 2).sum(axis=2) / 8)
         curve = np.linalg.cholesky(kernel + 1e-9 * np.eye(240)) @ rng.normal(size=240)
         y = torch.as_tensor((curve[:40, None] + 0.5 * rng.normal(size=(40, 2))) * [1, sign])
-        parts = torch.as_tensor(kernel).expand(4, -1, -1)
+        kernels = torch.as_tensor(kernel).expand(4, -1, -1)
         means = []
-        for scores in (y, y[:, :1]):
-            labels = Labels(40, scores.shape[1], 3, 5).double()
-            labels.condition(parts[:, :40, :40], scores)
-            means.append(labels.covariances(parts[:, 40:, :40])[0] @ labels.weights + labels.constants[0])
+        for latents in (y, y[:, :1]):
+            labels = Labels(40, latents.shape[1], 3, 5).double()
+            labels.condition(kernels[:, :40, :40], latents)
+            means.append(labels.covariances(kernels[:, 40:, :40])[0] @ labels.weights + labels.constants[0])
         errors.append([float((mean - torch.as_tensor(curve[40:])).square().mean()) for mean in means])
     both, one = np.mean(errors, axis=0)
     assert both < 0.95 * one
@@ -99,9 +99,9 @@ def test_too_few_rows_or_no_new_column_are_refused() -> None:
     apart[6:100, 2] = np.nan
     apart[105:, 2] = np.nan
     for given, message in (
-        (values, "Expected a new column, one with values in fewer than half as many rows as another. Got none"),
-        (few, "Expected at least 10 rows with a value of video/top1. Got 9"),
-        (apart[:210], "Expected at least 10 rows with values of all known columns and none of the new"),
+        (values, "No column is new: each has values in at least half as many rows"),
+        (few, "video/top1 has values in 9 rows, and needs at least 10"),
+        (apart[:210], "rows have values of all known columns and of no new one"),
     ):
         with pytest.raises(DataError, match=message):
             fit_predictor(codes[: len(given)], given, COLUMNS, space=SPACES["mixed"], kind="transfer")
@@ -110,9 +110,9 @@ def test_too_few_rows_or_no_new_column_are_refused() -> None:
 def test_the_gradient_of_the_loss() -> None:
     rng = np.random.default_rng(0)
     half = rng.normal(size=(3, 9, 12))
-    parts, y = half @ half.transpose(0, 2, 1) / 12, rng.normal(size=9)
+    kernels, y = half @ half.transpose(0, 2, 1) / 12, rng.normal(size=9)
     at, prior = rng.normal(size=4), np.zeros(4)
-    _, gradient = _loss(at, parts, y, prior)
+    _, gradient = _loss(at, kernels, y, prior)
     for j, step in enumerate(1e-5 * np.eye(4)):
-        up, down = (_loss(at + sign * step, parts, y, prior)[0] for sign in (1, -1))
+        up, down = (_loss(at + sign * step, kernels, y, prior)[0] for sign in (1, -1))
         assert gradient[j] == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-6)

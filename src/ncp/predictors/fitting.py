@@ -34,7 +34,9 @@ from ncp.tables.columns import column_names, minimised_names
 from ncp.threads import one_thread
 
 Kind = Literal["default", "mlp", "ensemble", "gp", "transfer"]
+"""Names of the kinds, for annotations."""
 KINDS: dict[str, type[Core]] = {cls.kind: cls for cls in (Blend, Mlp, Ensemble, GaussianProcess, Transfer)}
+"""The core of each kind."""
 SHIPPED = (DEFAULT_TABLE,)
 """Names of the predictors that come with the package, each with its judge."""
 
@@ -84,7 +86,7 @@ def fit_predictor(
         raise ConfigError(f"Expected {core_class.settings.__name__} for the kind {kind}. Got {quoted(chosen)}.")
     names = tuple(column_names(columns))
     if not names:
-        raise DataError("Expected a column to fit. Got no column names.")
+        raise DataError("There are no columns to fit. Name at least one.")
     lower_is_better = minimised_names(minimised, names)
     rows, numbers = training_rows(space, codes, values, names, missing=kind == Transfer.kind)
     inputs, scale = core_class.fitted_ends(space, names, rows, numbers)
@@ -142,7 +144,7 @@ def _built(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Pre
     columns = description["columns"]
     named = isinstance(columns, list) and all(isinstance(name, str) and name for name in columns)
     if not named or len(set(columns)) < len(columns):
-        raise ValueError(f"its columns are {quoted(columns)}, and not different texts")
+        raise ValueError(f"its columns {quoted(columns)} are not different names")
     space, core_class = Space.from_dict(description["space"]), KINDS[description["kind"]]
     inputs, scale = core_class.inputs(space), Scale.empty(len(columns), description["knots"])
     core = core_class(len(inputs), len(columns), **description["core"])  # type: ignore[call-arg]

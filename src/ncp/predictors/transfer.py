@@ -134,16 +134,16 @@ class Roles(NamedTuple):
         rest = np.all(present[:, known], axis=1) & ~np.any(present[:, new], axis=1)
         if not new:
             raise DataError(
-                "Expected a new column, one with values in fewer than half as many rows as another. Got none. "
-                "Leave the kind out: all columns are known."
+                "No column is new: each has values in at least half as many rows as the column with the most. "
+                "Use another kind of predictor, such as default."
             )
         for j in new:
             if counts[j] < LEAST_ROWS:
-                raise DataError(f"Expected at least {LEAST_ROWS} rows with a value of {columns[j]}. Got {counts[j]}.")
+                raise DataError(f"{columns[j]} has values in {counts[j]} rows, and needs at least {LEAST_ROWS}.")
         if rest.sum() < LEAST_ROWS:
             raise DataError(
-                f"Expected at least {LEAST_ROWS} rows with values of all known columns and none of the new "
-                f"({', '.join(columns[j] for j in new)}). Got {rest.sum()}."
+                f"{rest.sum()} rows have values of all known columns and of no new one "
+                f"({', '.join(columns[j] for j in new)}). At least {LEAST_ROWS} are needed."
             )
         return cls(new, known, rest)
 
