@@ -87,7 +87,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "propagate": (
         ncp.propagate,
         {"predictor": fitted("gp", "mixed"), "objective": "seg", "start": CODES[0], "budget": None, "steps": 2}
-        | {"strategy": "continuous", "freeze": (), "seed": 0},
+        | {"strategy": "continuous", "freeze": ()},
     ),
     "search": (
         partial(ncp.search, **OWN),
