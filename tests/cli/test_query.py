@@ -12,6 +12,7 @@ import pytest
 import ncp
 import ncp.cli
 from ncp.cli import query
+from ncp.predictors.gp import GpSettings
 from tests.cli.conftest import Run
 
 TEXT = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
@@ -136,7 +137,7 @@ def test_without_a_table_as_text(run: Run) -> None:
 def test_your_own_predictor(run: Run, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     codes = ncp.MULTIRES.sample(40, rng)
-    settings = ncp.predictors.fitting.GpSettings(inducing=8, steps=2)
+    settings = GpSettings(inducing=8, steps=2)
     values = rng.normal(size=(40, 1))
     ncp.fit_predictor(codes, values, ["my/own"], kind="gp", settings=settings).save(tmp_path / "mine.safetensors")
     _, out, _ = run("query", TEXT, "--predictor", str(tmp_path / "mine.safetensors"), "--json")

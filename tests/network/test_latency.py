@@ -462,7 +462,7 @@ def test_a_calibration_really_measures(tmp_path: Path, monkeypatch: pytest.Monke
     small = np.repeat(SMALLEST, LEAST, axis=0)
     small[:, 0] = 8 * (1 + np.arange(LEAST) % 16)
     small[:, -1] = 8 * (1 + np.arange(LEAST) // 16)
-    monkeypatch.setattr("ncp.network.latency.drawn", lambda *_: small)
+    monkeypatch.setattr("ncp.network.latency.random_codes", lambda *_: small)
     model = calibrate(tmp_path / "here.json", Conditions("features", 2, (8, 8)), LEAST, seconds=0.0)
     np.testing.assert_array_equal(model.codes, small)
     assert (model.milliseconds > 0).all()
