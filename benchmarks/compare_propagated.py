@@ -16,10 +16,10 @@ from scipy.stats import mannwhitneyu
 import ncp
 from benchmarks.measure import record
 from ncp.processes import cores, processes
-from ncp.searchers.base import Searcher
 from ncp.searchers.bayesian import Bayesian
 from ncp.searchers.registry import SEARCHERS
 from ncp.searchers.scoring import score_rows
+from ncp.searchers.searcher import Searcher
 from ncp.searchers.simulation import simulate_scored
 from ncp.threads import one_thread
 

@@ -15,7 +15,7 @@ import numpy as np
 import ncp
 from benchmarks.measure import SHARED, available, record, use_threads
 from ncp.optim.judge import fit_searcher_and_judge
-from ncp.optim.known import MeasuredRows
+from ncp.optim.measured_rows import MeasuredRows
 from ncp.optim.problem import Problem
 
 TASKS = ("cifar10", "cifar100", "imagenet16_120")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ncp.network.net import MultiResolutionNet as MultiResolutionNet
     from ncp.optim.budget import Budget as Budget
     from ncp.optim.objective import Objective as Objective
-    from ncp.predictors.base import Prediction as Prediction, Predictor as Predictor
+    from ncp.predictors.predictor import Prediction as Prediction, Predictor as Predictor
     from ncp.predictors.fitting import (
         fit_predictor as fit_predictor,
         load_judge as load_judge,
@@ -62,7 +62,7 @@ _WHERE = {
     "ncp.network.net": ("MultiResolutionNet",),
     "ncp.optim.budget": ("Budget",),
     "ncp.optim.objective": ("Objective",),
-    "ncp.predictors.base": ("Prediction", "Predictor"),
+    "ncp.predictors.predictor": ("Prediction", "Predictor"),
     "ncp.predictors.fitting": ("fit_predictor", "load_judge", "load_predictor"),
     "ncp.optim.paper": ("Paper",),
     "ncp.optim.strategies": ("Continuous", "WinnerTakesAll"),

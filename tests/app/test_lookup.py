@@ -9,7 +9,7 @@ from ncp.app.dataset import Dataset, OpenDataset
 from ncp.app.lookup import format_value, look_up
 from ncp.app.points import GMACS, Filter, axis_values, draw_points, points_data, position_of
 from ncp.cost import Counting
-from ncp.predictors.base import Predictor
+from ncp.predictors.predictor import Predictor
 
 CODE = [16] * 2 + [1, 1, 16] + [1] * 3 + [16] * 2 + [1] * 4 + [16] * 3 + [1] * 5 + [16] * 4 + [16]
 

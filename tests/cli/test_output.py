@@ -106,7 +106,7 @@ def test_a_code_between_two_rows_on_a_narrow_screen(run: Run, monkeypatch: pytes
 def test_paths_that_cannot_be_written_are_refused(
     path: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ncp.cli.names import flag
+    from ncp.cli.flags import flag
 
     monkeypatch.chdir(tmp_path)
     Path("folder.html").mkdir()

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from ncp import CELL201, MULTIRES, History, Objective, Space, Table
-from ncp.searchers.base import Searcher
 from ncp.searchers.bayesian import Bayesian
 from ncp.searchers.registry import SEARCHERS, Make
 from ncp.searchers.scoring import score_rows
+from ncp.searchers.searcher import Searcher
 from ncp.searchers.simulation import simulate_scored
 from ncp.spaces.arrays import Codes, Reals
 from tests.predictors.fitted import MIXED

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ncp import CELL201, MULTIRES, Budget, Code, ConfigError, InfeasibleError, macs, params
-from ncp.cli.names import flag
+from ncp.cli.flags import flag
 from ncp.cost import HEADS, Head
 from ncp.optim.budget import as_budget
 from tests.latencies import latency_model

@@ -30,7 +30,7 @@ from ncp import (
     params,
     propagate,
 )
-from ncp.cli.names import flag
+from ncp.cli.flags import flag
 from ncp.optim.feasible import Feasible
 from ncp.optim.propagation import STRATEGIES
 from ncp.optim.strategies import Continuous

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ncp.predictors.base import Prediction
+from ncp.predictors.predictor import Prediction
 from ncp.predictors.quality import quality
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ncp import ConfigError, DataError, History, InfeasibleError, Objective, Space, Table, simulate
-from ncp.searchers.base import Searcher
 from ncp.searchers.scoring import score_rows
+from ncp.searchers.searcher import Searcher
 from ncp.searchers.simulation import simulate_scored
 from ncp.spaces.arrays import Codes, Reals
 

@@ -8,8 +8,8 @@ from nicegui import ui
 
 from ncp.app.components import Sliders, markup
 from ncp.app.dataset import OpenDataset
+from ncp.app.field_errors import Field, message_of, show_error
 from ncp.app.lookup import CodeFacts, ColumnFacts, format_value, look_up
-from ncp.app.problems import Field, message_of, show_error
 from ncp.app.session import Session
 from ncp.cost import HEADS, Counting, read_image_size, require_countable
 from ncp.errors import NcpError

@@ -10,8 +10,8 @@ import numpy as np
 
 from ncp.cost import has_cost
 from ncp.errors import DataError
-from ncp.predictors.base import Predictor
 from ncp.predictors.fitting import load_judge, load_predictor
+from ncp.predictors.predictor import Predictor
 from ncp.spaces.arrays import Reals
 from ncp.spaces.families import DEFAULT_TABLE
 from ncp.spaces.space import Space

@@ -17,14 +17,14 @@ from ncp.io.tabular import Limits
 from ncp.optim.budget import Budget
 from ncp.optim.feasible import frozen_dimensions
 from ncp.optim.judge import fit_searcher_and_judge, halves
-from ncp.optim.known import MeasuredRows
+from ncp.optim.measured_rows import MeasuredRows
 from ncp.optim.objective import Objective
 from ncp.optim.problem import Problem
 from ncp.optim.propagation import StrategyName, propagate
 from ncp.optim.result_rows import baseline_of, provenance_of, rows_of
 from ncp.optim.results import Baseline, Result, Row
 from ncp.optim.search import ranked
-from ncp.predictors.base import Predictor
+from ncp.predictors.predictor import Predictor
 from ncp.progress import Progress
 from ncp.spaces.arrays import Codes
 from ncp.spaces.named import load_space

@@ -8,9 +8,9 @@ from typing import Any
 from nicegui import ui
 
 from ncp.app.components import ObjectiveTable, Problem, heading
+from ncp.app.field_errors import Field, label, show_error
 from ncp.app.jobs import SearchRequest
 from ncp.app.layout import dimension_groups
-from ncp.app.problems import Field, label, show_error
 from ncp.app.session import Session
 from ncp.errors import NcpError
 from ncp.optim.budget import Budget

@@ -6,8 +6,8 @@ import numpy as np
 from nicegui import ui
 
 from ncp.app.components import Animation, Problem, markup, on_press
+from ncp.app.field_errors import message_of
 from ncp.app.jobs import SearchRequest, best_rows, run_search
-from ncp.app.problems import message_of
 from ncp.app.propagate_form import PropagateForm
 from ncp.app.result_actions import ResultActions
 from ncp.app.result_table import result_table

@@ -11,7 +11,7 @@ from nicegui import ui
 
 from ncp.app.components import Problem
 from ncp.app.downloads import onnx_of, python_of, report_of
-from ncp.app.problems import message_of
+from ncp.app.field_errors import message_of
 from ncp.app.session import Session
 from ncp.errors import NcpError
 from ncp.extras import require_extra

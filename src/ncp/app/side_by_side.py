@@ -8,8 +8,8 @@ from nicegui import ui
 
 from ncp.app.components import heading, markup
 from ncp.app.dataset import OpenDataset
+from ncp.app.field_errors import message_of
 from ncp.app.lookup import CodeFacts, format_value, look_up
-from ncp.app.problems import message_of
 from ncp.app.session import Session
 from ncp.errors import NcpError
 from ncp.report.network import network_element

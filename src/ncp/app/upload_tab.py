@@ -14,9 +14,9 @@ from nicegui import ui
 
 from ncp.app.components import File, Problem, heading, markup
 from ncp.app.dataset import prepare
+from ncp.app.field_errors import Field, message_of, show_error
 from ncp.app.jobs import import_table, train_predictor
 from ncp.app.limits import LARGEST
-from ncp.app.problems import Field, message_of, show_error
 from ncp.app.session import Session
 from ncp.errors import NcpError, quoted
 from ncp.spaces.families import named_spaces

@@ -11,7 +11,7 @@ import typer
 import ncp
 from ncp.cli import app as page
 from ncp.cli import compare, cost, data, draw, export, pareto, profile, query, report, search, train
-from ncp.cli.names import flag
+from ncp.cli.flags import flag
 from ncp.errors import NcpError, printable
 from ncp.processes import exit_on_termination
 

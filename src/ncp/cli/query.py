@@ -13,7 +13,7 @@ from ncp.errors import ConfigError, DataError, quoted
 
 if TYPE_CHECKING:
     import ncp
-    from ncp.predictors.base import Predictor
+    from ncp.predictors.predictor import Predictor
     from ncp.spaces.space import Space
 
 NEIGHBOURS = 3

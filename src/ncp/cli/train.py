@@ -19,7 +19,7 @@ from ncp.errors import DataError
 if TYPE_CHECKING:
     import ncp
     from ncp.cli.train_config import Configuration
-    from ncp.predictors.base import Prediction
+    from ncp.predictors.predictor import Prediction
     from ncp.spaces.arrays import Reals
     from ncp.tables.table import Rows
 

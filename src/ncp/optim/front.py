@@ -49,7 +49,7 @@ class Front:
         rows: the codes, cheapest first; without cost, best first. A row's scores are means over the objectives.
         objectives: k names.
         scores: `(n, k)`: the predicted scores less the uncertainty penalty; of measured rows the weighted mean of
-            measurement and prediction (see `ncp.optim.known`). In these and cost, no code dominates another.
+            measurement and prediction (see `ncp.optim.measured_rows`). In these and cost, no code dominates another.
         predicted_scores: `(n, k)`: the objectives by the predictor [standard deviations].
         verified_scores: `(n, k)`: the objectives by table or judge; NaN without either.
         hypervolume: of `scores` and cost above the reference: standard deviations of every objective, and powers of ten

@@ -17,7 +17,7 @@ from ncp.optim.budget import Budget, as_budget
 from ncp.optim.feasible import Bound
 from ncp.optim.front import Front, FrontBaseline
 from ncp.optim.judge import Pair, predictor_and_judge, verify
-from ncp.optim.known import MeasuredRows, in_measured_order, meets_minimums, weighed_by
+from ncp.optim.measured_rows import MeasuredRows, in_measured_order, meets_minimums, weighed_by
 from ncp.optim.multi_objective import MultiObjectiveProblem, read_objectives
 from ncp.optim.objective import SHORTFALL_PENALTY, Objective
 from ncp.optim.problem import no_code_meets_minimums
@@ -27,7 +27,7 @@ from ncp.optim.results import Row, Value
 from ncp.optim.scalarisations import REFERENCE, Directions
 from ncp.optim.strategies import Continuous
 from ncp.pareto import hypervolume, non_dominated
-from ncp.predictors.base import Predictor
+from ncp.predictors.predictor import Predictor
 from ncp.progress import Progress, quiet, share
 from ncp.spaces.arrays import Codes, Reals, best_first, crossed
 from ncp.tables.table import Table

@@ -18,8 +18,8 @@ from ncp.errors import ConfigError, DataError
 from ncp.optim.objective import Objective
 from ncp.optim.pair_cache import ROLES, PairCache, digests_of
 from ncp.optim.results import Values
-from ncp.predictors.base import Predictor
 from ncp.predictors.fitting import SHIPPED, fit_predictor, load_judge, load_predictor
+from ncp.predictors.predictor import Predictor
 from ncp.progress import Progress, quiet, share
 from ncp.spaces.arrays import Codes
 from ncp.spaces.space import Space

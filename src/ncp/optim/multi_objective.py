@@ -17,7 +17,7 @@ from ncp.optim.budget import Budget
 from ncp.optim.feasible import Feasible
 from ncp.optim.objective import Objective, as_objective
 from ncp.optim.problem import BATCH, Problem
-from ncp.predictors.base import Predictor
+from ncp.predictors.predictor import Predictor
 from ncp.spaces.arrays import Codes, Reals, chunks
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ncp.errors import DataError, NcpError
-from ncp.predictors.base import Predictor
 from ncp.predictors.file import FORMAT
 from ncp.predictors.fitting import load_predictor
+from ncp.predictors.predictor import Predictor
 from ncp.tables.sources import cache_dir
 from ncp.tables.table import Table
 

@@ -20,8 +20,8 @@ from ncp.optim.feasible import per_coordinate
 from ncp.optim.objective import Objective
 from ncp.optim.problem import Problem
 from ncp.optim.strategies import Path, Strategy
-from ncp.predictors.base import Predictor
 from ncp.predictors.mlp import Mlp
+from ncp.predictors.predictor import Predictor
 from ncp.progress import Progress, quiet
 from ncp.spaces.arrays import Codes
 

@@ -14,7 +14,7 @@ from ncp.errors import InfeasibleError
 from ncp.optim.budget import Budget
 from ncp.optim.feasible import Feasible
 from ncp.optim.objective import Objective
-from ncp.predictors.base import Predictor
+from ncp.predictors.predictor import Predictor
 from ncp.spaces.arrays import Codes, Reals, chunks
 from ncp.spaces.space import Space
 

@@ -18,7 +18,7 @@ from ncp.optim.objective import Objective, as_objective
 from ncp.optim.paper import Paper
 from ncp.optim.problem import Problem
 from ncp.optim.strategies import Continuous, Strategy, WinnerTakesAll
-from ncp.predictors.base import Predictor
+from ncp.predictors.predictor import Predictor
 from ncp.progress import Progress, quiet
 from ncp.spaces.arrays import Codes, CodesLike, Reals, best_distinct, distinct
 from ncp.spaces.space import Space

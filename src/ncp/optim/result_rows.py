@@ -13,10 +13,10 @@ from ncp.io.files import plain
 from ncp.network.latency import LatencyModel
 from ncp.optim.budget import Budget
 from ncp.optim.judge import verify
-from ncp.optim.known import MeasuredRows, objective_of
+from ncp.optim.measured_rows import MeasuredRows, objective_of
 from ncp.optim.problem import Problem
 from ncp.optim.results import Baseline, Row, Values
-from ncp.predictors.base import Predictor
+from ncp.predictors.predictor import Predictor
 from ncp.spaces.arrays import Codes, Reals
 from ncp.tables.table import Table
 

@@ -76,7 +76,7 @@ class Row:
         code: the code as text.
         vector: the code as integers.
         score: the number that rows are ranked by: the predicted score less the uncertainty penalty; with a table, the
-            weighted mean of measurement and prediction (see `ncp.optim.known`).
+            weighted mean of measurement and prediction (see `ncp.optim.measured_rows`).
         predicted_score: the objective by the search's predictor [standard deviations].
         verified_score: the objective by the table or the judge; None without either.
         predicted: values by the search's predictor, by column.

@@ -14,15 +14,15 @@ from ncp.numbers import as_count, as_seed
 from ncp.optim.budget import Budget, as_budget
 from ncp.optim.feasible import Feasible
 from ncp.optim.judge import Pair, predictor_and_judge, read_predictor
-from ncp.optim.known import MeasuredRows, meets_minimums
 from ncp.optim.local_search import search_locally, search_near
+from ncp.optim.measured_rows import MeasuredRows, meets_minimums
 from ncp.optim.objective import Objective, as_objective
 from ncp.optim.problem import Problem
 from ncp.optim.propagation import StrategyName, as_strategy, follow
 from ncp.optim.result_rows import baseline_of, latency_model, predicted_scores_of, provenance_of, rows_of
 from ncp.optim.results import Result
 from ncp.optim.strategies import Strategy
-from ncp.predictors.base import Predictor
+from ncp.predictors.predictor import Predictor
 from ncp.progress import Progress, quiet, share
 from ncp.spaces.arrays import Codes, CodesLike, Reals, distinct
 from ncp.spaces.multires import MULTIRES
@@ -62,7 +62,7 @@ def search(
     each other are checked by the judge, which is independent of the predictor.
 
     With a table, its measured rows are candidates too: the first code is never one that the table measured to be worse
-    than its best row within the budget. `ncp.optim.known` says how measured and predicted values are weighed.
+    than its best row within the budget. `ncp.optim.measured_rows` says how measured and predicted values are weighed.
 
     Args:
         objective: an objective, a task or column, several of them, or weights by column.

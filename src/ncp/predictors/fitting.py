@@ -14,16 +14,16 @@ from torch import Tensor
 from ncp.errors import ConfigError, DataError, quoted
 from ncp.io.files import as_path, is_file
 from ncp.numbers import as_seed
-from ncp.predictors.base import Predictor, digests
 from ncp.predictors.blend import Blend
 from ncp.predictors.core import Core, TrainingSet
 from ncp.predictors.ensemble import Ensemble
 from ncp.predictors.file import DAMAGE, HINT, damaged, read
 from ncp.predictors.gp import GaussianProcess
 from ncp.predictors.mlp import Mlp
+from ncp.predictors.predictor import Predictor, digests
 from ncp.predictors.scale import Scale
 from ncp.predictors.settings import Settings
-from ncp.predictors.training import training_rows
+from ncp.predictors.training_rows import training_rows
 from ncp.predictors.transfer import Transfer
 from ncp.progress import Progress, quiet
 from ncp.spaces.arrays import CodesLike

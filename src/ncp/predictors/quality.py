@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import kendalltau
 
-from ncp.predictors.base import Prediction
+from ncp.predictors.predictor import Prediction
 from ncp.spaces.arrays import Reals
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from ncp.optim.feasible import Feasible
 from ncp.optim.problem import scores_of
 from ncp.optim.strategies import Continuous
-from ncp.predictors.base import Predictor
 from ncp.predictors.features import Features
-from ncp.searchers.base import Searcher
+from ncp.predictors.predictor import Predictor
+from ncp.searchers.searcher import Searcher
 from ncp.searchers.surrogate import Surrogate, score_predictor
 from ncp.spaces.arrays import Codes, Reals, best_first
 from ncp.spaces.space import Space

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from ncp.searchers.base import Searcher
+from ncp.searchers.searcher import Searcher
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.space import Space
 

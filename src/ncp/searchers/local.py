@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ncp.searchers.base import Searcher
+from ncp.searchers.searcher import Searcher
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.space import Space
 

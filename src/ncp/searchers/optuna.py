@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ncp.extras import require_extra
-from ncp.searchers.base import Searcher
+from ncp.searchers.searcher import Searcher
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.dimensions import Categorical
 from ncp.spaces.space import Space

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ncp.searchers.base import Searcher
+from ncp.searchers.searcher import Searcher
 from ncp.spaces.arrays import Codes, Reals
 
 

@@ -8,12 +8,12 @@ from functools import partial
 
 from ncp.errors import ConfigError, quoted
 from ncp.extras import has_extra, require_extra
-from ncp.searchers.base import Searcher
 from ncp.searchers.bayesian import Bayesian
 from ncp.searchers.evolution import Evolution
 from ncp.searchers.local import Local
 from ncp.searchers.optuna import Gp, Nsga2, Tpe
 from ncp.searchers.random import Random
+from ncp.searchers.searcher import Searcher
 
 Make = Callable[..., Searcher]
 """Makes a searcher from a space, a random generator and, where codes are limited, a pool."""

@@ -12,9 +12,9 @@ from scipy.linalg import LinAlgError, cho_solve, cholesky
 from scipy.optimize import minimize
 from torch import Tensor
 
-from ncp.predictors.base import Predictor
 from ncp.predictors.core import Core
 from ncp.predictors.features import Features, Meaning
+from ncp.predictors.predictor import Predictor
 from ncp.predictors.scale import Scale
 from ncp.spaces.arrays import Reals
 from ncp.spaces.space import Space

@@ -9,7 +9,7 @@ import pytest
 import ncp
 from ncp import Objective, Table
 from ncp.optim.feasible import Feasible
-from ncp.optim.known import MeasuredRows
+from ncp.optim.measured_rows import MeasuredRows
 from ncp.optim.problem import Problem
 from ncp.spaces.dimensions import Categorical
 from ncp.spaces.space import Space

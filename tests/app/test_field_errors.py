@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from ncp.app.problems import message_of, show_error
+from ncp.app.field_errors import message_of, show_error
 from ncp.errors import ConfigError, InfeasibleError, NcpError
 
 
