@@ -14,13 +14,13 @@ from torch import Tensor
 
 from ncp.numbers import as_count, as_seed
 from ncp.optim.budget import Budget, as_budget
-from ncp.optim.feasible import Bound
 from ncp.optim.front import Front, FrontBaseline
 from ncp.optim.judge import Pair, predictor_and_judge, verify
 from ncp.optim.measured_rows import MeasuredRows, in_measured_order, meets_minimums, weighed_by
 from ncp.optim.multi_objective import MultiObjectiveProblem, read_objectives
 from ncp.optim.objective import SHORTFALL_PENALTY, Objective
 from ncp.optim.problem import no_code_meets_minimums
+from ncp.optim.projection import Bound
 from ncp.optim.propagation import require_finite
 from ncp.optim.result_rows import provenance_of, rows_of
 from ncp.optim.results import Row, Value

@@ -16,9 +16,9 @@ from torch import Tensor
 from ncp.cost import has_cost, macs
 from ncp.errors import ConfigError
 from ncp.numbers import as_number
-from ncp.optim.feasible import per_coordinate
 from ncp.optim.objective import Objective
 from ncp.optim.problem import Problem
+from ncp.optim.projection import per_coordinate
 from ncp.optim.strategies import Path, Strategy
 from ncp.predictors.mlp import Mlp
 from ncp.predictors.predictor import Predictor

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ncp.numbers import as_count, as_number
 from ncp.optim.budget import Budget
-from ncp.optim.feasible import Bound, Feasible, Projection
+from ncp.optim.feasible import Feasible
 from ncp.optim.objective import Objective
 from ncp.optim.problem import Problem, Score
+from ncp.optim.projection import Bound, Projection
 from ncp.progress import Progress, quiet
 from ncp.spaces.arrays import Codes, Reals, distinct, ranks_within
 
