@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ncp.errors import ConfigError, DataError
-from ncp.io.files import STALE, as_path, whole_file, write_json
+from ncp.io.files import STALE, as_path, read_json, whole_file, write_json
 
 
 def write(path: Path | str, text: str = "whole") -> None:
@@ -188,3 +188,9 @@ def test_json_converts_arrays_and_paths(tmp_path: Path) -> None:
     text = (tmp_path / "deep" / "x.json").read_text()
     assert text.endswith("}\n")
     assert json.loads(text) == {"a": 3, "1": [[1.0, None]], "b": [True, None, None, str(tmp_path)], "c": "x"}
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
+def test_an_endless_json_file_is_refused() -> None:
+    with pytest.raises(DataError, match=r"^Cannot read /dev/zero: it has more than 1000 bytes\.$"):
+        read_json("/dev/zero", largest=1000)

@@ -1,4 +1,4 @@
-"""The facts and the picture of rows held out from a training."""
+"""The facts and the picture of held-out rows of a training."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -64,7 +64,7 @@ def test_it_is_drawn(values: Reals, tmp_path: Path, count: int) -> None:
     save(scatter_picture(panels), tmp_path / "scatter.svg")
     texts = [str(text.text) for text in ElementTree.parse(tmp_path / "scatter.svg").iter(f"{SVG}text")]  # noqa: S314
     assert texts.count("seg/mIoU   tau 1.00") == texts.count("1 outside the axes") == (count + 1) // 2
-    assert "80 rows held out; on the line, predicted = measured" in texts
+    assert "80 held-out rows; on the line, predicted = measured" in texts
     assert len(list(tmp_path.iterdir())) == 1
 
 

@@ -144,7 +144,7 @@ def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration) 
 
 
 def rows_held_out(prediction: Prediction, values: Reals, columns: Sequence[str]) -> dict[str, dict[str, list[float]]]:
-    """Per column, the predicted and measured values of the rows held out, and the stds, in six digits."""
+    """Per column, the predicted and measured values of the held-out rows, and the stds, with six digits."""
     arrays = {"predicted": prediction.mean, "std": prediction.std, "measured": values}
     return {
         column: {name: [float(f"{number:.6g}") for number in numbers[:, j]] for name, numbers in arrays.items()}

@@ -173,8 +173,8 @@ def read_json(path: str | Path, largest: int = LARGEST_JSON) -> Any:
     """The content of a json file, in which all numbers are finite.
 
     Args:
-        path: of the file.
-        largest: most bytes of the file.
+        path: the file.
+        largest: the largest file that is read [bytes].
 
     Raises:
         DataError: the file cannot be read, is too large, or is not json.

@@ -288,12 +288,21 @@ def read_document(path: str | Path, command: str) -> dict[str, Any]:
     document = read_json(path)
     if not isinstance(document, dict):
         raise broken_document(path, command)
+    require_format(path, document, command)
+    return document
+
+
+def require_format(path: str | Path, document: Mapping[str, Any], command: str) -> None:
+    """Refuse a document that another version of a command has written.
+
+    Raises:
+        DataError: the document has another format.
+    """
     if document.get("format") != FORMAT:
         raise DataError(
             f"{path} was written by another version of ncp: its format is {document.get('format')}, and this version "
             f"reads {FORMAT}. Run ncp {command} again."
         )
-    return document
 
 
 def read_rows(document: Mapping[str, Any]) -> tuple[Row, ...]:

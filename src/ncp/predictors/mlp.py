@@ -106,7 +106,7 @@ class Mlp(Core):
 
     @classmethod
     def fit(cls, rows: TrainingSet, settings: MlpSettings, seed: int, progress: Progress = quiet) -> Mlp:
-        """Train by the paper's recipe and keep the epoch that ranks the rows held out best."""
+        """Train by the paper's recipe and keep the epoch that ranks the held-out rows best."""
         z, targets, groups = rows.features(), rows.targets, _groups(rows.columns)
         if has_cost(rows.space):
             costs = np.stack([macs(rows.codes), params(rows.codes)], axis=1, dtype=np.float64)

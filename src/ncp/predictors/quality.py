@@ -14,7 +14,7 @@ from ncp.spaces.arrays import Reals
 
 @dataclass(frozen=True)
 class Quality:
-    """How well predictions of one column agree with measured values of rows held out.
+    """How well predictions of one column agree with measured values of held-out rows.
 
     Attributes:
         tau: Kendall's tau-b, a correlation of ranks.

@@ -36,7 +36,7 @@ class Agreement:
         std: `(n,)`, predicted standard deviation of a table's value [raw units].
         known: `(n,)`, by table or judge [raw units].
         codes: n codes as texts, empty where they are not known.
-        sources: n names of where the known values come from.
+        sources: the n sources of the known values.
     """
 
     column: str
@@ -64,11 +64,11 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class Scatter:
-    """Predicted against measured values of the rows held out from a training.
+    """Predicted against measured values of the held-out rows of a training.
 
     Attributes:
         column: `task/metric`.
-        unit: of both axes.
+        unit: unit of both axes.
         measured: `(n,)`, the table's values.
         predicted: `(n,)`.
         tau: Kendall's tau of the two; None where it is not defined.
@@ -96,15 +96,15 @@ class Tradeoff:
     """Cost, or where it is not known a first quantity, against another quantity.
 
     Attributes:
-        x_name: of the horizontal axis, with its unit.
-        y_name: of the vertical axis, with its unit.
-        x: `(n,)`, of the codes that were found.
-        y: `(n,)`, as predicted [raw units], or standard deviations of a mean of columns.
+        x_name: name of the horizontal axis, with its unit.
+        y_name: name of the vertical axis, with its unit.
+        x: `(n,)`, horizontal values of the codes that were found.
+        y: `(n,)`, their predicted values [raw units], or [standard deviations] for a mean of columns.
         codes: the same codes as texts.
-        edge: `(n,)`, which of them no other beats in these two quantities alone.
-        rows_x: `(r,)`, of a table's rows.
-        rows_y: `(r,)`, of a table's rows.
-        rows: `(r,)`, their places in the table.
+        edge: `(n,)`, whether no other code beats this one in these two quantities.
+        rows_x: `(r,)`, horizontal values of a table's rows.
+        rows_y: `(r,)`, vertical values of the same rows.
+        rows: `(r,)`, their indices in the table.
         budget: the highest x that was allowed, or None.
         minimum: the lowest y that was allowed, or None.
     """
@@ -186,7 +186,7 @@ def scatters(found: Sequence[Agreement], quality: Mapping[str, Mapping[str, Any]
     """Predicted against measured values by column.
 
     Args:
-        found: of the held-out rows.
+        found: predicted and measured values of the held-out rows.
         quality: the columns of `metrics.json`.
     """
     panels = []
@@ -211,7 +211,7 @@ def tradeoffs(document: Mapping[str, Any], table: Table | None = None) -> tuple[
     """One panel per predicted column of a search or front.
 
     Args:
-        document: of `result.json` or `pareto.json`.
+        document: the content of `result.json` or `pareto.json`.
         table: rows to draw behind the codes that were found.
     """
     rows, provenance = document["rows"], document["provenance"]
@@ -229,7 +229,7 @@ def objective_tradeoffs(document: Mapping[str, Any], table: Table | None = None)
     """One panel per objective of a front.
 
     Args:
-        document: of `pareto.json`.
+        document: the content of `pareto.json`.
         table: rows to draw behind the front.
     """
     rows, provenance = document["rows"], document["provenance"]

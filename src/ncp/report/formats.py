@@ -44,8 +44,8 @@ def save(picture: Picture, path: str | Path, title: str | None = None) -> None:
 
     Args:
         picture: the picture.
-        path: of the file; missing folders are made.
-        title: of an SVG document, such as the id of a run.
+        path: the file; missing folders are created.
+        title: title of the SVG document, such as the id of a run.
 
     Raises:
         ConfigError: the path has another ending than .svg, .png or .pdf.

@@ -26,7 +26,7 @@ def front_page(document: Mapping[str, Any], table: Table | None) -> Page:
     """The page of a front.
 
     Args:
-        document: of `pareto.json`.
+        document: the content of `pareto.json`.
         table: rows to draw behind the front.
     """
     rows, provenance = document["rows"], document["provenance"]

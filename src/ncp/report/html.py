@@ -28,7 +28,7 @@ def write_report(source: str | Path, path: str | Path, table: Table | None = Non
     Args:
         source: `result.json`, `pareto.json`, `compare.json` or `metrics.json`. The page also uses `trace.json` and
             `heldout.json` from the same folder, if they are of the same run.
-        path: of the page.
+        path: the page to write.
         table: rows to draw behind the codes that were found.
 
     Raises:

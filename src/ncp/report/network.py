@@ -43,7 +43,7 @@ class Layout:
         box: width of a block.
         slot: from one block to the next.
         pad: from a fusion to the first block.
-        size: of texts.
+        size: font size.
     """
 
     stages: tuple[float, ...]

@@ -44,10 +44,10 @@ class Plot:
     """An interactive figure.
 
     Attributes:
-        name: which no other figure of the page has.
-        title: above the figure.
-        figure: as plotly.js reads it.
-        alone: whether it has a line of the page for itself.
+        name: a name that is unique on the page.
+        title: the heading above the figure.
+        figure: the figure as plotly.js reads it.
+        alone: whether it takes the full width of the page.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Page:
         """The page as HTML.
 
         Args:
-            rows: codes of a table's rows, by their places, for the figures that show them.
+            rows: codes of a table's rows, by their indices, for the figures that show them.
 
         Raises:
             MissingExtraError: plotly or jinja2 is not installed.

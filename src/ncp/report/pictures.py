@@ -139,14 +139,14 @@ def comparison_picture(curves: Sequence[Curve]) -> Picture:
 
 
 def scatter_picture(panels: Sequence[Scatter]) -> Picture:
-    """Predicted against measured values of rows held out, one square panel per column."""
+    """Predicted against measured values of held-out rows, one square panel per column."""
     across = min(4, len(panels))
     wide, side = 262.0, 184.0
     width = max(wide * across + 20, 430)
     rows = -(-len(panels) // across)
     count = len(panels[0].measured)
     picture = Picture(width, TITLE + (side + 76) * rows, f"Predicted and measured values of {count} rows")
-    heading = f"{count} rows held out; on the line, predicted = measured"
+    heading = f"{count} held-out rows; on the line, predicted = measured"
     picture.items.append(Text(14, 22, heading, 12, "faint"))
     for k, panel in enumerate(panels):
         left, top = 68 + wide * (k % across), TITLE + 28 + (side + 76) * (k // across)

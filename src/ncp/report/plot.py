@@ -88,11 +88,11 @@ class Axes:
     """A rectangle of a picture with a horizontal and a vertical scale.
 
     Attributes:
-        picture: what is drawn on.
-        left: of the rectangle [pixels].
-        top: of the rectangle [pixels].
-        width: of the rectangle [pixels].
-        height: of the rectangle [pixels].
+        picture: the picture to draw on.
+        left: left edge of the rectangle [pixels].
+        top: top edge of the rectangle [pixels].
+        width: width of the rectangle [pixels].
+        height: height of the rectangle [pixels].
         x: the horizontal scale.
         y: the vertical scale, upwards.
     """

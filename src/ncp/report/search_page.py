@@ -29,8 +29,8 @@ def search_page(document: Mapping[str, Any], folder: Path, table: Table | None) 
     """The page of a search.
 
     Args:
-        document: of `result.json`.
-        folder: of the document; it may have a trace.
+        document: the content of `result.json`.
+        folder: the document's folder; it may contain a trace.
         table: rows to draw behind the codes that were found.
     """
     rows, provenance = document["rows"], document["provenance"]

@@ -99,8 +99,9 @@ def calibration_section(found: Sequence[Agreement], texts: Sequence[str] = ()) -
 
 
 def left_out_section(title: str, names: Sequence[str]) -> Section:
-    """A note on files of another run, which the page does not use."""
-    return Section(title, [f"{' and '.join(names)} in this folder: of another run, and left out here."])
+    """A section that names the files of another run, which the page does not use."""
+    verb = "belongs" if len(names) == 1 else "belong"
+    return Section(title, [f"Left out: {' and '.join(names)} in this folder {verb} to another run."])
 
 
 def provenance_section(provenance: Mapping[str, Any]) -> Section:

@@ -67,7 +67,7 @@ PERCENT = ("mIoU", "mAcc", "aAcc", "top1", "top5", "easy", "moderate", "hard", "
 """Metrics of the published tables that are measured in percent."""
 COST = "cost [GMACs]"
 SCORE = "objective [std]"
-"""Names of what is not a column."""
+"""Names of the quantities that are not columns."""
 TESTS = (
     "Second lines: 95 % intervals. p-values: one-sided Mann-Whitney tests against random search and against the best "
     "baseline."

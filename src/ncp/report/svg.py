@@ -20,10 +20,10 @@ class Path:
             only written as SVG.
         fill: a named colour of `ncp.report.style`, a colour as `#rrggbb`, or `none`.
         stroke: likewise.
-        width: of the stroke [pixels].
-        dash: lengths of dashes and gaps [pixels], as SVG takes them.
+        width: width of the stroke [pixels].
+        dash: lengths of dashes and gaps [pixels], in SVG notation.
         opacity: from 0 to 1.
-        round: whether lines end round; a line of no length is then a dot.
+        round: whether line ends are round, so that a line of length 0 is a dot.
     """
 
     d: str
@@ -43,7 +43,7 @@ class Text:
         x: horizontal place [pixels].
         y: place of the baseline [pixels].
         text: what it says; control characters are shown escaped.
-        size: of the font [pixels].
+        size: font size [pixels].
         fill: a named colour.
         anchor: `start`, `middle` or `end`: which part of the text is at `x`.
         bold: whether it is bold.
@@ -67,9 +67,9 @@ class Picture:
     """Shapes and texts in the order in which they are drawn.
 
     Attributes:
-        width: of the picture [pixels].
-        height: of the picture [pixels].
-        label: what the picture shows, for those who cannot see it.
+        width: width of the picture [pixels].
+        height: height of the picture [pixels].
+        label: the alternative text, for readers who cannot see the picture.
         items: the shapes and texts.
     """
 

@@ -10,13 +10,10 @@ import numpy as np
 
 from ncp.cost import has_cost, macs
 from ncp.errors import DataError
-from ncp.io.files import write_json
-from ncp.optim.results import FORMAT, Result
-from ncp.report.documents import read_json, require_format
+from ncp.io.files import read_json, write_json
+from ncp.optim.results import FORMAT, Result, require_format
 from ncp.report.style import COST, SCORE
 from ncp.spaces.arrays import Codes, Reals
-
-WANTED = "Expected the steps of a search, as ncp search writes them."
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +103,7 @@ class Trace:
         Raises:
             DataError: the file cannot be read, or it is not the trace of a search.
         """
-        read = read_json(path, WANTED)
+        read = read_json(path)
         try:
             scores = _numbers(read["scores"]).T
             require_format(path, read, "search")
@@ -124,7 +121,7 @@ class Trace:
         except DataError:
             raise
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-            raise DataError(f"{WANTED} Got {path}: {error!r}.") from None
+            raise DataError(f"{path} does not hold the steps of a search: {error!r}. Run ncp search again.") from None
 
 
 def _numbers(values: Any) -> Reals:

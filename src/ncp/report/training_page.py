@@ -9,38 +9,37 @@ from typing import Any
 
 import numpy as np
 
-from ncp.report.documents import read_json
+from ncp.io.files import read_json
 from ncp.report.facts import heldout_agreements
 from ncp.report.figures import agreement_figure
 from ncp.report.page import Cell, Grid, Page, Plot, Section
 from ncp.report.sections import calibration_section, left_out_section, provenance_section
 
 HEADS = ["column", "Kendall tau", "mean abs. error", "within 1 std", "within 2 std"]
-HELD_OUT = "Expected the rows held out from a training, as ncp train writes them."
 
 
 def training_page(document: Mapping[str, Any], folder: Path) -> Page:
     """The page of a training.
 
     Args:
-        document: of `metrics.json`.
-        folder: of the document; it may have the held-out rows, the predictor and its configuration.
+        document: the content of `metrics.json`.
+        folder: the document's folder; it may contain the held-out rows, the predictor and its configuration.
     """
     split, columns = document["split"], document["columns"]
     taus = [found["tau"] for found in columns.values() if found["tau"] is not None]
     table = Grid(HEADS, [_cells(name, found) for name, found in columns.items()])
     sections = [
         Section("The answer", [_answer(taus, split["test"])] if taus else []),
-        Section("Quality on rows held out", table=table),
+        Section("Quality on held-out rows", table=table),
     ]
     foreign = _files_of_another_run(document, folder)
     if foreign:
         sections.append(left_out_section("Other files in the folder", foreign))
     held = folder / "heldout.json"
     if held.is_file() and held.name not in foreign:
-        found = heldout_agreements(read_json(held, HELD_OUT)["columns"])
+        found = heldout_agreements(read_json(held)["columns"])
         plots = [Plot(f"held out {k}", each.column, agreement_figure(each, "measured")) for k, each in enumerate(found)]
-        sections += [Section("Measured against predicted", plots=plots), calibration_section(found)]
+        sections += [Section("Predicted and measured values", plots=plots), calibration_section(found)]
     command = f"ncp train --config {document['files']['config']}"
     provenance = {"kind": document["kind"], "table": document["table"], **split, "command": command}
     sections.append(provenance_section(provenance))
@@ -49,7 +48,7 @@ def training_page(document: Mapping[str, Any], folder: Path) -> Page:
 
 
 def _answer(taus: list[float], rows: int) -> str:
-    return f"Mean Kendall tau {np.mean(taus):.3f} over {len(taus)} columns, on {rows} rows held out."
+    return f"Mean Kendall tau {np.mean(taus):.3f} over {len(taus)} columns, on {rows} held-out rows."
 
 
 def _cells(column: str, found: Mapping[str, Any]) -> list[Cell]:
@@ -68,7 +67,7 @@ def _files_of_another_run(document: Mapping[str, Any], folder: Path) -> list[str
     foreign = []
     if predictor.is_file() and sha256(predictor.read_bytes()).hexdigest() != document["predictor_sha256"]:
         foreign.append(predictor.name)
-    if held.is_file() and read_json(held, HELD_OUT)["run"] != document["run"]:
+    if held.is_file() and read_json(held)["run"] != document["run"]:
         foreign.append(held.name)
     if config.is_file() and f"# run: {document['run']}" not in config.read_text("utf-8", errors="replace").splitlines():
         foreign.append(config.name)
