@@ -23,6 +23,35 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Download, import, list and check tables.", no_args_is_help=True)
 
 
+@app.command()
+def fetch(
+    base: Annotated[
+        str | None,
+        typer.Option("--from", metavar="ADDRESS", help="Address to download from [default: GitHub]."),
+    ] = None,
+    root: RootOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Download the published files and import them.
+
+    Compares every file with its known hash (SHA-256).
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ncp.tables.cache import fetch_tables
+    from ncp.tables.sources import PUBLISHED, UPSTREAM
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Downloading", total=len(PUBLISHED))
+        tables = fetch_tables(
+            root,
+            base=base or UPSTREAM,
+            done=lambda source: progress.update(task, advance=1, description=source.path),
+        )
+    _show(tables, as_json)
+
+
 @app.command("import")
 def import_(
     source: Annotated[
@@ -69,7 +98,10 @@ def import_(
     root: RootOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Turn the published files, or your own csv or parquet file, into tables."""
+    """Import published files, or your own file.
+
+    Turns a folder of the published files, or a csv or parquet file with --space, into tables.
+    """
     if space is not None:
         _import_file(source, space, codes, values, drop_bad, out, as_json)
         return
@@ -87,32 +119,6 @@ def import_(
     _show(import_folder(source, root), as_json)
 
 
-@app.command()
-def fetch(
-    base: Annotated[
-        str | None,
-        typer.Option("--from", metavar="ADDRESS", help="Address to download from [default: GitHub]."),
-    ] = None,
-    root: RootOption = None,
-    as_json: AsJson = False,
-) -> None:
-    """Download the published files, check their hashes, and turn them into tables."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from ncp.tables.cache import fetch_tables
-    from ncp.tables.sources import PUBLISHED, UPSTREAM
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Downloading", total=len(PUBLISHED))
-        tables = fetch_tables(
-            root,
-            base=base or UPSTREAM,
-            done=lambda source: progress.update(task, advance=1, description=source.path),
-        )
-    _show(tables, as_json)
-
-
 @app.command("list")
 def list_(root: RootOption = None, as_json: AsJson = False) -> None:
     """List the tables with their rows, columns and hashes."""
@@ -121,7 +127,10 @@ def list_(root: RootOption = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def check(root: RootOption = None, as_json: AsJson = False) -> None:
-    """Read every table and compare all hashes; exit with 2 if anything is wrong."""
+    """Read all tables and compare all hashes.
+
+    The exit status is 2 if anything is wrong.
+    """
     tables = _all(root)
     _show(tables, as_json)
     problems = [problem for table in tables for problem in table.problems]
@@ -137,7 +146,7 @@ def check(root: RootOption = None, as_json: AsJson = False) -> None:
 def _import_file(
     source: Path, space: str, codes: str | None, values: str | None, drop_bad: bool, out: Path | None, as_json: bool
 ) -> None:
-    """Turn a csv or parquet file of the user into a table, and show what it holds."""
+    """Turn a csv or parquet file of the user into a table, and show what it contains."""
     from ncp.spaces.named import load_space
     from ncp.tables.reading import read_rows
     from ncp.tables.table import Table

@@ -35,7 +35,7 @@ def export(
             "--out",
             "-o",
             metavar="FILE",
-            help="File to write, which ends in .onnx or .pt2 [default: net.onnx or net.pt2].",
+            help="File to write, with the ending .onnx or .pt2 [default: net.onnx or net.pt2].",
         ),
     ] = None,
     format: Annotated[str, typer.Option(metavar="NAME", help="File format: onnx, or torch (torch.export).")] = "onnx",  # noqa: A002

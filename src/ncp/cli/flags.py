@@ -1,4 +1,4 @@
-"""The options that stand for arguments of the library, and their units."""
+"""The options that correspond to arguments of the library, and their units."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FLAGS = {
 
 
 def flag(field: str) -> Name:
-    """The option that stands for an argument; it has the argument's name unless it is listed.
+    """The option that corresponds to an argument; it has the argument's name unless it is listed above.
 
     >>> flag("max_changes").text, flag("objective").text
     ('--max-changes', '--tasks')

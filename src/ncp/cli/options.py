@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BENCHMARK = "nas-bench-mr"
 """The default table and predictor, as in `ncp.spaces.families`, which help texts must not load."""
 MOST = 100_000
-"""Most codes at once, so that memory suffices."""
+"""Most codes at once, so that they fit in memory."""
 CLASSES = 50
 """Default number of classes."""
 PAGE = (".html", ".htm")

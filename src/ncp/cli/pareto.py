@@ -47,7 +47,7 @@ ObjectivesOption = Annotated[
     str,
     typer.Option(
         metavar="TASK,..",
-        help="Objectives: tasks (seg) or columns (seg/mIoU), as in seg,video; :-1 after one asks for low values.",
+        help="Objectives: tasks (seg) or columns (seg/mIoU), as in seg,video. Append :-1 to one to minimise it.",
     ),
 ]
 CostOption = Annotated[bool, typer.Option(help="Count low multiply-adds as an objective, too.")]
@@ -111,7 +111,7 @@ def _read_objectives(tasks: str) -> dict[str, float]:
     for name, weight in weights.items():
         if abs(weight) != 1:
             raise ConfigError(
-                f"A front has no weights: leave out the weight {weight:g} of {name}. Only :-1 counts, for low values."
+                f"A front has no weights: leave out the weight {weight:g} of {name}. Only :-1 is possible, to minimise it."
             )
     return weights
 

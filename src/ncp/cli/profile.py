@@ -49,7 +49,8 @@ def profile(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Measure many architectures, for ncp search --latency; an interrupted calibration continues.",
+            help="Measure many architectures, and write a latency model for ncp search --latency. An interrupted "
+            "calibration continues.",
         ),
     ] = None,
     codes: Annotated[
@@ -148,6 +149,6 @@ def _show(profiled: Profile) -> None:
     say(f"{images}, {conditions.task}, {where}")
     for each in profiled.latencies:
         say(f"batch {each.batch}: median {each.median:.2f} ms, 90th percentile {each.p90:.2f} ms ({each.runs} runs)")
-    say(f"peak memory {profiled.peak_bytes / 1e6:.1f} MB: weights and maps, batch {conditions.batch}")
+    say(f"peak memory (weights and maps), batch {conditions.batch}: {profiled.peak_bytes / 1e6:.1f} MB")
     if any(each.p90 > USUAL_SPREAD * each.median for each in profiled.latencies):
-        say("times spread widely: measure again when nothing else is running")
+        say("These times vary widely. Measure again when nothing else is running.")

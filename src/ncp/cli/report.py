@@ -24,7 +24,7 @@ def report(
         str | None,
         typer.Option(
             metavar="NAME|FILE",
-            help=f"Table whose rows are drawn behind; {BENCHMARK} if left out, where you have it.",
+            help=f"Table whose rows are drawn in grey [default: {BENCHMARK}, if it is installed].",
         ),
     ] = None,
 ) -> None:
@@ -38,7 +38,7 @@ def report(
 
 
 def write_page(source: Path, out: Path, table: ncp.Table | None = None) -> Path:
-    """Write the page and return its path. Without a table, the benchmark's rows are drawn, if the user has it."""
+    """Write the page and return its path. Without a table, it shows the benchmark's rows if these are installed."""
     import ncp
     from ncp.report.html import write_report
     from ncp.tables.cache import table_status

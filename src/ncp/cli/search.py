@@ -54,7 +54,7 @@ StrategyOption = Annotated[
     str, typer.Option(metavar="NAME", help="How codes move: continuous, winner-takes-all or paper.")
 ]
 OriginOption = Annotated[
-    str | None, typer.Option(metavar="CODE", help="Start from this code, too; --freeze keeps its values.")
+    str | None, typer.Option(metavar="CODE", help="Include this code in the starts. --freeze keeps its values.")
 ]
 FromOption = Annotated[
     str | None, typer.Option("--from", metavar="CODE", help="Edit this code: change only a few dimensions.")

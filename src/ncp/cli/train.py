@@ -43,7 +43,7 @@ def train(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Override a key, e.g. optimization.epochs=50; repeatable.",
+            help="Override a key, as in optimization.epochs=50 (repeatable).",
         ),
     ] = None,
     root: RootOption = None,
