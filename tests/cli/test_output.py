@@ -61,6 +61,16 @@ def test_numbers_of_numpy_and_missing_ones_are_json(capsys: pytest.CaptureFixtur
     assert json.loads(capsys.readouterr().out) == {"seed": 1, "values": [1.5, None], "path": "a"}
 
 
+def test_columns_move_closer_if_a_table_then_fits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = {11: ["key  aa  bb"], 10: ["key aa bb"], 9: ["key aa bb"], 8: ["key  aa", "key  bb"]}
+    for columns, expected in shown.items():
+        monkeypatch.setenv("COLUMNS", str(columns))
+        show_table(["key", "aa", "bb"], [["a", "1", "2"]])
+        assert [line for line in capsys.readouterr().out.splitlines() if "key" in line] == expected
+
+
 def test_measured_values_have_no_deviation_and_unknown_costs_no_column(capsys: pytest.CaptureFixture[str]) -> None:
     predicted, verified = {"acc": Value(71.054, 0.5, "predictor")}, {"acc": Value(71.0, 0.0, "table")}
     show_rows([Row("a", (1,), 0.5, 0.5, 0.25, predicted, verified, None, None)], [0], with_score=True)

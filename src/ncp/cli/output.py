@@ -25,7 +25,7 @@ UNCHECKED = "Not checked: these values come from the predictor alone. Pass --tab
 FOLDED = 16
 """Width of a column whose heading is folded, unless its cells are wider [characters]."""
 GAP = 2
-"""Space between columns [characters]."""
+"""Space between columns [characters]; 1 if the table then fits on the screen in one piece."""
 
 
 class ProgressBar(Protocol):
@@ -107,30 +107,32 @@ def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]], keys: int = 
         cells = max((cell_len(line) for row in texts for line in row[column]), default=0)
         wide = max(cells, min(cell_len(head), FOLDED))
         widths.append(min(wide, max(FOLDED, console.width // 2)) if column < keys else wide)
-    room = console.width - sum(widths[:keys]) - GAP * (keys - 1)
+    gaps = len(heads) - 1
+    gap = 1 if sum(widths) + gaps <= console.width < sum(widths) + GAP * gaps else GAP
+    room = console.width - sum(widths[:keys]) - gap * (keys - 1)
     pieces: list[list[int]] = []
     for column in range(keys, len(heads)):
-        if pieces and sum(widths[c] + GAP for c in (*pieces[-1], column)) <= room:
+        if pieces and sum(widths[c] + gap for c in (*pieces[-1], column)) <= room:
             pieces[-1].append(column)
         else:
             pieces.append([column])
     for number, piece in enumerate(pieces):
         columns = [*range(keys), *piece]
-        table = _table([(heads[c], widths[c], c < keys or heads[c] in left) for c in columns])
+        table = _table([(heads[c], widths[c], c < keys or heads[c] in left) for c in columns], gap)
         for row in texts:
             table.add_row(*(Text("\n".join(row[column])) for column in columns))
-        needed = sum(widths[column] + GAP for column in columns)
+        needed = sum(widths[column] + gap for column in columns)
         screen = console if needed <= console.width else Console(width=needed)
         screen.print(*([""] if number else []), table, sep="\n")
 
 
-def _table(columns: Sequence[tuple[str, int, bool]]) -> Table:
+def _table(columns: Sequence[tuple[str, int, bool]], gap: int) -> Table:
     """An empty table with columns of given names, widths and alignments; long headings and keys are folded."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
     for head, wide, left in columns:
         justify: Any = "left" if left else "right"
         table.add_column(Text(printable(head)), justify=justify, width=wide, overflow="fold")
