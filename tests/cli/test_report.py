@@ -19,8 +19,8 @@ def test_a_search_with_its_page_and_the_page_later(run: Run) -> None:
     status, out, _ = run("report", "out/result.json", "-o", "again.html")
     assert (status, "Written: again.html" in out) == (0, True)
     assert Path("first.html").read_text() == Path("again.html").read_text()
-    asked = json.loads(Path("out/result.json").read_text())["provenance"]
-    assert asked["command"].startswith("ncp search --tasks seg,video --starts 4")
+    provenance = json.loads(Path("out/result.json").read_text())["provenance"]
+    assert provenance["command"].startswith("ncp search --tasks seg,video --starts 4")
 
 
 def test_a_training_with_its_page(run: Run) -> None:

@@ -83,7 +83,7 @@ def test_a_bad_uncertainty_penalty_is_refused(uncertainty_penalty: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("floors", "expected"),
+    ("minimums", "expected"),
     [
         ("seg=76", "at_least must give minimum values by column, such as {'seg/mIoU': 76}. Got 'seg=76'."),
         ({"seg": float("nan")}, "at_least must give every column a finite number. Got {'seg': nan}."),
@@ -91,9 +91,9 @@ def test_a_bad_uncertainty_penalty_is_refused(uncertainty_penalty: Any) -> None:
         ({"seg": True}, "at_least must give every column a finite number. Got {'seg': True}."),
     ],
 )
-def test_bad_minimum_values_are_refused(floors: Any, expected: str) -> None:
+def test_bad_minimum_values_are_refused(minimums: Any, expected: str) -> None:
     with pytest.raises(ConfigError, match=f"^{re.escape(expected)}$"):
-        Objective({"seg": 1.0}, at_least=floors)
+        Objective({"seg": 1.0}, at_least=minimums)
 
 
 def test_minimum_values_by_hand() -> None:

@@ -129,12 +129,12 @@ def test_a_bound_on_latency_gives_predicted_and_measured_latencies(
     codes = vectors(result)
     assert (model(codes) <= 5).all()
     columns = ["seg/mIoU", "cls-50-1000/top1", "video/top1", LATENCY]
-    for row, promised, measured in zip(result.rows, model(codes), milliseconds(codes), strict=True):
+    for row, predicted, measured in zip(result.rows, model(codes), milliseconds(codes), strict=True):
         assert list(row.predicted) == list(row.verified) == columns
         predicted_score, found = row.predicted[LATENCY], row.verified[LATENCY]
         assert (predicted_score.source, found.source) == ("predictor", "measured")
-        assert (predicted_score.mean, found.mean) == (pytest.approx(promised), pytest.approx(measured))
-        assert predicted_score.std == pytest.approx(promised * model.error.rms)
+        assert (predicted_score.mean, found.mean) == (pytest.approx(predicted), pytest.approx(measured))
+        assert predicted_score.std == pytest.approx(predicted * model.error.rms)
         assert found.std == pytest.approx(0.05 * measured / 1.2816)
         assert {row.verified[column].source for column in columns[:3]} == {"judge"}
     result.to_json(tmp_path / "result.json")

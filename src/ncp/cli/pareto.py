@@ -111,7 +111,8 @@ def _read_objectives(tasks: str) -> dict[str, float]:
     for name, weight in weights.items():
         if abs(weight) != 1:
             raise ConfigError(
-                f"A front has no weights: leave out the weight {weight:g} of {name}. Only :-1 is possible, to minimise it."
+                f"A front has no weights: leave out the weight {weight:g} of {name}. Only :-1 is possible, which "
+                "minimises it."
             )
     return weights
 
