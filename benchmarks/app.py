@@ -1,8 +1,8 @@
-"""The page under load: how fast it answers one visitor and twenty, and how its memory grows.
+"""The app under load: how fast it answers one session and twenty, and how its memory grows.
 
 python -m benchmarks.app      needs the extra app
 
-The visitors run in this process, on the same cores as the page.
+The clients run in this process, on the same cores as the app.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.busy import busy_machine, record_busy
+from benchmarks.client import Client
 from benchmarks.measure import record
-from benchmarks.visitors import Visitor
 
 NCP = str(Path(sys.executable).with_name("ncp"))
 CROWD = 20
 ACTIONS, FIRST_ACTIONS = 500, 100
-"""Actions between the two looks at the memory, and actions before the first look."""
+"""Actions between the two measurements of the memory, and before the first one."""
 GROWTH = 20.0
-"""The memory may grow by this much [MB]; it fluctuates by less between two looks."""
+"""The memory may grow by this much [MB]; it fluctuates by less between two measurements."""
 
 
 @contextmanager
@@ -48,59 +48,59 @@ def megabytes(pid: int) -> float:
     return int(own.split()[1]) / 1000 + sum(megabytes(int(child)) for child in children)
 
 
-async def slide(visitor: Visitor, step: int) -> float:
+async def slide(client: Client, step: int) -> float:
     """Move a slider, and wait until the page shows another code [s]."""
-    dials = visitor.listening("slide")
-    before = visitor.elements[str(dials[0])]["props"]["values"]
+    sliders = client.listening("slide")
+    before = client.elements[str(sliders[0])]["props"]["values"]
     place = step % len(before)
     index = (before[place] + 1) % 4
     wanted = [*before[:place], index, *before[place + 1 :]]
     began = time.perf_counter()
-    await visitor.send(dials, {"place": place, "index": index})
-    await visitor.until(lambda: visitor.elements[str(dials[0])]["props"]["values"] == wanted)
+    await client.send(sliders, {"place": place, "index": index})
+    await client.until(lambda: client.elements[str(sliders[0])]["props"]["values"] == wanted)
     return time.perf_counter() - began
 
 
-async def turn(visitor: Visitor, tab: str) -> None:
+async def select(client: Client, tab: str) -> None:
     """Open another tab."""
-    tabs = visitor.listening("update:modelValue", **{"aria-label": "tabs"})
-    await visitor.send(tabs, tab)
+    tabs = client.listening("update:modelValue", **{"aria-label": "tabs"})
+    await client.send(tabs, tab)
 
 
-async def propagate(visitor: Visitor) -> float:
-    """Press the button, and wait for the film and the ten best codes [s]."""
-    button = visitor.listening("click", label="Propagate")
-    film = next(key for key, element in visitor.elements.items() if "frames" in element.get("props", {}))
-    run = visitor.elements[film]["props"]["run"]
+async def propagate(client: Client) -> float:
+    """Press the button, and wait for the animation and the ten best codes [s]."""
+    button = client.listening("click", label="Propagate")
+    animation = next(key for key, element in client.elements.items() if "frames" in element.get("props", {}))
+    run = client.elements[animation]["props"]["run"]
     began = time.perf_counter()
-    await visitor.send(button, {})
-    await visitor.until(lambda: visitor.elements[film]["props"]["run"] > run)
-    if "The best 10" not in visitor.shown():
+    await client.send(button, {})
+    await client.until(lambda: client.elements[animation]["props"]["run"] > run)
+    if "The best 10" not in client.shown():
         raise LookupError("no codes were found")
     return time.perf_counter() - began
 
 
-async def look(visitor: Visitor) -> None:
+async def open_tab(client: Client) -> None:
     """Load the page, and open the tab Propagate."""
-    await visitor.open()
-    await turn(visitor, "Propagate")
-    await visitor.until(lambda: any("frames" in e.get("props", {}) for e in visitor.elements.values()))
+    await client.open()
+    await select(client, "Propagate")
+    await client.until(lambda: any("frames" in e.get("props", {}) for e in client.elements.values()))
 
 
-async def act(visitor: Visitor, step: int) -> None:
-    """Do what visitors do: mostly move sliders, sometimes propagate or open another tab."""
+async def act(client: Client, step: int) -> None:
+    """Do what users do: mostly move sliders, sometimes propagate or open another tab."""
     if step % 20 == 19:
-        await propagate(visitor)
+        await propagate(client)
     elif step % 10 == 9:
-        await turn(visitor, ("Code", "Propagate", "Benchmark")[step // 10 % 3])
+        await select(client, ("Code", "Propagate", "Benchmark")[step // 10 % 3])
     else:
-        await slide(visitor, step)
+        await slide(client, step)
 
 
-async def measure_one(visitor: Visitor) -> None:
-    """The answers to a single visitor."""
-    await propagate(visitor)
-    moves = [await slide(visitor, step) for step in range(60)]
+async def measure_one(client: Client) -> None:
+    """Measure the answers to a single session."""
+    await propagate(client)
+    moves = [await slide(client, step) for step in range(60)]
     record(
         "app/slider",
         claim="After a slider moves: until drawing, cost, 19 predictions and percentiles are shown",
@@ -110,10 +110,10 @@ async def measure_one(visitor: Visitor) -> None:
         unit="s",
         runs=len(moves),
     )
-    alone = [await propagate(visitor) for _ in range(5)]
+    alone = [await propagate(client) for _ in range(5)]
     record(
         "app/movement",
-        claim="After Propagate is pressed: until the film starts, with all steps and the ten best codes",
+        claim="After Propagate is pressed: until the animation starts, with all steps and the ten best codes",
         target="<= 1 s",
         value=round(median(alone), 3),
         met=median(alone) <= 1,
@@ -122,29 +122,29 @@ async def measure_one(visitor: Visitor) -> None:
     )
 
 
-async def measure_busy(visitor: Visitor) -> None:
+async def measure_busy(client: Client) -> None:
     """Press Propagate on an idle machine, and while another program computes on every core."""
-    await propagate(visitor)
-    alone = [await propagate(visitor) for _ in range(9)]
+    await propagate(client)
+    alone = [await propagate(client) for _ in range(9)]
     with busy_machine():
-        await propagate(visitor)
-        beside = [await propagate(visitor) for _ in range(9)]
+        await propagate(client)
+        beside = [await propagate(client) for _ in range(9)]
     record_busy("app/busy", median(alone), median(beside), runs=len(alone))
 
 
-async def measure_crowd(visitor: Visitor, address: str) -> None:
-    """Twenty others propagate while the visitor moves sliders."""
-    crowd = [Visitor(address) for _ in range(CROWD)]
-    await asyncio.gather(*(look(each) for each in crowd))
+async def measure_crowd(client: Client, address: str) -> None:
+    """Twenty other sessions propagate while this one moves sliders."""
+    crowd = [Client(address) for _ in range(CROWD)]
+    await asyncio.gather(*(open_tab(each) for each in crowd))
     answers = asyncio.gather(*(propagate(each) for each in crowd))
     meanwhile: list[float] = []
     while not answers.done():
-        meanwhile.append(await slide(visitor, len(meanwhile)))
+        meanwhile.append(await slide(client, len(meanwhile)))
         await asyncio.sleep(0.2)
     seconds = await answers
     record(
         "app/crowd",
-        claim="Twenty visitors propagate at once: median and last answer, and the slowest slider of another visitor",
+        claim="Twenty sessions propagate at once: median and last answer, and the slowest slider of another session",
         target="median < 3 s, slider <= 0.3 s",
         value={
             "median": round(median(seconds), 2),
@@ -158,14 +158,14 @@ async def measure_crowd(visitor: Visitor, address: str) -> None:
     await asyncio.gather(*(each.close() for each in crowd))
 
 
-async def measure_memory(visitor: Visitor, pid: int) -> None:
+async def measure_memory(client: Client, pid: int) -> None:
     """The memory before and after many actions."""
     for step in range(FIRST_ACTIONS):
-        await act(visitor, step)
+        await act(client, step)
     await asyncio.sleep(15)  # until the server has dropped the sessions of the crowd
     before = megabytes(pid)
     for step in range(ACTIONS):
-        await act(visitor, step)
+        await act(client, step)
     await asyncio.sleep(5)
     grown = megabytes(pid) - before
     record(
@@ -180,18 +180,18 @@ async def measure_memory(visitor: Visitor, pid: int) -> None:
 
 
 async def measured(address: str, pid: int) -> None:
-    """Measure everything with one visitor who stays."""
-    visitor = Visitor(address)
-    await look(visitor)
-    await measure_one(visitor)
-    await measure_busy(visitor)
-    await measure_crowd(visitor, address)
-    await measure_memory(visitor, pid)
-    await visitor.close()
+    """Measure everything with one session that stays open."""
+    client = Client(address)
+    await open_tab(client)
+    await measure_one(client)
+    await measure_busy(client)
+    await measure_crowd(client, address)
+    await measure_memory(client, pid)
+    await client.close()
 
 
 def main() -> None:
-    """Serve the page and visit it."""
+    """Serve the app and measure it."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with served() as (address, pid):
         asyncio.run(measured(address, pid))

@@ -1,4 +1,4 @@
-"""A visitor of the page without a browser: it speaks the protocol of the page's script, and draws nothing."""
+"""A client of the app without a browser: it speaks the protocol of the page's script, and draws nothing."""
 
 import ast
 import asyncio
@@ -14,7 +14,7 @@ import socketio
 ESCAPED = {"&#36;": "$", "&#96;": "`", "&gt;": ">", "&lt;": "<", "&amp;": "&"}
 
 
-class Visitor:
+class Client:
     """One open page, with its elements as the server has sent them.
 
     Attributes:
