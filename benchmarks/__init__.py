@@ -1,1 +1,1 @@
-"""One module per claim: each measures, and records what came out in `results.json`."""
+"""One module per topic: each measures it and records its results in `results.json`."""

@@ -24,7 +24,7 @@ from ncp.searchers.simulation import simulate_scored
 from ncp.threads import one_thread
 
 TASKS = ("seg", "cls-50-1000", "video")
-RIVALS = ("tpe", "evolution-10", "random")
+BASELINES = ("tpe", "evolution-10", "random")
 Runs = dict[Any, tuple[np.ndarray, float]]
 
 
@@ -92,10 +92,10 @@ def cells(seeds: int) -> None:
 
 def networks(seeds: int) -> None:
     """Compare with other searchers among all networks, which nobody can list."""
-    found = every(searched, ("bayesian", *RIVALS), seeds)
+    found = every(searched, ("bayesian", *BASELINES), seeds)
     best = {name: means(curves) for name, (curves, _) in found.items()}
-    rival = max(RIVALS, key=lambda name: best[name]["at_100"])
-    p = float(mannwhitneyu(found["bayesian"][0][:, -1], found[rival][0][:, -1], alternative="greater").pvalue)
+    baseline = max(BASELINES, key=lambda name: best[name]["at_100"])
+    p = float(mannwhitneyu(found["bayesian"][0][:, -1], found[baseline][0][:, -1], alternative="greater").pvalue)
     record(
         "compare_propagated/networks",
         claim="All multi-resolution networks, with the shipped predictor in the role of training: mean best score "
@@ -104,7 +104,7 @@ def networks(seeds: int) -> None:
         target="p < 0.01",
         value={"best_score": best, "propagated_proposals": found["bayesian"][1], "p_over_best_baseline": p},
         met=p < 0.01 and found["bayesian"][1] > 0,
-        note=f"the best baseline is {rival}",
+        note=f"the best baseline is {baseline}",
         runs=seeds,
     )
 

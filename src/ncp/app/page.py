@@ -14,7 +14,7 @@ from ncp.app.propagate_tab import PropagateTab
 from ncp.app.session import Session
 from ncp.app.upload_tab import UploadTab
 from ncp.app.workers import Workers
-from ncp.report.style import page_colours
+from ncp.report.style import LIGHT, page_colours
 from ncp.report.svg import picture_css
 
 TITLE = "ncp: one network for several tasks"
@@ -35,7 +35,7 @@ def build_page(workers: Workers, trainers: Workers, root: Path) -> None:
     ui.add_css(f"{page_colours(dark='.body--dark')}\n{picture_css()}")
     for style in STYLES:
         ui.add_css((files("ncp.app") / style).read_text(encoding="utf-8"))
-    ui.colors(primary="#0072b2", negative="#b3261e")
+    ui.colors(primary=LIGHT["blue"], negative=LIGHT["red"])
     dark = ui.dark_mode(None)
     with ui.element("header").classes("top"):
         with ui.element("div").classes("name"):

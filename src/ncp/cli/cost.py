@@ -12,7 +12,7 @@ from ncp.cli.options import (
     read_head,
     read_image_size,
 )
-from ncp.cli.output import print_json, say
+from ncp.cli.output import exact_cost, print_json, say
 
 
 def cost(
@@ -31,5 +31,5 @@ def cost(
         settings = {"code": str(architecture), "image_size": list(size), "classes": outputs, "task": task}
         print_json(settings | {"macs": macs, "params": params})
         return
-    say(f"{macs / 1e9:.4f} GMACs ({macs:,}) at {size[0]} x {size[1]} pixels, {outputs} classes, {task}")
+    say(f"{exact_cost(macs)} at {size[0]} x {size[1]} pixels, {outputs} classes, {task}")
     say(f"{params / 1e6:.4f} M params ({params:,})")

@@ -21,7 +21,7 @@ from ncp.cli.options import (
     read_image_size,
     require_file,
 )
-from ncp.cli.output import print_json, say, written
+from ncp.cli.output import exact_cost, print_json, say, written
 
 if TYPE_CHECKING:
     from ncp.network.export import Export
@@ -84,10 +84,6 @@ def _lines(exported: Export, weights: Path | None, size: tuple[int, int]) -> Ite
         for name, shape in ends.items():
             yield f"{title}: {name} ({', '.join(map(str, shape))})"
     at = f"at {size[0]} x {size[1]} pixels"
-    yield f"Cost: {f'{_gmacs(exported.macs)} {at}' if exported.macs else 'known only for multiples of 32'}"
-    yield f"Convolutions in the file: {_gmacs(exported.graph_macs)}"
+    yield f"Cost: {f'{exact_cost(exported.macs)} {at}' if exported.macs else 'known only for multiples of 32'}"
+    yield f"Convolutions in the file: {exact_cost(exported.graph_macs)}"
     yield f"Largest difference from PyTorch: {exported.difference:.1e} of the largest output"
-
-
-def _gmacs(macs: int) -> str:
-    return f"{macs / 1e9:.4f} GMACs ({macs:,})"

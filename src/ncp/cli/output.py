@@ -82,6 +82,15 @@ def source_of(provenance: Mapping[str, Any]) -> list[str]:
     return [SOURCES[source]] if source in SOURCES else []
 
 
+def exact_cost(macs: int) -> str:
+    """Multiply-adds in billions, and exactly.
+
+    >>> exact_cost(3_999_928_882)
+    '3.9999 GMACs (3,999,928,882)'
+    """
+    return f"{macs / 1e9:.4f} GMACs ({macs:,})"
+
+
 def written(*paths: Path) -> None:
     """List the files that a command wrote; not with --json."""
     say(f"Written: {', '.join(map(str, paths))}")
