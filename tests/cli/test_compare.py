@@ -30,7 +30,7 @@ def test_it_simulates_compares_and_continues(run: Run, monkeypatch: pytest.Monke
     status, out, error = run(*arguments)
     assert (status, error.strip()) == (0, "")
     assert f"2 simulations of 4 evaluations each; the best in the table is {table.values[:, 0].max():.3f}." in out
-    for text in ("searcher", "regret", "found the best", "p, random", "p, baseline", "ms/query", "random", "local"):
+    for text in ("searcher", "regret", "found best", "p (random)", "p (baseline)", "ms/query", "random", "local"):
         assert text in out
     assert "Written: here/compare.json, here/compare.svg" in out
     assert Path("here/compare.svg").read_text().startswith("<?xml")

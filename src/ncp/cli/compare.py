@@ -119,7 +119,7 @@ def _show(result: Comparison) -> None:
     from ncp.report.style import TESTS, p_text
 
     standings = result.standings()
-    heads = ("searcher", "best", "regret", "found the best", "p, random", "p, baseline", "ms/query")
+    heads = ("searcher", "best", "regret", "found best", "p (random)", "p (baseline)", "ms/query")
     rows = [
         (
             each.searcher,

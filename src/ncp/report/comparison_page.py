@@ -12,7 +12,7 @@ from ncp.report.sections import provenance_section
 from ncp.report.style import TESTS, p_text, with_unit
 from ncp.searchers.comparison import Comparison, Standing
 
-HEADS = ["searcher", "best", "regret", "has the best", "p, random", "p, best other", "ms per evaluation"]
+HEADS = ["searcher", "best", "regret", "found best", "p (random)", "p (baseline)", "ms/query"]
 
 
 def comparison_page(document: Mapping[str, Any]) -> Page:
