@@ -366,7 +366,7 @@ def test_errors_are_small_where_codes_explain_latencies() -> None:
     np.testing.assert_allclose(model(model.codes), model.milliseconds, rtol=0.3)
 
 
-def test_errors_are_those_of_codes_held_out() -> None:
+def test_errors_are_those_of_held_out_codes() -> None:
     codes = random_codes(60, np.random.default_rng(0))
     error = LatencyModel(CONDITIONS, MACHINE, codes, milliseconds(codes)).error
     order = np.random.default_rng(0).permutation(60)

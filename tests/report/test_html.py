@@ -83,7 +83,7 @@ def test_a_search_is_one_small_page_that_fetches_nothing(found: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_names_of_others_are_text_and_nothing_else(found: Path, tmp_path: Path) -> None:
+def test_names_are_never_markup_or_scripts(found: Path, tmp_path: Path) -> None:
     text = (found / "result.json").read_text().replace("seg/mIoU", EVIL)
     (tmp_path / "result.json").write_text(text)
     (tmp_path / "trace.json").write_text((found / "trace.json").read_text().replace("seg/mIoU", EVIL))
@@ -132,7 +132,7 @@ def test_agreement_and_how_often_values_lie_within_intervals() -> None:
     assert held.known.tolist() == [1, 4]
 
 
-def test_the_tradeoff_has_codes_rows_bound_and_floor(found: Path) -> None:
+def test_the_tradeoff_has_codes_rows_budget_and_minimum(found: Path) -> None:
     document = json.loads((found / "result.json").read_text())
     document["provenance"]["at_least"] = {"seg/mIoU": 60.0}
     codes, values = rows("multires")
@@ -197,7 +197,7 @@ def test_files_that_no_command_wrote_are_refused(tmp_path: Path) -> None:
         read_document(tmp_path / "none.json")
 
 
-def test_less_may_be_wanted_and_a_large_table_is_thinned() -> None:
+def test_lower_values_can_be_better_and_a_large_table_is_thinned() -> None:
     space = Space.from_dict({"a": list(range(200)), "b": list(range(40))})
     codes = np.array([[a, b] for a in range(200) for b in range(40)])
     table = Table(space, codes, np.column_stack([codes.sum(axis=1), codes[:, 0]]), ["acc", "ms"], minimised=["ms"])

@@ -143,7 +143,7 @@ _PRESS = (
 
 
 def markup(content: str = "", classes: str = "") -> ui.html:
-    """HTML that this package wrote; whoever wrote it escaped all texts of users in it."""
+    """An element with HTML of this package, in which all texts of users are escaped already."""
     return ui.html(content, sanitize=False).classes(classes)
 
 

@@ -1,4 +1,4 @@
-"""What is known of one code: exact cost, and the prediction, percentile and measured value of every column."""
+"""Facts about one code: exact cost, and the prediction, percentile and measured value of every column."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class CodeFacts:
-    """What is known of one code; `origin` and `flags` are those of its row, and None if it is not in the table."""
+    """Facts about one code; `origin` and `flags` are those of its row, and None if it is not in the table."""
 
     text: str
     macs: int | None

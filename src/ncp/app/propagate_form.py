@@ -24,7 +24,7 @@ MOST_STEPS = 200
 
 
 class PropagateForm:
-    """The fields, and what is wrong with them; `read` makes a request of them."""
+    """The fields and their error messages; `read` turns them into a request."""
 
     def __init__(self, session: Session) -> None:
         self.session = session

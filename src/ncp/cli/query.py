@@ -71,10 +71,10 @@ def query(
 
 
 def answer(text: str, table: ncp.Table | None, predictor: str | None) -> dict[str, Any]:
-    """What is known of a code, as plain data. Unless `predictor` names one, only missing values are predicted.
+    """Look up a code, and return plain data. Only missing values are predicted, unless `predictor` is given.
 
     Raises:
-        CodeError: not a code of the table's space, or without a table of the predictor's.
+        CodeError: not a code of the space of the table, or of the predictor if there is no table.
         DataError: the predictor has another space than the table.
     """
     import ncp

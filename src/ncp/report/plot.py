@@ -1,4 +1,4 @@
-"""Axes for plots: scales, ticks, grids, and what is drawn on them."""
+"""Axes for plots: scales, ticks and grids, with lines, points and heat maps on them."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Trace:
 
     @property
     def lines(self) -> dict[str, Reals]:
-        """What is drawn along the steps, by name: objective, cost where it is known, and columns."""
+        """The quantities drawn by step, by name: objective, cost where it is known, and columns."""
         cost = {} if self.gmacs is None else {COST: self.gmacs}
         return {SCORE: self.scores, **cost, **self.values}
 
