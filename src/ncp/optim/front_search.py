@@ -105,8 +105,7 @@ def pareto_search(
     """
     began = perf_counter()
     starts, steps, size = as_count(starts, "starts"), as_count(steps, "steps"), as_count(size, "size")
-    seed, given = as_seed(seed), as_budget(budget)
-    wanted = read_objectives(objectives)
+    seed, given, wanted = as_seed(seed), as_budget(budget), read_objectives(objectives)
     minimums = Objective(wanted[0].weights, at_least={} if at_least is None else at_least)
     pair = predictor_and_judge(predictor, judge, table, [*wanted, minimums], seed, share(progress, 0.0, FITTING))
     progress = share(progress, FITTING if pair.slow else 0.0, 1.0)

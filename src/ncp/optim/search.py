@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,10 +60,9 @@ def search(
     """Find the best codes for an objective within a budget.
 
     Random codes are propagated through the predictor, and improved by local search. The best of them that differ from
-    each other are checked by the judge, which is independent of the predictor.
-
-    With a table, its measured rows are candidates too: the first code is never one that the table measured to be worse
-    than its best row within the budget. `ncp.optim.measured_rows` says how measured and predicted values are weighed.
+    each other are checked by the judge, which is independent of the predictor. With a table, its measured rows are
+    candidates too: the first code is never one that the table measured to be worse than its best row within the budget.
+    `ncp.optim.measured_rows` says how measured and predicted values are weighed.
 
     Args:
         objective: an objective, a task or column, several of them, or weights by column.
@@ -90,31 +90,87 @@ def search(
         DataError: there are too few rows to fit on, or a file cannot be read.
     """
     began = perf_counter()
-    objective, strategy = as_objective(objective), as_strategy(strategy)
-    starts, top, steps, seed = as_count(starts, "starts"), as_count(top, "top"), as_count(steps, "steps"), as_seed(seed)
-    strategy.require(objective)
+    objective = as_objective(objective)
+    settings = _Settings.of(objective, strategy, starts, top, steps, seed)
     predictor = read_predictor(predictor, "predictor")
     feasible = Feasible.of(_space(predictor, table), as_budget(budget), freeze)
+    start = _start(feasible, settings, origin, max_changes)
+    pair = predictor_and_judge(predictor, judge, table, [objective], settings.seed, share(progress, 0.0, FITTING))
+    problem = Problem(pair.predictor, objective, feasible)
+    found = _found(problem, pair, table, start, settings, share(progress, FITTING if pair.slow else 0.0, 1.0))
+    return replace(found, seconds=perf_counter() - began)
+
+
+class _Settings(NamedTuple):
+    """How thoroughly to search, as the arguments of `search` say."""
+
+    strategy: Strategy
+    starts: int
+    top: int
+    steps: int
+    seed: int
+
+    @classmethod
+    def of(
+        cls, objective: Objective, strategy: Strategy | StrategyName, starts: Any, top: Any, steps: Any, seed: Any
+    ) -> _Settings:
+        """Check the arguments, and that the strategy can follow the objective.
+
+        Raises:
+            ConfigError: one of them is invalid.
+        """
+        strategy = as_strategy(strategy)
+        counts = as_count(starts, "starts"), as_count(top, "top"), as_count(steps, "steps")
+        settings = cls(strategy, *counts, as_seed(seed))
+        strategy.require(objective)
+        return settings
+
+
+class _Start(NamedTuple):
+    """Where a search starts, and how far it may go from there.
+
+    Attributes:
+        codes: the codes to propagate, `(starts, d)`.
+        origin: the user's code `(d,)`, which is the first of them.
+        max_changes: in how many dimensions a returned code may differ from it.
+    """
+
+    codes: Codes
+    origin: Codes | None
+    max_changes: int | None
+
+
+def _start(feasible: Feasible, settings: _Settings, origin: CodesLike | None, max_changes: int | None) -> _Start:
+    """Codes to start from, checked before a predictor is fitted.
+
+    Raises:
+        InfeasibleError: no code meets the budget.
+        ConfigError: frozen dimensions or `max_changes` without an origin, or a latency model of another machine.
+        CodeError: the origin is not in the space.
+    """
     base = None if origin is None else _one_code(feasible.space, origin)
-    max_changes = None if max_changes is None else _max_changes(max_changes, base)
-    start = _start(feasible, starts, seed, base)
-    feasible.require(start)
+    most = None if max_changes is None else _max_changes(max_changes, base)
+    codes = _drawn(feasible, settings.starts, settings.seed, base)
+    feasible.require(codes)
     latency = latency_model(feasible.budget)
     if latency is not None:
         latency.require_here()
-    pair = predictor_and_judge(predictor, judge, table, [objective], seed, share(progress, 0.0, FITTING))
-    progress = share(progress, FITTING if pair.slow else 0.0, 1.0)
-    problem = Problem(pair.predictor, objective, feasible)
-    run = follow(problem, strategy, start, steps, share(progress, 0.0, PROPAGATING))
-    known = None if table is None else MeasuredRows.of(problem, table, base, max_changes)
-    codes = _improved(problem, run.best(POOL), base, max_changes, share(progress, PROPAGATING, 1.0))
-    codes, ranks = ranked(problem, codes, known, top, varied=max_changes is None)
+    return _Start(codes, base, most)
+
+
+def _found(
+    problem: Problem, pair: Pair, table: Table | None, start: _Start, settings: _Settings, progress: Progress
+) -> Result:
+    """Propagate and search locally, and check the best codes and measured rows by table and judge."""
+    run = follow(problem, settings.strategy, start.codes, settings.steps, share(progress, 0.0, PROPAGATING))
+    known = None if table is None else MeasuredRows.of(problem, table, start.origin, start.max_changes)
+    codes = _improved(problem, run.best(POOL), start, share(progress, PROPAGATING, 1.0))
+    codes, ranks = ranked(problem, codes, known, settings.top, varied=start.max_changes is None)
     rows = rows_of(problem, codes, pair.judge, table, ranks)
     baseline = None if known is None or table is None else baseline_of(problem, known, pair.judge, table)
-    settings = {"strategy": str(strategy), "starts": starts, "steps": steps, "seed": seed, "max_changes": max_changes}
-    provenance = _provenance(problem, pair, table, base, settings)
+    provenance = _provenance(problem, pair, table, start, settings)
     progress(1.0)
-    return Result(rows, baseline, provenance, perf_counter() - began, run)
+    return Result(rows, baseline, provenance, 0.0, run)
 
 
 def _space(predictor: Predictor | None, table: Table | None) -> Space:
@@ -145,7 +201,7 @@ def _max_changes(given: Any, origin: Codes | None) -> int:
     return most
 
 
-def _start(feasible: Feasible, starts: int, seed: int, origin: Codes | None) -> Codes:
+def _drawn(feasible: Feasible, starts: int, seed: int, origin: Codes | None) -> Codes:
     """Random codes with the frozen values of the origin, which is the first of them, `(starts, d)`."""
     codes = feasible.space.sample(starts, np.random.default_rng(seed))
     if origin is not None:
@@ -160,21 +216,19 @@ def _start(feasible: Feasible, starts: int, seed: int, origin: Codes | None) -> 
     return codes
 
 
-def _improved(
-    problem: Problem, found: Codes, origin: Codes | None, max_changes: int | None, progress: Progress
-) -> Codes:
+def _improved(problem: Problem, found: Codes, start: _Start, progress: Progress) -> Codes:
     """Codes that a local search finds around propagated codes, within the changes that are allowed."""
     score, feasible = problem.focused().scores, problem.feasible
-    if origin is None or max_changes is None:
+    if start.origin is None or start.max_changes is None:
         return np.concatenate([search_locally(score, feasible, found), found])
-    return search_near(score, feasible, origin, max_changes, found, progress)
+    return search_near(score, feasible, start.origin, start.max_changes, found, progress)
 
 
 def _provenance(
-    problem: Problem, pair: Pair, table: Table | None, origin: Codes | None, settings: Mapping[str, Any]
+    problem: Problem, pair: Pair, table: Table | None, start: _Start, settings: _Settings
 ) -> dict[str, Any]:
     """The request, and the predictor, judge and table that answered it."""
-    objective = problem.objective
+    objective, origin = problem.objective, start.origin
     return provenance_of(
         problem,
         pair.judge,
@@ -182,7 +236,11 @@ def _provenance(
         weights=dict(objective.weights),
         uncertainty_penalty=objective.uncertainty_penalty,
         at_least=dict(objective.at_least),
-        **settings,
+        strategy=str(settings.strategy),
+        starts=settings.starts,
+        steps=settings.steps,
+        seed=settings.seed,
+        max_changes=start.max_changes,
         origin=None if origin is None else problem.space.text(origin),
         freeze=list(problem.feasible.frozen_names),
         origin_predicted_score=None if origin is None else float(predicted_scores_of(problem, origin[None])[0]),
