@@ -105,15 +105,7 @@ def import_(
     if space is not None:
         _import_file(source, space, codes, values, drop_bad, out, as_json)
         return
-    if is_file(source):
-        raise ConfigError(
-            f"To import {source}, name its search space: --space FILE, --space multires or --space cell201. "
-            "Such a FILE has a line per dimension: 'op: [skip, conv]' or 'width: {from: 8, to: 128, step: 8}'."
-        )
-    if codes is not None or values is not None or out is not None or drop_bad:
-        raise ConfigError(
-            f"--codes, --values, --drop-bad and --out are for your own file with --space. {source} is a folder."
-        )
+    _require_folder(source, with_options=codes is not None or values is not None or out is not None or drop_bad)
     from ncp.tables.cache import import_folder
 
     _show(import_folder(source, root), as_json)
@@ -140,6 +132,19 @@ def check(root: RootOption = None, as_json: AsJson = False) -> None:
         raise DataError(
             "There are no tables yet. Download them with `ncp data fetch`, or import the published files with "
             "`ncp data import FOLDER`."
+        )
+
+
+def _require_folder(source: Path, with_options: bool) -> None:
+    """Refuse what only works with --space: a file, and the options for one."""
+    if is_file(source):
+        raise ConfigError(
+            f"To import {source}, name its search space: --space FILE, --space multires or --space cell201. "
+            "Such a FILE has a line per dimension: 'op: [skip, conv]' or 'width: {from: 8, to: 128, step: 8}'."
+        )
+    if with_options:
+        raise ConfigError(
+            f"--codes, --values, --drop-bad and --out are for your own file with --space. {source} is a folder."
         )
 
 
