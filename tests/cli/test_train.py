@@ -164,7 +164,10 @@ def test_the_published_table(run: Run, shared: Path, tmp_path: Path) -> None:
             "Cannot write config.yaml: ",
         ),
         (["--config", "none.yaml"], "Expected a configuration file. Got none.yaml: No such file or directory."),
-        (["--config", "twice.yaml"], "Expected each key once. Got 'seed' twice in the section at line 2.\n"),
+        (
+            ["--config", "twice.yaml"],
+            "Cannot read twice.yaml: the section at line 2 has the key 'seed' twice. Keep one of them.\n",
+        ),
     ],
 )
 def test_bad_input_is_one_message_and_exit_status_2(

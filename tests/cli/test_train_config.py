@@ -151,15 +151,18 @@ REFUSED = [
     ),
     ("predictor.kind=gp", "Expected a known key. Got 'optimization.epochs'. Did you mean optimization.steps?"),
     ("output.folder=3", "Expected output.folder to be a path. Got 3."),
-    ("predictor.seed={a: 1, a: 2}", "Expected each key once. Got 'a' twice in the section at line 1."),
+    (
+        "predictor.seed={a: 1, a: 2}",
+        "Cannot read the value of predictor.seed: the section at line 1 has the key 'a' twice. Keep one of them.",
+    ),
     (
         "predictor.seed=[1",
-        "Expected YAML as the value of predictor.seed. Got: expected ',' or ']', but got '<stream end>' at line 1.",
+        "Cannot read the value of predictor.seed as YAML: expected ',' or ']', but got '<stream end>' at line 1.",
     ),
     *(
         (
             f"predictor.seed={tag} {value}",
-            f"The tag {tag!r} as the value of predictor.seed, line 1, is not read. Write the value without it.",
+            f"Cannot read the value of predictor.seed: line 1 has the tag {tag!r}. Write the value without it.",
         )
         for tag, value in (("!!int", "''"), ("!!float", "''"), ("!!bool", "foo"), ("!!timestamp", "x"), ("!!int", "3"))
     ),
@@ -181,22 +184,25 @@ def test_refused_overrides(file: Path, override: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("split: {seed: 1}\nsplit: {seed: 2}\n", "Expected each key once. Got 'split' twice in the section at line 1."),
+        (
+            "split: {seed: 1}\nsplit: {seed: 2}\n",
+            "Cannot read {file}: the section at line 1 has the key 'split' twice. Keep one of them.",
+        ),
         (
             "predictor:\n  kind: gp\nsplit:\n  seed: 1\n  seed: 2\n",
-            "Expected each key once. Got 'seed' twice in the section at line 4.",
+            "Cannot read {file}: the section at line 4 has the key 'seed' twice. Keep one of them.",
         ),
         ("hello", "Expected sections such as data, predictor and optimization. Got 'hello'."),
         ("- 1\n", "Expected sections such as data, predictor and optimization. Got [1]."),
         ("1: 2\n", "There is no section '1'."),
-        ("[1, 2]: 2\n", "Expected YAML in {file}. Got: found unhashable key at line 1."),
+        ("[1, 2]: 2\n", "Cannot read {file} as YAML: found unhashable key at line 1."),
         (
             "split:\n  seed: !!python/object:os.system {}\n",
-            "The tag '!!python/object:os.system' in {file}, line 2, is not read. Write the value without it.",
+            "Cannot read {file}: line 2 has the tag '!!python/object:os.system'. Write the value without it.",
         ),
-        ("split: {seed: 2020-99-99}\n", "Expected YAML in {file}. Got: month must be in 1..12."),
-        ("data: &a {}\nsplit: *a", "The alias '*a' in {file}, line 2, is not read. Write the value itself."),
-        ("[" * 5000, "Expected YAML in {file}. Got: maximum recursion depth exceeded."),
+        ("split: {seed: 2020-99-99}\n", "Cannot read {file} as YAML: month must be in 1..12."),
+        ("data: &a {}\nsplit: *a", "Cannot read {file}: line 2 has the alias '*a'. Write the value itself."),
+        ("[" * 5000, "Cannot read {file} as YAML: maximum recursion depth exceeded."),
         (
             "split:\n  sed: 1\n  test_size: 2\n",
             "Expected split.test_size to be less than 1. Got 2.\n"

@@ -149,7 +149,7 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Configuratio
         raise ConfigError(
             f"Expected a configuration file. Got {file}: {reason}. See the examples in configs."
         ) from None
-    document = _sections(read_yaml(text, f"in {file}"))
+    document = _sections(read_yaml(text, str(file)))
     for override in overrides:
         _override(document, override)
     return _validated(document)
@@ -172,7 +172,7 @@ def _override(document: dict[str, Any], override: str) -> None:
         place = place.setdefault(name, {})
         if not isinstance(place, dict):
             raise ConfigError(f"Expected {'.'.join(sections[:depth])} to be a section of keys. Got {quoted(place)}.")
-    place[key] = read_yaml(value, f"as the value of {keys}")
+    place[key] = read_yaml(value, f"the value of {keys}")
 
 
 def _validated(document: dict[str, Any]) -> Configuration:

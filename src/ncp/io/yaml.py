@@ -14,29 +14,31 @@ from ncp.errors import ConfigError, quoted
 class _Loader(yaml.SafeLoader):
     """A loader that refuses repeated keys, aliases and tags; 1e-3 is a number, as in YAML 1.2."""
 
-    def __init__(self, text: str, where: str) -> None:
+    def __init__(self, text: str, name: str) -> None:
         super().__init__(text)
-        self.where = where
+        self.label = name
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Refuse a repeated key, of which YAML would keep the last value."""
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
-            line = node.start_mark.line + 1
-            raise ConfigError(f"Expected each key once. Got {quoted(twice)} twice in the section at line {line}.")
+            raise ConfigError(
+                f"Cannot read {self.label}: the section at line {node.start_mark.line + 1} has the key {quoted(twice)} "
+                "twice. Keep one of them."
+            )
         return super().construct_mapping(node, deep)
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Refuse aliases, of which ten lines can expand beyond the memory, and tags, which name types."""
         event = self.peek_event()  # type: ignore[no-untyped-call]
-        place = f"{self.where}, line {event.start_mark.line + 1},"
+        place = f"Cannot read {self.label}: line {event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent):
             alias = quoted(f"*{event.anchor}")
-            raise ConfigError(f"The alias {alias} {place} is not read. Write the value itself.")
+            raise ConfigError(f"{place} has the alias {alias}. Write the value itself.")
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            raise ConfigError(f"The tag {quoted(tag)} {place} is not read. Write the value without it.")
+            raise ConfigError(f"{place} has the tag {quoted(tag)}. Write the value without it.")
         return super().compose_node(parent, index)
 
 
@@ -45,18 +47,18 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read_yaml(text: str, where: str) -> Any:
+def read_yaml(text: str, name: str) -> Any:
     """Parse a YAML text as plain data.
 
     Args:
         text: one document.
-        where: its place, for messages: `in config.yaml`.
+        name: what messages call the text: `config.yaml`, or `the value of data.table`.
 
     Raises:
         ConfigError: the text is not YAML, or it has a repeated key, an alias or a tag.
     """
     try:
-        loader = _Loader(text, where)
+        loader = _Loader(text, name)
         try:
             return loader.get_single_data()
         finally:
@@ -67,4 +69,4 @@ def read_yaml(text: str, where: str) -> Any:
         reason = f"{error.problem} at line {error.problem_mark.line + 1 if error.problem_mark else 1}"
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-    raise ConfigError(f"Expected YAML {where}. Got: {reason}.")
+    raise ConfigError(f"Cannot read {name} as YAML: {reason}.")

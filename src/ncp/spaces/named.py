@@ -48,7 +48,7 @@ def load_space(name: str | Path) -> Space:
     if len(raw) > LARGEST_FILE:
         raise ConfigError(f"The file of a space may have at most {LARGEST_FILE} bytes. {path} has more.")
     try:
-        return _space(read_yaml(text, f"in {path}"))
+        return _space(read_yaml(text, str(path)))
     except (CodeError, ConfigError) as error:
         raise ConfigError(f"{error} See {path}. {_EXAMPLE}.") from None
 
