@@ -1,10 +1,17 @@
-"""Fixtures of the published files, which are not part of the repository."""
+"""A small table, and fixtures of the published files, which are not part of the repository."""
 
 from pathlib import Path
 
 import pytest
 
 from ncp.tables.published import PublishedTables, read_published
+from ncp.tables.table import Table
+from tests.tables.small import CODES, COLUMNS, FLAGS, ORIGIN, SPACE, VALUES
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table(SPACE, CODES, VALUES, COLUMNS, ORIGIN, FLAGS)
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,12 @@
-"""Tables: validation, queries, selection, splits and files."""
+"""Tables: validation, queries, selection, and splits."""
 
 import hashlib
-import json
 import math
-import pickle
 import subprocess
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,43 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ncp.errors import CodeError, ConfigError, DataError, NcpError, NotTabulatedError
-from ncp.spaces.dimensions import Categorical, Ordinal
+from ncp.spaces.dimensions import Ordinal
 from ncp.spaces.multires import MULTIRES, Code
 from ncp.spaces.space import Space
 from ncp.tables.table import Table
-from tests.strategies import codes_of, spaces
-
-SPACE = Space([Ordinal("c", (8, 16, 32, 40)), Categorical("edge", ["none", "skip", "conv"])])
-CODES = [[8, 0], [16, 1], [40, 2], [32, 0]]
-VALUES = [[1.0, 2.0, 3.0], [4.0, math.nan, 6.0], [7.0, 8.0, 9.0], [10.0, 11.0, 12.0]]
-COLUMNS = ["seg/mIoU", "seg/mAcc", "video/top1"]
-ORIGIN = ["small", "anchor", "wide-3", "searched"]
-FLAGS = ["", "late", "late,failed", "failed"]
-
-
-@pytest.fixture
-def table() -> Table:
-    return Table(SPACE, CODES, VALUES, COLUMNS, ORIGIN, FLAGS)
-
-
-def same(a: Table, b: Table) -> None:
-    assert (a.space, a.columns, a.minimised) == (b.space, b.columns, b.minimised)
-    np.testing.assert_array_equal(a.codes, b.codes)
-    np.testing.assert_array_equal(a.values, b.values)
-    assert (a.origin.tolist(), a.flags.tolist()) == (b.origin.tolist(), b.flags.tolist())
-    assert (a.codes.dtype, a.values.dtype, a.origin.dtype.kind, a.flags.dtype.kind) == (np.int64, np.float64, "U", "U")
-
-
-@st.composite
-def tables(draw: st.DrawFn) -> Table:
-    space = draw(spaces())
-    codes = np.unique(draw(codes_of(space, most=8)), axis=0)
-    n, columns = len(codes), draw(st.lists(st.text(min_size=1, max_size=6), max_size=4, unique=True))
-    numbers = st.floats(allow_infinity=False)
-    values = [draw(st.lists(numbers, min_size=len(columns), max_size=len(columns))) for _ in range(n)]
-    texts = st.lists(st.text("abc,-3", max_size=8), min_size=n, max_size=n)
-    least = draw(st.lists(st.sampled_from(columns), unique=True)) if columns else []
-    return Table(space, codes, np.reshape(values, (n, len(columns))), columns, draw(texts), draw(texts), least)
+from tests.tables.small import CODES, COLUMNS, FLAGS, ORIGIN, SPACE, VALUES, same, tables
 
 
 def test_a_table_is_immutable(table: Table) -> None:
@@ -94,30 +59,6 @@ def test_minimised_columns_are_kept_in_the_order_of_the_columns(tmp_path: Path) 
     assert table.select("seg/mAcc").minimised == ()
     table.to_parquet(tmp_path / "table.parquet")
     assert Table.from_parquet(tmp_path / "table.parquet").minimised == table.minimised
-
-
-def test_files_of_earlier_versions_minimise_nothing(table: Table, tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
-    path = tmp_path / "table.parquet"
-    table.to_parquet(path)
-    read = pq.read_table(path)
-    about = json.loads(read.schema.metadata[b"ncp"])
-    del about["sha256"]
-    for minimised, message in (
-        (None, None),
-        (3, "Import or fetch it again"),
-        (["no"], "Expected minimised columns"),
-    ):
-        about["minimised"] = minimised
-        if minimised is None:
-            del about["minimised"]
-        pq.write_table(read.replace_schema_metadata({"ncp": json.dumps(about)}), path)
-        if message is None:
-            same(Table.from_parquet(path), table)
-            continue
-        with pytest.raises(DataError, match=message):
-            Table.from_parquet(path)
 
 
 def test_a_table_without_rows_or_columns() -> None:
@@ -329,136 +270,6 @@ def test_seeds(table: Table, seed: object) -> None:
         table.split(seed)  # type: ignore[arg-type]
 
 
-@given(table=tables())
-def test_parquet_comes_back(tmp_path_factory: pytest.TempPathFactory, table: Table) -> None:
-    path = tmp_path_factory.mktemp("table") / "table.parquet"
-    table.to_parquet(path)
-    same(Table.from_parquet(path), table)
-
-
-def test_parquet_reads_elsewhere(table: Table, tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
-    table.to_parquet(tmp_path / "folder" / "table.parquet")
-    read = pq.read_table(tmp_path / "folder" / "table.parquet")
-    assert read.column_names == ["c", "edge", *COLUMNS, "origin", "flags"]
-    assert read["seg/mAcc"].to_pylist() == [2.0, None, 8.0, 11.0]
-    assert json.loads(read.schema.metadata[b"ncp"])["space"] == SPACE.to_dict()
-
-
-def test_parquet_is_the_same_file_every_time(table: Table, tmp_path: Path) -> None:
-    for name in "ab":
-        table.to_parquet(tmp_path / name)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-
-
-def test_parquet_that_cannot_be_written(table: Table, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="Cannot write "):
-        table.to_parquet(tmp_path / "file" / "table.parquet")
-
-
-def test_a_damaged_parquet_file(table: Table, tmp_path: Path) -> None:
-    path = tmp_path / "table.parquet"
-    table.to_parquet(path)
-    whole = path.read_bytes()
-    for content in (b"", b"PAR1", whole[:-1], whole[: len(whole) // 2], pickle.dumps(1), b"c,edge\n8,0\n"):
-        path.write_bytes(content)
-        with pytest.raises(DataError, match=r"Cannot read .* as a table of ncp: .*\. Import or fetch it again"):
-            Table.from_parquet(path)
-
-
-def test_a_byte_of_parquet_that_has_changed_is_noticed(tmp_path: Path) -> None:
-    codes = np.unique(MULTIRES.sample(50, np.random.default_rng(0)), axis=0)
-    table = Table(MULTIRES, codes, np.random.default_rng(0).normal(size=(50, 1)), ["a"])
-    path = tmp_path / "table.parquet"
-    table.to_parquet(path)
-    whole = path.read_bytes()
-    place = whole.index(b"\x28\xb5\x2f\xfd", len(whole) // 4) + 12  # inside a compressed page
-    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-    with pytest.raises(DataError, match="as a table of ncp: "):
-        Table.from_parquet(path)
-
-
-@pytest.mark.parametrize(
-    ("metadata", "message"),
-    [
-        (None, "was not written by ncp. Import it with ncp data import "),
-        ({"ncp": "{"}, "Import or fetch it again"),
-        ({"ncp": "[]"}, "Import or fetch it again"),
-        ({"ncp": json.dumps({"format": 2})}, "has the format 2. Update ncp"),
-        ({"ncp": json.dumps({"format": 1, "space": {"c": [8]}, "columns": []})}, "at least two increasing"),
-        ({"ncp": json.dumps({"format": 1, "space": 3, "columns": []})}, "Import or fetch it again"),
-        ({"ncp": json.dumps({"format": 1, "space": {"c": [8, 16]}, "columns": ["b"]})}, "not those that it describes"),
-    ],
-)
-def test_parquet_of_other_programs(tmp_path: Path, metadata: dict[str, str] | None, message: str) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = tmp_path / "table.parquet"
-    columns = pa.table({"c": [8], "a": [1.0], "origin": [""], "flags": [""]})
-    pq.write_table(columns.replace_schema_metadata(metadata), path)
-    with pytest.raises(DataError, match=message):
-        Table.from_parquet(path)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"minimised": ["seg/mAcc"]},
-        {"minimised": []},
-        {"space": {"c": [8, 16, 32, 40], "edge": ["skip", "none", "conv"]}},
-        {"space": {"c": [8, 16, 32, 48], "edge": ["none", "skip", "conv"]}},
-    ],
-)
-def test_a_description_that_has_changed_is_noticed(table: Table, tmp_path: Path, change: dict[str, Any]) -> None:
-    import pyarrow.parquet as pq
-
-    path = tmp_path / "table.parquet"
-    codes, values = table.codes, table.values
-    Table(SPACE, codes, values, COLUMNS, minimised=["seg/mIoU"]).to_parquet(path)
-    read = pq.read_table(path)
-    about = json.loads(read.schema.metadata[b"ncp"]) | change
-    pq.write_table(read.replace_schema_metadata({"ncp": json.dumps(about)}), path)
-    with pytest.raises(DataError, match="its description was changed"):
-        Table.from_parquet(path)
-
-
-def test_columns_of_other_types_are_refused(tmp_path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = tmp_path / "table.parquet"
-    good = {"c": [8], "a": [1.0], "origin": [""], "flags": [""]}
-    about = json.dumps({"format": 1, "space": {"c": [8, 16]}, "columns": ["a"]})
-    for change, message in (
-        ({}, None),
-        ({"c": [8.0]}, "columns of other types"),
-        ({"a": ["1"]}, "columns of other types"),
-        ({"a": [[1.0]]}, "columns of other types"),
-        ({"a": pa.array([1], pa.timestamp("ns"))}, "columns of other types"),
-        ({"flags": [1]}, "columns of other types"),
-        ({"c": pa.array([None], pa.int64())}, "rows without a code"),
-        ({"origin": pa.array([None], pa.string())}, "rows without a code, an origin or flags"),
-    ):
-        pq.write_table(pa.table(good | change).replace_schema_metadata({"ncp": about}), path)
-        if message is None:
-            assert Table.from_parquet(path).query([8]) == {"a": 1.0}
-            continue
-        with pytest.raises(DataError, match=message):
-            Table.from_parquet(path)
-    for metadata in ("[" * 100_000, '{"format": 1, "space": {"c": [8, 16]}, "columns": ' + "[" * 100_000):
-        pq.write_table(pa.table(good).replace_schema_metadata({"ncp": metadata}), path)
-        with pytest.raises(DataError, match="as a table of ncp: "):
-            Table.from_parquet(path)
-
-
-def test_no_parquet_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="No such file"):
-        Table.from_parquet(tmp_path / "none.parquet")
-
-
 def test_to_pandas(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=dict))
     frame = table.to_pandas()
@@ -467,66 +278,6 @@ def test_to_pandas(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(frame["edge"]) == ["none", "skip", "conv", "none"]
     assert list(frame["seg/mIoU"]) == [1.0, 4.0, 7.0, 10.0]
     assert list(frame["origin"]) == ORIGIN
-
-
-CSV = "c0,c1,mIoU,top1,flags,note\n8,none,1.5,2,,x\n40,2,,nan,late,y\n"
-
-
-def test_read_csv(tmp_path: Path) -> None:
-    path = tmp_path / "table.csv"
-    path.write_text("\ufeff" + CSV.replace("\n", "\r\n"), encoding="utf-8", newline="")
-    read = Table.read(path, space=SPACE, codes="c*", values=["mIoU", "top1"], missing=True)
-    expected = Table(SPACE, [[8, 0], [40, 2]], [[1.5, 2], [math.nan] * 2], ["mIoU", "top1"], None, ["", "late"])
-    same(read, expected)
-    renamed = Table.read(path, space=SPACE, codes=["c0", "c1"], values={"top1": "video/top1"}, missing=True)
-    assert renamed.columns == ("video/top1",)
-
-
-def test_read_takes_all_other_columns_as_values(tmp_path: Path) -> None:
-    path = tmp_path / "table.csv"
-    path.write_text("flags,mIoU,c1,c0,origin\nlate,1.5,0,8,small\n\n")
-    read = Table.read(path, space=SPACE, codes=["c0", "c1"])
-    same(read, Table(SPACE, [[8, 0]], [[1.5]], ["mIoU"], ["small"], ["late"]))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "has no header"),
-        ("c0,c1,a\n", "has no rows below its header"),
-        ("c0,c1,a,a\n8,0,1,1\n", "has two columns called 'a'"),
-        ("c0,a\n8,1\n", r"Expected 2 columns of the code in .* Got 1: \['c0'\]"),
-        ("c0,c1,cost\n8,0,1\n", r"Expected 2 columns of the code in .* Got 3: \['c0', 'c1', 'cost'\]"),
-        ("c0,c1,a\n8,0\n", "row 1: 3 cells expected, 2 found"),
-        ("c0,c1,a\n8,0,1\n16,0,x\n", "row 2, column a: Expected a finite number. Got 'x'"),
-        ("c0,c1,a\n8,0,inf\n", "row 1, column a: Expected a finite number. Got 'inf'"),
-        ("c0,c1,a\n8,0,1\n9,0,1\n", "row 2, column c0: Expected one of 8, 16, 32, 40. Got '9'"),
-        ("c0,c1,a\n8,0,1\n,0,1\n", "row 2, column c0: The cell is empty. Expected one of 8, 16, 32, 40"),
-        ("c0,c1,a\n8,sikp,1\n", "row 1, column c1: Expected one of none, skip, conv. Got 'sikp'"),
-        ("c0,c1,a\n8,3,1\n", "row 1, column c1: Expected one of none, skip, conv. Got '3'"),
-        ("c0,c1,a\n8,0,1\n16,0,1\n8,none,2\n", "row 3: The code is the same as that of row 1"),
-        ('c0,c1,a\n8,0,"1\n', "is not a csv file: unexpected end of data"),
-    ],
-)
-def test_bad_csv(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "table.csv"
-    path.write_text(text)
-    with pytest.raises(DataError, match=message):
-        Table.read(path, space=SPACE, codes="c*", missing=True)
-
-
-def test_csv_that_cannot_be_read(tmp_path: Path) -> None:
-    path = tmp_path / "table.csv"
-    with pytest.raises(DataError, match="No such file"):
-        Table.read(path, space=SPACE, codes="c*")
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="is not in UTF-8"):
-        Table.read(path, space=SPACE, codes="c*")
-    path.write_text(CSV)
-    with pytest.raises(DataError, match=r"has no column 'c9'\. Its columns are \['c0', "):
-        Table.read(path, space=SPACE, codes=["c0", "c9"])
-    with pytest.raises(DataError, match="has no column 'mIOU'"):
-        Table.read(path, space=SPACE, codes="c*", values=["mIOU"])
 
 
 def test_tables_are_imported_without_torch(tmp_path: Path) -> None:
