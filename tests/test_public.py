@@ -3,9 +3,7 @@
 import re
 import subprocess
 import sys
-import tomllib
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 
@@ -74,11 +72,3 @@ def test_help_prints_the_commands(arguments: list[str]) -> None:
     assert "Find one network architecture" in shown.stdout + shown.stderr
     assert re.search(r"\bcost\b", shown.stdout + shown.stderr)
     assert "Traceback" not in shown.stderr
-
-
-def test_contributing_lists_the_checked_layers() -> None:
-    root = Path(__file__).parents[1]
-    [contract] = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    layers = [[name.strip().removeprefix("ncp.") for name in layer.split("|")] for layer in contract["layers"]]
-    rooms = re.findall(r"^\| (`.+?`) \|", (root / "CONTRIBUTING.md").read_text(), re.MULTILINE)
-    assert [re.findall(r"`(\w+)`", row) for row in rooms] == layers

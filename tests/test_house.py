@@ -1,0 +1,83 @@
+"""How the code is arranged: short files and functions, one name for one thing, and rooms as CONTRIBUTING lists them."""
+
+import ast
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "ncp"
+LONGEST_FILE, LONGEST_FUNCTION = 400, 60
+
+SAME_NAMES = {
+    "cost": "the command `ncp cost`, and what it computes",
+    "export": "the command `ncp export`, and the export itself",
+    "pareto": "the command `ncp pareto`, and the arithmetic of Pareto fronts",
+    "profile": "the command `ncp profile`, and the measurement itself",
+    "search": "the command `ncp search`, and the search itself",
+    "page": "the page of the app, and the page of a report",
+}
+"""Names that two rooms use, and what each means there."""
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def parsed() -> Iterator[tuple[str, str, ast.Module]]:
+    """The name, text and syntax of every source file."""
+    for folder in ("src", "tests", "benchmarks"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            text = path.read_text(encoding="utf-8")
+            yield relative(path), text, ast.parse(text)
+
+
+def functions(module: ast.Module) -> Iterator[tuple[str, int]]:
+    """The name and the number of lines of every function, with its signature and docstring."""
+    for node in ast.walk(module):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def test_files_and_functions_are_short() -> None:
+    sources = list(parsed())
+    assert {name: len(text.splitlines()) for name, text, _ in sources if len(text.splitlines()) > LONGEST_FILE} == {}
+    assert [
+        (name, function, lines)
+        for name, _, module in sources
+        for function, lines in functions(module)
+        if lines > LONGEST_FUNCTION
+    ] == []
+
+
+def test_rooms_open_with_a_docstring_alone() -> None:
+    """A room is imported by its files. `ncp` has the public names, and `ncp.cli` is the entry point of the command."""
+    for path in PACKAGE.rglob("__init__.py"):
+        if path.parent in (PACKAGE, PACKAGE / "cli"):
+            continue
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        assert len(module.body) == 1, relative(path)
+        assert ast.get_docstring(module), relative(path)
+
+
+def test_a_name_means_one_thing() -> None:
+    rooms = defaultdict(set)
+    for path in PACKAGE.rglob("*.py"):
+        if path.stem not in ("__init__", "__main__"):
+            rooms[path.stem].add(relative(path.parent))
+    assert {name for name, found in rooms.items() if len(found) > 1} == SAME_NAMES.keys()
+
+
+def test_contributing_lists_the_checked_layers() -> None:
+    [contract] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = [[name.strip().removeprefix("ncp.") for name in layer.split("|")] for layer in contract["layers"]]
+    rooms = re.findall(r"^\| (`.+?`) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert [re.findall(r"`(\w+)`", row) for row in rooms] == layers
+    listed = [room for layer in layers for room in layer]
+    assert sorted(listed) == sorted(
+        path.stem
+        for path in PACKAGE.iterdir()
+        if (path.suffix == ".py" and not path.stem.startswith("__")) or (path / "__init__.py").exists()
+    )
