@@ -58,7 +58,7 @@ QUICK = {
     "mlp": MlpSettings(epochs=100),
     "transfer": GP,
 }
-"""Settings that are enough for 250 rows."""
+"""Settings that are enough for 250 rows; kinds that are not listed are fitted with their defaults."""
 COLUMNS = ("seg/mIoU", "seg/mAcc", "video/top1")
 ROWS, LABELS = 250, 100
 
@@ -83,9 +83,9 @@ def fitted(kind: str, space: str = "multires") -> Predictor:
     if kind == "transfer":
         values = values.copy()
         values[LABELS:, -1] = np.nan
-    return fit_predictor(codes, values, COLUMNS, space=SPACES[space], kind=kind, settings=QUICK[kind])
+    return fit_predictor(codes, values, COLUMNS, space=SPACES[space], kind=kind, settings=QUICK.get(kind))
 
 
-COMPLETE = [kind for kind in KINDS if kind != "transfer"]
+COMPLETE = [kind for kind in KINDS if not KINDS[kind].takes_missing]
 """Kinds that need a value in every row and column."""
 PAIRS = [(kind, space) for space in SPACES for kind in KINDS]

@@ -73,7 +73,7 @@ def outcome(kind: str, seed: int) -> str:
         values[rng.permutation(len(values))[: len(values) * 2 // 3], -1] = np.nan
         columns = [*columns, *(f"new/{k}" for k in range(len(columns)))]
     try:
-        predictor = fit_predictor(codes, values, columns, space=space, kind=kind, settings=TINY[kind], seed=seed)
+        predictor = fit_predictor(codes, values, columns, space=space, kind=kind, settings=TINY.get(kind), seed=seed)
     except NcpError:
         return "refused"
     fresh = np.concatenate([codes, space.sample(20, rng)])

@@ -33,10 +33,10 @@ SETTINGS = {
 def fitted(kind: str, values: NDArray[np.float64]) -> Predictor:
     """A predictor of one column; for `transfer`, of a known column and a new one with 80 of the values."""
     if kind != "transfer":
-        return fit_predictor(CODES, values, ["acc"], space=SPACE, kind=kind, settings=SETTINGS[kind])
+        return fit_predictor(CODES, values, ["acc"], space=SPACE, kind=kind, settings=SETTINGS.get(kind))
     labels = np.where(RNG.permutation(len(values)) < 80, values, np.nan)
     both = np.column_stack([VALUES, labels])
-    return fit_predictor(CODES, both, ["known", "acc"], space=SPACE, kind=kind, settings=SETTINGS[kind])
+    return fit_predictor(CODES, both, ["known", "acc"], space=SPACE, kind=kind, settings=SETTINGS.get(kind))
 
 
 def with_failed(count: int, value: float, values: NDArray[np.float64] = VALUES) -> NDArray[np.float64]:

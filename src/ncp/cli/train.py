@@ -82,9 +82,11 @@ def split(table: ncp.Table, settings: Configuration) -> tuple[Rows, Rows]:
     """
     import numpy as np
 
+    from ncp.predictors.fitting import KINDS
+
     missing = np.isnan(table.values)
     complete = ~missing.any(axis=1)
-    useful = ~missing.all(axis=1) if settings.predictor.kind == "transfer" else complete
+    useful = ~missing.all(axis=1) if KINDS[settings.predictor.kind].takes_missing else complete
     rows, held_out = table.split(settings.split.seed, settings.split.test_size)
     rows = rows[(useful & table.sampled)[rows]]
     held_out = held_out[(complete & (table.sampled | (not settings.data.only_sampled)))[held_out]]

@@ -59,12 +59,14 @@ class Core(nn.Module):
         kind: the name of the kind of predictor.
         settings: the class of the settings that `fit` takes.
         cut_at: training targets beyond this latent are cut.
+        takes_missing: whether `fit` takes rows without a value in some column.
         noise_std: buffer `(m,)`, the standard deviation of measured latents about the true ones (aleatoric).
     """
 
     kind: ClassVar[str]
     settings: ClassVar[type[Settings]]
     cut_at: ClassVar[float] = LIMIT
+    takes_missing: ClassVar[bool] = False
     noise_std: Tensor
 
     def __init__(self, outputs: int) -> None:

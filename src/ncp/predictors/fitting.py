@@ -88,7 +88,7 @@ def fit_predictor(
     if not names:
         raise DataError("There are no columns to fit. Name at least one.")
     lower_is_better = minimised_names(minimised, names)
-    rows, numbers = training_rows(space, codes, values, names, missing=kind == Transfer.kind)
+    rows, numbers = training_rows(space, codes, values, names, missing=core_class.takes_missing)
     inputs, scale = core_class.fitted_ends(space, names, rows, numbers)
     training_set = TrainingSet(space, names, rows, inputs, scale.to_latent(numbers, core_class.cut_at))
     core = core_class.fit(training_set, chosen, as_seed(seed), progress)

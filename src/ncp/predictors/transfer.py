@@ -165,6 +165,7 @@ class Transfer(Core):
 
     kind = "transfer"
     settings = GpSettings
+    takes_missing = True
     known_mean: Tensor
     known_std: Tensor
 
