@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,21 +78,23 @@ def read_published(folder: str | Path) -> PublishedTables:
         base = base / "data"
     notes: list[str] = []
     settings = {name: found for name in METRICS if (found := _multires(base, name, notes))}
-    cells = base / PICKLES["nas-bench-201"].path
     tables, sources = {}, {}
     if settings:
         tables["nas-bench-mr"] = _merge(settings, _search_list(base), notes)
         sources["nas-bench-mr"] = (SEARCH_LIST, *(setting.source for setting in settings.values()))
-    if is_file(cells):
-        tables["nas-bench-201"] = _cells(cells)
-        sources["nas-bench-201"] = (PICKLES["nas-bench-201"],)
+    absent = [name for name in METRICS if name not in settings]
+    for name, table_of in ONE_FILE.items():
+        source = PICKLES[name]
+        if is_file(base / source.path):
+            source.check(base / source.path)
+            tables[name], sources[name] = table_of(base / source.path), (source,)
+        else:
+            absent.append(name)
     if not tables:
         raise DataError(
             f"There are no published files such as {PICKLES['seg'].path} in {folder}. "
             "Name the published data folder, or download it with ncp data fetch."
         )
-    absent = [name for name in METRICS if name not in settings]
-    absent += [] if is_file(cells) else ["nas-bench-201"]
     return PublishedTables(tables, sources, tuple(absent), tuple(notes))
 
 
@@ -213,7 +215,6 @@ def _flags(lines: NDArray[np.int64], detection: NDArray[np.float64] | None) -> l
 
 def _cells(file: Path) -> Table:
     """The table of NAS-Bench-201: one training per cell on ImageNet16-120."""
-    PICKLES["nas-bench-201"].check(file)
     items = _items(file, "embedding")
     one_hot = np.array([item["embedding"] for item in items], dtype=np.float64)
     codes = CELL201.snap(one_hot)
@@ -221,3 +222,7 @@ def _cells(file: Path) -> Table:
         raise DataError(f"A cell in {file} does not have one operation per edge.")
     values = np.stack([_column(items, metric, file) for metric in CELL_METRICS], axis=1)
     return Table(CELL201, codes, values, [f"nas-bench-201/{metric}" for metric in CELL_METRICS])
+
+
+ONE_FILE: Mapping[str, Callable[[Path], Table]] = {"nas-bench-201": _cells}
+"""Benchmarks of which one file is published, and the functions that make a table of that file."""
