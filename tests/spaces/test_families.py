@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from ncp import CELL201, MULTIRES, CodeError, Space, Table, load_space, load_table
+from ncp.cli import app
 from ncp.cli.query import answer
 from ncp.spaces.families import FAMILIES, Family, named_spaces, table_names
 
@@ -61,6 +63,19 @@ def test_a_query_uses_texts_of_the_family(space: Space) -> None:
 
 def test_without_an_entry_the_text_lists_values() -> None:
     assert Space.from_dict(DIMENSIONS).text([2, 0, 3, 3]) == "G,A,T,T"
+
+
+def test_documents_and_help_name_every_family() -> None:
+    importing, comparing = (
+        CliRunner().invoke(app, [*command, "--help"], terminal_width=500).output
+        for command in (["data", "import"], ["compare"])
+    )
+    for name in named_spaces():
+        assert name in (load_space.__doc__ or "")
+        assert name in importing
+    for name in table_names():
+        assert name in (load_table.__doc__ or "")
+        assert name in comparing
 
 
 def test_families_have_unique_names_and_complete_labels() -> None:
