@@ -3,7 +3,7 @@
 import numpy as np
 
 import ncp
-from ncp.report.network_facts import Comparison, Network, comparison_facts, network_facts
+from ncp.report.network_facts import Network, NetworkPair, comparison_facts, network_facts
 
 SMALLEST = ncp.Code([dimension.values[0] for dimension in ncp.MULTIRES.dimensions])
 LARGEST = ncp.Code([dimension.values[-1] for dimension in ncp.MULTIRES.dimensions])
@@ -19,7 +19,7 @@ def altered(code: ncp.Code, **changes: int) -> ncp.Code:
 
 WIDE = altered(SMALLEST, **{name: 128 for name in ncp.MULTIRES.names if name[0] in "ico"})
 FEW = comparison_facts(MIDDLE, altered(MIDDLE, c3_2=64, b2=3, n4_1=2, o=128))
-DRAWN: dict[str, Network | Comparison] = {
+DRAWN: dict[str, Network | NetworkPair] = {
     **{str(code): network_facts(code) for code in CODES},
     "few": FEW,
     "none": comparison_facts(MIDDLE, MIDDLE),

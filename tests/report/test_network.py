@@ -15,7 +15,7 @@ import ncp
 from ncp.errors import ConfigError, DataError, MissingExtraError
 from ncp.report.formats import save
 from ncp.report.network import network_element, network_picture
-from ncp.report.network_facts import Comparison, Network, comparison_facts, network_facts
+from ncp.report.network_facts import Network, NetworkPair, comparison_facts, network_facts
 from ncp.report.style import DARK, LIGHT
 from ncp.report.svg import Picture, Text
 from tests.report.networks import CODES, FEW, LARGEST, MIDDLE, SMALLEST
@@ -44,7 +44,7 @@ def test_every_block_is_a_box_as_high_as_its_channels(code: ncp.Code) -> None:
     assert not heights(picture, "mark")
 
 
-def marks(data: Comparison) -> int:
+def marks(data: NetworkPair) -> int:
     picture = network_picture(data)
     return sum(item.d.count("M") for item in picture.items if not isinstance(item, Text) and item.fill == "mark")
 
@@ -66,7 +66,7 @@ def test_the_text_says_what_it_is() -> None:
 
 @pytest.mark.parametrize("ending", ["svg", "PNG", "pdf"])
 @pytest.mark.parametrize("data", [network_facts(MIDDLE), FEW], ids=["one", "two"])
-def test_it_is_drawn_twice_the_same(data: Network | Comparison, tmp_path: Path, ending: str) -> None:
+def test_it_is_drawn_twice_the_same(data: Network | NetworkPair, tmp_path: Path, ending: str) -> None:
     if ending != "svg":
         pytest.importorskip("matplotlib")
     first, second = tmp_path / f"a.{ending}", tmp_path / f"b.{ending}"

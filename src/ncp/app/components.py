@@ -110,7 +110,7 @@ class File(ui.upload, component="file.js"):
         self.on("rejected", lambda event: on_reject(str(event.args["name"]), int(event.args["size"])))
 
 
-class Problem(ui.label):
+class ErrorLine(ui.label):
     """A line for an error message, empty if there is none."""
 
     def __init__(self) -> None:

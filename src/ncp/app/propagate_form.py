@@ -7,7 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
-from ncp.app.components import ObjectiveTable, Problem, heading
+from ncp.app.components import ErrorLine, ObjectiveTable, heading
 from ncp.app.field_errors import Field, label, show_error
 from ncp.app.jobs import SearchRequest
 from ncp.app.layout import dimension_groups
@@ -72,11 +72,11 @@ class PropagateForm:
         self.single = ui.select(list(space.names), label="single dimensions", multiple=True, value=[])
         self.single.props("outlined dense use-chips options-dense")
 
-    def show_error(self, error: NcpError, below: Problem) -> None:
+    def show_error(self, error: NcpError, below: ErrorLine) -> None:
         """Show an error beside the field that it names, or `below` if it names none."""
         show_error(error, self.fields, below)
 
-    def read(self, below: Problem) -> SearchRequest | None:
+    def read(self, below: ErrorLine) -> SearchRequest | None:
         """Read all fields; return None if one is wrong, which then has a message beside it or `below`."""
         objective = self._read_objective()
         below.error = self.single.error = self.strategy.error = None

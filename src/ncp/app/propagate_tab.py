@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from nicegui import ui
 
-from ncp.app.components import Animation, Problem, markup, on_press
+from ncp.app.components import Animation, ErrorLine, markup, on_press
 from ncp.app.field_errors import message_of
 from ncp.app.jobs import SearchRequest, best_rows, run_search
 from ncp.app.propagate_form import PropagateForm
@@ -36,7 +36,7 @@ class PropagateTab:
                 self.form = PropagateForm(session)
                 self.button = ui.button("Propagate", on_click=self.start, color=None)
                 self.button.props("unelevated no-caps").classes("primary").set_enabled(trained)
-                self.problem = Problem()
+                self.problem = ErrorLine()
             with ui.element("section").classes("answer").props('aria-label="results"'):
                 self.animation = Animation(session.dataset.space, self._end)
                 self.table = markup(f'<p class="note">{_HELP if trained else _UNTRAINED}</p>', classes="results")

@@ -9,7 +9,7 @@ from typing import Any
 
 from nicegui import ui
 
-from ncp.app.components import Problem
+from ncp.app.components import ErrorLine
 from ncp.app.downloads import onnx_of, python_of, report_of
 from ncp.app.field_errors import message_of
 from ncp.app.session import Session
@@ -26,7 +26,7 @@ class ResultActions:
         problem: shows what goes wrong.
     """
 
-    def __init__(self, session: Session, problem: Problem) -> None:
+    def __init__(self, session: Session, problem: ErrorLine) -> None:
         self.session, self.problem = session, problem
         self.result: Result | None = None
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from nicegui import ui
 
-from ncp.app.components import File, Problem, heading, markup
+from ncp.app.components import ErrorLine, File, heading, markup
 from ncp.app.dataset import prepare
 from ncp.app.field_errors import Field, message_of, show_error
 from ncp.app.jobs import import_table, train_predictor
@@ -48,7 +48,7 @@ class UploadTab:
         self._show()
 
     def _build_fields(self) -> None:
-        self.problems: dict[str, Problem] = {}
+        self.problems: dict[str, ErrorLine] = {}
         self._build_file("table", "Table (.csv or .parquet)")
         self.codes = ui.input("architecture columns", placeholder="default: as in the search space")
         self.minimised = ui.input("columns where lower is better", placeholder="latency, loss")
@@ -59,7 +59,7 @@ class UploadTab:
         self.drop_bad = ui.checkbox("skip invalid rows").props("dense")
         self.read_button = ui.button("Read", on_click=self._read, color=None)
         self.read_button.props("unelevated no-caps").classes("primary")
-        self.problem = Problem()
+        self.problem = ErrorLine()
         self.fields: dict[str, Field] = {
             "codes": self.codes,
             "minimised": self.minimised,
@@ -75,7 +75,7 @@ class UploadTab:
             lambda file: self._save(name, file),
             lambda file, size: self._reject(name, file, size),
         )
-        self.problems[name] = Problem()
+        self.problems[name] = ErrorLine()
 
     def _build_training(self) -> None:
         heading("Train a predictor")
@@ -86,7 +86,7 @@ class UploadTab:
         self.train_button.props("unelevated no-caps").classes("primary short")
         self.bar = ui.linear_progress(0, show_value=False).props('aria-label="training" rounded')
         self.bar.set_visibility(False)
-        self.training_problem = Problem()
+        self.training_problem = ErrorLine()
 
     async def _save(self, name: str, file: Any) -> None:
         """Save an uploaded file under a name of ours, if its ending and size are allowed."""

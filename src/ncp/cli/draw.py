@@ -23,11 +23,11 @@ def draw(
     """Draw an architecture, or two and how they differ."""
     require_file(out, "out", PICTURE)
     first, second = read_code(code), None if other is None else read_code(other)
-    from ncp.report.formats import require_format, save
+    from ncp.report.formats import require_ending, save
     from ncp.report.network import network_picture
     from ncp.report.network_facts import comparison_facts, document_of, network_facts
 
-    require_format(out)
+    require_ending(out)
     if second is None:
         network = network_facts(first)
         save(network_picture(network), out)

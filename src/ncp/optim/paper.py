@@ -19,7 +19,7 @@ from ncp.numbers import as_number
 from ncp.optim.objective import Objective
 from ncp.optim.problem import Problem
 from ncp.optim.projection import per_coordinate
-from ncp.optim.strategies import Path, Strategy
+from ncp.optim.strategies import Route, Strategy
 from ncp.predictors.mlp import Mlp
 from ncp.predictors.predictor import Predictor
 from ncp.progress import Progress, quiet
@@ -63,7 +63,7 @@ class Paper(Strategy):
                 given=self.name,
             )
 
-    def follow(self, problem: Problem, start: Codes, steps: int, progress: Progress = quiet) -> Path:
+    def follow(self, problem: Problem, start: Codes, steps: int, progress: Progress = quiet) -> Route:
         """Ascend from codes `(n, d)`; the budget only applies when the path is snapped to codes."""
         predictor, space = problem.predictor, problem.space
         columns = problem.objective.resolve(predictor.columns)
@@ -84,9 +84,9 @@ class Paper(Strategy):
             progress((step + 1) / steps)
         path = predictor.inputs.restored(torch.stack(record)).detach().cpu().double().numpy()
         if not np.isfinite(path).all():
-            return Path(path, np.zeros(path.shape[:2], dtype=bool), np.zeros(len(start), dtype=bool))
+            return Route(path, np.zeros(path.shape[:2], dtype=bool), np.zeros(len(start), dtype=bool))
         active = ~problem.budget.allows(space.snap(path.reshape(-1, space.width))).reshape(path.shape[:2])
-        return Path(path, active, np.zeros(len(start), dtype=bool))
+        return Route(path, active, np.zeros(len(start), dtype=bool))
 
 
 def _scores_and_cost(predictor: Predictor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:

@@ -25,7 +25,7 @@ LEAST_GAIN = 1e-9
 """A move must raise the score by more than this, which rounding errors do not."""
 
 
-class Path(NamedTuple):
+class Route(NamedTuple):
     """Where a strategy led n starts.
 
     Attributes:
@@ -45,7 +45,7 @@ class Strategy(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def follow(self, problem: Problem, start: Codes, steps: int, progress: Progress = quiet) -> Path:
+    def follow(self, problem: Problem, start: Codes, steps: int, progress: Progress = quiet) -> Route:
         """Move codes `(n, d)` for at most `steps` steps, the start counted."""
 
     def require(self, objective: Objective) -> None:  # noqa: B027 (most strategies follow every objective)
@@ -86,7 +86,7 @@ class Continuous(Strategy):
         as_number(self.last, "last", above=0)
         as_count(self.full, "full")
 
-    def follow(self, problem: Problem, start: Codes, steps: int, progress: Progress = quiet) -> Path:
+    def follow(self, problem: Problem, start: Codes, steps: int, progress: Progress = quiet) -> Route:
         """Ascend the problem's score from codes `(n, d)`."""
         return self.ascend(problem.score, problem.feasible, problem.predictor.relaxed(start), steps, progress=progress)
 
@@ -99,7 +99,7 @@ class Continuous(Strategy):
         *,
         bounds: Mapping[str, Bound] | None = None,
         progress: Progress = quiet,
-    ) -> Path:
+    ) -> Route:
         """Ascend any score within what is feasible.
 
         Args:
@@ -127,7 +127,7 @@ class Continuous(Strategy):
             active.append(above)
             progress((step + 1) / steps)
         path = torch.stack(record).detach().cpu().double().numpy()
-        return Path(path, torch.stack(active).cpu().numpy(), np.zeros(len(start), dtype=bool))
+        return Route(path, torch.stack(active).cpu().numpy(), np.zeros(len(start), dtype=bool))
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class WinnerTakesAll(Strategy):
 
     name: ClassVar[str] = "winner-takes-all"
 
-    def follow(self, problem: Problem, start: Codes, steps: int, progress: Progress = quiet) -> Path:
+    def follow(self, problem: Problem, start: Codes, steps: int, progress: Progress = quiet) -> Route:
         """Move codes `(n, d)` by one grid step or choice at a time."""
         feasible, space = problem.feasible, problem.space
         current = feasible.snap(space.relax(start), start)
@@ -170,7 +170,7 @@ class WinnerTakesAll(Strategy):
             if not len(moving):
                 break
         stuck = np.isin(np.arange(len(current)), moving, invert=True)
-        return Path(np.stack([space.relax(codes) for codes in record]), np.stack(active), stuck)
+        return Route(np.stack([space.relax(codes) for codes in record]), np.stack(active), stuck)
 
 
 def _per_cost(budget: Budget, gain: Reals, moved: Codes, before: Codes) -> Reals:

@@ -93,7 +93,7 @@ class Blend(Core):
             tick = alive(ticks(progress, steps))
 
             @one_thread()
-            def fitted(general: Hyperparameters, family: Family) -> list[GaussianProcess]:
+            def fitted(general: Hyperparameters, family: TaskFamily) -> list[GaussianProcess]:
                 """The processes of a family's tasks."""
                 columns = [j for task in family.tasks for j in task]
                 shared = general.learned(z, targets, columns, family.subsets, settings.gp, tick)
@@ -161,7 +161,7 @@ class Blend(Core):
         return list(zip(cast("list[GaussianProcess]", list(self.gps)), self.tasks, strict=True))
 
 
-class Family(NamedTuple):
+class TaskFamily(NamedTuple):
     """A family of tasks, and the subsets of rows that its kernels are learned from.
 
     Attributes:
@@ -179,7 +179,7 @@ class Lessons(NamedTuple):
     """The subsets of rows that all kernels are learned from."""
 
     general: Subsets
-    families: list[Family]
+    families: list[TaskFamily]
 
 
 def _drawn_lessons(rows: TrainingSet, settings: GpSettings, rng: np.random.Generator) -> Lessons:
@@ -192,7 +192,7 @@ def _drawn_lessons(rows: TrainingSet, settings: GpSettings, rng: np.random.Gener
     return Lessons(
         general,
         [
-            Family(tasks, drawn(FAMILY), [drawn(TASK) for _ in tasks] if len(tasks) > 1 else [])
+            TaskFamily(tasks, drawn(FAMILY), [drawn(TASK) for _ in tasks] if len(tasks) > 1 else [])
             for tasks in families(rows.columns)
         ],
     )

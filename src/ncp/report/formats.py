@@ -25,7 +25,7 @@ POINTS = 0.75
 _TOKEN = re.compile(r"[MLHVCZ]|-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
-def require_format(path: str | Path) -> None:
+def require_ending(path: str | Path) -> None:
     """Refuse, before any work, a file whose format cannot be written.
 
     Raises:
@@ -52,7 +52,7 @@ def save(picture: Picture, path: str | Path, title: str | None = None) -> None:
         DataError: the path cannot be written to.
         MissingExtraError: PNG or PDF without matplotlib.
     """
-    require_format(path)
+    require_ending(path)
     ending = Path(path).suffix.lower()
     with whole_file(path) as temporary:
         if ending == ".svg":

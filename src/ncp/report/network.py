@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ncp.report.network_facts import CLASSES, IMAGE_SIZE, Comparison, Module, Network, differing_blocks, network_facts
+from ncp.report.network_facts import CLASSES, IMAGE_SIZE, Module, Network, NetworkPair, differing_blocks, network_facts
 from ncp.report.svg import Path, Picture, Text, rectangle
 from ncp.spaces.multires import MULTIRES, STAGES, Code
 
@@ -170,7 +170,7 @@ def network_element(code: Code) -> str:
     return Picture(COMPACT.width + 4, height, _label(network), items).element("net")
 
 
-def network_picture(data: Network | Comparison) -> Picture:
+def network_picture(data: Network | NetworkPair) -> Picture:
     """The detailed drawing of a network, or of two, one above the other with the same stages at the same place."""
     networks = [data] if isinstance(data, Network) else [data.first, data.second]
     layout = _fitted(networks)
@@ -183,7 +183,7 @@ def network_picture(data: Network | Comparison) -> Picture:
         items += [Text(MARGIN, y + 24, title, 14, bold=True), Text(MARGIN, y + 42, str(network.code))]
         items += _drawn(network, networks[n - 1].code, layout, y + TITLE)
         y += TITLE + layout.top + STAGES * layout.lane + MARGIN
-    if isinstance(data, Comparison):
+    if isinstance(data, NetworkPair):
         changes, y = _changes(data, y, width)
         items += changes
     legend, height = _legend(y, width, len(networks) > 1)
@@ -292,7 +292,7 @@ def _dot(x: float, y: float, radius: float = 2.3) -> str:
     )
 
 
-def _changes(data: Comparison, top: float, width: float) -> tuple[list[Path | Text], float]:
+def _changes(data: NetworkPair, top: float, width: float) -> tuple[list[Path | Text], float]:
     """The dimensions that differ, the difference in cost, and where they end."""
     a, b = data.first, data.second
     pairs = ((a.macs / 1e9, b.macs / 1e9, "GMACs"), (a.params / 1e6, b.params / 1e6, "M params"))

@@ -58,7 +58,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class NetworkPair:
     """Two networks; `changed` are the dimensions that differ, each with both values."""
 
     first: Network
@@ -77,10 +77,10 @@ def network_facts(code: Code) -> Network:
     return Network(code, tuple(modules), total, params(code, CLASSES).item(), parts)
 
 
-def comparison_facts(a: Code, b: Code) -> Comparison:
+def comparison_facts(a: Code, b: Code) -> NetworkPair:
     """What the drawing of two networks shows."""
     pairs = zip(MULTIRES.names, a.vector, b.vector, strict=True)
-    return Comparison(network_facts(a), network_facts(b), {name: (x, y) for name, x, y in pairs if x != y})
+    return NetworkPair(network_facts(a), network_facts(b), {name: (x, y) for name, x, y in pairs if x != y})
 
 
 def differing_blocks(stage: Stage, other: Stage, module: int) -> list[list[bool]]:
