@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from ncp import MULTIRES, Comparison
 from ncp.report.facts import Scatter, Tradeoff, regret_curves
-from ncp.report.network import network_picture
+from ncp.report.network_drawing import network_picture
 from ncp.report.pictures import comparison_picture, front_picture, scatter_picture, search_picture
 from ncp.report.svg import Picture
 from ncp.report.trace import Trace

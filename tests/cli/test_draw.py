@@ -10,7 +10,7 @@ import pytest
 
 from ncp import Code, macs, params
 from ncp.report.formats import save
-from ncp.report.network import network_picture
+from ncp.report.network_drawing import network_picture
 from ncp.report.network_facts import network_facts
 from tests.cli.conftest import Run
 

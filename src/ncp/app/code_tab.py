@@ -13,7 +13,7 @@ from ncp.app.lookup import CodeFacts, ColumnFacts, format_value, look_up
 from ncp.app.session import Session
 from ncp.cost import HEADS, Counting, read_image_size, require_countable
 from ncp.errors import NcpError
-from ncp.report.network import network_element
+from ncp.report.network_drawing import network_element
 from ncp.spaces.multires import Code
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from ncp.app.layout import value_indices
 from ncp.cost import Counting
 from ncp.optim.results import Result
-from ncp.report.network import network_element
+from ncp.report.network_drawing import network_element
 from ncp.spaces.multires import Code
 
 SHOWN = 4

@@ -12,7 +12,7 @@ from ncp.app.field_errors import message_of
 from ncp.app.lookup import CodeFacts, format_value, look_up
 from ncp.app.session import Session
 from ncp.errors import NcpError
-from ncp.report.network import network_element
+from ncp.report.network_drawing import network_element
 from ncp.spaces.dimensions import value_text
 from ncp.spaces.multires import Code
 

@@ -24,7 +24,7 @@ def draw(
     require_file(out, "out", PICTURE)
     first, second = read_code(code), None if other is None else read_code(other)
     from ncp.report.formats import require_ending, save
-    from ncp.report.network import network_picture
+    from ncp.report.network_drawing import network_picture
     from ncp.report.network_facts import comparison_facts, document_of, network_facts
 
     require_ending(out)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ncp.report.facts import proposal_counts, regret_curves
 from ncp.report.figures import curves_figure
-from ncp.report.page import Cell, Grid, Page, Plot, Section
+from ncp.report.page_parts import Cell, Grid, Page, Plot, Section
 from ncp.report.sections import provenance_section
 from ncp.report.style import TESTS, p_text, with_unit
 from ncp.searchers.comparison import Comparison, Standing

@@ -7,7 +7,7 @@ from typing import Any
 
 from ncp.optim.front import front_baseline_text
 from ncp.report.facts import evenly
-from ncp.report.page import Page, Section
+from ncp.report.page_parts import Page, Section
 from ncp.report.sections import (
     answer_section,
     checked_sections,

@@ -13,7 +13,7 @@ from ncp.io.files import whole_file
 from ncp.report.comparison_page import comparison_page
 from ncp.report.documents import Kind, read_document
 from ncp.report.front_page import front_page
-from ncp.report.page import Page
+from ncp.report.page_parts import Page
 from ncp.report.search_page import search_page
 from ncp.report.training_page import training_page
 from ncp.tables.table import Table

@@ -8,7 +8,7 @@ from typing import Any
 
 from ncp.optim.results import baseline_text
 from ncp.report.figures import code_figure, steps_figure
-from ncp.report.page import Page, Plot, Section
+from ncp.report.page_parts import Page, Plot, Section
 from ncp.report.sections import (
     answer_section,
     checked_sections,

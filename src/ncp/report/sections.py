@@ -8,8 +8,8 @@ from typing import Any
 from ncp.errors import CodeError
 from ncp.report.facts import Agreement, agreements, calibrations, tradeoffs
 from ncp.report.figures import agreement_figure, calibration_figure, tradeoff_figure
-from ncp.report.network import network_element
-from ncp.report.page import Cell, Grid, Plot, Section
+from ncp.report.network_drawing import network_element
+from ncp.report.page_parts import Cell, Grid, Plot, Section
 from ncp.report.style import with_unit
 from ncp.spaces.multires import Code
 from ncp.tables.table import Table

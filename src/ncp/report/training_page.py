@@ -12,7 +12,7 @@ import numpy as np
 from ncp.io.files import read_json
 from ncp.report.facts import heldout_agreements
 from ncp.report.figures import agreement_figure
-from ncp.report.page import Cell, Grid, Page, Plot, Section
+from ncp.report.page_parts import Cell, Grid, Page, Plot, Section
 from ncp.report.sections import calibration_section, left_out_section, provenance_section
 
 HEADS = ["column", "Kendall tau", "mean abs. error", "within 1 std", "within 2 std"]

@@ -14,7 +14,7 @@ from hypothesis import given
 import ncp
 from ncp.errors import ConfigError, DataError, MissingExtraError
 from ncp.report.formats import save
-from ncp.report.network import network_element, network_picture
+from ncp.report.network_drawing import network_element, network_picture
 from ncp.report.network_facts import Network, NetworkPair, comparison_facts, network_facts
 from ncp.report.style import DARK, LIGHT
 from ncp.report.svg import Picture, Text
