@@ -17,7 +17,6 @@ SAME_NAMES = {
     "pareto": "the command `ncp pareto`, and the arithmetic of Pareto fronts",
     "profile": "the command `ncp profile`, and the measurement itself",
     "search": "the command `ncp search`, and the search itself",
-    "page": "the page of the app, and the page of a report",
 }
 """Names that two rooms use, and what each means there."""
 
