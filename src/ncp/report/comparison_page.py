@@ -28,11 +28,11 @@ def comparison_page(document: Mapping[str, Any]) -> Page:
     )
     measure = with_unit(objective) if len(weights) == 1 else "mean z-score"
     figure = curves_figure(regret_curves(comparison), measure)
-    plot = Plot("curves", "Regret by evaluations: mean and its 95 % interval", figure, alone=True)
+    plot = Plot("curves", "Mean regret by evaluations, with its 95 % interval", figure, alone=True)
     notes = [TESTS, *proposal_counts(comparison)]
     sections = [
         Section("The answer", [answer]),
-        Section("Best so far", plots=[plot]),
+        Section("Regret", plots=[plot]),
         Section("After all evaluations", notes, table=Grid(HEADS, [_cells(each) for each in standings])),
         provenance_section(document["provenance"]),
     ]

@@ -12,6 +12,7 @@ from ncp.report.sections import (
     answer_section,
     checked_sections,
     codes_table,
+    lines_text,
     provenance_section,
     summary,
     tradeoff_section,
@@ -40,7 +41,7 @@ def front_page(document: Mapping[str, Any], table: Table | None) -> Page:
     sections = [
         answer_section(best, "The code with the best mean over the objectives"),
         tradeoff_section(document, table),
-        Section("The codes", [text, front_baseline_text(document)], table=listed),
+        Section("The codes", [text, lines_text(rows), front_baseline_text(document)], table=listed),
         *checked_sections(rows),
         provenance_section(provenance),
     ]

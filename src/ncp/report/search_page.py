@@ -14,6 +14,7 @@ from ncp.report.sections import (
     checked_sections,
     codes_table,
     left_out_section,
+    lines_text,
     provenance_section,
     summary,
     tradeoff_section,
@@ -34,17 +35,18 @@ def search_page(document: Mapping[str, Any], folder: Path, table: Table | None) 
         table: rows to draw behind the codes that were found.
     """
     rows, provenance = document["rows"], document["provenance"]
-    weights = ", ".join(f"{name} x {weight:g}" for name, weight in provenance["weights"].items())
+    weights = provenance["weights"].items()
+    names = ", ".join(name if weight == 1 else f"{name} (weight {weight:g})" for name, weight in weights)
     sections = [
         answer_section(rows[0], "The recommended code"),
-        Section("The codes", [baseline_text(document)], table=codes_table(rows)),
+        Section("The codes", [lines_text(rows), baseline_text(document)], table=codes_table(rows)),
     ]
     if (folder / "trace.json").is_file():
         trace = Trace.from_json(folder / "trace.json")
         same = trace.run == provenance.get("run")
         sections.append(_steps(trace) if same else left_out_section(STEPS, ["trace.json"]))
     sections += [tradeoff_section(document, table), *checked_sections(rows), provenance_section(provenance)]
-    return Page(f"Search for {weights}", summary(document), sections)
+    return Page(f"Search for {names}", summary(document), sections)
 
 
 def _steps(trace: Trace) -> Section:

@@ -15,6 +15,7 @@ from ncp.spaces.multires import Code
 from ncp.tables.table import Table
 
 NOT_CHECKED = "Not checked: these values come from the search predictor alone."
+LINES = "Values by the predictor; in grey below them, an independent check and its source."
 
 
 def summary(document: Mapping[str, Any]) -> str:
@@ -51,6 +52,11 @@ def _drawing(text: str) -> str:
         return ""
 
 
+def lines_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the lines of a table of codes show."""
+    return LINES if any(row["verified"] for row in rows) else NOT_CHECKED
+
+
 def codes_table(rows: Sequence[Mapping[str, Any]]) -> Grid:
     """Codes with their predicted values, and below these the checked ones."""
     columns = list(rows[0]["predicted"])
@@ -60,14 +66,18 @@ def codes_table(rows: Sequence[Mapping[str, Any]]) -> Grid:
     for number, row in enumerate(rows, start=1):
         cost = [Cell(f"{row['macs'] / 1e9:.3f}"), Cell(f"{row['params'] / 1e6:.2f}")] if costly else []
         verified_score = "" if row["verified_score"] is None else f"{row['verified_score']:.2f}"
-        values = [Cell(_value(row["predicted"][c]), _value(row["verified"].get(c))) for c in columns]
+        values = [Cell(_estimate(row["predicted"][c]), _value(row["verified"].get(c))) for c in columns]
         code = Cell(row["code"], copied=row["code"], wide=True)
         cells.append([Cell(str(number)), *values, Cell(f"{row['predicted_score']:.2f}", verified_score), *cost, code])
     return Grid(heads, cells)
 
 
 def _value(value: Mapping[str, Any] | None) -> str:
-    return "" if value is None else f"{value['mean']:.2f} ±{value['std']:.2f} ({value['source']})"
+    return "" if value is None else f"{_estimate(value)} ({value['source']})"
+
+
+def _estimate(value: Mapping[str, Any]) -> str:
+    return f"{value['mean']:.2f} ±{value['std']:.2f}"
 
 
 def tradeoff_section(document: Mapping[str, Any], table: Table | None) -> Section:
