@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 settings.register_profile("ncp", deadline=None, max_examples=30)
@@ -31,9 +32,17 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def imported(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds the published tables as `ncp data import` leaves them."""
+    """A folder that holds the published tables as `ncp data import` leaves them, imported once for all processes."""
     from ncp.tables.cache import import_folder
 
-    root = tmp_path_factory.mktemp("imported")
-    import_folder(shared / "data" / "nas-bench-mr", root)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        root = tmp_path_factory.mktemp("imported")
+        import_folder(shared / "data" / "nas-bench-mr", root)
+        return root
+    root = tmp_path_factory.getbasetemp().parent / "imported"  # the processes' folders are beside each other
+    done = root.with_suffix(".done")
+    with FileLock(root.with_suffix(".lock")):
+        if not done.exists():
+            import_folder(shared / "data" / "nas-bench-mr", root)
+            done.touch()
     return root

@@ -67,7 +67,7 @@ def test_bad_parameters_are_refused(kind: Any, given: dict[str, Any], message: s
 
 
 def test_a_search_records_the_parameters_of_its_strategy() -> None:
-    options: dict[str, Any] = {"predictor": fitted("mlp"), "starts": 2, "steps": 2, "top": 1}
+    options: dict[str, Any] = {"predictor": fitted("mlp", "mixed"), "starts": 2, "steps": 2, "top": 1}
     for strategy, text in (
         (WinnerTakesAll(), "winner-takes-all"),
         ("paper", "paper"),
