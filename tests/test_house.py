@@ -25,30 +25,22 @@ def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def parsed() -> Iterator[tuple[str, str, ast.Module]]:
-    """The name, text and syntax of every source file."""
-    for folder in ("src", "tests", "benchmarks"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            text = path.read_text(encoding="utf-8")
-            yield relative(path), text, ast.parse(text)
-
-
-def functions(module: ast.Module) -> Iterator[tuple[str, int]]:
-    """The name and the number of lines of every function, with its signature and docstring."""
-    for node in ast.walk(module):
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    """The name and the number of lines of every function in a file, with its signature and docstring."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
 
 
-def test_files_and_functions_are_short() -> None:
-    sources = list(parsed())
-    assert {name: len(text.splitlines()) for name, text, _ in sources if len(text.splitlines()) > LONGEST_FILE} == {}
-    assert [
-        (name, function, lines)
-        for name, _, module in sources
-        for function, lines in functions(module)
-        if lines > LONGEST_FUNCTION
-    ] == []
+def test_files_are_short() -> None:
+    paths = [path for folder in ("src", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    lines = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
+    assert {name: count for name, count in lines.items() if count > LONGEST_FILE} == {}
+
+
+def test_functions_are_short() -> None:
+    lines = {(relative(path), name): count for path in PACKAGE.rglob("*.py") for name, count in functions(path)}
+    assert {place: count for place, count in lines.items() if count > LONGEST_FUNCTION} == {}
 
 
 def test_rooms_open_with_a_docstring_alone() -> None:
