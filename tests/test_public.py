@@ -60,6 +60,25 @@ def test_nothing_heavy_is_loaded(program: str) -> None:
     assert not loaded.stderr
 
 
+@pytest.mark.parametrize(
+    ("modules", "without"),
+    [
+        (
+            "ncp.cli, ncp.cli.data, ncp.cli.query, ncp.cli.train",
+            (*HEAVY, "numpy", "yaml", "onnx", "pooch", "requests", "ncp.network.export", "ncp.report"),
+        ),
+        (
+            "ncp.spaces.cells, ncp.spaces.named, ncp.tables.reading, ncp.tables.table, ncp.tables.cache",
+            ("torch", "pyarrow", "pooch"),
+        ),
+    ],
+    ids=["commands", "tables"],
+)
+def test_modules_are_imported_without(modules: str, without: tuple[str, ...]) -> None:
+    loaded = python(f"import {modules}\nimport sys\nprint([name for name in {without} if name in sys.modules])")
+    assert loaded.stdout == "[]\n", loaded.stderr
+
+
 def test_import_alone_loads_no_numpy() -> None:
     loaded = python("import ncp, sys; sys.exit('numpy' in sys.modules)")
     assert loaded.returncode == 0, loaded.stderr

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -100,11 +98,3 @@ def test_help(run: Run) -> None:
     ran = run("draw", "--help")
     assert ran.status == 0
     assert all(option in ran.out for option in ("CODE", "CODE2", "-o", "--out", "--json", ".svg"))
-
-
-def test_the_command_line_starts_without_what_draws() -> None:
-    program = (
-        "import sys, ncp.cli; print([name for name in ('matplotlib', 'torch', 'ncp.report') if name in sys.modules])"
-    )
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
-    assert ran.stdout == "[]\n"

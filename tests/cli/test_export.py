@@ -143,14 +143,6 @@ def test_help(run: Run) -> None:
     assert all(option in ran.out for option in options)
 
 
-def test_the_command_line_starts_without_the_exporter() -> None:
-    program = (
-        "import sys, ncp.cli; print([name for name in ('torch', 'onnx', 'ncp.network.export') if name in sys.modules])"
-    )
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
-    assert ran.stdout == "[]\n"
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--dynamic-size"]])
 def test_the_screen_shows_nothing_of_the_exporter(tmp_path: Path, options: list[str]) -> None:

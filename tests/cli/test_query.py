@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -212,12 +210,6 @@ def test_every_flag_and_origin_of_the_tables_is_explained() -> None:
     from ncp.tables.table import NOT_SAMPLED
 
     assert set(query.ORIGINS) == {name for name, _ in ORIGINS if name} | set(NOT_SAMPLED)
-
-
-def test_help_loads_nothing_heavy() -> None:
-    heavy = {"matplotlib", "numpy", "pyarrow", "pydantic", "torch", "yaml"}
-    program = f"import sys, ncp.cli.query, ncp.cli.train; assert not {heavy} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603
 
 
 def test_a_cell_in_any_of_its_forms(run: Run) -> None:

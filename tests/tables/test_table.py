@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -278,10 +277,3 @@ def test_to_pandas(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(frame["edge"]) == ["none", "skip", "conv", "none"]
     assert list(frame["seg/mIoU"]) == [1.0, 4.0, 7.0, 10.0]
     assert list(frame["origin"]) == ORIGIN
-
-
-def test_tables_are_imported_without_torch(tmp_path: Path) -> None:
-    program = (
-        "import sys, ncp.tables.table, ncp.tables.cache; assert not {'torch', 'pyarrow', 'pooch'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)  # noqa: S603
