@@ -92,6 +92,8 @@ def test_foreign_tensors_are_refused(tmp_path: Path) -> None:
 )
 def test_a_tampered_description_is_refused(kind: str, key: str, value: Any, tmp_path: Path) -> None:
     about, tensors = written(kind, tmp_path)
+    if about[key] == value:
+        pytest.skip("the value is the kind's own")
     path = tmp_path / "p.safetensors"
     write(path, about, tensors)
     load_predictor(path)
