@@ -241,14 +241,14 @@ def test_networks_have_a_cost() -> None:
     ],
 )
 def test_invalid_image_sizes_are_refused(size: Any) -> None:
-    message = f"Expected an image size that is a multiple of 32 from 32 to 65536, or a pair of them. Got {size!r}."
+    message = f"image_size must be a multiple of 32 from 32 to 65536, or a pair of them. Got {size!r}."
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         macs(SMALLEST, image_size=size)
 
 
 @pytest.mark.parametrize("classes", [0, -1, 50.0, True, None, "50", MOST_CLASSES + 1])
 def test_invalid_numbers_of_classes_are_refused(classes: Any) -> None:
-    message = f"Expected an integer from 1 to 1048576 as the number of classes. Got {classes!r}."
+    message = f"classes must be an integer, from 1 to 1048576. Got {classes!r}."
     for cost in (macs, params):
         with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
             cost(SMALLEST, classes=classes)
@@ -256,7 +256,7 @@ def test_invalid_numbers_of_classes_are_refused(classes: Any) -> None:
 
 @pytest.mark.parametrize("task", ["Classification", "seg", "", None, 1, ["features"]])
 def test_invalid_tasks_are_refused(task: Any) -> None:
-    message = f"Expected one of classification, segmentation, features as the task. Got {task!r}."
+    message = f"task must be one of classification, segmentation, features. Got {task!r}."
     for cost, form in ((macs, SMALLEST), (params, SMALLEST), (macs, torch.tensor(SMALLEST, dtype=torch.float64))):
         with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
             cost(form, task=task)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncp.errors import CodeError, ConfigError, quoted
+from ncp.numbers import as_count
 from ncp.spaces.arrays import CodesLike, chunks
 from ncp.spaces.multires import LAYOUT, MULTIRES, STAGES
 from ncp.spaces.space import Space
@@ -128,7 +129,7 @@ def macs_by_part(codes: Any, image_size: ImageSize = 128) -> list[Any]:
         One array or tensor `(...,)` per part. Their sum and the cost of the classifier are `macs`.
     """
     areas = _areas(image_size)
-    if hasattr(codes, "unbind"):
+    if _is_tensor(codes):
         return list(_tensor_parts(codes, tuple(areas), "classification").unbind(-1))
     return _parts(tuple(codes[..., column] for column in range(len(MULTIRES))), areas)
 
@@ -145,7 +146,7 @@ def require_countable(image_size: Any, classes: Any, task: Any = "classification
         ConfigError: with the argument that is wrong.
     """
     _areas(image_size)
-    _require_head(classes, task)
+    _require_counted(classes, task)
 
 
 def _areas(size: Any) -> list[int]:
@@ -153,19 +154,27 @@ def _areas(size: Any) -> list[int]:
     pair = list(size) if isinstance(size, (tuple, list)) else [size, size]
     if len(pair) != 2 or not all(_whole(side) and 32 <= side <= LARGEST_IMAGE and side % 32 == 0 for side in pair):
         raise ConfigError(
-            f"Expected an image size that is a multiple of 32 from 32 to {LARGEST_IMAGE}, or a pair of them. "
-            f"Got {quoted(size)}."
+            f"{{field}} must be a multiple of 32 from 32 to {LARGEST_IMAGE}, or a pair of them. Got {{shown}}.",
+            field="image_size",
+            given=size,
+            shown=quoted(size),  # `{given}` would show 32.0 as 32
         )
     return [int(pair[0]) * int(pair[1]) // 4**halvings for halvings in range(1, STAGES + 2)]
 
 
-def _require_head(classes: Any, task: Any) -> None:
+def require_head(task: Any) -> None:
+    """Refuse anything but one of `HEADS`.
+
+    Raises:
+        ConfigError: with all of them.
+    """
     if not isinstance(task, str) or task not in HEADS:
-        raise ConfigError(f"Expected one of {', '.join(HEADS)} as the task. Got {quoted(task)}.")
-    if not _whole(classes) or not 1 <= classes <= MOST_CLASSES:
-        raise ConfigError(
-            f"Expected an integer from 1 to {MOST_CLASSES} as the number of classes. Got {quoted(classes)}."
-        )
+        raise ConfigError(f"{{field}} must be one of {', '.join(HEADS)}. Got {{given}}.", field="task", given=task)
+
+
+def _require_counted(classes: Any, task: Any) -> None:
+    require_head(task)
+    as_count(classes, "classes", most=MOST_CLASSES)
 
 
 def _whole(number: Any) -> bool:
@@ -183,15 +192,22 @@ def read_image_size(text: str) -> tuple[int, int]:
     """
     numbers = re.fullmatch(r"([0-9]{1,9})(?:x([0-9]{1,9}))?", text, re.IGNORECASE)
     if not numbers:
-        raise ConfigError(f"Expected an image size such as 224 or 512x1024. Got {quoted(text)}.")
+        raise ConfigError(
+            "{field} must be a size such as 224 or 512x1024. Got {given}.", field="image_size", given=text
+        )
     height, width = numbers.groups()
     return int(height), int(width or height)
 
 
+def _is_tensor(codes: Any) -> bool:
+    """Whether codes are a tensor, without an import of torch."""
+    return hasattr(codes, "unbind")
+
+
 def _total(codes: Any, areas: list[int], classes: int, task: Head) -> Any:
     """The cost of every code."""
-    _require_head(classes, task)
-    if hasattr(codes, "unbind"):
+    _require_counted(classes, task)
+    if _is_tensor(codes):
         return _total_of_tensor(codes, areas, int(classes), task)
     rows = MULTIRES.codes(codes)
     total = np.empty(len(rows), dtype=np.int64)

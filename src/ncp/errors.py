@@ -21,11 +21,11 @@ class Name(NamedTuple):
 class NcpError(Exception):
     """The base class of all errors that this package raises on purpose.
 
-    >>> error = ConfigError("{field} must be a positive number, got {given}.", field="max_macs", given=-1e9)
+    >>> error = ConfigError("{field} must be a positive number. Got {given}.", field="max_macs", given=-1e9)
     >>> str(error)
-    'max_macs must be a positive number, got -1000000000.'
+    'max_macs must be a positive number. Got -1000000000.'
     >>> error.worded(lambda field: Name("--max-gmacs", 1e9))
-    '--max-gmacs must be a positive number, got -1.'
+    '--max-gmacs must be a positive number. Got -1.'
 
     Args:
         message: plain sentences that say what is wrong, what was given and what to do. If `field` is given, the message

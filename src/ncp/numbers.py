@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ncp.errors import ConfigError
+from ncp.errors import ConfigError, quoted
 
 LARGEST_SEED = 2**32 - 1
 """The largest seed that all random generators accept."""
@@ -42,9 +42,10 @@ def as_count(value: Any, field: str, least: int = 1, most: int | None = None) ->
     if number is None or number < least or (most is not None and number > most):
         bounds = "{least} or more" if most is None else "from {least} to {most}"
         raise ConfigError(
-            f"{{field}} must be an integer, {bounds}. Got {{given}}.",
+            f"{{field}} must be an integer, {bounds}. Got {{shown}}.",
             field=field,
             given=value,
+            shown=quoted(value),  # `{given}` would show 2.0 as 2
             least=str(least),
             most=str(most),
         )

@@ -52,7 +52,7 @@ def processes(count: int, prepare: Callable[..., None] | None = None, *arguments
 
 
 def exit_on_termination() -> None:
-    """Exit in order on SIGTERM: files are written whole or removed, workers end, and the exit status is 143."""
+    """Exit cleanly on SIGTERM: files are written whole or removed, workers end, and the exit status is 143."""
     signal.signal(signal.SIGTERM, _exit)
 
 

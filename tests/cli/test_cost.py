@@ -89,15 +89,15 @@ def test_json_for_programs(run: Run, written: str, options: list[str], size: lis
             "Expected module 2 to repeat its stage, [1, [1], [48]]. Got [1, [1], [56]]. "
             "A code needs equal modules within every stage.",
         ),
-        ([TEXT, "--image-size", "big"], "Expected an image size such as 224 or 512x1024. Got 'big'."),
-        ([TEXT, "--image-size", "224x"], "Expected an image size such as 224 or 512x1024. Got '224x'."),
+        ([TEXT, "--image-size", "big"], "--image-size must be a size such as 224 or 512x1024. Got 'big'."),
+        ([TEXT, "--image-size", "224x"], "--image-size must be a size such as 224 or 512x1024. Got '224x'."),
         (
             [TEXT, "--image-size", "100"],
-            "Expected an image size that is a multiple of 32 from 32 to 65536, or a pair of them. Got (100, 100).",
+            "--image-size must be a multiple of 32 from 32 to 65536, or a pair of them. Got (100, 100).",
         ),
         (
             [TEXT, "--classes", "2000000"],
-            "Expected an integer from 1 to 1048576 as the number of classes. Got 2000000.",
+            "--classes must be an integer, from 1 to 1048576. Got 2000000.",
         ),
     ],
 )

@@ -79,14 +79,14 @@ def test_an_image_size_without_a_known_cost(run: Run) -> None:
     ("arguments", "message"),
     [
         ([TEXT.replace("8_16-", "9_16-")], "Expected a multiple of 8 from 8 to 128 for i1. Got 9."),
-        ([TEXT, "--format", "tflite"], "Expected onnx or torch as the format. Got 'tflite'."),
+        ([TEXT, "--format", "tflite"], "--format must be onnx or torch. Got 'tflite'."),
         ([TEXT, "--head", "x"], "--head must be one of classification, segmentation, features, got 'x'."),
         ([TEXT, "-o", "net.pt2"], "--out must end in .onnx, got 'net.pt2'."),
         (
             [TEXT, "--image-size", "0"],
             "Expected integers from 1 to 65536 as height and width of the image. Got (0, 0).",
         ),
-        ([TEXT, "--image-size", "64x"], "Expected an image size such as 224 or 512x1024. Got '64x'."),
+        ([TEXT, "--image-size", "64x"], "--image-size must be a size such as 224 or 512x1024. Got '64x'."),
         (
             [TEXT, "--image-size", "100x64", "--dynamic-size"],
             "Expected multiples of 32 from 64 to 65536 as height and width of the image. Got (100, 64). "
@@ -94,7 +94,7 @@ def test_an_image_size_without_a_known_cost(run: Run) -> None:
         ),
         (
             [TEXT, "--classes", "2000000"],
-            "Expected an integer from 1 to 1048576 as the number of classes. Got 2000000.",
+            "--classes must be an integer, from 1 to 1048576. Got 2000000.",
         ),
         (
             [TEXT, "--weights", "other.pth"],

@@ -126,16 +126,16 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
         ((CODE, "--head", "detection"), "--head must be one of classification, segmentation, features, got 'de"),
         (
             (CODE, "--classes", "9999999"),
-            "Expected an integer from 1 to 1048576 as the number of classes. ",
+            "--classes must be an integer, from 1 to 1048576. ",
         ),
-        ((CODE, "--image-size", "big"), "Expected an image size such as 224 or 512x1024. Got 'big'."),
-        ((CODE, "--image-size", "0x32"), "--image-size must be a positive integer, got 0."),
+        ((CODE, "--image-size", "big"), "--image-size must be a size such as 224 or 512x1024. Got 'big'."),
+        ((CODE, "--image-size", "0x32"), "--image-size must be a positive integer. Got 0."),
         (
             (CODE, "--threads", "100000"),
             f"--threads must be at most {os.cpu_count()}, the cores of this machine, got",
         ),
         ((CODE, "--threads", "1", "--device", "cuda"), "--threads does nothing with --device cuda. Leave it out."),
-        ((CODE, "--device", "tpu"), "--device must be cpu or cuda, got 'tpu'."),
+        ((CODE, "--device", "tpu"), "--device must be cpu or cuda. Got 'tpu'."),
         ((CODE, "--batch", "9999999"), "Images of 224 x 224 pixels, 9999999 at once, do not fit in the memory of "),
         (
             (CODE, "--batch", "1", "--image-size", "999999999"),

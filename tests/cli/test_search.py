@@ -191,7 +191,7 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
             "Cannot write taken.json: ",
         ),
         (("--tasks", "seg", "--out", "taken.json/out"), "Cannot write taken.json/out: "),
-        (("--tasks", "seg", "--image-size", "100"), "Expected an image size that is a multiple of 32"),
+        (("--tasks", "seg", "--image-size", "100"), "--image-size must be a multiple of 32"),
     ],
 )
 def test_bad_input_is_one_message(run: Run, arguments: tuple[str, ...], message: str) -> None:

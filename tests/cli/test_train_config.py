@@ -124,7 +124,7 @@ REFUSED = [
     ("optimization.epochs=", "optimization.epochs must be an integer, 1 or more. Got None."),
     ("optimization.members=1", "optimization.members must be an integer, 2 or more. Got 1."),
     ("optimization.hidden=[8, x]", "optimization.hidden must be an integer, 1 or more. Got 'x'."),
-    ("optimization.hidden=8", "optimization.hidden must be a list of at least one integer. Got 8."),
+    ("optimization.hidden=8", "optimization.hidden must be a list of integers. Got 8."),
     ("optimization.dropout=1", "optimization.dropout must be a finite number at least 0 and below 1. Got 1."),
     (
         "optimization.learning_rate=.nan",
@@ -229,7 +229,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_settings_of_another_kind_are_refused() -> None:
     rows = [[8] * 27]
-    with pytest.raises(ConfigError, match=r"Expected GpSettings for the kind gp\. Got an object of type Ens"):
+    with pytest.raises(ConfigError, match=r"settings must be GpSettings for the kind gp\. Got an object of type Ens"):
         fit_predictor(rows, [[1.0]], ["a/b"], kind="gp", settings=EnsembleSettings())
 
 

@@ -258,8 +258,11 @@ FIRST = texts(1)[0]
         ({"milliseconds": [1.0]}, "it is damaged: "),
         ({"conditions": {"image_size": [64, 64], "cores": 3}}, "it is damaged: "),
         ({"conditions": {"image_size": 64}}, "it is damaged: "),
-        ({"conditions": {"image_size": [64, 64], "batch": -1}}, "batch must be a positive integer, got -1."),
-        ({"conditions": {"image_size": [64, 64], "task": "x"}}, "Expected one of classification, segmentation, fea"),
+        ({"conditions": {"image_size": [64, 64], "batch": -1}}, "batch must be a positive integer. Got -1."),
+        (
+            {"conditions": {"image_size": [64, 64], "task": "x"}},
+            "task must be one of classification, segmentation, fea",
+        ),
     ],
 )
 def test_a_damaged_file_is_refused(changed: dict[str, Any], message: str, tmp_path: Path, measured: list[str]) -> None:

@@ -158,8 +158,8 @@ def test_other_strides_in_double_precision(tmp_path: Path, kind: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("net.onnx", {"format": "tensorrt"}, "Expected onnx or torch as the format. Got 'tensorrt'."),
-        ("net.onnx", {"format": ["onnx"]}, "Expected onnx or torch as the format. Got ['onnx']."),
+        ("net.onnx", {"format": "tensorrt"}, "format must be onnx or torch. Got 'tensorrt'."),
+        ("net.onnx", {"format": ["onnx"]}, "format must be onnx or torch. Got ['onnx']."),
         ("net.pt2", {}, "Expected a file ending in .onnx for the format onnx. Got 'net.pt2'."),
         ("net", {}, "Expected a file ending in .onnx for the format onnx. Got 'net'."),
         ("net.pt", {"format": "torch"}, "Expected a file ending in .pt2 for the format torch. Got 'net.pt'."),

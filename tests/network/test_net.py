@@ -159,7 +159,7 @@ def test_other_channels_are_refused(channels: Any) -> None:
 
 @pytest.mark.parametrize("classes", [0, -1, 50.0, True, None, "50", MOST_CLASSES + 1])
 def test_other_numbers_of_classes_are_refused(classes: Any) -> None:
-    with refused(ConfigError, f"Expected an integer from 1 to 1048576 as the number of classes. Got {classes!r}."):
+    with refused(ConfigError, f"num_classes must be an integer, from 1 to 1048576. Got {classes!r}."):
         MultiResolutionNet(SMALLEST, num_classes=classes)
 
 

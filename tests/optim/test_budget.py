@@ -54,7 +54,7 @@ def test_image_size_and_classes_are_checked_at_once(given: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("task", ["seg", "", None, 1])
 def test_an_unknown_task_is_refused_at_once(task: Any) -> None:
-    message = f"Expected one of classification, segmentation, features as the task. Got {task!r}."
+    message = f"task must be one of classification, segmentation, features. Got {task!r}."
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         Budget(max_macs=1e9, task=task)
 

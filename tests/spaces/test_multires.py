@@ -256,11 +256,13 @@ GROW = "Modules must have 1, 2, 3 and 4 branches, in this order."
         ([[1, [5], [48]], *MODULES[1:]], "Expected an integer from 1 to 4 for n1. Got 5."),
         (
             [[1, [1], [48, 48]]],
-            "Module 1 has branches, blocks and channels in different numbers: 1, 1 and 2. It needs as many of each.",
+            "Module 1 has branches, blocks and channels in different numbers: 1, 1 and 2. "
+            "It needs the same number of each.",
         ),
         (
             [[2, [1], [48]]],
-            "Module 1 has branches, blocks and channels in different numbers: 2, 1 and 1. It needs as many of each.",
+            "Module 1 has branches, blocks and channels in different numbers: 2, 1 and 1. "
+            "It needs the same number of each.",
         ),
         ([MODULES[0], [1, [1]]], f"Expected {FORM} as module 2. Got [1, [1]]."),
         ([7], f"Expected {FORM} as module 1. Got 7."),

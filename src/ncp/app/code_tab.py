@@ -95,15 +95,10 @@ def _build_cost_settings(session: Session) -> None:
         size.error = classes.error = head.error = None
         try:
             pixels = read_image_size(size.value or "")
-            require_countable(pixels, 1, head.value)
-        except NcpError as error:
-            show_error(error, fields, size)
-            return
-        try:
             count = int(classes.value) if (classes.value or "").isdecimal() else classes.value
             require_countable(pixels, count, head.value)
         except NcpError as error:
-            show_error(error, fields, classes)
+            show_error(error, fields, size)
             return
         summary.set_text(f"{pixels[0]} × {pixels[1]}, {count}")  # noqa: RUF001 (times, not x)
         session.set_counting(Counting(pixels, count, head.value))

@@ -1,4 +1,4 @@
-"""The frame that the trainable network and its inference form share: stem, stages, head, and what the maps are like."""
+"""The frame that the trainable network and its inference form share: stem, stages, head and feature information."""
 
 from __future__ import annotations
 

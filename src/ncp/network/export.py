@@ -129,7 +129,7 @@ def export(
 
 def _require_format(path: Path, format: Format) -> None:  # noqa: A002
     if format not in tuple(ENDINGS):
-        raise ConfigError(f"Expected {' or '.join(ENDINGS)} as the format. Got {quoted(format)}.")
+        raise ConfigError(f"{{field}} must be {' or '.join(ENDINGS)}. Got {{given}}.", field="format", given=format)
     if path.suffix != ENDINGS[format]:
         raise ConfigError(
             f"Expected a file ending in {ENDINGS[format]} for the format {format}. Got {quoted(path.name)}."

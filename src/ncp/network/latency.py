@@ -25,6 +25,8 @@ from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.multires import LAYOUT, MULTIRES, Code
 
 FORMAT = 2
+"""The version of the files."""
+
 LEAST = 40
 """The fewest measured codes that a model is fitted to."""
 
@@ -71,8 +73,6 @@ class LatencyModel:
         DataError: fewer than `LEAST` codes, or a latency that is not a positive number.
     """
 
-    space = MULTIRES
-
     def __init__(self, conditions: Conditions, machine: str, codes: Codes, milliseconds: Reals) -> None:
         if len(codes) < LEAST:
             raise DataError(
@@ -103,7 +103,7 @@ class LatencyModel:
     def __call__(self, codes: Any) -> Any:
         """Predict latencies `(n,)` [ms] of codes, or of a tensor of relaxed codes `(n, 27)` with gradients."""
         tensor = isinstance(codes, Tensor)
-        precise = codes.double() if tensor else self.space.codes(codes).astype(np.float64)
+        precise = codes.double() if tensor else MULTIRES.codes(codes).astype(np.float64)
         quantities = _quantities(precise, self.conditions.image_size)
         milliseconds = sum(c * q for c, q in zip(self.costs.tolist(), quantities, strict=True) if c)
         return milliseconds.to(codes.dtype) if tensor and codes.is_floating_point() else milliseconds
@@ -161,7 +161,7 @@ def calibrate(
         DataError: a file of other conditions or of another machine, or one that cannot be read or written.
     """
     count = as_count(count, "count", least=LEAST)
-    target, machine = Path(path), processor(conditions.device)
+    target, machine = as_path(path), processor(conditions.device)
     known: dict[str, list[float]] = {}
     if target.exists():
         there, their_machine, known = _read_file(target)
@@ -236,8 +236,8 @@ def _fit(quantities: Reals, milliseconds: Reals) -> Reals:
 def _quantities(codes: Any, image_size: tuple[int, int]) -> list[Any]:
     """Quantities that take time in the networks of codes `(..., 27)`, each `(...,)` and rising with every dimension.
 
-    These are the multiply-adds of every part, the sizes of the maps of stem and blocks, and the numbers of blocks and
-    modules.
+    These are the multiply-adds of every part, the sizes of the maps of stem and blocks, the numbers of blocks and
+    modules, and the constant 1.
     """
     height, width = (32 * math.ceil(side / 32) for side in image_size)  # costs are counted at multiples of 32
     area = height * width / 16
@@ -246,7 +246,7 @@ def _quantities(codes: Any, image_size: tuple[int, int]) -> list[Any]:
         codes[..., 0] * area * 4,
         codes[..., 1] * area,
         codes[..., -1],
-        codes[..., 0] ** 0,
+        codes[..., 0] * 0 + 1,
     ]
     for stage in LAYOUT:
         modules, blocks, channels = codes[..., stage.modules], codes[..., stage.blocks], codes[..., stage.channels]

@@ -33,7 +33,7 @@ class Block(nn.Module):
 
 
 class Fusion(nn.Module):
-    """Exchange between branches: each output sums its neighbouring inputs; an additional branch continues the last.
+    """Exchange between branches: each output is the sum of its neighbouring inputs; a new branch continues the last.
 
     Branch k has stride 4 * 2^k. The keys of `fuse_layers[i]` are the input branches of output i.
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ncp.cost import HEADS, Head, require_countable
+from ncp.cost import MOST_CLASSES, Head, require_head
 from ncp.errors import CodeError, ConfigError
 from ncp.network.backbone import Backbone, FeatureInfo
 from ncp.network.inference import InferenceNet
@@ -59,18 +59,17 @@ class MultiResolutionNet(Backbone):
     ) -> None:
         super().__init__()
         self.code = _as_code(code, input_channel, network_setting, last_channel)
-        if not isinstance(task, str) or task not in HEADS:
-            raise ConfigError(f"{{field}} must be one of {', '.join(HEADS)}. Got {{given}}.", field="task", given=task)
+        require_head(task)
         if not isinstance(stem_strides, (tuple, list)) or tuple(stem_strides) not in ((2, 2), (2, 1)):
             raise ConfigError(
                 "{field} must be (2, 2) or (2, 1). Got {given}.", field="stem_strides", given=stem_strides
             )
-        require_countable(32, num_classes)
-        self.task, self.num_classes, self.in_channels = task, num_classes, as_count(in_channels, "in_channels")
+        self.task, self.in_channels = task, as_count(in_channels, "in_channels")
+        self.num_classes = as_count(num_classes, "num_classes", most=MOST_CLASSES)
         self.stem_strides: Strides = (2, int(stem_strides[1]))
         (i1, i2), stages, head = self.code.stem, self.code.stages, self.code.head
         first, second = self.stem_strides
-        self.downsamples = nn.Sequential(Unit(3, in_channels, i1, first), Unit(3, i1, i2, second))
+        self.downsamples = nn.Sequential(Unit(3, self.in_channels, i1, first), Unit(3, i1, i2, second))
         self.features = nn.ModuleList()
         before: Sequence[int] = (i2,)
         for stage in stages:
@@ -81,7 +80,7 @@ class MultiResolutionNet(Backbone):
         self.feature_info = FeatureInfo(tuple(before), tuple(stride * 2**k for k in range(len(before))))
         if task != "features":
             self.transform = Unit(1, sum(before), head)
-            self.classifier = nn.Conv2d(head, num_classes, 1)
+            self.classifier = nn.Conv2d(head, self.num_classes, 1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -57,13 +57,13 @@ class Conditions:
 
     def __post_init__(self) -> None:
         if self.device not in ("cpu", "cuda"):
-            raise ConfigError("{field} must be cpu or cuda, got {given}.", field="device", given=self.device)
+            raise ConfigError("{field} must be cpu or cuda. Got {given}.", field="device", given=self.device)
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ConfigError("{field} is cuda, but torch finds no GPU. Use cpu.", field="device", given=self.device)
         require_countable(32, self.classes, self.task)
         if not isinstance(self.image_size, tuple) or len(self.image_size) != 2:
             raise ConfigError(
-                "{field} must be a pair, height and width, got {given}.", field="image_size", given=self.image_size
+                "{field} must be a pair, height and width. Got {given}.", field="image_size", given=self.image_size
             )
         for name, number in (
             ("batch", self.batch),
@@ -71,11 +71,11 @@ class Conditions:
             *(("image_size", side) for side in self.image_size),
         ):
             if type(number) is not int or number < 1:
-                raise ConfigError("{field} must be a positive integer, got {given}.", field=name, given=number)
+                raise ConfigError("{field} must be a positive integer. Got {given}.", field=name, given=number)
         cores = os.cpu_count() or 1
         if self.device == "cpu" and self.threads > cores:
             raise ConfigError(
-                "{field} must be at most {cores}, the cores of this machine, got {given}.",
+                "{field} must be at most {cores}, the cores of this machine. Got {given}.",
                 field="threads",
                 given=self.threads,
                 cores=cores,

@@ -50,7 +50,8 @@ def transformed(weight: Tensor) -> Tensor:
     """Transform weights `(c, a, 3, 3)` to filters `(36, a, c)` for `convolve`."""
     g = _G.to(weight)
     filters = torch.einsum("ip,jq,capq->ijac", g, g, weight)
-    return filters.reshape(IN * IN, *weight.shape[1::-1]).contiguous()
+    outputs, inputs = weight.shape[:2]
+    return filters.reshape(IN * IN, inputs, outputs).contiguous()
 
 
 @torch.no_grad()

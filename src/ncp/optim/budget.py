@@ -39,7 +39,7 @@ class Budget:
         max_params: most parameters; None for no bound.
         image_size: height and width at which multiply-adds are counted [pixels], multiples of 32.
         classes: outputs of the classifier that is counted.
-        task: what the counted network ends in: `classification`, `segmentation` or `features`.
+        task: what the network returns: `classification`, `segmentation` or `features`.
         max_latency_ms: highest latency [ms], as `latency` predicts it; None for no bound.
         latency: a latency model of a machine, from `ncp.load_latency`.
 

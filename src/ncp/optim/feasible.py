@@ -37,7 +37,7 @@ class Feasible:
 
     @classmethod
     def of(cls, space: Space, budget: Budget | None = None, freeze: str | Iterable[str] = ()) -> Feasible:
-        """What a budget allows in a space when some dimensions are frozen by name.
+        """The codes of a space that a budget allows, with some dimensions frozen by name.
 
         Raises:
             CodeError: a name that is not a dimension, with the closest one.
@@ -118,7 +118,7 @@ def frozen_dimensions(space: Space, names: str | Iterable[str]) -> NDArray[np.bo
         if not isinstance(name, str) or name not in space.names:
             known: Sequence[str] = get_close_matches(str(name), space.names, n=1) or space.names
             raise CodeError(
-                "{field} must name dimensions. Got {given}. There is {close}.",
+                "{field} must name dimensions of the space, such as {close}. Got {given}.",
                 field="freeze",
                 given=name,
                 close=", ".join(known[:SHOWN]) + (", .." if len(known) > SHOWN else ""),

@@ -29,8 +29,8 @@ class FrontBaseline:
 
     Attributes:
         rows: how many measured rows are within the budget and above the minimum values.
-        size: how many of them no other dominates.
-        hypervolume: of the objectives and cost of these, by the table.
+        size: how many of them are not dominated.
+        hypervolume: of the objectives and cost of the rows that are not dominated, by the table.
         judged_hypervolume: of the same rows, by the judge; comparable with codes that only the judge has checked. None
             without a judge.
     """
@@ -52,8 +52,8 @@ class Front:
             measurement and prediction (see `ncp.optim.measured_rows`). In these and cost, no code dominates another.
         predicted_scores: `(n, k)`: the objectives by the predictor [standard deviations].
         verified_scores: `(n, k)`: the objectives by table or judge; NaN without either.
-        hypervolume: of `scores` and cost above the reference: standard deviations of every objective, and powers of ten
-            below the budget.
+        hypervolume: of `scores` and cost above the reference. Objectives count in standard deviations, cost in powers
+            of ten below the budget.
         verified_hypervolume: the same of `verified_scores`; None unless all rows have them.
         baseline: the front of the measured rows; None without a table, or where no row is within the budget.
         provenance: the request and what answered it, as in `Result`.

@@ -114,7 +114,7 @@ def pareto_search(
     codes = _propagated(focused, starts, steps, rng, share(progress, 0.0, 0.3))
     known = None if table is None else MeasuredRows.of(problem.single(), table)
     codes = _meeting_minimums(focused, codes, known)
-    rays = np.abs(rng.normal(size=(max(refinement.directions, 2 * size), len(wanted) + problem.cost)))
+    rays = np.abs(rng.normal(size=(max(refinement.directions, 2 * size), len(problem.reference))))
     if len(codes):
         codes = _refined(focused, codes, rays, refinement, rng, share(progress, 0.3, 0.95))
     settings = {"starts": starts, "steps": steps, "size": size, "seed": seed}
@@ -299,10 +299,8 @@ def _candidates(problem: MultiObjectiveProblem, codes: Codes, checks: _Checks) -
     verified = problem.scores_of_values(_means([row.verified for row in rows], columns))
     scores = problem.points(codes)[0][:, : len(problem.objectives)] if problem.uncertain else predicted.copy()
     if known is not None:
-        places = {code.tobytes(): place for place, code in enumerate(known.codes)}
-        for row, code in enumerate(codes):
-            if code.tobytes() in places:
-                scores[row] = weighed[places[code.tobytes()]]
+        places = known.places(codes)
+        scores[places >= 0] = weighed[places[places >= 0]]
     return _Candidates(codes, rows, values, scores, predicted, verified)
 
 
@@ -320,7 +318,7 @@ def _front(
     kept = np.flatnonzero(meets_minimums(problem.single(), found.values, found.codes, checks.known))
     kept = kept[_thinned(points[kept], rays, size)]
     kept = kept[best_first(points[kept, k] if problem.cost else found.scores[kept].mean(axis=1))]
-    reference = [REFERENCE] * k + [0.0] * problem.cost
+    reference = problem.reference
     scores, predicted, verified = found.scores[kept], found.predicted[kept], found.verified[kept]
     rows = [
         replace(
@@ -340,7 +338,7 @@ def _front(
         verified_scores=verified,
         hypervolume=hypervolume(points[kept], reference),
         verified_hypervolume=None if checked is None else hypervolume(checked, reference),
-        baseline=_baseline(problem, checks, reference),
+        baseline=_baseline(problem, checks),
         provenance=provenance,
         seconds=0.0,
     )
@@ -367,9 +365,9 @@ def _weighed(problem: MultiObjectiveProblem, table: Table, codes: Codes) -> Real
     )
 
 
-def _baseline(problem: MultiObjectiveProblem, checks: _Checks, reference: list[float]) -> FrontBaseline | None:
+def _baseline(problem: MultiObjectiveProblem, checks: _Checks) -> FrontBaseline | None:
     """The front of the measured rows, by the table and by the judge."""
-    judge, table, known = checks
+    reference, (judge, table, known) = problem.reference, checks
     if known is None or table is None or not len(known.codes):
         return None
     points = problem.with_cost(_measured(problem, table, known.codes), known.codes)

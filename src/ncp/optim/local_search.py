@@ -24,7 +24,7 @@ LEAST_GAIN = 1e-6
 BEAM, FIRST = 8, 512
 """`search_locally`: codes kept from round to round, and first moves that a second one follows."""
 PAIRS, TRIED = 25_000, 4096
-"""`search_locally` tries all pairs of moves up to the first number, and the second number of the best of more pairs."""
+"""`search_locally` tries all pairs of moves if there are at most `PAIRS`, and otherwise the best `TRIED` of them."""
 NEAR_BEAM, REDUCED = 32, 32
 """`search_near`: codes kept from round to round, and propagated codes that are led back to the origin."""
 SINGLY = 32
@@ -107,7 +107,9 @@ def search_near(
     allowed = feasible.budget.allows(seen.codes)
     if not allowed.any():
         raise InfeasibleError(
-            f"No code within {most} changes of the origin was found within the budget. Allow more, or raise the budget."
+            "No code within {given} changes of the origin was found within the budget. Raise {field}, or the budget.",
+            field="max_changes",
+            given=most,
         )
     codes, scores = seen.codes[allowed], seen.scores[allowed]
     best: Codes = codes[best_distinct(codes, scores)]

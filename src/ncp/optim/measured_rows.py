@@ -9,7 +9,7 @@ that the table measured to be better.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from ncp.optim.problem import BATCH, Problem, no_code_meets_minimums
-from ncp.spaces.arrays import Codes, Reals, chunks
+from ncp.spaces.arrays import Codes, Reals, best_first, chunks
 from ncp.tables.table import Table
 
 
@@ -63,18 +63,23 @@ class MeasuredRows:
             allowed &= ~changed[:, problem.feasible.frozen].any(axis=1)
             allowed &= changed.sum(axis=1) <= (len(origin) if most is None else most)
         codes, measured = table.codes[allowed], objective_of(problem, values[allowed])
-        order = np.argsort(-measured, kind="stable")
+        order = best_first(measured)
         codes, measured = codes[order], measured[order]
         weighed = in_measured_order(measured, weighed_by(problem, codes, measured))
         return cls(problem, codes, measured, weighed, frozenset(code.tobytes() for code in table.codes[below]))
 
+    def places(self, codes: Codes) -> NDArray[np.int64]:
+        """The rows of codes `(n, d)`, `(n,)`; -1 for a code that is not among the rows."""
+        rows = {code.tobytes(): row for row, code in enumerate(self.codes)}
+        return np.array([rows.get(code.tobytes(), -1) for code in codes], dtype=np.int64)
+
     def include(self, codes: Codes) -> NDArray[np.bool_]:
         """Which codes `(n, d)` are among the rows, `(n,)`."""
-        return _are_in(codes, {code.tobytes() for code in self.codes})
+        return self.places(codes) >= 0
 
     def worse_than_minimum(self, codes: Codes) -> NDArray[np.bool_]:
         """Which codes `(n, d)` were measured to be worse than a minimum value, `(n,)`."""
-        return _are_in(codes, self.worse)
+        return np.array([code.tobytes() in self.worse for code in codes], dtype=bool)
 
     def rank(self, codes: Codes, scores: Reals) -> Reals:
         """The numbers that codes are ranked by, `(n,)`.
@@ -83,8 +88,7 @@ class MeasuredRows:
             codes: measured and other codes, `(n, d)`.
             scores: their objectives by the predictor, `(n,)`.
         """
-        places = {code.tobytes(): place for place, code in enumerate(self.codes)}
-        where = np.array([places.get(code.tobytes(), -1) for code in codes], dtype=np.int64)
+        where = self.places(codes)
         careful = scores - _moments(self.problem, codes).error
         if not len(self.codes):
             return careful
@@ -101,17 +105,12 @@ def objective_of(problem: Problem, values: Reals) -> Reals:
 
 
 def _values(table: Table, columns: Sequence[str], named: Sequence[int]) -> Reals:
-    """The table's values of the named ones of columns, `(n, m)`; NaN elsewhere, or if the table lacks one of them."""
+    """The table's values `(n, m)` of the columns at the places `named`; all NaN if the table lacks one of them."""
     values = np.full((len(table), len(columns)), np.nan)
     names = [columns[j] for j in named]
     if set(names) <= set(table.columns):
         values[:, named] = table.values[:, [table.columns.index(name) for name in names]]
     return values
-
-
-def _are_in(codes: Codes, every: Set[bytes]) -> NDArray[np.bool_]:
-    """Which codes `(n, d)` are in a set of bytes, `(n,)`."""
-    return np.array([code.tobytes() in every for code in codes], dtype=bool)
 
 
 class _Moments(NamedTuple):

@@ -1,4 +1,4 @@
-"""A multi-objective problem: several objectives and exact cost, under minimum values and a budget."""
+"""A multi-objective problem: several objectives and exact cost, within minimum values and a budget."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ncp.optim.budget import Budget
 from ncp.optim.feasible import Feasible
 from ncp.optim.objective import Objective, as_objective
 from ncp.optim.problem import BATCH, Problem
+from ncp.optim.scalarisations import REFERENCE
 from ncp.predictors.predictor import Predictor
 from ncp.spaces.arrays import Codes, Reals, chunks
 
@@ -79,7 +80,7 @@ class MultiObjectiveProblem:
 
     @property
     def columns(self) -> list[int]:
-        """Where the columns that have a weight or a minimum value lie among the predictor's."""
+        """The places among the predictor's columns of those that have a weight or a minimum value."""
         return self.minimums.named(self.predictor.columns)
 
     @property
@@ -92,12 +93,17 @@ class MultiObjectiveProblem:
         """Whether an objective has an uncertainty penalty, so that predictions need their standard deviations."""
         return any(objective.uncertainty_penalty for objective in self.objectives)
 
+    @property
+    def reference(self) -> list[float]:
+        """The reference point of hypervolumes, `(k,)`, or `(k + 1,)` with cost."""
+        return [REFERENCE] * len(self.objectives) + ([0.0] if self.cost else [])
+
     def single(self, objective: Objective | None = None) -> Problem:
         """The problem of one objective; of all columns and the minimum values when left out."""
         return Problem(self.predictor, self.minimums if objective is None else objective, self.feasible)
 
     def focused(self) -> MultiObjectiveProblem:
-        """The same problem, with a predictor that may only be right in the columns that are named."""
+        """The same problem, faster: the predictor may give other values for columns that no objective names."""
         return replace(self, predictor=self.predictor.subset_output(self.columns))
 
     def scores(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -55,7 +55,7 @@ class PairCache:
             return None
 
     def keep(self, predictor: Predictor, judge: Predictor | None) -> bool:
-        """Write a pair and delete the oldest ones; whether that was possible."""
+        """Write a pair and delete the oldest ones. Returns whether the files could be written."""
         if self.folder is None:
             return False
         with suppress(DataError, OSError):

@@ -24,7 +24,7 @@ HALVINGS = 10
 
 
 class Projection:
-    """Projects relaxed points on the box, the simplices of categorical dimensions and the budget.
+    """Projects relaxed points onto the box, the simplices of categorical dimensions and the budget.
 
     Args:
         feasible: the codes that are allowed.

@@ -1,4 +1,4 @@
-"""Fill the rows of a result: what predictor, judge, table and clock say of codes, and where that comes from."""
+"""Fill the rows of a result: the values of codes by predictor, judge, table and measurement, each with its source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from ncp.cost import has_cost
 from ncp.io.files import plain
 from ncp.network.latency import LatencyModel
-from ncp.optim.budget import Budget
+from ncp.optim.budget import BOUNDS, Budget
 from ncp.optim.judge import verify
 from ncp.optim.measured_rows import MeasuredRows, objective_of
 from ncp.optim.problem import Problem
@@ -24,7 +24,7 @@ LATENCY = "latency [ms]"
 """The column of predicted and measured latencies."""
 UPPER_TENTH = 1.2816
 """Standard deviations between a normal's median and its 90th percentile."""
-BUDGET = ("max_macs", "max_params", "max_latency_ms", "image_size", "classes", "task")
+BUDGET = (*BOUNDS, "image_size", "classes", "task")
 """The fields of a budget that a result's provenance repeats."""
 
 

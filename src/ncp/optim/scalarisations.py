@@ -40,7 +40,8 @@ class Directions:
         """
         k = points.shape[1]
         above = (points > REFERENCE).all(axis=1)
-        low, high = points[above if 2 * above.sum() >= len(points) else slice(None)].min(axis=0), points.max(axis=0)
+        inside = points[above] if 2 * above.sum() >= len(points) else points
+        low, high = inside.min(axis=0), points.max(axis=0)
         span = np.maximum(high - low, 1e-9)
         towards = np.concatenate([np.eye(k), rays[k:]])
         towards = towards / np.linalg.norm(towards, axis=1, keepdims=True) + 1e-3  # a zero would give an infinite reach

@@ -25,7 +25,7 @@ from ncp.optim.results import Result
 from ncp.optim.strategies import Strategy
 from ncp.predictors.predictor import Predictor
 from ncp.progress import Progress, quiet, share
-from ncp.spaces.arrays import Codes, CodesLike, Reals, distinct
+from ncp.spaces.arrays import Codes, CodesLike, Reals, best_first, distinct
 from ncp.spaces.multires import MULTIRES
 from ncp.spaces.space import Space
 from ncp.tables.table import Table, require_table
@@ -35,8 +35,10 @@ POOL = 500
 """Most propagated codes, and most measured rows, that are candidates for the result."""
 APART = 9
 """A returned code differs from every better one in at least d // APART dimensions, if there are enough such codes."""
-FITTING, PROPAGATING = 0.6, 0.8
-"""The shares of the time that fitting a predictor and a judge takes, and propagation of the rest."""
+FITTING = 0.6
+"""The share of progress that fitting a predictor and a judge takes, if they have to be fitted."""
+PROPAGATING = 0.8
+"""The share of the remaining progress that propagation takes."""
 
 
 @one_thread()
@@ -271,7 +273,7 @@ def ranked(
     codes, scores = codes[kept], scores[kept]
     if known is not None:
         scores = known.rank(codes, scores)
-    order = np.argsort(-scores, kind="stable")
+    order = best_first(scores)
     order = order[apart(codes[order], top)] if varied else order[:top]
     return codes[order], scores[order]
 

@@ -44,7 +44,7 @@ class BlendSettings(EnsembleSettings):
 class Blend(Core):
     """The weighted mean of an ensemble and of Gaussian processes, one per task.
 
-    The processes' kernels are learned from general to special: one from all columns, from there one per family of
+    The processes' kernels are learned from general to specific: one from all columns, from there one per family of
     tasks (`seg` and `seg-4x`: the name before the first hyphen), from there one per task, because segmentation depends
     on other parts of a network than video does.
 
@@ -84,10 +84,10 @@ class Blend(Core):
     @classmethod
     def fit(cls, rows: TrainingSet, settings: BlendSettings, seed: int, progress: Progress = quiet) -> Blend:
         """Fit all on the same rows, on two threads: the ensemble beside the processes, and these by families."""
-        lessons = _drawn_lessons(rows, settings.gp, np.random.default_rng(seed))
+        general_subsets, family_subsets = _all_subsets(rows, settings.gp, np.random.default_rng(seed))
         z, targets = rows.features().double(), rows.targets.double()
-        steps = len(lessons.general) + sum(
-            len(family.subsets) + sum(map(len, family.of_tasks)) for family in lessons.families
+        steps = len(general_subsets) + sum(
+            len(family.subsets) + sum(map(len, family.of_tasks)) for family in family_subsets
         )
         with background_threads(2) as (pool, alive):
             tick = alive(ticks(progress, steps))
@@ -107,11 +107,11 @@ class Blend(Core):
 
             trained = pool.submit(one_thread()(Ensemble.fit), rows, settings, seed, alive(quiet))
             initial = Hyperparameters.initial(z.shape[1], targets.shape[1])
-            general = initial.learned(z, targets, range(targets.shape[1]), lessons.general, settings.gp, tick)
-            families_fitted = [pool.submit(fitted, general, family) for family in lessons.families]
+            general = initial.learned(z, targets, range(targets.shape[1]), general_subsets, settings.gp, tick)
+            families_fitted = [pool.submit(fitted, general, family) for family in family_subsets]
             ensemble, gps = trained.result(), [gp for family in families_fitted for gp in family.result()]
         progress(1.0)
-        return cls._of(z.shape[1], ensemble, gps, [task for family in lessons.families for task in family.tasks])
+        return cls._of(z.shape[1], ensemble, gps, [task for family in family_subsets for task in family.tasks])
 
     @classmethod
     def _of(
@@ -175,27 +175,20 @@ class TaskFamily(NamedTuple):
     of_tasks: list[Subsets]
 
 
-class Lessons(NamedTuple):
-    """The subsets of rows that all kernels are learned from."""
+def _all_subsets(rows: TrainingSet, settings: GpSettings, rng: np.random.Generator) -> tuple[Subsets, list[TaskFamily]]:
+    """The subsets for the kernel of all columns, and the families with theirs.
 
-    general: Subsets
-    families: list[TaskFamily]
-
-
-def _drawn_lessons(rows: TrainingSet, settings: GpSettings, rng: np.random.Generator) -> Lessons:
-    """Draw all subsets in one order, so that they do not depend on threads."""
+    All are drawn in one order, so that they do not depend on threads.
+    """
 
     def drawn(share: float) -> Subsets:
         return drawn_subsets(len(rows.codes), replace(settings, steps=max(1, round(share * settings.steps))), rng)
 
     general = drawn(GENERAL)
-    return Lessons(
-        general,
-        [
-            TaskFamily(tasks, drawn(FAMILY), [drawn(TASK) for _ in tasks] if len(tasks) > 1 else [])
-            for tasks in families(rows.columns)
-        ],
-    )
+    return general, [
+        TaskFamily(tasks, drawn(FAMILY), [drawn(TASK) for _ in tasks] if len(tasks) > 1 else [])
+        for tasks in families(rows.columns)
+    ]
 
 
 def families(columns: Sequence[str]) -> list[list[list[int]]]:

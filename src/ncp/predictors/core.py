@@ -8,7 +8,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,13 +22,13 @@ from ncp.spaces.space import Space
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """What a core is fitted on.
+    """The rows that a core is fitted on.
 
     Attributes:
         space: the space of the codes.
         columns: m names.
         codes: `(n, d)`.
-        inputs: turns relaxed codes into features, already fitted to the codes.
+        inputs: the transform from relaxed codes to features, fitted to the codes.
         targets: latents `(n, m)`, NaN where a value is missing.
     """
 
@@ -75,8 +74,13 @@ class Core(nn.Module):
 
     @classmethod
     def inputs(cls, space: Space) -> Inputs:
-        """What turns relaxed codes into the features of this core, not yet fitted."""
+        """The transform from relaxed codes to the features of this core, not yet fitted."""
         return Features(space)
+
+    @classmethod
+    def fitted_scale(cls, values: Reals) -> Scale:
+        """A scale fitted to values `(n, m)` in raw units."""
+        return Scale.from_quantiles(values)
 
     @classmethod
     def fitted_ends(
@@ -87,7 +91,7 @@ class Core(nn.Module):
         values: Reals,
     ) -> tuple[Inputs, Scale]:
         """Inputs fitted to codes `(n, d)`, and a scale fitted to values `(n, m)` in raw units."""
-        return cls.inputs(space).fit(relaxed(space, codes)), Scale.from_quantiles(values)
+        return cls.inputs(space).fit(relaxed(space, codes)), cls.fitted_scale(values)
 
     @classmethod
     def fit(cls, rows: TrainingSet, settings: Any, seed: int, progress: Progress) -> Self:
@@ -121,4 +125,4 @@ class Core(nn.Module):
 
 def relaxed(space: Space, codes: Codes, dtype: torch.dtype = torch.float32) -> Tensor:
     """Codes `(n, d)` as points of the relaxed space `(n, width)`."""
-    return torch.as_tensor(np.asarray(space.relax(codes)), dtype=dtype)
+    return torch.as_tensor(space.relax(codes), dtype=dtype)

@@ -13,11 +13,11 @@ from ncp.spaces.dimensions import Categorical
 from ncp.spaces.multires import LAYOUT, STAGES
 from ncp.spaces.space import Space
 
-_CELLS = [(stage, branch) for stage in range(STAGES) for branch in range(stage + 1)]
+_BRANCHES = [(stage, branch) for stage in range(STAGES) for branch in range(stage + 1)]
 GROUPS = [
-    *([i for i, (stage, _) in enumerate(_CELLS) if stage == s] for s in range(STAGES)),
-    *([i for i, (_, branch) in enumerate(_CELLS) if branch == b] for b in range(STAGES)),
-    list(range(len(_CELLS))),
+    *([i for i, (stage, _) in enumerate(_BRANCHES) if stage == s] for s in range(STAGES)),
+    *([i for i, (_, branch) in enumerate(_BRANCHES) if branch == b] for b in range(STAGES)),
+    list(range(len(_BRANCHES))),
 ]
 """Groups of the ten (stage, branch) pairs of a network: by stage, by branch, and all together."""
 

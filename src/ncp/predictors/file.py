@@ -19,8 +19,15 @@ FORMAT = 4
 """Rises with every change of what a file contains, or of what a predictor computes from it, such as its features."""
 HINT = "Train one: ncp train --config FILE."
 DAMAGE = (
-    *(SafetensorError, OSError, RuntimeError, RecursionError),
-    *(AttributeError, LookupError, TypeError, ValueError, OverflowError, MemoryError),
+    SafetensorError,
+    OSError,
+    RuntimeError,  # also RecursionError
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    MemoryError,
 )
 """What reading a damaged file, or building a predictor from it, may raise."""
 

@@ -67,8 +67,7 @@ def fit_predictor(
         seed: of all randomness; the same seed gives the same predictor, with any number of threads.
         progress: called with the share of the work that is done.
         settings: how to fit, an object of the kind's settings class; its defaults when left out.
-        minimised: columns where lower is better: an objective wants them low, see `Predictor.set_reference`.
-            Predictions stay in raw units.
+        minimised: columns where lower is better; objectives prefer low values there. Predictions stay in raw units.
 
     Raises:
         CodeError: a code outside the space.
@@ -79,11 +78,17 @@ def fit_predictor(
     """
     require_space(space)
     if not isinstance(kind, str) or kind not in KINDS:
-        raise ConfigError(f"Expected one of {', '.join(KINDS)} as the kind of predictor. Got {quoted(kind)}.")
+        raise ConfigError(f"{{field}} must be one of {', '.join(KINDS)}. Got {{given}}.", field="kind", given=kind)
     core_class = KINDS[kind]
     chosen = core_class.settings() if settings is None else settings
     if type(chosen) is not core_class.settings:
-        raise ConfigError(f"Expected {core_class.settings.__name__} for the kind {kind}. Got {quoted(chosen)}.")
+        raise ConfigError(
+            "{field} must be {wanted} for the kind {kind}. Got {given}.",
+            field="settings",
+            given=chosen,
+            wanted=core_class.settings.__name__,
+            kind=kind,
+        )
     names = tuple(column_names(columns))
     if not names:
         raise DataError("There are no columns to fit. Name at least one.")

@@ -34,7 +34,7 @@ JITTER = 1e-4
 REDRAWN = 20
 """How many times an inducing code is drawn again if it is a training code."""
 ITERATIONS = 50
-"""Of expectation maximisation."""
+"""Iterations of expectation maximisation."""
 INITIAL_NOISE = 0.3
 """Ratio of noise variance to signal variance from which fitting starts."""
 

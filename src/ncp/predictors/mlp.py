@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn.functional import silu, smooth_l1_loss
 
 from ncp.cost import has_cost, macs, params
-from ncp.predictors.core import Core, TrainingSet, relaxed
+from ncp.predictors.core import Core, TrainingSet
 from ncp.predictors.features import Inputs
 from ncp.predictors.scale import Scale
 from ncp.predictors.settings import Count, HeldOut, LearningRate, Settings, Share, WeightDecay
 from ncp.progress import Progress, quiet
-from ncp.spaces.arrays import Codes, Reals
+from ncp.spaces.arrays import Reals
 from ncp.spaces.space import Space
 from ncp.tables.columns import task_of
 
@@ -94,15 +94,9 @@ class Mlp(Core):
         return Inputs(space)
 
     @classmethod
-    def fitted_ends(
-        cls,
-        space: Space,
-        columns: Sequence[str],  # noqa: ARG003
-        codes: Codes,
-        values: Reals,
-    ) -> tuple[Inputs, Scale]:
-        """Inputs fitted to the codes, and a linear scale fitted to the values."""
-        return cls.inputs(space).fit(relaxed(space, codes)), Scale.from_moments(values)
+    def fitted_scale(cls, values: Reals) -> Scale:
+        """A linear scale fitted to values `(n, m)` in raw units."""
+        return Scale.from_moments(values)
 
     @classmethod
     def fit(cls, rows: TrainingSet, settings: MlpSettings, seed: int, progress: Progress = quiet) -> Mlp:
@@ -132,7 +126,7 @@ class Mlp(Core):
         return self.outputs(z)[:, : len(self.noise_std)]
 
     def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents, with an epistemic standard deviation of zero: a single network cannot tell it."""
+        """Latents, with an epistemic standard deviation of zero: a single network does not estimate it."""
         mean = self(z)
         return mean, torch.zeros_like(mean)
 

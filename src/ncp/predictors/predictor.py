@@ -147,7 +147,7 @@ class Predictor(nn.Module):
         """Count z-scores from the mean and in the standard deviation of `values` `(n, m)`, with NaN left out.
 
         Failed runs are cut, see `ordinary`. In `minimised` columns, where lower is better, the unit is negative, so
-        that objectives want these values low without being asked to.
+        that objectives prefer low values there.
         """
         sign = np.where(np.isin(self.columns, list(minimised)), -1.0, 1.0)
         location, deviation = centres_and_deviations(values)

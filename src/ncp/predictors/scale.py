@@ -14,7 +14,7 @@ from ncp.spaces.arrays import Reals
 LIMIT = 4.0
 """Training targets beyond this latent are cut, so that a failed run is bad but not without bound."""
 FEW = 20
-"""At most one row in this many is taken for a failed run, or one row of a smaller table."""
+"""At most one row in this many counts as a failed run; in a smaller table, at most one row."""
 FAR = 20
 """A run has failed if its value is this many times as far from the median as those of all but a few rows."""
 ROUNDING = 1e-13

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from annotated_types import Ge, Gt, Le, Lt
 
 from ncp.errors import ConfigError
-from ncp.numbers import as_count, as_number
+from ncp.numbers import as_count, as_items, as_number
 
 Count = Annotated[int, Ge(1)]
 Share = Annotated[float, Ge(0), Lt(1)]
@@ -35,7 +35,10 @@ class Settings:
 
 def _checked(value: Any, declared: Any, field: str) -> Any:
     if get_origin(declared) is tuple:
-        return tuple(_checked(item, get_args(declared)[0], field) for item in _items(value, field))
+        items = as_items(value, field, "integers")
+        if not items:
+            raise ConfigError("{field} must be a list of at least one integer. Got {given}.", field=field, given=value)
+        return tuple(_checked(item, get_args(declared)[0], field) for item in items)
     if isinstance(declared, type) and issubclass(declared, Settings):
         if not isinstance(value, declared):
             raise ConfigError(
@@ -57,9 +60,3 @@ def _checked(value: Any, declared: Any, field: str) -> Any:
         below=limits[Lt].lt if Lt in limits else None,
         most=limits[Le].le if Le in limits else None,
     )
-
-
-def _items(value: Any, field: str) -> tuple[Any, ...]:
-    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") or not (items := tuple(value)):
-        raise ConfigError("{field} must be a list of at least one integer. Got {given}.", field=field, given=value)
-    return items

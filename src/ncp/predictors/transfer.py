@@ -7,8 +7,8 @@ Notation:
     labelled: the rows that have a value of a new task, l of them.
     K_p: the p-th of `TERMS` kernels, whose sum is the covariance of a new column:
         0. `t t^T / p`: the new column's mean is linear in the known ones;
-        1. `residual`: what known columns have that other families of tasks do not predict;
-        2. the kernel that the known columns taught their Gaussian process;
+        1. `residual`: the part of the known columns that other families of tasks do not predict;
+        2. the kernel that the known columns' Gaussian process learned;
         3. `isotropic`: the same lengthscale for every feature.
     variances: of a new column `(q, TERMS + 1)`: one per kernel, and the noise.
     R: correlations of a task's labels `(q, q)`.
@@ -54,7 +54,7 @@ class Labels(nn.Module):
     """The labels of a new task's q columns on the same l rows, as a posterior.
 
     The signals of the columns correlate as their labels do, and their noise half as much, so one metric of a training
-    tells something about the noise of another.
+    says something about the noise of another.
 
     Buffers: `known` `(l, p)` and `features` `(l, f)` of the labelled rows, `correlation` `(q, q)`, `variances`
     `(q, TERMS + 1)`, `constants` `(q,)`, `weights` `(q * l,)` and `inverse` `(q * l, q * l)` of the posterior.

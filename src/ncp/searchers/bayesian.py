@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -65,9 +66,7 @@ class Bayesian(Searcher):
         self.surrogate = score_predictor(space, features, self.core)
         features.fit(self.surrogate.relaxed(self.draw(TYPICAL)))
         if pool is None and space.size <= list_up_to:
-            self.pool = np.stack(np.meshgrid(*(d.values for d in space.dimensions), indexing="ij"), -1).reshape(
-                -1, len(space)
-            )
+            self.pool = np.array(list(product(*(dim.values for dim in space.dimensions))))
 
     def ask(self) -> Codes:
         """A batch of codes that were not evaluated yet."""

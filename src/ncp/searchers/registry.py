@@ -34,7 +34,9 @@ OPTUNA = ("tpe", "nsga2", "gp")
 """The searchers that need Optuna."""
 
 OURS = "bayesian"
+"""The searcher of this package. The baseline of a comparison is the best of all others."""
 YARDSTICK = "random"
+"""The searcher with which a comparison compares every other one."""
 
 _MEANT = {"propagation": OURS}
 """Suggestions for wrong names whose spelling does not help."""

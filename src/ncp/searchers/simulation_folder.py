@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ncp.io.files import write_json
+from ncp.io.files import read_json, write_json
 from ncp.searchers.scoring import Scored
 from ncp.searchers.simulation import History
 
@@ -60,8 +60,8 @@ class SimulationFolder:
         if self.folder is None or not self._path(searcher, seed).exists():
             return None
         try:
-            simulation = self._checked(json.loads(self._path(searcher, seed).read_bytes()), searcher, seed)
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            simulation = self._checked(read_json(self._path(searcher, seed)), searcher, seed)
+        except (ValueError, LookupError, TypeError):
             simulation = None
         if simulation is None:
             self.damaged.append(self._path(searcher, seed))

@@ -36,7 +36,7 @@ class Surrogate(Core):
     """A Gaussian process with Matern 5/2 covariances of `sum_j w_j (a_j - b_j)^2` for features `a` and `b`.
 
     The weights `w_j` and the noise are those of the highest posterior density. A priori the weights of a dimension are
-    alike, and so are those of a choice in all dimensions that have it, so that few rows tell what matters. Targets
+    alike, and so are those of a choice in all dimensions that have it, so that few rows show what matters. Targets
     should have a standard deviation of about 1.
 
     Args:

@@ -102,10 +102,14 @@ def read_value(dim: Dimension, value: Any) -> int:
         return dim.choices.index(value)
     text = str(value)
     if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20):
-        allowed = dim.choices if isinstance(dim, Categorical) else dim.values
-        shown = ", ".join(map(str, allowed)) if len(allowed) <= 20 else f"{allowed[0]} to {allowed[-1]}"
-        raise CodeError(f"Expected one of {shown} for {dim.name}. Got {quoted(value)}.")
+        raise CodeError(f"Expected one of {allowed_text(dim)} for {dim.name}. Got {quoted(value)}.")
     return int(text)
+
+
+def allowed_text(dim: Dimension) -> str:
+    """The texts that a value of a dimension may have, as messages list them."""
+    allowed = dim.choices if isinstance(dim, Categorical) else dim.values
+    return ", ".join(map(str, allowed)) if len(allowed) <= 20 else f"{allowed[0]} to {allowed[-1]}"
 
 
 def described(dim: Dimension) -> str:

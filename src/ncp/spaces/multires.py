@@ -14,6 +14,7 @@ from ncp.spaces.dimensions import Ordinal
 from ncp.spaces.space import Space
 
 STAGES = 4
+"""Number of stages; stage k has k branches."""
 _COUNTS, _CHANNELS = range(1, 5), range(8, 129, 8)
 
 
@@ -167,7 +168,7 @@ class Code:
         stages: list[Stage] = []
         for number, module in enumerate(modules, start=1):
             branches, blocks, channels = _module(number, module)
-            if branches == len(stages) + 1 <= STAGES:
+            if branches == len(stages) + 1 and branches <= STAGES:
                 stages.append(Stage(1, blocks, channels))
             elif branches != len(stages):
                 expected = " or ".join(str(b) for b in (len(stages), len(stages) + 1) if 1 <= b <= STAGES)
@@ -273,7 +274,7 @@ def _module(number: int, module: Sequence[Any]) -> Stage:
     if not size == len(read.blocks) == len(read.channels):
         raise CodeError(
             f"{name.capitalize()} has branches, blocks and channels in different numbers: "
-            f"{size}, {len(read.blocks)} and {len(read.channels)}. It needs as many of each."
+            f"{size}, {len(read.blocks)} and {len(read.channels)}. It needs the same number of each."
         )
     return read
 

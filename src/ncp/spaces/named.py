@@ -13,8 +13,11 @@ from ncp.spaces.families import named_spaces
 from ncp.spaces.space import Space
 
 LARGEST_FILE = 1 << 20
+"""Most bytes of a space's file."""
 DIMENSIONS = (2, 200)
+"""Fewest and most dimensions of a space in a file."""
 LONGEST_RANGE = 10_000
+"""Most values of a range."""
 
 _EXAMPLE = "Write a line per dimension, such as 'op: [skip, conv]' or 'width: {from: 8, to: 128, step: 8}'"
 

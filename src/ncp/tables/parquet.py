@@ -18,6 +18,7 @@ from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.space import Space
 
 FORMAT = 1
+"""The version of the files."""
 
 
 def write_table(

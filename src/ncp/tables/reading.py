@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ncp.errors import CodeError, ConfigError, DataError, quoted
 from ncp.io.tabular import TEXT_COLUMNS, Columns, Defect, Limits, read_columns
 from ncp.spaces.arrays import Codes, Reals
-from ncp.spaces.dimensions import Categorical, Ordinal
+from ncp.spaces.dimensions import Categorical, Ordinal, allowed_text
 from ncp.spaces.space import Space
 
 SHOWN = 5
@@ -30,7 +30,7 @@ class RawTable:
     """The usable rows of a file; `Table.from_raw` makes a table of them.
 
     Attributes:
-        space: what the codes belong to.
+        space: the space of the codes.
         codes: `(n, d)`, each code once.
         values: `(n, m)`, in raw units; NaN for a missing value.
         columns: the m names of the values.
@@ -264,15 +264,14 @@ def _reader_of(dim: Ordinal | Categorical) -> Callable[[Any], int | Defect]:
     names: dict[Any, int] = {}
     if isinstance(dim, Categorical):
         names = {name: place for place, name in enumerate(dim.choices)}
-        stripped = Counter(map(str.strip, dim.choices))
-        names |= {text: names[name] for name in dim.choices if stripped[text := name.strip()] == 1}
+        count = Counter(name.strip() for name in dim.choices)
+        names |= {name.strip(): place for name, place in names.items() if count[name.strip()] == 1}
     read = [(_value(name), place) for name, place in names.items()]
     numbers = [(number, place) for number, place in read if isinstance(number, float)]
-    by_number = dict(numbers or ((float(v), v) for v in dim.values))
-    if len(by_number) < len(numbers):
+    by_number = dict(numbers or ((float(value), value) for value in dim.values))
+    if len(by_number) < len(numbers):  # two names spell one number
         by_number = {}
-    allowed = dim.choices if isinstance(dim, Categorical) else dim.values
-    shown = ", ".join(map(str, allowed)) if len(allowed) <= 20 else f"{allowed[0]} to {allowed[-1]}"
+    shown = allowed_text(dim)
 
     def read_cell(cell: Any) -> int | Defect:
         text = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
@@ -310,7 +309,7 @@ def _is_empty(cell: Any) -> bool:
 
 
 def _find_duplicates(codes: Codes, defects: _Defects) -> None:
-    """Of the good rows with one code, all but the first are defects."""
+    """Record every good row whose code an earlier good row has."""
     seen: dict[bytes, int] = {}
     found = []
     for row in np.flatnonzero(defects.reason == "").tolist():

@@ -44,7 +44,7 @@ class Table:
     {'seg/mIoU': 74.0, 'video/top1': nan}
 
     Args:
-        space: what the codes belong to.
+        space: the space of the codes.
         codes: `(n, d)`, each code once.
         values: `(n, m)`, in raw units; NaN where a network has no value.
         columns: m different names, `task/metric`.
@@ -166,7 +166,7 @@ class Table:
         return found
 
     def nearest(self, code: CodesLike, k: int = 1) -> Rows:
-        """The k rows nearest to a code, by distance, `(k,)`.
+        """The k rows nearest to a code, nearest first, `(k,)`.
 
         The distance counts steps: between the places of two values of an ordinal dimension, one between two choices.
 
@@ -214,7 +214,9 @@ class Table:
         held_out = math.ceil(share * len(self))
         if not 0 < held_out < len(self):
             raise ConfigError(
-                f"test_size leaves no rows on one side: {held_out} of {len(self)} rows would be for testing."
+                f"{{field}} leaves no rows on one side: {held_out} of {len(self)} rows would be for testing.",
+                field="test_size",
+                given=test_size,
             )
         order = np.random.RandomState(as_seed(seed)).permutation(len(self))
         return order[held_out:], order[:held_out]
@@ -268,7 +270,7 @@ class Table:
 
         Args:
             path: the file.
-            space: what the codes belong to. A choice is read by its name, or by its index if no choice of that
+            space: the space of the codes. A choice is read by its name, or by its index if no choice of that
                 dimension looks like a number.
             codes: the columns of the code, in the order of the space; or a pattern such as `edge*`, which takes
                 columns named as the dimensions in the order of the space, and others in the order of the file; or
@@ -313,9 +315,12 @@ class Table:
         return tuple(dict.fromkeys(found))
 
     def _chosen(self, rows: ArrayLike | slice) -> Rows:
+        every = np.arange(len(self))
+        if isinstance(rows, slice):
+            return every[rows]
         try:
-            index = rows if isinstance(rows, slice) else np.atleast_1d(rows)
-            chosen = np.arange(len(self))[index if isinstance(index, slice) or index.size else []]
+            index = np.atleast_1d(rows)
+            chosen = every[index] if index.size else every[:0]
         except (IndexError, ValueError):
             chosen = np.empty((0, 0), dtype=np.int64)
         if chosen.ndim != 1:
