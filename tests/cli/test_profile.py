@@ -132,7 +132,7 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
         ((CODE, "--image-size", "0x32"), "--image-size must be a positive integer. Got 0."),
         (
             (CODE, "--threads", "100000"),
-            f"--threads must be at most {os.cpu_count()}, the cores of this machine, got",
+            f"--threads must be at most {os.cpu_count()}, the cores of this machine. Got",
         ),
         ((CODE, "--threads", "1", "--device", "cuda"), "--threads does nothing with --device cuda. Leave it out."),
         ((CODE, "--device", "tpu"), "--device must be cpu or cuda. Got 'tpu'."),
