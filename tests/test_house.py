@@ -44,9 +44,12 @@ def test_functions_are_short() -> None:
 
 
 def test_rooms_open_with_a_docstring_alone() -> None:
-    """A room is imported by its files. `ncp` has the public names, and `ncp.cli` is the entry point of the command."""
+    """A room is imported by its files.
+
+    `ncp` has the public names, `ncp.cli` is the entry point of the command, and `ncp.spaces` fills its families.
+    """
     for path in PACKAGE.rglob("__init__.py"):
-        if path.parent in (PACKAGE, PACKAGE / "cli"):
+        if path.parent in (PACKAGE, PACKAGE / "cli", PACKAGE / "spaces"):
             continue
         module = ast.parse(path.read_text(encoding="utf-8"))
         assert len(module.body) == 1, relative(path)

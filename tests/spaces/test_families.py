@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 from ncp import CELL201, MULTIRES, CodeError, Space, Table, load_space, load_table
 from ncp.cli import app
 from ncp.cli.query import answer
-from ncp.spaces.families import FAMILIES, Family, named_spaces, table_names
+from ncp.spaces.families import named_spaces, table_names
+from ncp.spaces.family import FAMILIES, Family
 
 BASES = "ACGT"
 DIMENSIONS = {f"base{k}": list(BASES) for k in range(4)}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,10 +15,8 @@ from ncp.errors import CodeError, quoted
 from ncp.numbers import as_items, require_type
 from ncp.spaces.arrays import Codes, CodesLike, Reals, chunks, distinct, read_array
 from ncp.spaces.dimensions import Categorical, Dimension, Ordinal, described
+from ncp.spaces.family import FAMILIES, Family
 from ncp.spaces.text import read_texts, read_values, values_text
-
-if TYPE_CHECKING:
-    from ncp.spaces.families import Family
 
 
 class Moves(NamedTuple):
@@ -330,8 +328,6 @@ class Space:
     @property
     def family(self) -> Family | None:
         """The family of the space; None unless a published benchmark has this space."""
-        from ncp.spaces.families import FAMILIES  # that file imports this one
-
         return FAMILIES.get(self)
 
     @property
