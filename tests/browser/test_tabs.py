@@ -137,7 +137,7 @@ def test_a_downloaded_report_opens_offline(site: str, visit: Open, tmp_path: Pat
     report = page.context.new_page()
     report.goto((tmp_path / "report.html").as_uri())
     assert report.get_by_text(code, exact=True).first.is_visible()
-    assert report.get_by_role("heading", name="The way there").is_visible()
+    assert report.get_by_role("heading", name="Steps of the search").is_visible()
     picture(report, "report-saved")
 
 
