@@ -132,12 +132,21 @@ def _circumstances() -> dict[str, Any]:
     machine: dict[str, Any] = {"cpus": os.cpu_count(), "system": platform.system()}
     if torch and torch.cuda.is_available():
         machine["gpu"] = torch.cuda.get_device_name()
-    command = ["git", "describe", "--always", "--dirty"]
-    described = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
     return {
         "threads": torch.get_num_threads() if torch else len(CORES) or os.cpu_count() or 1,
         "date": datetime.now(UTC).date().isoformat(),
-        "commit": described.stdout.strip(),
+        "commit": _commit(),
         "machine": machine,
         "versions": {"python": platform.python_version(), "numpy": version("numpy"), "torch": version("torch")},
     }
+
+
+def _commit() -> str:
+    """The commit that was measured, and whether its code was changed; earlier entries and pages may have changed."""
+    commit = _git("describe", "--always")
+    return f"{commit}-dirty" if _git("status", "--porcelain", "--", "src", "benchmarks/*.py") else commit
+
+
+def _git(*arguments: str) -> str:
+    ran = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    return ran.stdout.strip()
