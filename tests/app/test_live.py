@@ -118,9 +118,11 @@ def test_pages_that_never_connect_use_neither_memory_nor_sessions_for_long(tmp_p
         for path in ("/nothing", "/_nicegui/nothing", "/nothing/../.."):
             for _ in range(100):
                 assert flooded.get(path)[0] == 404
-        statuses = [flooded.get()[0] for _ in range(3 * SESSIONS)]
-        assert statuses.count(200) == SESSIONS - 1
-        status, answered, body = flooded.get()
+        opened = 0
+        while (answer := flooded.get())[0] == 200 and opened < 3 * SESSIONS:
+            opened += 1
+        assert opened == SESSIONS - 1
+        status, answered, body = answer
         assert (status, answered["retry-after"]) == (503, "60")
         assert b"Too many people are using this page right now" in body
         assert flooded.memory() - before < 60
