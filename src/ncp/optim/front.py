@@ -13,7 +13,7 @@ import numpy as np
 from ncp.io.data_frames import data_frame
 from ncp.io.files import write_json
 from ncp.optim.notebook import columns_of_rows, html_table
-from ncp.optim.results import FORMAT, Row, broken_document, no_baseline_text, read_document, read_rows, row_dict
+from ncp.optim.results import FORMAT, Row, no_baseline_text, read_rows, result_document, row_dict
 from ncp.spaces.arrays import Reals
 
 if TYPE_CHECKING:
@@ -119,8 +119,7 @@ class Front:
         Raises:
             DataError: the file cannot be read, or it is not the front of a search.
         """
-        document = read_document(path, "pareto")
-        try:
+        with result_document(path, "pareto") as document:
             objectives = tuple(document["provenance"]["objectives"])
             scores, predicted, verified = (
                 np.array([[float(row[name].get(o, math.nan)) for o in objectives] for row in document["rows"]])
@@ -139,8 +138,6 @@ class Front:
                 provenance=dict(document["provenance"]),
                 seconds=float(document["seconds"]),
             )
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise broken_document(path, "pareto") from error
 
     def to_pandas(self) -> DataFrame:
         """One row per code, in order: code, scores, cost, values by column, and scores by objective.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -233,15 +234,12 @@ class Result:
         Raises:
             DataError: the file cannot be read, or it is not the result of a search.
         """
-        document = read_document(path, "search")
-        try:
+        with result_document(path, "search") as document:
             provenance = dict(document["provenance"])
             if "weights" not in provenance:
                 raise ValueError("this is the front of several objectives")
             baseline = _optional(Baseline.from_dict, document["baseline"])
             return cls(read_rows(document), baseline, provenance, float(document["seconds"]))
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise broken_document(path, "search") from error
 
     def to_pandas(self) -> DataFrame:
         """One row per code, in order: code, scores, cost, and values by column.
@@ -279,17 +277,22 @@ def row_dict(row: Row | Baseline) -> dict[str, Any]:
     return asdict(row) | {"vector": list(row.vector)}
 
 
-def read_document(path: str | Path, command: str) -> dict[str, Any]:
-    """The json document that a command has written.
+@contextmanager
+def result_document(path: str | Path, command: str) -> Iterator[dict[str, Any]]:
+    """Lend the json document that a command has written to a block that reads it.
 
     Raises:
-        DataError: the file cannot be read, or has another format.
+        DataError: the file cannot be read or has another format, or the block misses a key or meets a wrong type.
     """
     document = read_json(path)
+    broken = DataError(f"{path} is not a result of ncp {command}, or it is damaged.")
     if not isinstance(document, dict):
-        raise broken_document(path, command)
+        raise broken
     require_format(path, document, command)
-    return document
+    try:
+        yield document
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise broken from error
 
 
 def require_format(path: str | Path, document: Mapping[str, Any], command: str) -> None:
@@ -315,11 +318,6 @@ def read_rows(document: Mapping[str, Any]) -> tuple[Row, ...]:
     if not rows:
         raise ValueError("a result has at least one row")
     return rows
-
-
-def broken_document(path: str | Path, command: str) -> DataError:
-    """The error for a file whose content is not that of a command."""
-    return DataError(f"{path} is not a result of ncp {command}, or it is damaged.")
 
 
 def _optional(read: Any, value: Any) -> Any:

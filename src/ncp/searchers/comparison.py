@@ -19,7 +19,7 @@ from scipy.stats import binomtest, bootstrap, mannwhitneyu
 from ncp.io.files import as_path, write_json
 from ncp.numbers import as_count, as_items
 from ncp.optim.objective import Objective, as_objective
-from ncp.optim.results import FORMAT, broken_document, read_document
+from ncp.optim.results import FORMAT, result_document
 from ncp.processes import cores, processes
 from ncp.progress import Progress, quiet
 from ncp.searchers.registry import OURS, SEARCHERS, YARDSTICK, require_searchers
@@ -183,11 +183,8 @@ class Comparison:
         Raises:
             DataError: the file cannot be read, or it is not a comparison.
         """
-        document = read_document(path, "compare")
-        try:
+        with result_document(path, "compare") as document:
             return cls.from_dict(document)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise broken_document(path, "compare") from error
 
 
 def compare(
