@@ -127,7 +127,7 @@ def pareto_search(
 def _provenance(
     problem: MultiObjectiveProblem, budget: Budget, pair: Pair, table: Table | None, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """What was asked for, with the budget as it was given, and by which predictor and judge it was found."""
+    """The request, with the budget as the caller gave it, and the predictor and judge that answered it."""
     return provenance_of(
         replace(problem.single(), feasible=replace(problem.feasible, budget=budget)),
         pair.judge,
