@@ -24,6 +24,29 @@ def test_a_worker_that_ends_early_raises_our_error() -> None:
         pool.submit(os._exit, 9).result()
 
 
+CHANGES = """
+import signal, sys
+from ncp.processes import ignore
+print(flush=True)
+for _ in range(100_000):
+    ignore(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+"""
+
+
+@pytest.mark.slow
+def test_a_signal_that_arrives_while_it_is_being_ignored_prints_nothing() -> None:
+    started = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", CHANGES], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert started.stdout
+    started.stdout.readline()
+    while started.poll() is None:
+        started.send_signal(signal.SIGTERM)
+    _, printed = started.communicate()
+    assert printed == ""
+
+
 RUN = """
 import sys
 sys.argv = ["ncp", *sys.argv[1:]]

@@ -60,6 +60,14 @@ def _exit(number: int, _: object) -> None:
     sys.exit(128 + number)
 
 
+def ignore(number: int) -> None:
+    """Ignore a signal from now on.
+
+    A signal that arrives while the handler changes is ignored too. With `SIG_IGN`, Python would print a traceback.
+    """
+    signal.signal(number, lambda *_: None)
+
+
 def follow_parent() -> None:
     """End this process when the process that started it ends, for whatever reason."""
     threading.Thread(target=_follow, daemon=True).start()
@@ -74,6 +82,6 @@ def _follow() -> None:
 
 def _begin(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     follow_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    ignore(signal.SIGINT)  # the parent ends this process
     if prepare is not None:
         prepare(*arguments)

@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from ncp.errors import NcpError
-from ncp.processes import follow_parent
+from ncp.processes import follow_parent, ignore
 from ncp.progress import Progress, quiet
 
 MEMORY = 6 << 30
@@ -222,7 +222,7 @@ def _serve(connection: Connection, first: Callable[[], None] | None) -> None:
     except (EOFError, OSError):  # the server has closed the connection
         return
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # exit normally
+        ignore(signal.SIGTERM)  # exit normally
 
 
 def _run_job(function: Job, arguments: tuple[Any, ...], progress: Progress) -> tuple[str, Any]:
