@@ -64,7 +64,7 @@ def test_nothing_heavy_is_loaded(program: str) -> None:
     ("modules", "without"),
     [
         (
-            "ncp.cli, ncp.cli.data, ncp.cli.query, ncp.cli.train",
+            "ncp.cli, ncp.cli.data, ncp.cli.query, ncp.cli.train_predictor",
             (*HEAVY, "numpy", "yaml", "onnx", "pooch", "requests", "ncp.network.export", "ncp.report"),
         ),
         (

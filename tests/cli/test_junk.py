@@ -25,13 +25,13 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "cost": (CODE,),
     "draw": (CODE, "-o", "net.svg"),
     "export": (CODE, "--format", "torch", "--image-size", "32", "-o", "net.pt2"),
-    "train": ("--config", "train.yaml"),
+    "train-predictor": ("--config", "train.yaml"),
     "report": ("out/result.json", "-o", "page.html"),
     "data list": (),
     "data check": (),
     "data import": ("mine.csv", "--space", "mine.yaml"),
 }
-HEAVY = {"pareto", "export", "train", "report", "search", "draw"}
+HEAVY = {"pareto", "export", "train-predictor", "report", "search", "draw"}
 
 TEXTS = [
     *("", " ", "-1", "0", "1", "2", "1.5", "nan", "inf", "1e999", "9" * 40, "x", "seg", "seg:2", "seg:x", "seg=1"),

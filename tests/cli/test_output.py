@@ -134,7 +134,8 @@ def test_paths_that_cannot_be_written_are_refused(
 
 def test_a_missing_extra_is_named_before_the_search(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "plotly", None)
-    for command in (("search", "--tasks", "seg"), ("pareto", "--tasks", "seg"), ("train", "--config", "c.yaml")):
+    with_tasks = (("search", "--tasks", "seg"), ("pareto", "--tasks", "seg"))
+    for command in (*with_tasks, ("train-predictor", "--config", "c.yaml")):
         Path("c.yaml").write_text("{}")
         status, out, error = run(*command, "--report", "x.html")
         assert (status, out) == (2, "")

@@ -87,7 +87,7 @@ def test_it_is_queried_trained_on_searched_and_compared(imported: Run, monkeypat
     assert (status, len(json.loads(out)["neighbours"])) == (0, 3), error
 
     Path("train.yaml").write_text(CONFIG)
-    status, out, error = imported("train", "--config", "train.yaml", "--json")
+    status, out, error = imported("train-predictor", "--config", "train.yaml", "--json")
     assert status == 0, error
     measured = json.loads(out)["columns"]
     assert {name: found["tau"] > 0.6 for name, found in measured.items()} == {"acc": True, "latency": True}

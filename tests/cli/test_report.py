@@ -27,9 +27,9 @@ def test_a_training_with_its_page(run: Run) -> None:
     codes, values = rows("mixed")
     ncp.Table(SPACE := fitted("gp", "mixed").space, codes, values, ["a/x", "a/y", "b/z"]).to_parquet("mine.parquet")
     Path("c.yaml").write_text("data: {table: mine.parquet}\npredictor: {kind: gp}\noptimization: {steps: 3}\n")
-    status, _, error = run("train", "--config", "c.yaml", "--report", "page.html")
+    status, _, error = run("train-predictor", "--config", "c.yaml", "--report", "page.html")
     assert status == 0, error
-    held = json.loads(Path("out/train-gp/heldout.json").read_text())
+    held = json.loads(Path("out/predictor-gp/heldout.json").read_text())
     table = ncp.load_table("mine.parquet")
     _, test = table.split(0)
     np.testing.assert_allclose(held["columns"]["b/z"]["measured"], table.values[test, 2], rtol=1e-4)
@@ -42,7 +42,7 @@ def test_what_cannot_be_reported(run: Run) -> None:
     Path("other.json").write_text("{}")
     problems = {
         "none.json": "Cannot read none.json: No such file or directory.",
-        "other.json": "other.json was not written by ncp search, pareto, compare or train.",
+        "other.json": "other.json was not written by ncp search, pareto, compare or train-predictor.",
     }
     for name, problem in problems.items():
         status, out, error = run("report", name)

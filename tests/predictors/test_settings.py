@@ -1,4 +1,4 @@
-"""Settings check their bounds, in Python and in the configuration files of `ncp train`."""
+"""Settings check their bounds, in Python and in the configuration files of `ncp train-predictor`."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ncp import ConfigError
-from ncp.cli.train_config import read_config
+from ncp.cli.train_predictor_config import read_config
 from ncp.predictors.blend import BlendSettings
 from ncp.predictors.ensemble import EnsembleSettings
 from ncp.predictors.fitting import KINDS

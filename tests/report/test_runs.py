@@ -41,7 +41,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def trained(tmp_path: Path) -> Path:
-    """The folder of a training, as `ncp train` writes it, without its predictor."""
+    """The folder of a training, as `ncp train-predictor` writes it, without its predictor."""
     found = {"tau": None, "mae": 0.1, "within_one": 0.7, "within_two": 0.95, "n": 3}
     split = {"seed": 0, "test_size": 0.2, "train": 9, "test": 3}
     metrics = {

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 import ncp
-from ncp.cli.train_config import read_config
+from ncp.cli.train_predictor_config import read_config
 from ncp.errors import NcpError
 from ncp.io.pickles import read_pickle
 from ncp.network.export import export

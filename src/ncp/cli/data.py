@@ -213,7 +213,7 @@ def _next_commands(columns: Sequence[str], path: str) -> list[str]:
     value = path if re.fullmatch(r"[\w./-]+\.parquet", path) else json.dumps(path)  # --set reads YAML
     wanted = ",".join(column for column in columns if not set(column) & {",", ":"})
     commands = [
-        ["ncp", "train", "--config", "FILE", "--set", f"data.table={value}"],
+        ["ncp", "train-predictor", "--config", "FILE", "--set", f"data.table={value}"],
         ["ncp", "search", "--tasks", wanted, "--table", path],
         ["ncp", "compare", "--tasks", wanted, "--table", path],
     ]

@@ -91,7 +91,8 @@ PredictorOption = Annotated[
     typer.Option(
         "--predictor",
         metavar="NAME|FILE",
-        help=f"Predictor: {BENCHMARK}, or a file from ncp train [default: fitted on --table, or {BENCHMARK}].",
+        help=f"Predictor: {BENCHMARK}, or a file from ncp train-predictor "
+        f"[default: fitted on --table, or {BENCHMARK}].",
     ),
 ]
 TableOption = Annotated[

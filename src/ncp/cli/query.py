@@ -31,7 +31,8 @@ FLAGS = {
 }
 
 UNMEASURED = (
-    "This code is not in the table. Add --predictor FILE to predict its values; ncp train fits a predictor to a table."
+    "This code is not in the table. Add --predictor FILE to predict its values; "
+    "ncp train-predictor fits a predictor to a table."
 )
 
 QueriedTable = Annotated[
@@ -47,7 +48,7 @@ QueriedPredictor = Annotated[
     typer.Option(
         "--predictor",
         metavar="NAME|FILE",
-        help=f"Also show predicted values: {BENCHMARK}, or a file from ncp train.",
+        help=f"Also show predicted values: {BENCHMARK}, or a file from ncp train-predictor.",
     ),
 ]
 

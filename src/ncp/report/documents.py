@@ -9,12 +9,12 @@ from ncp.errors import DataError
 from ncp.io.files import read_json
 from ncp.optim.results import require_format
 
-Kind = Literal["search", "pareto", "compare", "train"]
+Kind = Literal["search", "pareto", "compare", "train-predictor"]
 KEYS: dict[Kind, set[str]] = {
     "pareto": {"provenance", "rows", "hypervolume"},
     "search": {"provenance", "rows", "gap"},
     "compare": {"provenance", "best", "standings", "optimum"},
-    "train": {"columns", "split", "kind"},
+    "train-predictor": {"columns", "split", "kind"},
 }
 """Keys that show which command wrote a document."""
 
@@ -31,6 +31,6 @@ def read_document(path: str | Path) -> tuple[Kind, dict[str, Any]]:
             require_format(path, read, kind)
             return kind, read
     raise DataError(
-        f"{path} was not written by ncp search, pareto, compare or train. Name their result.json, pareto.json, "
-        "compare.json or metrics.json."
+        f"{path} was not written by ncp search, pareto, compare or train-predictor. Name their result.json, "
+        "pareto.json, compare.json or metrics.json."
     )

@@ -14,8 +14,8 @@ from ncp.report.comparison_page import comparison_page
 from ncp.report.documents import Kind, read_document
 from ncp.report.front_page import front_page
 from ncp.report.page_parts import Page
+from ncp.report.predictor_page import predictor_page
 from ncp.report.search_page import search_page
-from ncp.report.training_page import training_page
 from ncp.tables.table import Table
 
 BESIDE = ("trace.json", "heldout.json", "predictor.safetensors", "config.yaml")
@@ -60,8 +60,8 @@ def _page(kind: Kind, document: dict[str, Any], folder: Path, table: Table | Non
             return front_page(document, table)
         case "compare":
             return comparison_page(document)
-        case "train":
-            return training_page(document, folder)
+        case "train-predictor":
+            return predictor_page(document, folder)
 
 
 def _require_another(path: Path, sources: Sequence[Path]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from ncp.cli.train_config import read_config
+from ncp.cli.train_predictor_config import read_config
 from ncp.errors import ConfigError
 from ncp.predictors.ensemble import EnsembleSettings
 from ncp.predictors.fitting import KINDS, Kind, fit_predictor
@@ -34,7 +34,7 @@ def test_examples_are_valid_and_spell_out_defaults(path: Path) -> None:
     config = read_config(path)
     assert config.predictor.kind == ("mlp" if path.stem == "paper" else "default")
     assert config.optimization == KINDS[config.predictor.kind].settings()
-    assert config.folder == Path("out") / f"train-{path.stem}"
+    assert config.folder == Path("out") / f"predictor-{path.stem}"
     if path.stem in TASKS:
         assert [column.partition("/")[0] for column in config.data.columns] == [path.stem]
     else:
@@ -48,7 +48,7 @@ def test_missing_keys_have_their_defaults(tmp_path: Path, text: str) -> None:
     assert config.optimization == KINDS["default"].settings()
     assert (config.data.table, config.data.columns, config.data.only_sampled) == ("nas-bench-mr", None, True)
     assert (config.split.seed, config.split.test_size, config.predictor.seed) == (0, 0.2, 0)
-    assert config.folder == Path("out/train-default")
+    assert config.folder == Path("out/predictor-default")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -99,7 +99,7 @@ def test_a_written_configuration_reads_the_same(file: Path, tmp_path: Path, kind
     again = read_config(tmp_path / "again.yaml")
     assert again.to_yaml() == config.to_yaml()
     assert again.optimization == config.optimization
-    assert yaml.safe_load(config.to_yaml())["output"]["folder"] == f"out/train-{kind}"
+    assert yaml.safe_load(config.to_yaml())["output"]["folder"] == f"out/predictor-{kind}"
 
 
 def test_a_configuration_does_not_change(file: Path) -> None:

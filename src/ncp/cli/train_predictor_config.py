@@ -1,4 +1,4 @@
-"""Configuration files of `ncp train`: YAML, overridden key by key; an error names the key that is wrong."""
+"""Configuration files of `ncp train-predictor`: YAML, overridden key by key; an error names the key that is wrong."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Learner(Section):
 
 
 class Output(Section):
-    """The folder for the files; `out/train-KIND` if null."""
+    """The folder for the files; `out/predictor-KIND` if null."""
 
     folder: Path | None = None
 
@@ -85,7 +85,7 @@ class Configuration(Section):
     @property
     def folder(self) -> Path:
         """The folder for the files."""
-        return self.output.folder or Path("out") / f"train-{self.predictor.kind}"
+        return self.output.folder or Path("out") / f"predictor-{self.predictor.kind}"
 
     def to_yaml(self) -> str:
         """Every key with its value: a configuration file that repeats the run."""

@@ -1,4 +1,4 @@
-"""`ncp train` as a user types it."""
+"""`ncp train-predictor` as a user types it."""
 
 import json
 import math
@@ -53,9 +53,9 @@ def sets(*overrides: str) -> list[str]:
 
 @pytest.mark.parametrize("kind", SMALL)
 def test_every_kind(run: Run, config: str, table: ncp.Table, kind: str) -> None:
-    status, out, _ = run("train", "--config", config, *sets(f"predictor.kind={kind}", *SMALL[kind]))
+    status, out, _ = run("train-predictor", "--config", config, *sets(f"predictor.kind={kind}", *SMALL[kind]))
     assert status == 0
-    folder = Path("out") / f"train-{kind}"
+    folder = Path("out") / f"predictor-{kind}"
     assert {path.name for path in folder.iterdir()} == FILES
     assert "seg/mIoU" in out
     assert f"Written: {folder}/predictor.safetensors" in out
@@ -69,7 +69,7 @@ def test_every_kind(run: Run, config: str, table: ncp.Table, kind: str) -> None:
 
 def test_metrics_for_programs(run: Run, config: str, table: ncp.Table) -> None:
     chosen = sets("predictor.kind=ensemble", *SMALL["ensemble"], "output.folder=here", "split.seed=5")
-    status, out, _ = run("train", "--config", config, "--json", *chosen)
+    status, out, _ = run("train-predictor", "--config", config, "--json", *chosen)
     assert status == 0
     metrics = json.loads(out)
     assert metrics == json.loads(Path("here/metrics.json").read_text())
@@ -97,27 +97,27 @@ def test_metrics_for_programs(run: Run, config: str, table: ncp.Table) -> None:
 
 def test_more_training_ranks_better(run: Run, config: str) -> None:
     chosen = sets("predictor.kind=ensemble", "data.columns=[seg]", "optimization.members=3", "optimization.epochs=50")
-    _, out, _ = run("train", "--config", config, "--json", *chosen)
+    _, out, _ = run("train-predictor", "--config", config, "--json", *chosen)
     columns = json.loads(out)["columns"]
     assert list(columns) == ["seg/mIoU"]
     assert columns["seg/mIoU"]["tau"] > 0.5
-    assert yaml.safe_load(Path("out/train-ensemble/config.yaml").read_text())["optimization"]["epochs"] == 50
+    assert yaml.safe_load(Path("out/predictor-ensemble/config.yaml").read_text())["optimization"]["epochs"] == 50
 
 
 def test_rows_added_by_hand_can_be_tested_on_only(run: Run, config: str, table: ncp.Table) -> None:
     small = sets("predictor.kind=gp", *SMALL["gp"], "data.columns=[seg]", "data.only_sampled=false")
-    _, out, _ = run("train", "--config", config, "--json", *small)
+    _, out, _ = run("train-predictor", "--config", config, "--json", *small)
     rows, held_out = table.split(0)
     split = json.loads(out)["split"]
     assert (split["train"], split["test"]) == (table.sampled[rows].sum(), len(held_out))
-    predictor = ncp.load_predictor("out/train-gp/predictor.safetensors")
+    predictor = ncp.load_predictor("out/predictor-gp/predictor.safetensors")
     assert not predictor.has_seen(table.codes[~table.sampled]).any()
 
 
 def test_the_written_configuration_does_the_same_again(run: Run, config: str) -> None:
-    run("train", "--config", config, *sets("predictor.kind=gp", *SMALL["gp"], "output.folder=first"))
+    run("train-predictor", "--config", config, *sets("predictor.kind=gp", *SMALL["gp"], "output.folder=first"))
     first = {name: Path("first", name).read_bytes() for name in FILES}
-    run("train", "--config", "first/config.yaml", *sets("output.folder=second"))
+    run("train-predictor", "--config", "first/config.yaml", *sets("output.folder=second"))
     second = {name: Path("second", name).read_bytes() for name in FILES}
     assert first["predictor.safetensors"] == second["predictor.safetensors"]
     assert first["metrics.json"] == second["metrics.json"].replace(b"second/", b"first/")
@@ -133,7 +133,7 @@ def test_the_published_table(run: Run, shared: Path, tmp_path: Path) -> None:
     import_folder(tmp_path, tmp_path / "root")
     example = Path(__file__).parents[2] / "configs" / "video.yaml"
     small = sets("predictor.kind=ensemble", "optimization={epochs: 2, members: 3}", "output.folder=out")
-    status, out, _ = run("train", "--config", str(example), "--root", "root", "--json", *small)
+    status, out, _ = run("train-predictor", "--config", str(example), "--root", "root", "--json", *small)
     assert status == 0
     metrics = json.loads(out)
     assert list(metrics["columns"]) == ["video/top1", "video/top5"]
@@ -175,7 +175,7 @@ def test_bad_input_is_one_message_and_exit_status_2(
 ) -> None:
     Path("twice.yaml").write_text("split:\n  seed: 1\n  seed: 2\n")
     before = sorted(tmp_path.rglob("*"))
-    status, out, err = run("train", "--config", config, *arguments, *as_json)
+    status, out, err = run("train-predictor", "--config", config, *arguments, *as_json)
     assert (status, out) == (2, "")
     assert err.startswith(f"ncp: {message}")
     assert "Traceback" not in err
@@ -184,7 +184,7 @@ def test_bad_input_is_one_message_and_exit_status_2(
 
 @pytest.mark.parametrize("arguments", [[], ["--config", "x", "y"], ["--config", "x", "--nonsense"]])
 def test_a_mistake_in_the_command_line_is_exit_status_2(run: Run, arguments: list[str]) -> None:
-    status, out, err = run("train", *arguments)
+    status, out, err = run("train-predictor", *arguments)
     assert (status, out) == (2, "")
     assert "Usage: " in err
 
@@ -196,7 +196,7 @@ def test_stopping_leaves_nothing_half_written(config: str, tmp_path: Path) -> No
         "ncp.fit_predictor = lambda *args, **more: (print('begun', flush=True), fit(*args, **more)); ncp.cli.main()"
     )
     endless = sets("predictor.kind=ensemble", "optimization.epochs=1000000")
-    command = [sys.executable, "-c", program, "train", "--config", config, *endless]
+    command = [sys.executable, "-c", program, "train-predictor", "--config", config, *endless]
     before = sorted(tmp_path.rglob("*"))
     with subprocess.Popen(  # noqa: S603
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
@@ -220,12 +220,12 @@ def test_a_new_task_with_few_labels(run: Run, config: str, table: ncp.Table) -> 
     values[30:, 1] = math.nan
     ncp.Table(table.space, table.codes, values, ["seg/mIoU", "new/score"]).to_parquet("table.parquet")
     overrides = sets("predictor.kind=transfer", "optimization.steps=2", "split.test_size=0.5")
-    status, out, error = run("train", "--config", config, *overrides, "--json")
+    status, out, error = run("train-predictor", "--config", config, *overrides, "--json")
     assert status == 0, error
     metrics = json.loads(out)
     labelled = np.isfinite(values).all(axis=1)
     train, test = ncp.load_table("table.parquet").split(0, 0.5)
     assert (metrics["split"]["train"], metrics["split"]["test"]) == (len(train), labelled[test].sum())
-    fitted = ncp.load_predictor("out/train-transfer/predictor.safetensors")
+    fitted = ncp.load_predictor("out/predictor-transfer/predictor.safetensors")
     assert fitted.has_seen(table.codes[train]).all()
     assert fitted.core.config["labels"] == [labelled[train].sum()]

@@ -1,4 +1,4 @@
-"""`ncp train`: fit a predictor as a configuration file says, and measure it on rows that it has not seen."""
+"""`ncp train-predictor`: fit a predictor as a configuration file says, and measure it on rows that it has not seen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ncp.errors import DataError
 
 if TYPE_CHECKING:
     import ncp
-    from ncp.cli.train_config import Configuration
+    from ncp.cli.train_predictor_config import Configuration
     from ncp.predictors.predictor import Prediction
     from ncp.spaces.arrays import Reals
     from ncp.tables.table import Rows
@@ -34,7 +34,7 @@ LEAST_ROWS = 10
 """Fewest rows to train on, and fewest rows to test on."""
 
 
-def train(
+def train_predictor(
     config: Annotated[
         Path, typer.Option("--config", metavar="FILE", help="Configuration as YAML; the folder configs has examples.")
     ],
@@ -51,7 +51,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Fit a predictor and measure it on rows that it has not seen."""
-    from ncp.cli.train_config import read_config
+    from ncp.cli.train_predictor_config import read_config
 
     settings = read_config(config, override or ())
     require_root(root, settings.data.table)

@@ -18,7 +18,7 @@ from ncp.report.sections import calibration_section, left_out_section, provenanc
 HEADS = ["column", "Kendall tau", "mean abs. error", "within 1 std", "within 2 std"]
 
 
-def training_page(document: Mapping[str, Any], folder: Path) -> Page:
+def predictor_page(document: Mapping[str, Any], folder: Path) -> Page:
     """The page of a training.
 
     Args:
@@ -40,7 +40,7 @@ def training_page(document: Mapping[str, Any], folder: Path) -> Page:
         found = heldout_agreements(read_json(held)["columns"])
         plots = [Plot(f"held out {k}", each.column, agreement_figure(each, "measured")) for k, each in enumerate(found)]
         sections += [Section("Predicted and measured values", plots=plots), calibration_section(found)]
-    command = f"ncp train --config {document['files']['config']}"
+    command = f"ncp train-predictor --config {document['files']['config']}"
     provenance = {"kind": document["kind"], "table": document["table"], **split, "command": command}
     sections.append(provenance_section(provenance))
     subtitle = f"Trained on {split['train']} rows of {document['table']}, split {split['seed']}."
