@@ -34,8 +34,8 @@ class GroupedCommands(typer.core.TyperGroup):
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ARG002
         """Write a section per group."""
-        width = formatter.width - 6 - max(map(len, self.commands))
         for title, names in GROUPS.items():
+            width = formatter.width - 6 - max(map(len, names))
             with formatter.section(title):
                 formatter.write_dl([(name, self.commands[name].get_short_help_str(width)) for name in names])
 

@@ -50,7 +50,7 @@ def train_predictor(
     report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit a predictor and measure it on rows that it has not seen."""
+    """Fit a predictor and measure it on held-out rows."""
     from ncp.cli.train_predictor_config import read_config
 
     settings = read_config(config, override or ())
