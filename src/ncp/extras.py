@@ -10,10 +10,14 @@ EXTRAS = {
     "app": ("nicegui",),
     "draw": ("matplotlib",),
     "export": ("onnx", "onnxruntime", "onnxscript"),
+    "ray": ("ray",),
     "report": ("jinja2", "plotly"),
     "search": ("optuna",),
+    "tasks": ("PIL", "av"),
 }
-"""The packages that each extra installs."""
+"""The packages that each extra installs, as they are imported."""
+DISTRIBUTIONS = {"PIL": "pillow"}
+"""The names of packages that are installed by another name."""
 
 
 def has_extra(extra: str) -> bool:
@@ -31,7 +35,7 @@ def require_extra(extra: str, purpose: str) -> None:
     Raises:
         MissingExtraError: with the missing packages and how to install them.
     """
-    missing = [package for package in EXTRAS[extra] if not _installed(package)]
+    missing = [DISTRIBUTIONS.get(package, package) for package in EXTRAS[extra] if not _installed(package)]
     if missing:
         raise MissingExtraError(
             f"{purpose[:1].upper()}{purpose[1:]} needs {' and '.join(missing)}. "

@@ -1,0 +1,76 @@
+"""Sections of YAML files that users write: unknown keys are refused, and messages name the key that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ncp.errors import ConfigError, Name, quoted
+
+
+class Section(BaseModel):
+    """A section of a file; unknown keys are refused, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+S = TypeVar("S", bound=Section)
+
+
+def validated(section: type[S], document: Any, prefix: str = "") -> S:
+    """Check the content of a section.
+
+    Args:
+        section: its class.
+        document: plain data, as `read_yaml` returns it; null for an empty section.
+        prefix: what comes before the keys in messages, as in `recipe.`
+
+    Raises:
+        ConfigError: unknown keys or invalid values; one line for each.
+    """
+    try:
+        return section.model_validate({} if document is None else document)
+    except ValidationError as error:
+        known = [prefix + name for name in keys(section)]
+        problems = [_problem(dict(problem), known, prefix) for problem in error.errors(include_url=False)]
+        raise ConfigError("\n".join(dict.fromkeys(problems))) from None
+
+
+def keys(section: type[BaseModel]) -> Iterator[str]:
+    """The dotted names of every key and section."""
+    for name, declared in section.model_fields.items():
+        yield name
+        kind = declared.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from (f"{name}.{inner}" for inner in keys(kind))
+
+
+_EXPECTED = {
+    "model_type": "a section of keys",
+    "model_attributes_type": "a section of keys",
+    "tuple_type": "a list",
+    "too_short": "a list that is not empty",
+    "string_too_short": "a text that is not empty",
+    "path_type": "a path",
+}
+
+
+def _problem(problem: dict[str, Any], known: list[str], prefix: str) -> str:
+    """One of pydantic's errors in the words of this package."""
+    *sections, last = (str(part) for part in problem["loc"] if part != "[key]") if problem["loc"] else ("",)
+    section = prefix + "".join(f"{name}." for name in sections)
+    key = (section + last).rstrip(".")
+    if problem["type"] in ("extra_forbidden", "invalid_key"):
+        beside = [name for name in known if name.startswith(section) and "." not in name[len(section) :]]
+        close = get_close_matches(key, beside or known, n=1, cutoff=0.0)
+        return f"Expected a known key. Got {quoted(key)}. Did you mean {close[0]}?"
+    if problem["type"] == "missing":
+        return f"The key {key} is missing."
+    refused = problem.get("ctx", {}).get("error")
+    if isinstance(refused, ConfigError):
+        return refused.worded(lambda field: Name(f"{key}.{field}"))
+    expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Input should be ")
+    return f"Expected {key or 'the file'} to be {expected}. Got {quoted(problem['input'])}."

@@ -1,0 +1,158 @@
+"""Classification: one class per picture, in one folder per class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+from torch.nn.functional import cross_entropy, interpolate
+
+from ncp.cost import Counting
+from ncp.errors import DataError
+from ncp.network.net import MultiResolutionNet
+from ncp.tasks.augmentation import MEAN, STD, normalised, shifted
+from ncp.tasks.decoding import IMAGES, read_image
+from ncp.tasks.kind import Batch, Dataset, Kind, Listing, Metric, Sample
+from ncp.tasks.metrics import TopK
+from ncp.tasks.recipe import Count, DataSection, Optimiser, Recipe, Schedule, Share
+
+HELD_OUT = 0.2
+"""Share of the pictures that are evaluated on where the folder has no split."""
+
+
+class ClassificationRecipe(Recipe):
+    """The recipe of a classification.
+
+    Attributes:
+        image_size: height and width of the network's input [pixels].
+        store_size: height and width of decoded pictures [pixels]; `image_size` when left out.
+        shift: most pixels that a decoded picture is shifted by.
+        flip: share of pictures that are mirrored.
+    """
+
+    epochs: Count = 20
+    batch: Count = 64
+    optimiser: Optimiser = Optimiser(lr=0.05)
+    schedule: Schedule = Schedule(warmup=1.0)
+    image_size: Count = 64
+    store_size: Count | None = None
+    shift: int = 4
+    flip: Share = 0.5
+
+
+class Classification(Kind):
+    """Classification of pictures in `train/<class>/` and `val/<class>/`."""
+
+    name = "classification"
+    metrics = ("top1", "top5")
+    recipe = ClassificationRecipe
+
+    def listing(self, folder: Path, data: DataSection) -> Listing:
+        """Classes are folders, in text order."""
+        return class_folders(folder, IMAGES)
+
+    def decoding(self, data: DataSection, recipe: ClassificationRecipe) -> dict[str, Any]:
+        """The size of decoded pictures."""
+        return {"size": recipe.store_size or recipe.image_size}
+
+    def read(
+        self, folder: Path, sample: Sample, classes: Sequence[str], data: Any, recipe: ClassificationRecipe
+    ) -> dict[str, NDArray[Any]]:
+        """A picture `image` `(size, size, 3)` and its `label`."""
+        side = recipe.store_size or recipe.image_size
+        return {"image": read_image(folder / sample.files[0], (side, side)), "label": np.array(sample.label)}
+
+    def augmented(self, batch: Batch, dataset: Dataset, recipe: ClassificationRecipe, randomness: Generator) -> Batch:
+        """Pictures that are shifted and flipped."""
+        images = shifted(batch["image"], recipe.shift, recipe.flip, randomness)
+        return {"input": _sized(normalised(images), recipe.image_size), "label": batch["label"]}
+
+    def prepared(self, batch: Batch, recipe: ClassificationRecipe) -> Batch:
+        """Whole pictures."""
+        return {"input": _sized(normalised(batch["image"]), recipe.image_size), "label": batch["label"]}
+
+    def network(self, code: Any, classes: Sequence[str], recipe: ClassificationRecipe) -> nn.Module:
+        """The network with a global average and a linear classifier."""
+        return MultiResolutionNet(code, task="classification", num_classes=len(classes))
+
+    def loss(self, outputs: Tensor, batch: Batch, recipe: ClassificationRecipe) -> Tensor:
+        """Cross-entropy."""
+        return cross_entropy(outputs.float().flatten(1), batch["label"], label_smoothing=recipe.label_smoothing)
+
+    def metric(self, dataset: Dataset, recipe: ClassificationRecipe) -> Metric:
+        """`top1` and `top5`."""
+        return TopK()
+
+    def counting(self, classes: Sequence[str], recipe: ClassificationRecipe) -> Counting | None:
+        """Cost at the size of the input."""
+        return Counting(recipe.image_size, len(classes), "classification") if recipe.image_size % 32 == 0 else None
+
+    def metadata(self, recipe: ClassificationRecipe) -> dict[str, Any]:
+        """Size and normalisation of the input."""
+        return {"image_size": [recipe.image_size, recipe.image_size], "mean": MEAN, "std": STD}
+
+
+def _sized(images: Tensor, size: int) -> Tensor:
+    if images.shape[-1] == size:
+        return images
+    return interpolate(
+        images, size=(size, size), mode="bilinear", align_corners=False, antialias=images.shape[-1] > size
+    )
+
+
+def class_folders(folder: Path, endings: Sequence[str]) -> Listing:
+    """Samples in one folder per class.
+
+    `train` and `val` (or `test`) hold the folders of the classes. Without them, the folder itself holds the classes,
+    and a hash of each file's name decides whether it is evaluated on.
+
+    Raises:
+        DataError: no such folders, classes of `val` that are not in `train`, or a split without samples.
+    """
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {folder}. Set data.path in the task file.")
+    held_out = next((name for name in ("val", "test") if (folder / name).is_dir()), None)
+    if (folder / "train").is_dir() and held_out:
+        train, val = _samples(folder, "train", endings), _samples(folder, held_out, endings)
+    else:
+        every = _samples(folder, "", endings)
+        split = {name: [_is_held_out(file) for file in files] for name, files in every.items()}
+        train = {n: [f for f, out in zip(files, split[n], strict=True) if not out] for n, files in every.items()}
+        val = {n: [f for f, out in zip(files, split[n], strict=True) if out] for n, files in every.items()}
+    unknown = sorted(set(val) - set(train))
+    if unknown:
+        raise DataError(f"{folder / str(held_out)} has the class {unknown[0]}, which {folder / 'train'} has not.")
+    classes = tuple(sorted(train))
+    splits = {
+        name: tuple(Sample((file,), label) for label, each in enumerate(classes) for file in found.get(each, ()))
+        for name, found in (("train", train), ("val", val))
+    }
+    for name, samples in splits.items():
+        if not samples:
+            raise DataError(
+                f"Found no samples of the split {name} in {folder}. "
+                f"Expected files {', '.join(endings)} in {name}/CLASS/."
+            )
+    return Listing(classes, splits)
+
+
+def _samples(folder: Path, split: str, endings: Sequence[str]) -> dict[str, list[str]]:
+    """The files of each class, in text order, relative to the folder."""
+    return {
+        each.name: sorted(
+            file.relative_to(folder).as_posix()
+            for file in each.rglob("*")
+            if file.suffix.lower() in endings and not file.name.startswith(".")
+        )
+        for each in (folder / split).iterdir()
+        if each.is_dir() and not each.name.startswith(".")
+    }
+
+
+def _is_held_out(name: str) -> bool:
+    return int.from_bytes(sha256(Path(name).name.encode()).digest()[:4]) < HELD_OUT * 2**32

@@ -1,0 +1,8 @@
+"""The kinds of tasks whose networks are trained here, by their names in task files."""
+
+from __future__ import annotations
+
+from ncp.tasks.classification import Classification
+from ncp.tasks.kind import Kind
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (Classification(),)}

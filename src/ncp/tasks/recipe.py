@@ -1,0 +1,107 @@
+"""The sections `data` and `recipe` of a task file, with the defaults that all kinds share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from ncp.io.sections import Section
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class DataSection(Section):
+    """Where the data is. Kinds add their own keys.
+
+    Attributes:
+        path: the folder of the data, relative to the task file.
+        skip_bad: leave out files that cannot be used; else they stop the task.
+        fast_hash: identify files by size and time of change instead of by content.
+        cache: decode all samples once into the cache; else decode them again in every epoch.
+    """
+
+    path: Path
+    skip_bad: Flag = False
+    fast_hash: Flag = False
+    cache: Flag = True
+
+
+class Optimiser(Section):
+    """The optimiser.
+
+    Attributes:
+        name: `sgd`, `adamw` or `adam` (whose weight decay is decoupled, too).
+        lr: peak learning rate.
+        momentum: momentum of `sgd`; the first beta of the others.
+        nesterov: Nesterov's momentum, for `sgd`.
+        beta2: the second beta of `adamw` and `adam`.
+        weight_decay: weight decay; biases and parameters of batch norm have none unless `decay_all`.
+        decay_all: decay every parameter.
+        clip: largest norm of the gradient; 0 for no bound.
+    """
+
+    name: Literal["sgd", "adamw", "adam"] = "sgd"
+    lr: Positive = 0.1
+    momentum: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.9
+    nesterov: Flag = True
+    beta2: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.999
+    weight_decay: NotNegative = 5e-4
+    decay_all: Flag = False
+    clip: NotNegative = 0.0
+
+
+class Schedule(Section):
+    """The learning rate as a function of the step.
+
+    Attributes:
+        name: `cosine`, `poly`, `one-cycle` or `constant`.
+        warmup: epochs of linear warm-up from 1 % of the peak; `one-cycle` has its own rise instead.
+        final: the last learning rate, as a share of the peak.
+        power: exponent of `poly`.
+        rise: share of `one-cycle` in which the rate rises, from a tenth of the peak.
+    """
+
+    name: Literal["cosine", "poly", "one-cycle", "constant"] = "cosine"
+    warmup: NotNegative = 0.0
+    final: Share = 0.0
+    power: Positive = 0.9
+    rise: Share = 0.4
+
+
+class Recipe(Section):
+    """Everything about the optimisation. Kinds add image sizes and augmentation.
+
+    Attributes:
+        epochs: passes over the training samples.
+        steps: optimiser steps instead of epochs.
+        batch: samples per step. A last smaller batch of an epoch is left out, unless it is the only one.
+        optimiser: the optimiser.
+        schedule: the learning rate.
+        label_smoothing: share of the target that is spread over all classes.
+        ema: decay of the moving average of weights and buffers, which is then evaluated and kept; 0 for none.
+        precision: `float32`, `bfloat16` (mixed), or `auto`: bfloat16 on GPUs that have it.
+        evaluate_every: epochs between evaluations; the last epoch is always evaluated.
+        pretrained: weights to start from, a file of this package or of the authors; null for random ones.
+    """
+
+    epochs: Count = 20
+    steps: Count | None = None
+    batch: Count = 32
+    optimiser: Optimiser = Optimiser()
+    schedule: Schedule = Schedule()
+    label_smoothing: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.0
+    ema: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    evaluate_every: Count = 1
+    pretrained: Path | None = None
+
+    @field_validator("optimiser", "schedule", mode="before")
+    @classmethod
+    def _name_alone(cls, given: object) -> object:
+        return {"name": given} if isinstance(given, str) else given

@@ -1,0 +1,176 @@
+"""Task files: what to train on, of which kind, and with which recipe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ncp.cost import Counting
+from ncp.errors import ConfigError, DataError, quoted
+from ncp.io.files import as_path
+from ncp.io.sections import validated
+from ncp.io.yaml import read_yaml
+from ncp.progress import Progress, quiet
+from ncp.tasks.decoded import Prepared, prepare
+from ncp.tasks.kind import Kind, Listing
+from ncp.tasks.kinds import KINDS
+from ncp.tasks.recipe import DataSection, Recipe
+
+FORMAT = 1
+"""Version of task files."""
+KEYS = ("format", "name", "kind", "data", "recipe")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set, a kind and a recipe.
+
+    Attributes:
+        name: the name of its columns, as in `roads/mIoU`.
+        kind: what is predicted and how it is scored.
+        folder: the folder of the data.
+        data: the section `data`, with every default.
+        recipe: the section `recipe`, with every default.
+    """
+
+    name: str
+    kind: Kind
+    folder: Path
+    data: Any
+    recipe: Any
+
+    @cached_property
+    def listing(self) -> Listing:
+        """Classes and samples, by the names of files.
+
+        Raises:
+            DataError: data that is missing.
+        """
+        return self.kind.listing(self.folder, self.data)
+
+    @property
+    def counting(self) -> Counting | None:
+        """How exact cost is counted; None if it is not counted for this kind and image size."""
+        return self.kind.counting(self.listing.classes, self.recipe)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table, the main one first."""
+        return tuple(f"{self.name}/{metric}" for metric in self.kind.metrics)
+
+    def prepare(self, progress: Progress = quiet) -> Prepared:
+        """Check, hash and decode all samples, or find them in the cache.
+
+        Raises:
+            DataError: data that is missing or cannot be used.
+        """
+        return prepare(self.kind, self.folder, self.listing, self.data, self.recipe, progress)
+
+    def identity(self, prepared: Prepared) -> dict[str, Any]:
+        """What makes two trainings the same, besides code and seed: plain data."""
+        left_out = set(DataSection.model_fields)
+        recipe = self.recipe.model_dump(mode="json")
+        if self.recipe.pretrained is not None:
+            recipe["pretrained"] = _digest(self.recipe.pretrained)
+        return {
+            "task": self.name,
+            "kind": self.kind.name,
+            "data": self.data.model_dump(mode="json", exclude=left_out),
+            "recipe": recipe,
+            "data_hash": prepared.data_hash,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every key of the task file, with the folder of the data as an absolute path."""
+        data = self.data.model_dump(mode="json") | {"path": str(self.folder.resolve())}
+        recipe = self.recipe.model_dump(mode="json")
+        return {"format": FORMAT, "name": self.name, "kind": self.kind.name, "data": data, "recipe": recipe}
+
+    def to_yaml(self) -> str:
+        """A task file with every default written out."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
+
+def load_task(path: str | Path, overrides: Sequence[str] = ()) -> Task:
+    """Read a task file.
+
+    >>> task = load_task("roads.yaml", ["recipe.epochs=5"])  # doctest: +SKIP
+
+    Args:
+        path: a YAML file. Paths in it are relative to its folder.
+        overrides: values by dotted keys, as in `recipe.epochs=5`.
+
+    Raises:
+        ConfigError: the file cannot be read, is of another version, or has unknown keys or invalid values.
+    """
+    file = as_path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Cannot read the task file {file}: {getattr(error, 'strerror', None) or error}.") from None
+    document = read_yaml(text, str(file))
+    if not isinstance(document, dict):
+        raise ConfigError(f"Expected the keys {', '.join(KEYS)} in {file}. Got {quoted(document)}.")
+    for override in overrides:
+        _override(document, override)
+    return task_from_dict({"name": file.stem} | document, file.parent, str(file))
+
+
+def task_from_dict(document: Mapping[str, Any], folder: Path = Path(), where: str = "the task") -> Task:
+    """A task from the content of a task file.
+
+    Args:
+        document: the keys of the file.
+        folder: what paths are relative to.
+        where: what messages call the file.
+
+    Raises:
+        ConfigError: another version, unknown keys or invalid values.
+    """
+    unknown = [key for key in document if key not in KEYS]
+    if unknown:
+        raise ConfigError(f"{where} has the unknown key {quoted(unknown[0])}. The keys are {', '.join(KEYS)}.")
+    if document.get("format", FORMAT) != FORMAT:
+        raise ConfigError(
+            f"{where} has format {quoted(document['format'])}, but this version of ncp reads format {FORMAT}. "
+            "Update ncp, or rewrite the file."
+        )
+    name, kind = document.get("name"), document.get("kind")
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise ConfigError(f"{where}: name must be letters, digits, dots, dashes and underscores. Got {quoted(name)}.")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ConfigError(f"{where}: kind must be one of {', '.join(KINDS)}. Got {quoted(kind)}.")
+    found = KINDS[kind]
+    data = validated(found.data, document.get("data"), "data.")
+    recipe: Recipe = validated(found.recipe, document.get("recipe"), "recipe.")
+    if recipe.pretrained is not None:
+        recipe = recipe.model_copy(update={"pretrained": (folder / recipe.pretrained).resolve()})
+    return Task(name, found, folder / data.path.expanduser(), data, recipe)
+
+
+def _override(document: dict[str, Any], override: str) -> None:
+    """Set one value, given as KEY=VALUE."""
+    keys, equals, value = override.partition("=")
+    *sections, key = keys.strip().split(".")
+    if not equals or not key or not all(sections):
+        raise ConfigError(f"Expected KEY=VALUE, such as recipe.epochs=5. Got {quoted(override)}.")
+    place = document
+    for section in sections:
+        inner = place.get(section)
+        place[section] = dict(inner) if isinstance(inner, dict) else {}
+        place = place[section]
+    place[key] = read_yaml(value, f"the value of {keys}")
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"Cannot read the weights {path}: {error.strerror}.") from None
