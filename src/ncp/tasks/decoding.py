@@ -31,14 +31,10 @@ def read_image(path: Path, size: tuple[int, int] | None = None, crop: bool = Tru
     """
     require_extra("tasks", "reading pictures")
     from PIL import ImageOps
-    from PIL.Image import Image, Resampling
 
     picture = _opened(path)
     picture = ImageOps.exif_transpose(picture).convert("RGB")
-    if size is not None and (picture.height, picture.width) != tuple(size):
-        resize = ImageOps.fit if crop else Image.resize
-        picture = resize(picture, (size[1], size[0]), Resampling.BILINEAR)
-    return np.asarray(picture)
+    return np.asarray(picture if size is None else _resized(picture, size, crop))
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
@@ -77,3 +73,28 @@ def _opened(path: Path) -> Any:
 def _reason(error: Exception, path: Path) -> str:
     text = getattr(error, "strerror", None) or str(error)
     return str(text).replace(str(path), path.name).rstrip(".")
+
+
+def resized_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A picture `(h, w, 3)`, stretched to a height and width by averages of its pixels."""
+    from PIL import Image
+
+    return np.asarray(_resized(Image.fromarray(image), size, crop=False))
+
+
+def resized_mask(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A mask `(h, w)`, stretched to a height and width; every pixel is the nearest one of the mask."""
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(np.intp) for new, old in zip(size, mask.shape, strict=True)
+    )
+    return mask[np.ix_(rows, columns)]
+
+
+def _resized(picture: Any, size: tuple[int, int], crop: bool) -> Any:
+    from PIL import ImageOps
+    from PIL.Image import Image, Resampling
+
+    if (picture.height, picture.width) == tuple(size):
+        return picture
+    resize = ImageOps.fit if crop else Image.resize
+    return resize(picture, (size[1], size[0]), Resampling.BILINEAR)

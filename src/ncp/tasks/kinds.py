@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from ncp.tasks.classification import Classification
 from ncp.tasks.kind import Kind
+from ncp.tasks.segmentation import Segmentation
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (Classification(),)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (Classification(), Segmentation())}
