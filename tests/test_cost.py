@@ -14,7 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ncp import MULTIRES, Code, CodeError, ConfigError, Ordinal, Space, macs, params
-from ncp.cost import HEADS, LARGEST_IMAGE, MOST_CLASSES, Counting, Head, has_cost, macs_by_part
+from ncp.cost import (
+    HEADS,
+    LARGEST_IMAGE,
+    MOST_CHANNELS,
+    MOST_CLASSES,
+    MOST_FRAMES,
+    Counting,
+    Head,
+    has_cost,
+    macs_by_part,
+)
 from ncp.io.pickles import read_pickle
 from tests.strategies import codes, generators
 
@@ -23,18 +33,22 @@ sides = st.integers(1, 40).map(lambda n: 32 * n)
 tasks = st.sampled_from(HEADS)
 
 
-def units(code: Code, height: int, width: int, task: Head = "classification") -> Iterator[tuple[int, int, int, int]]:
+def units(
+    code: Code, height: int, width: int, task: Head = "classification", channels: int = 3, second: int = 2
+) -> Iterator[tuple[int, int, int, int]]:
     """Every convolution that a batch norm follows: kernel, channels in and out, output pixels.
 
     Written from the description of the network, layer by layer, with none of the polynomial's terms.
     """
 
     def pixels(stride: int) -> int:
-        return (height // stride) * (width // stride)
+        """The pixels of a map, given its stride after a stem with strides 2 and 2."""
+        scale = 1 if stride == 2 else 2 // second
+        return (scale * height // stride) * (scale * width // stride)
 
     setting = code.setting
     i1, i2 = setting["input_channel"]
-    yield 3, 3, i1, pixels(2)
+    yield 3, channels, i1, pixels(2)
     yield 3, i1, i2, pixels(4)
     before = [i2]
     for branches, blocks, channels in setting["network_setting"]:
@@ -56,15 +70,45 @@ def units(code: Code, height: int, width: int, task: Head = "classification") ->
         yield 1, sum(before), setting["last_channel"], pixels(4 if task == "segmentation" else 32)
 
 
-@given(codes, sides, sides, st.integers(1, 1000), tasks)
-def test_the_polynomials_sum_the_networks_layers(code: Code, height: int, width: int, classes: int, task: Head) -> None:
-    layers = list(units(code, height, width, task))
+@given(codes, sides, sides, st.integers(1, 1000), tasks, st.integers(1, 100), st.sampled_from([1, 2]))
+def test_the_polynomials_sum_the_networks_layers(
+    code: Code, height: int, width: int, classes: int, task: Head, channels: int, second: int
+) -> None:
+    layers = list(units(code, height, width, task, channels, second))
     classifier = 0 if task == "features" else code.head * classes + classes
-    answers = (height // 4) * (width // 4) if task == "segmentation" else 1
+    answers = (height // (2 * second)) * (width // (2 * second)) if task == "segmentation" else 1
     expected_macs = sum(k * k * a * c * pixels + 2 * c * pixels for k, a, c, pixels in layers) + answers * classifier
     expected_params = sum(k * k * a * c + 2 * c for k, a, c, _ in layers) + classifier
-    assert macs(code, image_size=(height, width), classes=classes, task=task).tolist() == [expected_macs]
-    assert params(code, classes=classes, task=task).tolist() == [expected_params]
+    counting = Counting((height, width), classes, task, channels, (2, second))
+    assert_counted(counting, code, expected_macs, expected_params)
+    if second == 2:
+        assert macs(code, (height, width), classes, task, channels).tolist() == [expected_macs]
+        assert params(code, classes, task, channels).tolist() == [expected_params]
+
+
+@given(codes, sides, st.integers(1, 1000), st.integers(1, MOST_FRAMES))
+def test_a_clip_is_frames_and_a_head_over_three_of_them(code: Code, side: int, classes: int, frames: int) -> None:
+    *layers, (_, a, c, pixels) = units(code, side, side)
+    classifier = code.head * classes + classes
+    image = sum(k * k * a * c * pixels + 2 * c * pixels for k, a, c, pixels in layers)
+    expected = frames * (image + (3 * a + 2) * c * pixels) + classifier
+    learnt = sum(k * k * a * c + 2 * c for k, a, c, _ in layers) + (3 * a + 2) * c + classifier
+    assert_counted(Counting(side, classes, frames=frames), code, expected, learnt)
+
+
+def assert_counted(counting: Counting, code: Code, macs: int, params: int) -> None:
+    """Arrays and tensors give these costs."""
+    for form in (code.vector, torch.tensor([code.vector]), torch.tensor([code.vector], dtype=torch.float64)):
+        assert counting.macs(form).tolist() == [macs]
+        assert counting.params(form).tolist() == [params]
+
+
+def test_strides_of_two_and_one_take_multiples_of_sixteen() -> None:
+    layers = units(Code(SMALLEST), 496, 432, "segmentation", 64, 1)
+    expected = sum(k * k * a * c * pixels + 2 * c * pixels for k, a, c, pixels in layers) + 248 * 216 * (8 + 1) * 72
+    assert Counting((496, 432), 72, "segmentation", 64, (2, 1)).macs(SMALLEST).item() == expected
+    with pytest.raises(ConfigError, match=r"^image_size must be a multiple of 16 from 16 to 65536, "):
+        Counting(8, stem_strides=(2, 1))
 
 
 def test_every_published_row_to_the_unit(shared: Path) -> None:
@@ -289,6 +333,23 @@ def test_counting_counts_like_the_functions() -> None:
     np.testing.assert_array_equal(counting.macs(codes), macs(codes, (64, 96), 19, "segmentation"))
     np.testing.assert_array_equal(counting.params(codes), params(codes, 19, "segmentation"))
     assert Counting([64, 96], np.int64(19)) == Counting((64, 96), 19)  # type: ignore[arg-type]
-    for wrong in ({"image_size": 100}, {"classes": 0}, {"task": "seg"}):
-        with pytest.raises(ConfigError):
-            Counting(**wrong)  # type: ignore[arg-type]
+    strided = Counting([64, 96], stem_strides=[2, 1])  # type: ignore[arg-type]
+    assert hash(strided) == hash(Counting((64, 96), stem_strides=(2, 1)))
+    wrong = {"image_size": 100, "classes": 0, "task": "seg", "in_channels": 0, "stem_strides": (1, 1), "frames": 0}
+    for field, value in wrong.items():
+        with pytest.raises(ConfigError, match=f"^{field} must be"):
+            Counting(**{field: value})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"^in_channels must be an integer, from 1 to 4096\. Got 4097\.$"):
+        macs(codes, in_channels=4097)
+    with pytest.raises(ConfigError, match=r"^frames needs the task classification, .* Got segmentation\.$"):
+        Counting(task="segmentation", frames=8)
+
+
+def test_the_largest_clip_is_counted_without_overflow() -> None:
+    layers = list(units(Code(LARGEST), LARGEST_IMAGE, LARGEST_IMAGE, "features", MOST_CHANNELS, 1))
+    per_frame = sum(k * k * a * c * pixels + 2 * c * pixels for k, a, c, pixels in layers)
+    head = (3 * 512 + 2) * 128 * (LARGEST_IMAGE // 16) ** 2
+    exact = MOST_FRAMES * (per_frame + head) + 129 * MOST_CLASSES
+    assert exact < 2**63
+    counting = Counting(LARGEST_IMAGE, MOST_CLASSES, "classification", MOST_CHANNELS, (2, 1), MOST_FRAMES)
+    assert counting.macs(LARGEST).item() == exact

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import ncp
-from ncp.cost import HEADS, Head
+from ncp.cost import HEADS, Counting, Head
 from ncp.network.net import MultiResolutionNet
 from tests.strategies import codes
 
@@ -92,7 +92,10 @@ def test_a_count_on_numbers_is_the_same(task: Head) -> None:
     assert ncp.macs(SMALLEST, (64, 96), 19, task).tolist() == [counted(net, torch.zeros(1, 3, 64, 96))]
 
 
+@pytest.mark.parametrize("task", HEADS)
 @pytest.mark.parametrize("strides", [(2, 2), (2, 1)])
-def test_strides_of_the_stem_change_no_parameter(strides: tuple[int, int]) -> None:
-    net = MultiResolutionNet(SMALLEST, stem_strides=strides)
-    assert ncp.params(SMALLEST).tolist() == [sum(parameter.numel() for parameter in net.parameters())]
+def test_other_channels_and_strides(task: Head, strides: tuple[int, int]) -> None:
+    counting = Counting((64, 96), 19, task, 64, strides)
+    net = MultiResolutionNet(SMALLEST, num_classes=19, task=task, in_channels=64, stem_strides=strides).eval()
+    assert counting.params(SMALLEST).tolist() == [sum(parameter.numel() for parameter in net.parameters())]
+    assert counting.macs(SMALLEST).tolist() == [counted(net, torch.zeros(1, 64, 64, 96))]

@@ -11,7 +11,7 @@ from ncp.app.dataset import OpenDataset
 from ncp.app.field_errors import Field, message_of, show_error
 from ncp.app.lookup import CodeFacts, ColumnFacts, format_value, look_up
 from ncp.app.session import Session
-from ncp.cost import HEADS, Counting, read_image_size, require_countable
+from ncp.cost import HEADS, Counting, read_image_size
 from ncp.errors import NcpError
 from ncp.report.network_drawing import network_element
 from ncp.spaces.multires import Code
@@ -96,12 +96,12 @@ def _build_cost_settings(session: Session) -> None:
         try:
             pixels = read_image_size(size.value or "")
             count = int(classes.value) if (classes.value or "").isdecimal() else classes.value
-            require_countable(pixels, count, head.value)
+            counting = Counting(pixels, count, head.value)
         except NcpError as error:
             show_error(error, fields, size)
             return
         summary.set_text(f"{pixels[0]} × {pixels[1]}, {count}")  # noqa: RUF001 (times, not x)
-        session.set_counting(Counting(pixels, count, head.value))
+        session.set_counting(counting)
 
     for field in (size, classes, head):
         field.on_value_change(change)

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 from torch.utils.flop_counter import FlopCounterMode
 
-from ncp.cost import LARGEST_IMAGE, ImageSize, macs
+from ncp.cost import LARGEST_IMAGE, Counting, ImageSize
 from ncp.errors import ConfigError, DataError, quoted
 from ncp.extras import require_extra
 from ncp.io.files import as_path, whole_file
@@ -52,8 +52,8 @@ class Export:
         opset: the ONNX operator set; None for `torch`.
         inputs: the shape of `image`. A text is a dynamic size; `32*h` is any multiple of 32.
         outputs: the shapes of the outputs, in order: `scores`, or `stride4` and so on. torch's format has no names.
-        macs: multiply-adds per image as `ncp.macs` counts them. None at image sizes that are not multiples of 32, and
-            for other image channels or stem strides.
+        macs: multiply-adds per image as `ncp.macs` counts them. None at image sizes that are not multiples of the
+            coarsest stride.
         graph_macs: multiply-adds of the convolutions in the file. `macs` is higher by two per output element of each
             batch norm, which are folded into the convolutions or not counted, and by one per output of the classifier.
         difference: the largest difference to the network's outputs on random images, relative to the largest output.
@@ -121,8 +121,10 @@ def export(
                 f"The outputs of the exported network differ by {difference:.2g} of the largest output, more than "
                 f"{TOLERANCE:g}. Check that the network's weights and outputs are finite."
             )
-    standard = net.in_channels == 3 and net.stem_strides == (2, 2) and not any(side % 32 for side in size)
-    counted = macs(net.code, size, net.num_classes, net.task).item() if standard else None
+    counted = None
+    if not any(side % net.feature_info.strides[-1] for side in size):
+        counting = Counting(size, net.num_classes, net.task, net.in_channels, net.stem_strides)
+        counted = counting.macs(net.code).item()
     opset = OPSET if format == "onnx" else None
     return Export(target, format, opset, inputs, outputs, counted, graph_macs, difference)
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ncp.cost import MOST_CLASSES, Head, require_head
+from ncp.cost import MOST_CHANNELS, MOST_CLASSES, Head, Strides, as_strides, require_head
 from ncp.errors import CodeError, ConfigError
 from ncp.network.backbone import Backbone, FeatureInfo
 from ncp.network.inference import InferenceNet
@@ -17,8 +17,6 @@ from ncp.network.layers import Fusion, Parallel, Unit
 from ncp.network.weights import load_weights
 from ncp.numbers import as_count
 from ncp.spaces.multires import Code
-
-Strides = tuple[int, int]
 
 
 class MultiResolutionNet(Backbone):
@@ -60,13 +58,9 @@ class MultiResolutionNet(Backbone):
         super().__init__()
         self.code = _as_code(code, input_channel, network_setting, last_channel)
         require_head(task)
-        if not isinstance(stem_strides, (tuple, list)) or tuple(stem_strides) not in ((2, 2), (2, 1)):
-            raise ConfigError(
-                "{field} must be (2, 2) or (2, 1). Got {given}.", field="stem_strides", given=stem_strides
-            )
-        self.task, self.in_channels = task, as_count(in_channels, "in_channels")
+        self.task, self.in_channels = task, as_count(in_channels, "in_channels", most=MOST_CHANNELS)
         self.num_classes = as_count(num_classes, "num_classes", most=MOST_CLASSES)
-        self.stem_strides: Strides = (2, int(stem_strides[1]))
+        self.stem_strides = as_strides(stem_strides)
         (i1, i2), stages, head = self.code.stem, self.code.stages, self.code.head
         first, second = self.stem_strides
         self.downsamples = nn.Sequential(Unit(3, self.in_channels, i1, first), Unit(3, i1, i2, second))

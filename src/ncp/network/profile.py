@@ -20,12 +20,13 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ncp.cost import LARGEST_IMAGE, Head, macs, macs_by_part, require_countable
+from ncp.cost import LARGEST_IMAGE, MOST_CLASSES, Head, macs, macs_by_part, require_head
 from ncp.errors import ConfigError
 from ncp.network import winograd
 from ncp.network.backbone import Backbone
 from ncp.network.inference import InferenceNet
 from ncp.network.net import MultiResolutionNet
+from ncp.numbers import as_count
 from ncp.spaces.multires import Code
 
 Device = Literal["cpu", "cuda"]
@@ -60,7 +61,8 @@ class Conditions:
             raise ConfigError("{field} must be cpu or cuda. Got {given}.", field="device", given=self.device)
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ConfigError("{field} is cuda, but torch finds no GPU. Use cpu.", field="device", given=self.device)
-        require_countable(32, self.classes, self.task)
+        require_head(self.task)
+        as_count(self.classes, "classes", most=MOST_CLASSES)
         if not isinstance(self.image_size, tuple) or len(self.image_size) != 2:
             raise ConfigError(
                 "{field} must be a pair, height and width. Got {given}.", field="image_size", given=self.image_size
