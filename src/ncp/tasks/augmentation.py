@@ -25,14 +25,17 @@ def uniform(shape: Sequence[int], low: float, high: float, randomness: Generator
 def shifted(images: Tensor, most: int, flip: float, randomness: Generator) -> Tensor:
     """Shift pictures `(n, h, w, c)` by up to `most` pixels, repeating their edges' mirror, and flip a share of them."""
     n, height, width, _ = images.shape
-    device = images.device
-    dy, dx = (torch.randint(-most, most + 1, (n, 1), generator=randomness) for _ in range(2))
-    flipped = torch.rand(n, 1, generator=randomness) < flip
-    rows = _mirrored(torch.arange(height) + dy, height).to(device)
-    columns = _mirrored(torch.where(flipped, torch.arange(width - 1, -1, -1), torch.arange(width)) + dx, width).to(
-        device
-    )
-    return images[torch.arange(n, device=device)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    rows, columns = (places.to(images.device) for places in shifts(n, (height, width), most, flip, randomness))
+    return images[torch.arange(n, device=images.device)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def shifts(count: int, size: tuple[int, int], most: int, flip: float, randomness: Generator) -> tuple[Tensor, Tensor]:
+    """Which rows `(count, h)` and columns `(count, w)` of pictures make up the shifted and flipped ones."""
+    height, width = size
+    dy, dx = (torch.randint(-most, most + 1, (count, 1), generator=randomness) for _ in range(2))
+    flipped = torch.rand(count, 1, generator=randomness) < flip
+    columns = torch.where(flipped, torch.arange(width - 1, -1, -1), torch.arange(width))
+    return _mirrored(torch.arange(height) + dy, height), _mirrored(columns + dx, width)
 
 
 def _mirrored(places: Tensor, size: int) -> Tensor:
@@ -76,9 +79,9 @@ def colored(images: Tensor, changes: Tensor) -> Tensor:
 
 
 def centred(images: Tensor) -> Tensor:
-    """Pictures of bytes `(n, h, w, 3)` as floats `(n, 3, h, w)` whose zero is the mean of photographs."""
-    mean = 255 * torch.tensor(MEAN, device=images.device)[:, None, None]
-    return images.permute(0, 3, 1, 2).contiguous().float().sub_(mean)
+    """Pictures of bytes `(n, .., h, w, 3)` as floats `(n, 3, .., h, w)` whose zero is the mean of photographs."""
+    mean = torch.tensor(MEAN, device=images.device).mul_(255).view(3, *[1] * (images.ndim - 2))
+    return images.movedim(-1, 1).contiguous().float().sub_(mean)
 
 
 @dataclass(frozen=True)

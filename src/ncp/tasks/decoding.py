@@ -1,7 +1,8 @@
-"""Decode pictures with Pillow."""
+"""Decode pictures with Pillow, and clips with PyAV."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from ncp.extras import require_extra
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 """Endings of pictures."""
+VIDEOS = (".mp4", ".avi", ".mkv", ".webm", ".mov")
+"""Endings of clips."""
+MISSING = 0.1
+"""Largest share of the frames that a clip announces and may lack; some programs announce a few too many."""
 MOST_PIXELS = 1 << 28
 """Most pixels of a picture; a small file can claim to hold many more."""
 
@@ -52,6 +57,72 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     if values.min(initial=0) < 0 or values.max(initial=0) > 255:
         raise DataError(f"{path} has the value {values.max()}, but a mask has values from 0 to 255.")
     return values.astype(np.uint8)
+
+
+def read_clip(path: Path, frames: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The frames in the middle of a clip, as `(frames, height, width, 3)`.
+
+    The first and the last frame are repeated where a clip is shorter. Frames keep their proportions, and what is beyond
+    the centre is cut off.
+
+    Args:
+        path: the file.
+        frames: how many.
+        size: height and width [pixels].
+
+    Raises:
+        DataError: the file is not a clip, is damaged or is cut off.
+        MissingExtraError: PyAV is not installed.
+    """
+    require_extra("tasks", "reading clips")
+    import av
+
+    try:
+        total = sum(1 for _ in _frames(path))
+        first = (total - frames) // 2
+        found = [_fitted(frame, size) for number, frame in enumerate(_frames(path)) if first <= number < first + frames]
+    except (av.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path} is not a clip, or it is damaged: {_reason(error, path)}.") from None
+    if not found:
+        raise DataError(f"{path} has no frames.")
+    numbers = np.arange(first, first + frames).clip(0, total - 1) - max(first, 0)
+    clip: NDArray[np.uint8] = np.stack(found)[numbers]
+    return clip
+
+
+def _frames(path: Path) -> Iterator[Any]:
+    """The frames of a clip in order, decoded by one thread."""
+    import av
+
+    with av.open(str(path)) as container:
+        if not container.streams.video:
+            raise DataError(f"{path} has no pictures.")
+        stream = container.streams.video[0]
+        stream.thread_count = 1
+        stream.thread_type = "NONE"
+        count = 0
+        for frame in container.decode(stream):
+            if frame.width * frame.height > MOST_PIXELS:
+                raise DataError(f"{path} has {frame.width} x {frame.height} pixels. The most are {MOST_PIXELS}.")
+            count += 1
+            yield frame
+        if count < (1 - MISSING) * stream.frames - 1:
+            raise DataError(f"{path} is cut off: it has {count} of {stream.frames} frames.")
+
+
+def _fitted(frame: Any, size: tuple[int, int]) -> Any:
+    """The centre of a frame, at a height and width."""
+    height, width = size
+    scale = max(height / frame.height, width / frame.width)
+    tall, wide = max(round(scale * frame.height), height), max(round(scale * frame.width), width)
+    if (tall, wide) == (frame.height, frame.width):
+        pixels = frame.to_ndarray(format="rgb24")
+    else:
+        pixels = frame.to_ndarray(format="rgb24", width=wide, height=tall, interpolation="AREA")
+    top, left = (tall - height) // 2, (wide - width) // 2
+    return pixels[top : top + height, left : left + width]
 
 
 def _opened(path: Path) -> Any:

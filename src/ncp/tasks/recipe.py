@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from ncp.io.sections import Section
 
 Count = Annotated[int, Field(strict=True, ge=1)]
+NotNegativeCount = Annotated[int, Field(strict=True, ge=0)]
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
