@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from ncp.io.sections import Section
+from ncp.io.yaml_sections import Section
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 NotNegativeCount = Annotated[int, Field(strict=True, ge=0)]
