@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from ncp.spaces.space import Space as Space
     from ncp.spaces.named import load_space as load_space
     from ncp.tables.table import Table as Table
+    from ncp.tasks.task import Task as Task, load_task as load_task
+    from ncp.training.run import Run as Run
+    from ncp.training.train import train as train
 
     __version__: str
 
@@ -77,6 +80,9 @@ _WHERE = {
     "ncp.spaces.space": ("Space",),
     "ncp.spaces.named": ("load_space",),
     "ncp.tables.table": ("Table",),
+    "ncp.tasks.task": ("Task", "load_task"),
+    "ncp.training.run": ("Run",),
+    "ncp.training.train": ("train",),
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 

@@ -29,6 +29,7 @@ NEEDED = {
     "cost": (TEXT,),
     "draw": (TEXT,),
     "export": (TEXT,),
+    "train": (TEXT, "--task", "roads.yaml"),
 }
 """Required arguments of commands that have numbers or files as options."""
 

@@ -10,7 +10,7 @@ import typer
 
 import ncp
 from ncp.cli import app as page
-from ncp.cli import compare, cost, data, draw, export, pareto, profile, query, report, search, train_predictor
+from ncp.cli import compare, cost, data, draw, export, pareto, profile, query, report, search, train, train_predictor
 from ncp.cli.flags import flag
 from ncp.errors import NcpError, printable
 from ncp.processes import exit_on_termination
@@ -23,7 +23,7 @@ STOPPED = 130
 GROUPS = {
     "Find architectures": ("search", "pareto"),
     "Look at architectures and results": ("query", "cost", "draw", "profile", "compare", "report", "app"),
-    "Make predictors and files": ("train-predictor", "export"),
+    "Make networks, predictors and files": ("train", "train-predictor", "export"),
     "Manage tables": ("data",),
 }
 """The commands by heading, in the order of the help."""
@@ -56,6 +56,7 @@ for command in (
     compare.compare,
     report.report,
     page.app,
+    train.train,
     train_predictor.train_predictor,
     export.export,
 ):

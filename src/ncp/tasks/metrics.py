@@ -27,8 +27,8 @@ class TopK(Metric):
         self.ranks: list[torch.Tensor] = []
 
     def update(self, outputs: Any, batch: Batch) -> None:
-        """Count a batch: scores `(n, classes)` and labels `(n,)`."""
-        scores, labels = outputs.float(), batch["label"]
+        """Count a batch: scores `(n, classes, ..)` and labels `(n,)`."""
+        scores, labels = outputs.float().flatten(1), batch["label"]
         right = scores.gather(1, labels[:, None])
         before = (scores == right) & (torch.arange(scores.shape[1], device=scores.device) < labels[:, None])
         self.ranks.append(((scores > right) | before).sum(1).cpu())

@@ -15,8 +15,8 @@ import yaml
 from ncp.cost import Counting
 from ncp.errors import ConfigError, DataError, quoted
 from ncp.io.files import as_path
-from ncp.io.yaml_sections import validated
 from ncp.io.yaml import read_yaml
+from ncp.io.yaml_sections import validated
 from ncp.progress import Progress, quiet
 from ncp.tasks.decoded import Prepared, prepare
 from ncp.tasks.kind import Kind, Listing

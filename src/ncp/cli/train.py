@@ -1,0 +1,112 @@
+"""`ncp train`: train the network of a code on a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ncp.cli.options import AsJson, CodeArgument, SeedOption
+from ncp.cli.output import ProgressBar, print_json, progress_bar, say, show_table, written
+
+if TYPE_CHECKING:
+    import ncp
+
+FAILED = 1
+"""Exit status of a training that failed."""
+
+TaskOption = Annotated[
+    Path, typer.Option("--task", metavar="FILE", help="Task file (YAML); the folder examples/tasks has some.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the task, as in recipe.epochs=5 (repeatable)."),
+]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", metavar="NAME", help="Where to train: cpu, cuda:0 [default: a GPU if any].")
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", metavar="N", min=1, help="Threads of the processor [default: all].")
+]
+
+
+def train(
+    code: CodeArgument,
+    task: TaskOption,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder of the runs.")] = Path("runs"),
+    override: SetOption = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+    loaders: Annotated[
+        int, typer.Option("--loaders", metavar="N", min=0, help="Processes that read batches ahead.")
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Train the network of a code on a task.
+
+    The same command goes on where a stopped training was saved. A training that is done is shown, not repeated.
+    """
+    import ncp
+
+    found = ncp.load_task(task, override or ())
+    with progress_bar("Reading the data") as bar:
+        found.prepare(bar)
+    with _shown(found, as_json) as (progress, evaluated):
+        run = ncp.train(
+            code,
+            found,
+            seed=seed,
+            folder=out,
+            device=device,
+            threads=threads,
+            loaders=loaders,
+            progress=progress,
+            evaluated=evaluated,
+        )
+    if as_json:
+        print_json({"run": run.id, "folder": run.folder, "status": run.status, **run.result})
+    else:
+        _show(run)
+    if run.status == "failed":
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _shown(task: ncp.Task, quietly: bool) -> Iterator[tuple[ProgressBar, Callable[[list[dict[str, Any]]], None]]]:
+    """A progress bar with the last metric, and a line per evaluation."""
+    main = task.kind.metrics[0]
+    with progress_bar(f"Training on {task.name}") as bar:
+
+        def evaluated(curve: list[dict[str, Any]]) -> None:
+            if not curve or quietly:
+                return
+            last = curve[-1]
+            say(
+                f"epoch {last['epoch']:.4g}: loss {last['loss']:.4f}, {main} {last['metrics'][main]:.2f}, "
+                f"{last['seconds']:.0f} s"
+            )
+
+        yield bar, evaluated
+
+
+def _show(run: ncp.Run) -> None:
+    """The metrics of a run and its files."""
+    result = run.result
+    if run.status == "failed":
+        say(f"Failed: {result['reason']}. {result.get('details', '')}".strip())
+        say("A run that failed is not repeated. Change the recipe or the seed, or remove its folder.")
+        written(run.folder)
+        return
+    best = result["best"]["metrics"]
+    show_table(
+        ["metric", "last", "best"],
+        [[name, f"{value:.2f}", f"{best[name]:.2f}"] for name, value in result["metrics"].items()],
+    )
+    resumed = f", resumed {result['resumes']} times" if result["resumes"] else ""
+    say(f"{result['steps']} steps in {result['seconds']:.0f} s on {result['device']}{resumed}.")
+    say("The last evaluation counts. The best one was chosen on the same samples, so it is too high on average.")
+    written(*(path for path in (run.folder, run.weights) if path.exists()))

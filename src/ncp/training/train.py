@@ -1,0 +1,211 @@
+"""Train one network, or go on with a training that was stopped."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ncp.errors import ConfigError, NcpError
+from ncp.io.files import as_path
+from ncp.network.network_file import save_network
+from ncp.numbers import as_count, as_seed
+from ncp.progress import Progress, quiet
+from ncp.tasks.task import Task, load_task
+from ncp.training.loop import DivergedError, Job, Training, fit
+from ncp.training.run import Run, code_text, run_id
+from ncp.training.state import remove_states
+from ncp.training.stopping import stop_on_signals
+
+
+def train(
+    code: Any,
+    task: Task | str | Path,
+    *,
+    seed: int = 0,
+    folder: str | Path = "runs",
+    device: str | None = None,
+    threads: int | None = None,
+    loaders: int = 0,
+    keep_weights: bool = True,
+    save_every: float = 120.0,
+    progress: Progress = quiet,
+    evaluated: Callable[[list[dict[str, Any]]], None] = lambda _: None,
+) -> Run:
+    """Train the network of a code on a task.
+
+    The folder of the run depends on task, recipe, data, code and seed. If the run is there, it is not trained again; if
+    it was stopped, even by a crash, it goes on where its state was saved. On a processor it then ends with the same
+    weights as an undisturbed run. The first Ctrl-C or SIGTERM saves the state, the second ends at once.
+
+    >>> run = train("32_32-1_1_2_48-1_2_2_2_32_64-..", "roads.yaml")  # doctest: +SKIP
+    >>> run.metrics["mIoU"]  # doctest: +SKIP
+    51.3
+
+    Args:
+        code: a `Code`, its text or its vector.
+        task: a task, or the path of a task file.
+        seed: seed of initial weights, order and augmentation.
+        folder: where the folders of runs are.
+        device: such as `cpu` or `cuda:0`; the first GPU when left out, or else the processor.
+        threads: threads of the processor; all when left out. A run keeps its number when it goes on.
+        loaders: processes that decode batches ahead. The result does not depend on them.
+        keep_weights: write `weights.safetensors`.
+        save_every: time between saved states [s].
+        progress: called with the share of the steps that is done.
+        evaluated: called with the curve after every evaluation.
+
+    Returns:
+        the run, whose `status` is `done` or `failed`.
+
+    Raises:
+        CodeError: a code that cannot be read.
+        ConfigError: invalid arguments or task file, or a run that another process is training.
+        DataError: data that is missing or cannot be used, or a folder that cannot be written.
+        KeyboardInterrupt, SystemExit: a signal has ended the training; its state is saved.
+    """
+    text, number, where = code_text(code), as_seed(seed), _device(device)
+    found = task if isinstance(task, Task) else load_task(task)
+    prepared = found.prepare()
+    identity = found.identity(prepared)
+    run = Run(as_path(folder, "folder") / run_id(identity, text, number))
+    if run.status in ("done", "failed"):
+        return run
+    with run.locked():
+        run.begin(_about(found, identity, text, number, threads))
+        job = Job(found, prepared, text, number, run.folder, where, as_count(loaders, "loaders", 0), save_every)
+        with _threads(run.about["threads"]):
+            _train(run, job, keep_weights, progress, evaluated)
+    return run
+
+
+def _about(task: Task, identity: dict[str, Any], code: str, seed: int, threads: int | None) -> dict[str, Any]:
+    """The content of `run.json`."""
+    return {
+        "code": code,
+        "seed": seed,
+        "task": task.to_dict(),
+        "identity": identity,
+        "threads": as_count(threads or torch.get_num_threads(), "threads"),
+        "versions": {name: version(name) for name in ("ncp-nas", "torch", "numpy")},
+    }
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Compute with some threads, in a `with` statement."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(
+    run: Run,
+    job: Job,
+    keep_weights: bool,
+    progress: Progress,
+    evaluated: Callable[[list[dict[str, Any]]], None],
+) -> None:
+    """Train, and write how the run ended."""
+
+    def report(curve: list[dict[str, Any]]) -> None:
+        run.write_curve(curve)
+        evaluated(curve)
+
+    try:
+        with stop_on_signals() as stop:
+            training = fit(job, stop, progress, report, run.note)
+        if keep_weights:
+            save_network(training.evaluated, run.weights, _metadata(run, job))
+        run.finish(_result(job, training))
+    except DivergedError as error:
+        run.fail("diverged", details=str(error), **_place(job))
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        run.fail("out of memory", details=_out_of_memory(job, error), **_place(job))
+    except RuntimeError as error:
+        if isinstance(error, NcpError) or "can't allocate memory" not in str(error):
+            raise
+        run.fail("out of memory", details=_out_of_memory(job, error), **_place(job))
+    remove_states(run.folder)
+
+
+def _result(job: Job, training: Training) -> dict[str, Any]:
+    """The content of `done.json`. The last evaluation counts; the best one is stated beside it."""
+    main = job.task.kind.metrics[0]
+    best = max(training.curve, key=lambda line: line["metrics"][main])
+    return {
+        "metrics": training.curve[-1]["metrics"],
+        "best": {"metrics": best["metrics"], "step": best["step"]},
+        "steps": training.step,
+        "seconds": training.seconds,
+        "resumes": training.resumes,
+        "peak_memory": _peak_memory(job.device),
+        **_place(job),
+    }
+
+
+def _place(job: Job) -> dict[str, Any]:
+    """Where and when a run ended."""
+    name = torch.cuda.get_device_name(job.device) if job.device.type == "cuda" else platform.machine()
+    return {
+        "device": str(job.device),
+        "device_name": name,
+        "host": platform.node(),
+        "ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "skipped": [list(each) for each in job.prepared.skipped],
+    }
+
+
+def _peak_memory(device: torch.device) -> int:
+    """The most memory that was in use [bytes]: on the GPU, or of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _out_of_memory(job: Job, error: BaseException) -> str:
+    size = getattr(job.task.recipe, "image_size", None)
+    said = str(error).partition("\n")[0]
+    return f"batch {job.task.recipe.batch}" + (f", image size {size}" if size else "") + (f": {said}" if said else "")
+
+
+def _metadata(run: Run, job: Job) -> dict[str, Any]:
+    """What the file of weights says besides the network."""
+    return {
+        "task": job.task.name,
+        "kind": job.task.kind.name,
+        "classes": list(job.prepared.classes),
+        "run": run.id,
+        "seed": job.seed,
+        **job.task.kind.metadata(job.task.recipe),
+    }
+
+
+def _device(name: str | None) -> torch.device:
+    """A device that can be used.
+
+    Raises:
+        ConfigError: an unknown device, or one that this machine lacks.
+    """
+    if name is None or name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        message = "{field} {given} cannot be used: {reason}"
+        raise ConfigError(message, field="device", given=name, reason=reason) from None
+    return device
