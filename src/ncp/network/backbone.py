@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ncp.cost import Head
-from ncp.network.layers import require_images, resized
+from ncp.network.layers import merged, require_images
 from ncp.spaces.multires import Code
 
 
@@ -106,10 +105,7 @@ class Backbone(nn.Module):
             ConfigError: images that `check_images` refuses.
         """
         self.check_images(image)
-        maps = self.stem(image)
-        for layer in self.features:
-            maps = layer(maps)
-        return self.head(maps)
+        return self.head(self.maps(image))
 
     def check_images(self, image: Tensor) -> None:
         """Refuse images of the wrong shape.
@@ -118,6 +114,13 @@ class Backbone(nn.Module):
             ConfigError: other channels, or an image without pixels.
         """
         require_images(image, self.in_channels)
+
+    def maps(self, image: Tensor) -> list[Tensor]:
+        """Map images `(n, in_channels, h, w)` to the last branches, finest first."""
+        maps = self.stem(image)
+        for layer in self.features:
+            maps = layer(maps)
+        return maps
 
     def stem(self, image: Tensor) -> list[Tensor]:
         """Map images `(n, in_channels, h, w)` to the first branch."""
@@ -133,7 +136,7 @@ class Backbone(nn.Module):
         if self.task == "features":
             return maps
         like = maps[0] if self.task == "segmentation" else maps[-1]
-        merged = self.transform(torch.cat([resized(x, like) for x in maps], dim=1))
+        transformed = self.transform(merged(maps, like))
         if self.task == "classification":
-            merged = adaptive_avg_pool2d(merged, 1)
-        return cast("Tensor", self.classifier(merged))
+            transformed = adaptive_avg_pool2d(transformed, 1)
+        return cast("Tensor", self.classifier(transformed))

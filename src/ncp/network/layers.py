@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -14,7 +15,7 @@ from ncp.errors import ConfigError
 class Unit(nn.Sequential):
     """Convolution without bias, batch norm, ReLU."""
 
-    def __init__(self, kernel: int, inputs: int, outputs: int, stride: int = 1) -> None:
+    def __init__(self, kernel: int | tuple[int, int], inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__(_convolution(kernel, inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU())
 
 
@@ -119,5 +120,18 @@ def _sum(first: Tensor, others: list[Tensor]) -> Tensor:
     return total
 
 
-def _convolution(kernel: int, inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+def merged(maps: list[Tensor], like: Tensor) -> Tensor:
+    """All maps at the size of one of them, concatenated along the channels."""
+    return torch.cat([resized(x, like) for x in maps], dim=1)
+
+
+def draw_weights(module: nn.Module) -> None:
+    """Draw the weights of all convolutions anew (Kaiming, fan out), as published."""
+    for each in module.modules():
+        if isinstance(each, nn.Conv2d):
+            nn.init.kaiming_normal_(each.weight, mode="fan_out", nonlinearity="relu")
+
+
+def _convolution(kernel: int | tuple[int, int], inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    return nn.Conv2d(inputs, outputs, kernel, stride, (height // 2, width // 2), bias=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from ncp.cost import MOST_CHANNELS, MOST_CLASSES, Head, Strides, as_strides, req
 from ncp.errors import CodeError, ConfigError
 from ncp.network.backbone import Backbone, FeatureInfo
 from ncp.network.inference import InferenceNet
-from ncp.network.layers import Fusion, Parallel, Unit
+from ncp.network.layers import Fusion, Parallel, Unit, draw_weights
 from ncp.network.weights import load_weights
 from ncp.numbers import as_count
 from ncp.spaces.multires import Code
@@ -42,6 +42,8 @@ class MultiResolutionNet(Backbone):
         CodeError: a code that cannot be read or is outside the space, or no code.
         ConfigError: an unknown task, other strides, or a number of channels or classes that is not positive.
     """
+
+    inference_form: ClassVar[type[InferenceNet]] = InferenceNet
 
     def __init__(
         self,
@@ -75,9 +77,7 @@ class MultiResolutionNet(Backbone):
         if task != "features":
             self.transform = Unit(1, sum(before), head)
             self.classifier = nn.Conv2d(head, self.num_classes, 1)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        draw_weights(self)
 
     def check_images(self, image: Tensor) -> None:
         """Refuse images of the wrong shape, and in training a single image that batch norm cannot normalise.
@@ -108,7 +108,7 @@ class MultiResolutionNet(Backbone):
     def for_inference(self) -> InferenceNet:
         """A faster copy for inference: its outputs equal those of `eval` mode up to rounding; it cannot be trained."""
         with torch.no_grad():
-            fast: InferenceNet = InferenceNet(self).eval().requires_grad_(False)
+            fast: InferenceNet = self.inference_form(self).eval().requires_grad_(False)
             return fast.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
 
