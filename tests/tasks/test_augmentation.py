@@ -12,7 +12,9 @@ from ncp.tasks.augmentation import (
     centred,
     color_changes,
     colored,
+    mixed,
     normalised,
+    resized_crops,
     scaled_crops,
     shifted,
 )
@@ -81,10 +83,10 @@ def test_changes_of_color_equal_the_arithmetic_on_one_picture() -> None:
     found = colored(centred(images), changes)
     saturation, contrast, brightness = 2 * torch.rand(3, 3, generator=Generator().manual_seed(4)) - 1
     for n in range(3):
-        pixels = images[n].double() / 255 - torch.tensor(MEAN)
+        pixels = images[n].double() / 255
         grey = (pixels * torch.tensor([0.299, 0.587, 0.114])).sum(-1, keepdim=True)
         pixels = grey + (1 + 0.6 * saturation[n]) * (pixels - grey)
-        pixels = (1 + 0.4 * contrast[n]) * pixels + 0.2 * brightness[n]
+        pixels = (1 + 0.4 * contrast[n]) * (pixels - torch.tensor(MEAN)) + 0.2 * brightness[n]
         expected = (pixels / torch.tensor(STD)).permute(2, 0, 1).float()
         torch.testing.assert_close(found[n], expected, atol=1e-5, rtol=1e-5)
 
@@ -112,3 +114,58 @@ def test_shifts_repeat_the_mirror_image_and_flip_a_share() -> None:
         assert len(equal) == 1
         flips += equal[0][2]
     assert 15 < flips < 45
+
+
+def test_resized_crops_lie_within_the_picture_and_have_the_asked_areas_and_proportions() -> None:
+    crops = resized_crops(500, 64, 32, (0.2, 0.9), 0.5, Generator().manual_seed(6))
+    height, width = (places[:, 15:17].diff(dim=1).abs()[:, 0] * 32 for places in (crops.rows, crops.columns))
+    for places, side in ((crops.rows, height), (crops.columns, width)):
+        middle = places[:, 15:17].mean(1)
+        assert (middle - side / 2 >= -0.5 - 1e-3).all()
+        assert (middle + side / 2 <= 63.5 + 1e-3).all()
+        assert places.min() >= 0  # nothing beyond the edge is mixed in
+        assert places.max() <= 63
+    whole = (height < 63.9) & (width < 63.9)  # longer sides are cut off at the picture's edge
+    area, ratio = (height * width / 64**2)[whole], (width / height)[whole]
+    assert 0.2 - 1e-3 <= area.min() < 0.22
+    assert 0.8 < area.max() <= 0.9 + 1e-3
+    assert 3 / 4 - 1e-3 <= ratio.min() < 0.78 < 1.29 < ratio.max() <= 4 / 3 + 1e-3
+    flipped = (crops.columns[:, 0] > crops.columns[:, -1]).float().mean()
+    assert 0.4 < flipped < 0.6
+
+
+def one_hot(n: int = 64) -> dict[str, torch.Tensor]:
+    """Pictures whose value is their number, and which are their own classes."""
+    return {"input": torch.arange(float(n))[:, None, None, None].expand(n, 3, 20, 30), "label": torch.arange(n)}
+
+
+def test_mixup_blends_with_the_share_of_the_label() -> None:
+    batch = mixed(one_hot(), 0.4, 0.0, Generator().manual_seed(7))
+    share = batch["share"]
+    expected = share * batch["label"] + (1 - share) * batch["other"]
+    torch.testing.assert_close(batch["input"], expected[:, None, None, None].expand_as(batch["input"]))
+    assert torch.equal(batch["other"], torch.arange(64).roll(1))
+    assert share.min() < 0.05 < 0.95 < share.max()
+
+
+def test_cutmix_replaces_a_rectangle_of_the_share_of_the_other_label() -> None:
+    batch = mixed(one_hot(), 0.0, 1.0, Generator().manual_seed(8))
+    kept = batch["input"] == batch["label"][:, None, None, None]
+    torch.testing.assert_close(kept.float().mean((1, 2, 3)), batch["share"])
+    assert torch.equal(batch["input"][~kept], batch["other"][:, None, None, None].expand_as(kept)[~kept].float())
+    for each in ~kept[:, 0]:
+        assert torch.equal(each, each.any(1)[:, None] & each.any(0)), "not a rectangle"
+    assert batch["share"].min() < 0.3
+    assert batch["share"].max() > 0.9
+
+
+def test_with_both_each_batch_has_either() -> None:
+    found = [mixed(one_hot(4), 1.0, 1.0, Generator().manual_seed(seed))["input"] for seed in range(40)]
+    blended = sum(bool((images != images.round()).any()) for images in found)
+    assert 10 < blended < 30
+    assert mixed(batch := one_hot(4), 0.0, 0.0, Generator()) is batch
+
+
+def test_the_middle_of_shifted_pictures_is_kept() -> None:
+    images = pictures(5)
+    assert torch.equal(shifted(images, 0, 0.0, Generator(), 6), images[:, 3:9, 5:11])

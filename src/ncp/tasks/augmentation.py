@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import grid_sample
@@ -15,6 +17,8 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 GREY = (0.299, 0.587, 0.114)
 """Shares of the channels in a grey value (ITU-R BT.601)."""
+LONGEST_RATIO = log(4 / 3)
+"""Logarithm of the most unequal width and height of a crop."""
 
 
 def uniform(shape: Sequence[int], low: float, high: float, randomness: Generator) -> Tensor:
@@ -22,10 +26,25 @@ def uniform(shape: Sequence[int], low: float, high: float, randomness: Generator
     return low + (high - low) * torch.rand(*shape, generator=randomness)
 
 
-def shifted(images: Tensor, most: int, flip: float, randomness: Generator) -> Tensor:
-    """Shift pictures `(n, h, w, c)` by up to `most` pixels, repeating their edges' mirror, and flip a share of them."""
+def shifted(images: Tensor, most: int, flip: float, randomness: Generator, size: int | None = None) -> Tensor:
+    """Shift pictures and flip a share of them.
+
+    Args:
+        images: pictures of bytes `(n, h, w, c)`.
+        most: most pixels that they are shifted by; the mirror image of what is at the edge moves in.
+        flip: share of the pictures that are mirrored.
+        randomness: a generator of the processor.
+        size: height and width of the middle that is kept [pixels]; all when left out.
+
+    Returns:
+        `(n, size, size, c)`.
+    """
     n, height, width, _ = images.shape
-    rows, columns = (places.to(images.device) for places in shifts(n, (height, width), most, flip, randomness))
+    rows, columns = shifts(n, (height, width), most, flip, randomness)
+    if size is not None:
+        top, left = (height - size) // 2, (width - size) // 2
+        rows, columns = rows[:, top : top + size], columns[:, left : left + size]
+    rows, columns = rows.to(images.device), columns.to(images.device)
     return images[torch.arange(n, device=images.device)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
@@ -65,11 +84,13 @@ def color_changes(count: int, brightness: float, contrast: float, saturation: fl
         randomness: a generator of the processor.
     """
     change = 2 * torch.rand(3, count, generator=randomness) - 1
-    kept = (1 + saturation * change[0])[:, None, None]
-    matrix = kept * torch.eye(3) + (1 - kept) * torch.tensor(GREY)
-    matrix = matrix * (1 + contrast * change[1])[:, None, None]
-    offset = (255 * brightness * change[2])[:, None, None].expand(-1, 3, 1)
-    return torch.cat([matrix, offset], dim=2) / (255 * torch.tensor(STD))[:, None]
+    kept, stretched = 1 + saturation * change[0], 1 + contrast * change[1]
+    grey, mean = torch.tensor(GREY), torch.tensor(MEAN)
+    matrix = kept[:, None, None] * torch.eye(3) + (1 - kept)[:, None, None] * grey
+    offset = (1 - kept)[:, None] * (grey @ mean - mean)  # the mean of photographs is not grey
+    both = stretched[:, None, None] * torch.cat([matrix, 255 * offset[:, :, None]], dim=2)
+    both[:, :, 3] += 255 * brightness * change[2][:, None]
+    return both / (255 * torch.tensor(STD))[:, None]
 
 
 def colored(images: Tensor, changes: Tensor) -> Tensor:
@@ -141,3 +162,70 @@ def scaled_crops(
         places.append((torch.arange(after) + start + 0.5) / factor - 0.5)
     rows, columns = places
     return Crops(rows, torch.where(flipped, columns.flip(1), columns))
+
+
+def resized_crops(
+    count: int, old: int, new: int, area: tuple[float, float], flip: float, randomness: Generator
+) -> Crops:
+    """Random crops of square pictures, resized to one size, and some of them mirrored.
+
+    Args:
+        count: how many.
+        old: height and width of the pictures [pixels].
+        new: height and width of the resized crops [pixels].
+        area: smallest and largest share of the picture's area; proportions are 3:4 to 4:3.
+        flip: share of the pictures that are mirrored.
+        randomness: a generator of the processor.
+    """
+    share = uniform((count, 1), *area, randomness)
+    ratio = uniform((count, 1), -LONGEST_RATIO, LONGEST_RATIO, randomness).exp()
+    flipped = torch.rand(count, 1, generator=randomness) < flip
+    places = []
+    for side in ((share / ratio).sqrt().clamp(max=1), (share * ratio).sqrt().clamp(max=1)):
+        start = torch.rand(count, 1, generator=randomness) * (1 - side)
+        places.append((old * (start + side * (torch.arange(new) + 0.5) / new) - 0.5).clamp(0, old - 1))
+    rows, columns = places
+    return Crops(rows, torch.where(flipped, columns.flip(1), columns))
+
+
+def mixed(batch: dict[str, Tensor], mixup: float, cutmix: float, randomness: Generator) -> dict[str, Tensor]:
+    """Mix every picture with the one before it in the batch.
+
+    Args:
+        batch: pictures `input` `(n, c, h, w)` and labels `label` `(n,)`.
+        mixup: parameter of the beta distribution of the shares of blended pictures; 0 for none.
+        cutmix: that of the shares of the area that stay when a rectangle is replaced; 0 for none.
+        randomness: a generator of the processor.
+
+    Returns:
+        the batch; if it is mixed, with the labels of the other pictures as `other`, and the `share` of the own label.
+    """
+    if not mixup and not cutmix:
+        return batch
+    blend = bool(mixup) and (not cutmix or bool(torch.rand((), generator=randomness) < 0.5))
+    images, labels = batch["input"], batch["label"]
+    n, _, height, width = images.shape
+    share = _beta(n, mixup if blend else cutmix, randomness)
+    others = images.roll(1, 0)
+    if blend:
+        images = torch.lerp(others, images, share.to(images)[:, None, None, None])
+    else:
+        side = (1 - share).sqrt()
+        rows, columns = (_span(length, side, randomness) for length in (height, width))
+        share = 1 - rows.float().mean(1) * columns.float().mean(1)
+        replaced = (rows[:, :, None] & columns[:, None, :])[:, None].to(images.device)
+        images = torch.where(replaced, others, images)
+    return {"input": images, "label": labels, "other": labels.roll(1), "share": share.to(images)}
+
+
+def _beta(count: int, parameter: float, randomness: Generator) -> Tensor:
+    """Numbers `(count,)` of a symmetric beta distribution, which torch does not draw from a generator."""
+    seed = int(torch.randint(2**62, (), generator=randomness))
+    return torch.from_numpy(np.random.default_rng(seed).beta(parameter, parameter, count)).float()
+
+
+def _span(length: int, share: Tensor, randomness: Generator) -> Tensor:
+    """Which of `length` pixels lie in an interval of a share of them, anywhere in a picture: `(n, length)`."""
+    middle = torch.rand(len(share), generator=randomness) * length
+    distance = (torch.arange(length) + 0.5 - middle[:, None]).abs()
+    return distance < share[:, None] * length / 2

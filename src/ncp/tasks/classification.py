@@ -5,21 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from pydantic import AfterValidator
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
 from ncp.cost import Counting
 from ncp.errors import DataError
 from ncp.network.net import MultiResolutionNet
-from ncp.tasks.augmentation import MEAN, STD, normalised, shifted
+from ncp.tasks.augmentation import MEAN, STD, centred, color_changes, colored, mixed, normalised, resized_crops, shifted
 from ncp.tasks.decoding import IMAGES, read_image
 from ncp.tasks.kind import Batch, Dataset, Kind, Listing, Metric, Sample
 from ncp.tasks.metrics import TopK
-from ncp.tasks.recipe import Count, DataSection, Optimiser, Recipe, Schedule, Share
+from ncp.tasks.recipe import (
+    Count,
+    DataSection,
+    NotNegative,
+    NotNegativeCount,
+    Optimiser,
+    Recipe,
+    Schedule,
+    Share,
+    ascending,
+)
 
 HELD_OUT = 0.2
 """Share of the pictures that are evaluated on where the folder has no split."""
@@ -30,9 +42,17 @@ class ClassificationRecipe(Recipe):
 
     Attributes:
         image_size: height and width of the network's input [pixels].
-        store_size: height and width of decoded pictures [pixels]; `image_size` when left out.
-        shift: most pixels that a decoded picture is shifted by.
+        store_size: height and width of decoded pictures [pixels]; `image_size` when left out. Larger ones are evaluated
+            on their centre, smaller ones are resized.
+        shift: most pixels that a decoded picture is shifted by, unless `crop` is given.
+        crop: smallest and largest share of the area that random crops have; null to shift pictures instead.
         flip: share of pictures that are mirrored.
+        brightness: largest change of brightness, as a share of the range.
+        contrast: largest change of contrast, as a share.
+        saturation: largest change of saturation, as a share.
+        mixup: pictures are blended with others, in parts that follow Beta(`mixup`, `mixup`); 0 for none.
+        cutmix: rectangles come from other pictures, with areas that follow Beta(`cutmix`, `cutmix`); 0 for none. With
+            `mixup`, too, each batch has either of them.
     """
 
     epochs: Count = 20
@@ -41,8 +61,14 @@ class ClassificationRecipe(Recipe):
     schedule: Schedule = Schedule(warmup=1.0)
     image_size: Count = 64
     store_size: Count | None = None
-    shift: int = 4
+    shift: NotNegativeCount = 4
+    crop: Annotated[tuple[Share, Share], AfterValidator(ascending)] | None = None
     flip: Share = 0.5
+    brightness: Share = 0.0
+    contrast: Share = 0.0
+    saturation: Share = 0.0
+    mixup: NotNegative = 0.0
+    cutmix: NotNegative = 0.0
 
 
 class Classification(Kind):
@@ -68,21 +94,43 @@ class Classification(Kind):
         return {"image": read_image(folder / sample.files[0], (side, side)), "label": np.array(sample.label)}
 
     def augmented(self, batch: Batch, dataset: Dataset, recipe: ClassificationRecipe, randomness: Generator) -> Batch:
-        """Pictures that are shifted and flipped."""
-        images = shifted(batch["image"], recipe.shift, recipe.flip, randomness)
-        return {"input": _sized(normalised(images), recipe.image_size), "label": batch["label"]}
+        """Pictures that are shifted or cropped, mirrored, changed in color and mixed."""
+        images, size = batch["image"], recipe.image_size
+        n, side = images.shape[:2]
+        colors = (recipe.brightness, recipe.contrast, recipe.saturation)
+        if recipe.crop is None:
+            images = shifted(images, recipe.shift, recipe.flip, randomness, min(size, side))
+        if recipe.crop is None and not any(colors):
+            inputs = normalised(images)
+        else:
+            inputs, changes = centred(images), color_changes(n, *colors, randomness)
+            if recipe.crop is not None:
+                inputs = resized_crops(n, side, size, recipe.crop, recipe.flip, randomness).of_images(inputs)
+            inputs = colored(inputs, changes)
+        inputs = _sized(inputs, size)
+        return mixed({"input": inputs, "label": batch["label"]}, recipe.mixup, recipe.cutmix, randomness)
 
     def prepared(self, batch: Batch, recipe: ClassificationRecipe) -> Batch:
-        """Whole pictures."""
-        return {"input": _sized(normalised(batch["image"]), recipe.image_size), "label": batch["label"]}
+        """The centre of each picture."""
+        images, size = batch["image"], recipe.image_size
+        edge = max(images.shape[1] - size, 0) // 2
+        images = images[:, edge : edge + size, edge : edge + size]
+        return {"input": _sized(normalised(images), size), "label": batch["label"]}
 
     def network(self, code: Any, classes: Sequence[str], recipe: ClassificationRecipe) -> nn.Module:
         """The network with a global average and a linear classifier."""
         return MultiResolutionNet(code, task="classification", num_classes=len(classes))
 
     def loss(self, outputs: Tensor, batch: Batch, recipe: ClassificationRecipe) -> Tensor:
-        """Cross-entropy."""
-        return cross_entropy(outputs.float().flatten(1), batch["label"], label_smoothing=recipe.label_smoothing)
+        """Cross-entropy, of mixed pictures with both labels."""
+        scores, smoothing = outputs.float().flatten(1), recipe.label_smoothing
+        if "other" not in batch:
+            return cross_entropy(scores, batch["label"], label_smoothing=smoothing)
+        own, other = (
+            cross_entropy(scores, batch[name], label_smoothing=smoothing, reduction="none")
+            for name in ("label", "other")
+        )
+        return torch.lerp(other, own, batch["share"]).mean()
 
     def metric(self, dataset: Dataset, recipe: ClassificationRecipe) -> Metric:
         """`top1` and `top5`."""
@@ -100,9 +148,7 @@ class Classification(Kind):
 def _sized(images: Tensor, size: int) -> Tensor:
     if images.shape[-1] == size:
         return images
-    return interpolate(
-        images, size=(size, size), mode="bilinear", align_corners=False, antialias=images.shape[-1] > size
-    )
+    return interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
 
 
 def class_folders(folder: Path, endings: Sequence[str]) -> Listing:

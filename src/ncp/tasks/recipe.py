@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
+from ncp.errors import ConfigError
 from ncp.io.yaml_sections import Section
 
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -17,6 +18,26 @@ NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
 Size = Annotated[tuple[Count, Count], BeforeValidator(lambda size: (size, size) if isinstance(size, int) else size)]
 """Height and width [pixels]; one number for a square."""
+
+
+def ascending(bounds: tuple[float, float]) -> tuple[float, float]:
+    """Refuse a lower bound that is above the upper one.
+
+    Raises:
+        ConfigError: the bounds are in the wrong order.
+    """
+    if bounds[0] > bounds[1]:
+        raise ConfigError(
+            "{field} must be at most the second number, {upper}. Got {given}.",
+            field="0",
+            given=bounds[0],
+            upper=f"{bounds[1]:g}",
+        )
+    return bounds
+
+
+Scale = Annotated[tuple[Positive, Positive], AfterValidator(ascending)]
+"""The smallest and the largest factor."""
 
 
 class DataSection(Section):

@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import model_validator
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
 from ncp.cost import Counting
-from ncp.errors import ConfigError, DataError
+from ncp.errors import DataError
 from ncp.network.net import MultiResolutionNet
 from ncp.tasks.augmentation import MEAN, STD, centred, color_changes, colored, normalised, scaled_crops
 from ncp.tasks.decoding import IMAGES, read_image, read_mask, resized_image, resized_mask
 from ncp.tasks.kind import Batch, Dataset, Kind, Listing, Metric, Sample
 from ncp.tasks.metrics import IGNORED, Confusion
-from ncp.tasks.recipe import Count, DataSection, Optimiser, Positive, Recipe, Schedule, Share, Size
+from ncp.tasks.recipe import Count, DataSection, Optimiser, Recipe, Scale, Schedule, Share, Size
 
 CLASSES_FILE = "classes.txt"
 CITYSCAPES = {
@@ -51,19 +50,11 @@ class SegmentationRecipe(Recipe):
     schedule: Schedule = Schedule(name="poly", warmup=1.0)
     image_size: Size = (192, 256)
     crop: Size | None = None
-    scale: tuple[Positive, Positive] = (0.5, 2.0)
+    scale: Scale = (0.5, 2.0)
     flip: Share = 0.5
     brightness: Share = 0.125
     contrast: Share = 0.5
     saturation: Share = 0.5
-
-    @model_validator(mode="after")
-    def _ordered(self) -> SegmentationRecipe:
-        if self.scale[0] > self.scale[1]:
-            raise ConfigError(
-                "{field} must begin with the smaller factor. Got {given}.", field="scale", given=self.scale
-            )
-        return self
 
 
 class Segmentation(Kind):

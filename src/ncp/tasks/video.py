@@ -20,7 +20,7 @@ from ncp.tasks.classification import class_folders
 from ncp.tasks.decoding import VIDEOS, read_clip
 from ncp.tasks.kind import Batch, Dataset, Kind, Listing, Metric, Sample
 from ncp.tasks.metrics import TopK
-from ncp.tasks.recipe import Count, DataSection, NotNegativeCount, Optimiser, Positive, Recipe, Schedule, Share, Size
+from ncp.tasks.recipe import Count, DataSection, NotNegativeCount, Optimiser, Recipe, Scale, Schedule, Share, Size
 
 USES = {"1": "train", "2": "val", "0": None}
 """What HMDB51's splits say of a clip."""
@@ -61,7 +61,7 @@ class VideoRecipe(Recipe):
     stride: Count = 2
     jitter: NotNegativeCount = 4
     shift: NotNegativeCount = 8
-    scale: tuple[Positive, Positive] = (1.0, 1.0)
+    scale: Scale = (1.0, 1.0)
     flip: Share = 0.0
     brightness: Share = 0.2
     contrast: Share = 0.2
@@ -126,8 +126,10 @@ class Video(Kind):
         return TopK()
 
     def counting(self, classes: Sequence[str], recipe: VideoRecipe) -> Counting | None:
-        """Not counted."""
-        return None
+        """Cost of a whole clip."""
+        if any(side % 32 for side in recipe.image_size):
+            return None
+        return Counting(recipe.image_size, len(classes), "classification", frames=recipe.frames)
 
     def metadata(self, recipe: VideoRecipe) -> dict[str, Any]:
         """Frames, size and normalisation of the input."""

@@ -1,0 +1,130 @@
+"""Classification: which pictures belong to which class and split, what the network sees, and the loss."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Generator
+from torch.nn.functional import one_hot
+
+from ncp.errors import ConfigError, DataError
+from ncp.io.yaml_sections import validated
+from ncp.tasks.augmentation import normalised
+from ncp.tasks.classification import Classification, ClassificationRecipe
+from ncp.tasks.recipe import DataSection
+
+KIND = Classification()
+
+
+def made(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(folder / name)
+    return folder
+
+
+def listed(folder: Path) -> tuple[tuple[str, ...], dict[str, list[tuple[str, int | None]]]]:
+    listing = KIND.listing(folder, DataSection(path=folder))
+    splits = {split: [(each.files[0], each.label) for each in samples] for split, samples in listing.splits.items()}
+    return listing.classes, splits
+
+
+@pytest.mark.parametrize("held_out", ["val", "test"])
+def test_classes_are_in_text_order(tmp_path: Path, held_out: str) -> None:
+    made(tmp_path, "train/2/b.png", "train/10/a b.JPG", "train/10/é/ü.png", f"{held_out}/2/c.png", "train/.x/d.png")
+    (tmp_path / "train/2/notes.txt").touch()
+    (tmp_path / "train/2/._b.png").touch()
+    assert listed(tmp_path) == (
+        ("10", "2"),
+        {
+            "train": [("train/10/a b.JPG", 0), ("train/10/é/ü.png", 0), ("train/2/b.png", 1)],
+            "val": [(f"{held_out}/2/c.png", 1)],
+        },
+    )
+
+
+def test_without_a_split_names_decide(tmp_path: Path) -> None:
+    made(tmp_path, *(f"{label}/{number}.png" for label in "ab" for number in range(100)))
+    _, splits = listed(tmp_path)
+    assert len(splits["train"]) + len(splits["val"]) == 200
+    assert 20 < len(splits["val"]) < 60
+    (tmp_path / "a" / "0.png").unlink()
+    _, fewer = listed(tmp_path)
+    assert all(set(fewer[split]) <= set(splits[split]) for split in splits)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "There is no folder"),
+        (["train/a/1.png", "val/b/1.png"], r"val has the class b, which .*train has not"),
+        (["train/a/1.png", "val/a/1.txt.png.d/x.ppm.gif"], "Found no samples of the split val"),
+    ],
+)
+def test_folders_that_cannot_be_listed(tmp_path: Path, names: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        listed(made(tmp_path / "data", *names))
+
+
+def test_evaluation_sees_the_centre_of_stored_pictures() -> None:
+    images = torch.randint(0, 256, (2, 40, 40, 3), generator=Generator().manual_seed(0), dtype=torch.uint8)
+    batch = {"image": images, "label": torch.tensor([0, 1])}
+    found = KIND.prepared(batch, ClassificationRecipe(image_size=32, store_size=40))["input"]
+    assert torch.equal(found, normalised(images[:, 4:36, 4:36]))
+    assert KIND.prepared(batch, ClassificationRecipe(image_size=64, store_size=40))["input"].shape == (2, 3, 64, 64)
+
+
+@pytest.mark.parametrize("crop", [None, (0.3, 1.0)])
+@pytest.mark.parametrize("store_size", [24, 32, 40])
+@pytest.mark.parametrize("saturation", [0.0, 0.5])
+def test_training_sees_pictures_of_the_asked_size(
+    crop: tuple[float, float] | None, store_size: int, saturation: float
+) -> None:
+    recipe = ClassificationRecipe(image_size=32, store_size=store_size, crop=crop, saturation=saturation, mixup=0.2)
+    images = torch.full((4, store_size, store_size, 3), 128, dtype=torch.uint8)
+    batch = {"image": images, "label": torch.arange(4)}
+    found = KIND.augmented(batch, None, recipe, Generator().manual_seed(0))["input"]  # type: ignore[arg-type]
+    grey = normalised(torch.full((4, 32, 32, 3), 128, dtype=torch.uint8))
+    torch.testing.assert_close(found, grey, atol=1e-5, rtol=0)
+
+
+def test_the_loss_of_mixed_pictures_is_that_of_mixed_targets() -> None:
+    generator = Generator().manual_seed(1)
+    scores = torch.randn(6, 5, 1, 1, generator=generator)
+    labels = torch.tensor([0, 1, 2, 3, 4, 0])
+    other, share = labels.roll(1), torch.rand(6, generator=generator)
+    recipe = ClassificationRecipe(label_smoothing=0.2)
+    targets = share[:, None] * one_hot(labels, 5) + (1 - share)[:, None] * one_hot(other, 5)
+    targets = 0.8 * targets + 0.2 / 5
+    expected = -(targets * scores.flatten(1).log_softmax(1)).sum(1).mean()
+    found = KIND.loss(scores, {"label": labels, "other": other, "share": share}, recipe)
+    torch.testing.assert_close(found, expected)
+    alone = KIND.loss(scores, {"label": labels, "other": other, "share": torch.ones(6)}, recipe)
+    torch.testing.assert_close(alone, KIND.loss(scores, {"label": labels}, recipe))
+
+
+def test_bounds_in_the_wrong_order_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^recipe\.crop\.0 must be at most the second number, 0\.2\. Got 0\.9\.$"):
+        validated(ClassificationRecipe, {"crop": [0.9, 0.2]}, "recipe.")
+
+
+def test_read_turns_every_picture_into_upright_rgb(tmp_path: Path) -> None:
+    """A picture with a bright right half, stored grey, with a palette, in CMYK, with 16 bits, or turned by EXIF."""
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels[:, 4:] = 255
+    grey = Image.fromarray(pixels)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees, clockwise
+    grey.save(made(tmp_path, "train/a/grey.png", "val/a/x.png") / "train/a/grey.png")
+    grey.convert("RGB").quantize(2).save(tmp_path / "train/a/palette.png")
+    grey.convert("RGBA").save(tmp_path / "train/a/alpha.png")
+    grey.convert("CMYK").save(tmp_path / "train/a/cmyk.tif")
+    Image.fromarray(pixels.astype(np.uint16) * 257).save(tmp_path / "train/a/sixteen.png")
+    Image.fromarray(np.rot90(pixels).copy()).convert("RGB").save(tmp_path / "train/a/exif.tif", exif=exif)
+    listing = KIND.listing(tmp_path, DataSection(path=tmp_path))
+    recipe = ClassificationRecipe(image_size=8)
+    for sample in listing.splits["train"]:
+        found = KIND.read(tmp_path, sample, listing.classes, None, recipe)["image"]
+        assert np.array_equal(found, np.repeat(pixels[:, :, None], 3, axis=2)), sample
