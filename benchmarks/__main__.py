@@ -42,6 +42,7 @@ PLAN = (
     Step("known", 10, "nb201_tasks.csv.gz"),
     Step("busy", 4),
     Step("app", 4, "the extra app"),
+    Step("training", 15, "tasks: pictures, masks and clips"),
     Step("table", 0.1),
 )
 

@@ -30,6 +30,7 @@ FORMAT = 1
 """Version of the files of a run."""
 
 Status = Literal["done", "failed", "started", "absent"]
+ENDED: tuple[Status, ...] = ("done", "failed")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ncp.numbers import as_count, as_seed
 from ncp.progress import Progress, quiet
 from ncp.tasks.task import Task, load_task
 from ncp.training.loop import DivergedError, Job, Training, fit
-from ncp.training.run import Run, code_text, run_id
+from ncp.training.run import ENDED, Run, code_text, run_id
 from ncp.training.state import remove_states
 from ncp.training.stopping import stop_on_signals
 
@@ -77,13 +77,14 @@ def train(
     prepared = found.prepare()
     identity = found.identity(prepared)
     run = Run(as_path(folder, "folder") / run_id(identity, text, number))
-    if run.status in ("done", "failed"):
+    if run.status in ENDED:
         return run
+    job = Job(found, prepared, text, number, run.folder, where, as_count(loaders, "loaders", 0), save_every)
     with run.locked():
-        run.begin(_about(found, identity, text, number, threads))
-        job = Job(found, prepared, text, number, run.folder, where, as_count(loaders, "loaders", 0), save_every)
-        with _threads(run.about["threads"]):
-            _train(run, job, keep_weights, progress, evaluated)
+        if run.status not in ENDED:  # another process may just have ended it
+            run.begin(_about(found, identity, text, number, threads))
+            with _threads(run.about["threads"]):
+                _train(run, job, keep_weights, progress, evaluated)
     return run
 
 
