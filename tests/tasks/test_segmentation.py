@@ -12,21 +12,17 @@ from ncp.tasks.kind import Listing
 from ncp.tasks.metrics import IGNORED
 from ncp.tasks.recipe import DataSection
 from ncp.tasks.segmentation import CITYSCAPES, Segmentation, SegmentationRecipe
+from tests.tasks.tiny import save_picture
 
 KIND = Segmentation()
 RECIPE = SegmentationRecipe(image_size=(32, 64))
 
 
-def save(path: Path, pixels: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.asarray(pixels, np.uint8)).save(path)
-
-
 def generic(folder: Path, mask: object = ((0, 1), (2, 255)), names: tuple[str, ...] = ("a",)) -> Path:
     for split in ("train", "val"):
         for name in names:
-            save(folder / "images" / split / f"{name}.png", np.zeros((*np.shape(mask), 3)))
-            save(folder / "masks" / split / f"{name}.png", mask)
+            save_picture(folder / "images" / split / f"{name}.png", np.zeros((*np.shape(mask), 3)))
+            save_picture(folder / "masks" / split / f"{name}.png", mask)
     (folder / "classes.txt").write_text("road\nsky\ncar\n")
     return folder
 
@@ -61,15 +57,15 @@ def test_files_of_a_split_are_matched_by_name(tmp_path: Path) -> None:
 def test_the_ids_of_cityscapes(tmp_path: Path) -> None:
     ids = np.arange(34, dtype=np.uint8).reshape(2, 17)
     for split in ("train", "val"):
-        save(tmp_path / f"leftImg8bit/{split}/ulm/ulm_000000_000019_leftImg8bit.png", np.zeros((2, 17, 3)))
-        save(tmp_path / f"gtFine/{split}/ulm/ulm_000000_000019_gtFine_labelIds.png", ids)
-        save(tmp_path / f"gtFine/{split}/ulm/ulm_000000_000019_gtFine_color.png", np.zeros((2, 17, 3)))
+        save_picture(tmp_path / f"leftImg8bit/{split}/ulm/ulm_000000_000019_leftImg8bit.png", np.zeros((2, 17, 3)))
+        save_picture(tmp_path / f"gtFine/{split}/ulm/ulm_000000_000019_gtFine_labelIds.png", ids)
+        save_picture(tmp_path / f"gtFine/{split}/ulm/ulm_000000_000019_gtFine_color.png", np.zeros((2, 17, 3)))
     assert listed(tmp_path).classes == tuple(CITYSCAPES)
     truth = read(tmp_path)["truth"].tolist()
     published = "7 8 11 12 13 17 19 20 21 22 23 24 25 26 27 28 31 32 33"
     assert [truth[int(each)] for each in published.split()] == list(range(19))
     assert truth.count(IGNORED) == 34 - 19
-    save(tmp_path / "gtFine/val/ulm/ulm_000000_000019_gtFine_labelIds.png", ids + 1)
+    save_picture(tmp_path / "gtFine/val/ulm/ulm_000000_000019_gtFine_labelIds.png", ids + 1)
     with pytest.raises(DataError, match=r"labelIds\.png has the value 34, but ids of Cityscapes end at 33"):
         read(tmp_path)
 
@@ -103,9 +99,37 @@ def test_a_mask_with_a_wrong_value_is_named_with_it(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+@pytest.mark.parametrize("form", ["grey", "palette", "sixteen"])
+def test_masks_hold_numbers_in_any_form_with_one_channel(tmp_path: Path, form: str) -> None:
+    generic(tmp_path)
+    values = np.array([[0, 1], [2, 255]], np.uint8)
+    mask = Image.fromarray(values)
+    if form == "palette":
+        mask = Image.fromarray(values, "P")
+        mask.putpalette([7, 8, 9] * 256)
+    elif form == "sixteen":
+        mask = Image.fromarray(values.astype(np.uint16))
+    mask.save(tmp_path / "masks/val/a.png")
+    assert read(tmp_path)["truth"].tolist() == [0, 1, 2, 255]
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.zeros((2, 2, 3), np.uint8), r"masks/val/a\.png has the channels RGB, but a mask has one channel"),
+        (np.full((2, 2), 300, np.uint16), r"masks/val/a\.png has the value 300, but a mask has values from 0 to 255"),
+    ],
+)
+def test_masks_of_another_form_are_refused(tmp_path: Path, mask: np.ndarray, message: str) -> None:
+    generic(tmp_path)
+    Image.fromarray(mask).save(tmp_path / "masks/val/a.png")
+    with pytest.raises(DataError, match=message):
+        read(tmp_path)
+
+
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     generic(tmp_path)
-    save(tmp_path / "masks/val/a.png", np.zeros((2, 3)))
+    save_picture(tmp_path / "masks/val/a.png", np.zeros((2, 3)))
     with pytest.raises(DataError, match="have different sizes: 2 x 2 and 2 x 3 pixels"):
         read(tmp_path)
 

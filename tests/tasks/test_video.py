@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
@@ -12,20 +11,9 @@ from ncp.errors import DataError
 from ncp.tasks.augmentation import MEAN, STD
 from ncp.tasks.decoding import read_clip
 from ncp.tasks.video import Video, VideoData, VideoRecipe
+from tests.tasks.tiny import save_clip
 
 KIND = Video()
-
-
-def save_clip(path: Path, frames: np.ndarray, codec: str = "ffv1", pixels: str = "bgr0") -> Path:
-    """Write frames `(t, h, w, 3)`, by default without loss."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=10)
-        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], pixels
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-    return path
 
 
 def greys(count: int, size: tuple[int, int] = (16, 16)) -> np.ndarray:

@@ -104,7 +104,10 @@ def _show(run: ncp.Run) -> None:
     best = result["best"]["metrics"]
     show_table(
         ["metric", "last", "best"],
-        [[name, f"{value:.2f}", f"{best[name]:.2f}"] for name, value in result["metrics"].items()],
+        [
+            [name, f"{value:.2f}", f"{best[name]:.2f}" if name in best else "-"]
+            for name, value in result["metrics"].items()
+        ],
     )
     resumed = f", resumed {result['resumes']} times" if result["resumes"] else ""
     say(f"{result['steps']} steps in {result['seconds']:.0f} s on {result['device']}{resumed}.")

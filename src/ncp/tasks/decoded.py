@@ -233,10 +233,12 @@ def _decode_all(
         for name in listing.others:
             digest.update(f"{name} {_content(folder / name, data.fast_hash)}\n".encode())
         for writer in writers.values():
-            writer.close()
+            writer.finish()
         write_json(temporary / ABOUT, {"data_hash": digest.hexdigest(), "skipped": skipped})
         temporary.replace(place)
     finally:
+        for writer in writers.values():
+            writer.close()
         shutil.rmtree(temporary, ignore_errors=True)
 
 
@@ -312,9 +314,14 @@ class _Writer:
         self.count += 1
 
     def close(self) -> None:
-        """Give every file the header that numpy reads."""
-        for name, file in self.files.items():
+        """Close all files."""
+        for file in self.files.values():
             file.close()
+
+    def finish(self) -> None:
+        """Give every file the header that numpy reads."""
+        self.close()
+        for name in self.files:
             shape, dtype = self.forms[name]
             count = self.offsets[name][-1] if name in self.ragged else self.count
             raw = self.folder / f"{name}.raw"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from ncp.cost import Counting
 from ncp.errors import DataError
+from ncp.network.clip_net import ClipNet
 from ncp.tasks.augmentation import MEAN, STD, centred, color_changes, colored, scaled_crops, shifts
 from ncp.tasks.classification import class_folders
 from ncp.tasks.decoding import VIDEOS, read_clip
@@ -114,8 +114,7 @@ class Video(Kind):
 
     def network(self, code: Any, classes: Sequence[str], recipe: VideoRecipe) -> nn.Module:
         """The network of every frame, with a convolution over time in its head."""
-        clip_net: nn.Module = import_module("ncp.network.clip_net").ClipNet(code, num_classes=len(classes))
-        return clip_net
+        return ClipNet(code, num_classes=len(classes))
 
     def loss(self, outputs: Tensor, batch: Batch, recipe: VideoRecipe) -> Tensor:
         """Cross-entropy."""
