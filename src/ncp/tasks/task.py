@@ -21,6 +21,7 @@ from ncp.progress import Progress, quiet
 from ncp.tasks.decoded import Prepared, prepare
 from ncp.tasks.kind import Kind, Listing
 from ncp.tasks.kinds import KINDS
+from ncp.tasks.presets import with_preset
 from ncp.tasks.recipe import DataSection, Recipe
 
 FORMAT = 1
@@ -149,7 +150,7 @@ def task_from_dict(document: Mapping[str, Any], folder: Path = Path(), where: st
         raise ConfigError(f"{where}: kind must be one of {', '.join(KINDS)}. Got {quoted(kind)}.")
     found = KINDS[kind]
     data = validated(found.data, document.get("data"), "data.")
-    recipe: Recipe = validated(found.recipe, document.get("recipe"), "recipe.")
+    recipe: Recipe = validated(found.recipe, with_preset(kind, document.get("recipe")), "recipe.")
     if recipe.pretrained is not None:
         recipe = recipe.model_copy(update={"pretrained": (folder / recipe.pretrained).resolve()})
     return Task(name, found, folder / data.path.expanduser(), data, recipe)
