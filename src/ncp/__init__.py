@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ncp.network.latency import LatencyModel as LatencyModel, load_latency as load_latency
     from ncp.spaces.multires import MULTIRES as MULTIRES, Code as Code, Stage as Stage
     from ncp.network.net import MultiResolutionNet as MultiResolutionNet
+    from ncp.network.loading import load_network as load_network
     from ncp.optim.budget import Budget as Budget
     from ncp.optim.objective import Objective as Objective
     from ncp.predictors.predictor import Prediction as Prediction, Predictor as Predictor
@@ -63,6 +64,7 @@ _WHERE = {
     "ncp.network.latency": ("LatencyModel", "load_latency"),
     "ncp.spaces.multires": ("MULTIRES", "Code", "Stage"),
     "ncp.network.net": ("MultiResolutionNet",),
+    "ncp.network.loading": ("load_network",),
     "ncp.optim.budget": ("Budget",),
     "ncp.optim.objective": ("Objective",),
     "ncp.predictors.predictor": ("Prediction", "Predictor"),

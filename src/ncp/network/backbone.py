@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast
@@ -83,6 +83,8 @@ class Backbone(nn.Module):
         task: what the head returns.
         in_channels: channels of the images.
         feature_info: channels and strides of the last maps.
+        classes: names of the classes, if the network was loaded from a file that has them.
+        metadata: what else that file says.
         downsamples: the stem.
         features: for each module of each stage, a fusion and its parallel branches.
         transform: the head's first convolution; absent for the task `features`.
@@ -93,10 +95,16 @@ class Backbone(nn.Module):
     task: Head
     in_channels: int
     feature_info: FeatureInfo
+    classes: tuple[str, ...] | None
+    metadata: Mapping[str, Any]
     downsamples: nn.Module
     features: nn.ModuleList
     transform: nn.Module
     classifier: nn.Module
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classes, self.metadata = None, {}
 
     def forward(self, image: Tensor) -> Tensor | list[Tensor]:
         """Map images `(n, in_channels, h, w)` of any size to the output of the task.

@@ -15,6 +15,7 @@ from ncp.network.backbone import Backbone
 from ncp.network.inference import InferenceNet
 from ncp.network.layers import Unit, draw_weights, merged
 from ncp.network.net import MultiResolutionNet
+from ncp.network.network_file import Description
 from ncp.spaces.multires import Code
 
 
@@ -86,3 +87,9 @@ class ClipNet(_OverClips, MultiResolutionNet):
         # A 3 x 1 x 1 convolution over time, height and width is a 3 x 1 convolution over time and pixels.
         self.transform = Unit((3, 1), sum(self.feature_info.widths), self.code.head)
         draw_weights(self.transform)
+
+    @property
+    def description(self) -> Description:
+        """How the network is built, for its file."""
+        backbone = super().description.backbone
+        return Description("ClipNet", {**backbone, "num_classes": self.num_classes}, backbone)

@@ -31,7 +31,7 @@ class InferenceNet(Backbone):
     def __init__(self, net: Backbone) -> None:
         super().__init__()
         self.code, self.task, self.in_channels = net.code, net.task, net.in_channels
-        self.feature_info = net.feature_info
+        self.feature_info, self.classes, self.metadata = net.feature_info, net.classes, net.metadata
         self.downsamples = _folded(deepcopy(net.downsamples))
         self.features = cast("nn.ModuleList", _folded(deepcopy(net.features)))
         if net.task != "features":

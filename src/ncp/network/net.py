@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from ncp.cost import MOST_CHANNELS, MOST_CLASSES, Head, Strides, as_strides, require_head
-from ncp.errors import CodeError, ConfigError
+from ncp.errors import CodeError, ConfigError, DataError
 from ncp.network.backbone import Backbone, FeatureInfo
 from ncp.network.inference import InferenceNet
 from ncp.network.layers import Fusion, Parallel, Unit, draw_weights
+from ncp.network.network_file import Description, read_network
 from ncp.network.weights import load_weights
 from ncp.numbers import as_count
 from ncp.spaces.multires import Code
@@ -78,6 +79,50 @@ class MultiResolutionNet(Backbone):
             self.transform = Unit(1, sum(before), head)
             self.classifier = nn.Conv2d(head, self.num_classes, 1)
         draw_weights(self)
+
+    @classmethod
+    def from_file(cls, path: str | Path, task: Head | None = None) -> MultiResolutionNet:
+        """The network of a file that `ncp.train` wrote, with its weights, in evaluation mode.
+
+        `classes` has the names of its classes, `metadata` what else the file says, such as the size and normalisation
+        of the input. `ncp.load_network` also loads networks of clips and of point clouds.
+
+        >>> backbone = MultiResolutionNet.from_file("weights.safetensors", task="features")  # doctest: +SKIP
+
+        Args:
+            path: the file.
+            task: `features` for the backbone alone, also of a network of clips or of point clouds; the task of the file
+                when left out.
+
+        Raises:
+            ConfigError: a task that is neither `features` nor that of the file.
+            DataError: the file cannot be read, is damaged, or has another network.
+        """
+        file = read_network(path)
+        if task == "features":
+            return file.backbone(MultiResolutionNet)
+        about = file.description
+        if about.network != cls.__name__:
+            raise DataError(
+                f"{path} has a {about.network}. Load it with ncp.load_network, or its backbone alone with "
+                "task='features'."
+            )
+        net: MultiResolutionNet = file.built(cls)
+        if task not in (None, net.task):
+            message = "{field} must be features, or {own} as in the file. Got {given}."
+            raise ConfigError(message, field="task", given=task, own=net.task)
+        return net
+
+    @property
+    def description(self) -> Description:
+        """How the network is built, for its file."""
+        backbone = {
+            "code": str(self.code),
+            "in_channels": self.in_channels,
+            "stem_strides": list(self.stem_strides),
+        }
+        own = {"task": self.task, "num_classes": self.num_classes}
+        return Description("MultiResolutionNet", backbone | own, backbone)
 
     def check_images(self, image: Tensor) -> None:
         """Refuse images of the wrong shape, and in training a single image that batch norm cannot normalise.

@@ -10,9 +10,9 @@ Notation:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +21,14 @@ from ncp.cost import LARGEST_IMAGE, MOST_CHANNELS, MOST_CLASSES
 from ncp.errors import ConfigError
 from ncp.network.backbone import Backbone
 from ncp.network.net import MultiResolutionNet
+from ncp.network.network_file import Description
 from ncp.numbers import as_count, as_items
 from ncp.spaces.multires import Code
 
 CHANNELS = 64
 """Channels of the pseudo-image."""
+STEM_STRIDES = (2, 1)
+"""Strides of the backbone's stem, which keep small objects apart."""
 BOX, DIRECTIONS = 7, 2
 """Numbers of a box, and bins of its direction."""
 PRIOR = 0.01
@@ -111,6 +114,8 @@ class PillarNet(nn.Module):
     """
 
     backbone: Backbone
+    classes: tuple[str, ...] | None
+    metadata: Mapping[str, Any]
 
     def __init__(
         self,
@@ -122,6 +127,7 @@ class PillarNet(nn.Module):
         point_features: int = 10,
     ) -> None:
         super().__init__()
+        self.classes, self.metadata = None, {}
         self.num_classes = as_count(num_classes, "num_classes", most=MOST_CLASSES // 2)
         self.anchors = as_count(anchors, "anchors", most=MOST_CLASSES // (self.num_classes + BOX + DIRECTIONS))
         sides = [as_count(side, "grid", most=LARGEST_IMAGE) for side in as_items(grid, "grid", "rows and columns")]
@@ -134,7 +140,7 @@ class PillarNet(nn.Module):
             task="segmentation",
             num_classes=self.anchors * (self.num_classes + BOX + DIRECTIONS),
             in_channels=CHANNELS,
-            stem_strides=(2, 1),
+            stem_strides=STEM_STRIDES,
         )
         self.code, self.backbone = backbone.code, backbone
         _draw_heads(cast("nn.Conv2d", backbone.classifier), self.anchors * self.num_classes, self.anchors * BOX)
@@ -162,6 +168,20 @@ class PillarNet(nn.Module):
         cells = encoded.new_zeros(scenes * rows * columns, CHANNELS)
         cells = cells.index_copy(0, (scene * rows + row) * columns + column, encoded)
         return cells.view(scenes, rows, columns, CHANNELS).permute(0, 3, 1, 2)
+
+    @property
+    def description(self) -> Description:
+        """How the network is built, for its file."""
+        code = str(self.code)
+        arguments = {
+            "code": code,
+            "num_classes": self.num_classes,
+            "anchors": self.anchors,
+            "grid": list(self.grid),
+            "point_features": self.encoder.linear.in_features,
+        }
+        backbone = {"code": code, "in_channels": CHANNELS, "stem_strides": list(STEM_STRIDES)}
+        return Description("PillarNet", arguments, backbone, prefix="backbone.")
 
     def for_inference(self) -> PillarNet:
         """A faster copy for inference: its outputs equal those of `eval` mode up to rounding; it cannot be trained."""

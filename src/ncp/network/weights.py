@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, is_zipfile
@@ -127,7 +127,18 @@ def load_weights(net: nn.Module, path: str | Path) -> None:
     Raises:
         DataError: a file that `read_weights` refuses, weights of another network, or weights that are not finite.
     """
-    weights, own = read_weights(path), net.state_dict()
+    own = net.state_dict()
+    for key, weight in fitting(net, read_weights(path), path).items():
+        own[key].copy_(weight)
+
+
+def fitting(net: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> dict[str, Tensor]:
+    """The weights of a file in the types that a network has, once names, shapes and values are known to fit.
+
+    Raises:
+        DataError: weights of another network, or weights that are not finite.
+    """
+    own = net.state_dict()
     if getattr(net, "task", None) == "features":
         weights = {k: weight for k, weight in weights.items() if not k.startswith(("transform.", "classifier."))}
     _require_names(path, weights, own)
@@ -138,12 +149,11 @@ def load_weights(net: nn.Module, path: str | Path) -> None:
             raise _misfit(path, key, expected, got)
         if weight.is_floating_point() != own[key].is_floating_point():
             raise DataError(f"Expected {own[key].dtype} as {quoted(key)} in {path}. Got {weight.dtype}.")
-    weights = {key: weight.to(own[key]) for key, weight in weights.items()}
+    weights = {key: weight.to(own[key].dtype) for key, weight in weights.items()}
     infinite = [key for key, weight in weights.items() if not weight.isfinite().all()]
     if infinite:
         raise DataError(f"{path} has weights that are not finite, in {_first(infinite)}. Use another file.")
-    for key, weight in weights.items():
-        own[key].copy_(weight)
+    return weights
 
 
 def _require_names(path: str | Path, weights: Collection[str], own: Collection[str]) -> None:
