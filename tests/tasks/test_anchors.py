@@ -6,7 +6,8 @@ import shapely
 import torch
 from torch import Tensor
 
-from ncp.tasks.anchor_head import Maps, detection_loss, detections, directions_of
+from ncp.network.pillar_net import Maps
+from ncp.tasks.anchor_head import detection_loss, detections, directions_of
 from ncp.tasks.anchors import (
     ANCHORS,
     PER_PLACE,
@@ -19,6 +20,7 @@ from ncp.tasks.anchors import (
 )
 from ncp.tasks.boxes import bev_iou
 from ncp.tasks.pillars import Grid
+from tests.tasks.perfect_maps import perfect_maps
 
 GRID = Grid((0.0, -8.0, -3.0), (16.0, 8.0, 1.0), (0.5, 0.5))
 ROWS = COLUMNS = 16
@@ -102,19 +104,6 @@ def test_directions_are_half_turns_from_45_degrees() -> None:
     assert directions_of(torch.deg2rad(degrees)).tolist() == [0, 0, 0, 1, 1, 1, 0, 1, 0]
 
 
-def perfect(anchors: Tensor, boxes: Tensor, classes: Tensor) -> Maps:
-    """Maps that say exactly what the labels are."""
-    labels = label_anchors(anchors, [boxes], [classes])
-    logits = torch.full((1, len(anchors), 3), -20.0)
-    found = labels.classes[0, labels.anchors] - 1
-    logits[0, labels.anchors, found] = 20.0
-    offsets, directions = torch.zeros(1, len(anchors), 7), torch.zeros(1, len(anchors), 2)
-    offsets[0, labels.anchors] = encoded(labels.boxes, anchors[labels.anchors])
-    directions[0, labels.anchors, directions_of(labels.boxes[:, 6])] = 20.0
-    maps = (each.reshape(1, ROWS, COLUMNS, -1).permute(0, 3, 1, 2) for each in (logits, offsets, directions))
-    return Maps(*maps)
-
-
 def test_perfect_maps_give_the_objects_back_and_no_loss(anchors: Tensor) -> None:
     boxes = torch.tensor(
         [
@@ -125,7 +114,7 @@ def test_perfect_maps_give_the_objects_back_and_no_loss(anchors: Tensor) -> None
         ]
     )
     classes = torch.tensor([0, 0, 1, 2])
-    maps = perfect(anchors, boxes, classes)
+    maps = perfect_maps({"boxes": [boxes], "classes": [classes]}, GRID)
     [found] = detections(maps, anchors)
     assert sorted(found.classes.tolist()) == [0, 0, 1, 2]
     for box, kind in zip(boxes.double().numpy(), classes.tolist(), strict=True):

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.lidar_scenes import IMAGE, make_scenes
+
 Pixels = NDArray[np.uint8]
 
 
@@ -71,9 +73,18 @@ def clips(folder: Path) -> dict[str, Any]:
     return {"image_size": 32, "frames": 2, "jitter": 1, "batch": 4}
 
 
+def streets(folder: Path) -> dict[str, Any]:
+    """Scenes of a lidar, with black images."""
+    make_scenes(folder, train=3, val=3, seed=6)
+    for path in (folder / "training" / "velodyne").iterdir():
+        save_picture(folder / "training" / "image_2" / f"{path.stem}.png", np.zeros((IMAGE[1], IMAGE[0])))
+    return {"low": [0.0, -19.2, -3.0], "high": [38.4, 19.2, 1.0], "voxel": [0.8, 0.8], "batch": 3, "added": 1}
+
+
 MAKERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "classification": pictures,
     "segmentation": masks,
     "video": clips,
+    "detection3d": streets,
 }
 """What writes the data set of a kind into a folder, and returns its recipe."""

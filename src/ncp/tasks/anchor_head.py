@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot, smooth_l1_loss
 
+from ncp.network.pillar_net import Maps
 from ncp.tasks.anchors import ANCHORS, BACKGROUND, IGNORED, PER_PLACE, Labels, decoded, encoded
 from ncp.tasks.boxes import Reals, suppress
 
@@ -26,20 +27,6 @@ LEAST_SCORE, MOST_CANDIDATES, LARGEST_OVERLAP, MOST_BOXES = 0.1, 4096, 0.01, 500
 """Which detections are kept."""
 LARGEST_LOG = 4.0
 """Largest logarithm of a ratio of sizes, so that no box is infinite."""
-
-
-class Maps(NamedTuple):
-    """What the network returns for each place, anchor by anchor.
-
-    Attributes:
-        classes: logits `(n, PER_PLACE * classes, h, w)`.
-        boxes: offsets `(n, PER_PLACE * 7, h, w)`.
-        directions: logits `(n, PER_PLACE * 2, h, w)`.
-    """
-
-    classes: Tensor
-    boxes: Tensor
-    directions: Tensor
 
 
 class Detections(NamedTuple):

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Reals = NDArray[np.float64]
 
+ROUNDING = 1e-12
+"""Shared areas below this share of both areas together are rounding errors, and count as 0."""
 _AROUND = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]])
 """The corners of a rectangle of sides 1, counter-clockwise."""
 
@@ -46,7 +48,8 @@ def overlap_areas(first: Reals, second: Reals) -> Reals:
     low, high = np.clip(y, -half[..., 1], half[..., 1]), np.clip(y + rise, -half[..., 1], half[..., 1])
     begin, end = (x + run * ((each - y) / np.where(rise == 0, 1.0, rise)) for each in (low, high))
     areas = ((high - low) * _mean_clamped(begin, end, half[..., 0])).sum(axis=-1)
-    return np.asarray(np.clip(areas, 0.0, np.minimum(_area(first), _area(second))))
+    least, most = ROUNDING * (_area(first) + _area(second)), np.minimum(_area(first), _area(second))
+    return np.where(areas > least, np.minimum(areas, most), 0.0)[()]
 
 
 def bev_iou(first: Reals, second: Reals) -> Reals:

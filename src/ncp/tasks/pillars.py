@@ -7,29 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-FEATURES = 10
-"""Features of a point: place and intensity, offsets from the mean of its pillar, and from the pillar's centre."""
-
-
-class Pillars(NamedTuple):
-    """Pillars of several scenes.
-
-    Attributes:
-        features: `(m, points, 10)`; zero where a pillar has fewer points.
-        mask: which points are there `(m, points)`.
-        places: scene, row and column of each pillar `(m, 3)`.
-        scenes: the number of scenes.
-    """
-
-    features: Tensor
-    mask: Tensor
-    places: Tensor
-    scenes: int
+from ncp.network.pillar_net import Pillars
 
 
 @dataclass(frozen=True)
@@ -63,7 +45,7 @@ class Grid:
 
 
 def pillars_of(points: Sequence[Tensor], grid: Grid, most_pillars: int, most_points: int = 32) -> Pillars:
-    """The pillars of scenes, in the order of their first points.
+    """The pillars of scenes.
 
     Args:
         points: per scene `(n, 4)`: x, y, z [m] and intensity. Points outside of the grid are left out.
@@ -103,7 +85,7 @@ def _rank_in_scene(first: Tensor, scene: Tensor, scenes: int) -> Tensor:
 
 
 def _features(values: Tensor, mask: Tensor, places: Tensor, grid: Grid) -> Tensor:
-    """The features `(m, points, 10)` of points `(m, points, 4)`."""
+    """Features `(m, points, 10)` of points `(m, points, 4)`: themselves, and offsets from their mean and the centre."""
     xyz = values[..., :3]
     mean = xyz.sum(dim=1, keepdim=True) / mask.sum(dim=1).clamp(min=1)[:, None, None]
     low, high = values.new_tensor(grid.low), values.new_tensor(grid.high)
