@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "export": (CODE, "--format", "torch", "--image-size", "32", "-o", "net.pt2"),
     "train-predictor": ("--config", "train.yaml"),
     "report": ("out/result.json", "-o", "page.html"),
+    "task show": ("task.yaml",),
+    "task check": ("task.yaml",),
     "data list": (),
     "data check": (),
     "data import": ("mine.csv", "--space", "mine.yaml"),
@@ -55,6 +57,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "data: {table: mine.parquet}\nsplit: {test_size: 0.3}\npredictor: {kind: ensemble}\n"
         "optimization: {epochs: 1, members: 2}\noutput: {folder: trained}\n"
     )
+    (folder / "task.yaml").write_text("kind: classification\ndata: {path: none}\n")
     return folder
 
 

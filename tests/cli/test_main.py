@@ -20,8 +20,9 @@ from tests.cli.conftest import Run
 
 TEXT = "8_8-1_1_1_8-1_2_1_1_8_8-1_3_1_1_1_8_8_8-1_4_1_1_1_1_8_8_8_8-8"
 GROUP: Any = typer.main.get_command(app)
-COMMANDS = {(name,): command for name, command in GROUP.commands.items() if name != "data"}
-COMMANDS |= {("data", name): command for name, command in GROUP.commands["data"].commands.items()}
+GROUPS = {(name,): command for name, command in GROUP.commands.items() if hasattr(command, "commands")}
+COMMANDS = {(name,): command for name, command in GROUP.commands.items() if (name,) not in GROUPS}
+COMMANDS |= {(*names, name): command for names, group in GROUPS.items() for name, command in group.commands.items()}
 NEEDED = {
     "search": ("--tasks", "seg"),
     "pareto": ("--tasks", "seg"),
@@ -46,7 +47,7 @@ def test_python_runs_the_package_as_the_command() -> None:
 
 @pytest.mark.parametrize("columns", ["80", "200"])
 def test_help_shows_every_word(run: Run, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
-    for names, command in {(): GROUP, ("data",): GROUP.commands["data"], **COMMANDS}.items():
+    for names, command in {(): GROUP, **GROUPS, **COMMANDS}.items():
         monkeypatch.setenv("COLUMNS", columns)
         status, out, _ = run(*names, "--help")
         shown = "".join(out.split())

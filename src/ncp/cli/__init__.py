@@ -10,7 +10,21 @@ import typer
 
 import ncp
 from ncp.cli import app as page
-from ncp.cli import compare, cost, data, draw, export, pareto, profile, query, report, search, train, train_predictor
+from ncp.cli import (
+    compare,
+    cost,
+    data,
+    draw,
+    export,
+    pareto,
+    profile,
+    query,
+    report,
+    search,
+    task,
+    train,
+    train_predictor,
+)
 from ncp.cli.flags import flag
 from ncp.errors import NcpError, printable
 from ncp.processes import exit_on_termination
@@ -24,7 +38,7 @@ GROUPS = {
     "Find architectures": ("search", "pareto"),
     "Look at architectures and results": ("query", "cost", "draw", "profile", "compare", "report", "app"),
     "Make networks, predictors and files": ("train", "train-predictor", "export"),
-    "Manage tables": ("data",),
+    "Manage tables and tasks": ("data", "task"),
 }
 """The commands by heading, in the order of the help."""
 
@@ -63,6 +77,7 @@ for command in (
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True})(query.query)  # a code can begin with a minus: -5,0,e
 app.add_typer(data.app, name="data")
+app.add_typer(task.app, name="task")
 
 
 def _version(requested: bool) -> None:

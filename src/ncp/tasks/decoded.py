@@ -34,6 +34,29 @@ SHOWN = 10
 ABOUT = "about.json"
 
 
+class BadFilesError(DataError):
+    """Files that cannot be used.
+
+    Args:
+        bad: the first file of each sample, and why it cannot be used.
+        samples: how many samples there are.
+    """
+
+    def __init__(self, bad: Sequence[tuple[str, str]], samples: int) -> None:
+        self.bad = tuple(bad)
+        more = [f"  and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
+        super().__init__(
+            "\n".join(
+                [
+                    f"{len(bad)} of {samples} samples cannot be used:",
+                    *(f"  {reason}" for _, reason in bad[:SHOWN]),
+                    *more,
+                    "Mend or remove these files, or leave them out with `skip_bad: true` in the section data.",
+                ]
+            )
+        )
+
+
 @dataclass(frozen=True)
 class Decoded:
     """The decoded samples of one split, in a folder of arrays.
@@ -145,7 +168,8 @@ def prepare(
     The cache is used again while names, sizes and times of all files stay the same.
 
     Raises:
-        DataError: files that cannot be used, unless `skip_bad`; or a cache that cannot be written.
+        BadFilesError: files that cannot be used, unless `skip_bad`.
+        DataError: a cache that cannot be written.
     """
     decoding = json.dumps(kind.decoding(data, recipe), sort_keys=True)
     key = _fingerprint(kind, folder, listing, data, decoding)
@@ -229,7 +253,7 @@ def _decode_all(
             digest.update(f"{split} {sample.label} {isinstance(found, str)} {hashes}\n".encode())
             progress(done / len(samples))
         if skipped and not (data.skip_bad and all(writer.count for writer in writers.values())):
-            raise _bad_files(skipped, len(samples))
+            raise BadFilesError(skipped, len(samples))
         for name in listing.others:
             digest.update(f"{name} {_content(folder / name, data.fast_hash)}\n".encode())
         for writer in writers.values():
@@ -275,15 +299,6 @@ def _content(path: Path, fast: bool) -> str:
         return digest.hexdigest()
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}.") from None
-
-
-def _bad_files(bad: Sequence[tuple[str, str]], total: int) -> DataError:
-    lines = [f"  {reason}" for _, reason in bad[:SHOWN]]
-    more = [f"  and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
-    return DataError(
-        "\n".join([f"{len(bad)} of {total} samples cannot be used:", *lines, *more])
-        + "\nMend or remove these files, or leave them out with `skip_bad: true` in the section data."
-    )
 
 
 class _Writer:

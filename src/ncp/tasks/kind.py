@@ -165,6 +165,10 @@ class Kind(ABC):
         """How exact cost is counted for this task; None if it is not counted."""
         return None
 
+    def training_counting(self, classes: Sequence[str], recipe: Any) -> Counting | None:
+        """How exact cost is counted for samples to train on, which may be crops; None if it is not counted."""
+        return self.counting(classes, recipe)
+
     def metadata(self, recipe: Any) -> dict[str, Any]:
         """What a user of trained weights needs to know of the input, such as its size and normalisation."""
         return {}

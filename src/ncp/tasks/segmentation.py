@@ -134,13 +134,19 @@ class Segmentation(Kind):
 
     def counting(self, classes: Sequence[str], recipe: SegmentationRecipe) -> Counting | None:
         """Cost of a whole picture."""
-        if any(side % 32 for side in recipe.image_size):
-            return None
-        return Counting(recipe.image_size, len(classes), "segmentation")
+        return _counting(recipe.image_size, classes)
+
+    def training_counting(self, classes: Sequence[str], recipe: SegmentationRecipe) -> Counting | None:
+        """Cost of a crop."""
+        return _counting(recipe.crop or recipe.image_size, classes)
 
     def metadata(self, recipe: SegmentationRecipe) -> dict[str, Any]:
         """Size and normalisation of the input."""
         return {"image_size": list(recipe.image_size), "mean": MEAN, "std": STD}
+
+
+def _counting(size: tuple[int, int], classes: Sequence[str]) -> Counting | None:
+    return None if any(side % 32 for side in size) else Counting(size, len(classes), "segmentation")
 
 
 def _classes(path: Path) -> tuple[str, ...]:

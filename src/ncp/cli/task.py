@@ -1,0 +1,160 @@
+"""`ncp task`: check and show task files."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+
+from ncp.cli.options import AsJson, read_code
+from ncp.cli.output import print_json, progress_bar, say, show_table
+from ncp.errors import ConfigError
+from ncp.io.files import plain
+
+if TYPE_CHECKING:
+    from ncp.tasks.decoded import Prepared
+    from ncp.tasks.epoch import Epoch
+    from ncp.tasks.kind import Dataset
+    from ncp.tasks.task import Task
+
+SMALL = "32_32-1_1_2_48-1_2_2_2_32_64-1_3_2_2_2_32_64_96-1_4_2_2_2_2_32_48_64_96-128"
+"""The network whose cost is shown if none is named."""
+BAD = 2
+"""Exit status if files cannot be used."""
+
+app = typer.Typer(help="Check and show task files.", no_args_is_help=True)
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Task file (YAML).")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in recipe.epochs=5 (repeatable)."),
+]
+
+
+@app.command()
+def show(file: FileArgument, override: SetOption = None, as_json: AsJson = False) -> None:
+    """Print a task file with every default."""
+    import ncp
+
+    document = ncp.load_task(file, override or ()).to_dict()
+    if as_json:
+        print_json(document)
+    else:
+        say(*_yaml(document))
+
+
+@app.command()
+def check(
+    file: FileArgument,
+    code: Annotated[
+        str | None,
+        typer.Option("--code", metavar="CODE", help="Network whose cost is shown [default: a small one]."),
+    ] = None,
+    override: SetOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read all data of a task; print bad files, classes, sizes, the recipe and the cost of an epoch.
+
+    The decoded data stays in the cache, where trainings find it. The exit status is 2 if files cannot be used.
+    """
+    import ncp
+    from ncp.tasks.decoded import BadFilesError
+    from ncp.tasks.epoch import epoch_of
+    from ncp.tasks.task import Task
+
+    architecture = read_code(code or SMALL)
+    task = ncp.load_task(file, override or ())
+    if not isinstance(task, Task):
+        raise ConfigError("ncp task check reads the data of a task, but a command reads its own. Run ncp task show.")
+    try:
+        with progress_bar("Reading the data") as bar:
+            prepared = task.prepare(bar)
+    except BadFilesError as error:
+        _show_bad(error, as_json)
+        raise typer.Exit(BAD) from None
+    epoch = epoch_of(task, prepared, architecture)
+    if as_json:
+        print_json(_facts(task, prepared, str(architecture), epoch))
+    else:
+        _show(task, prepared, str(architecture), epoch)
+
+
+def _show_bad(error: Any, as_json: bool) -> None:
+    """Every file that cannot be used, and why."""
+    if as_json:
+        print_json({"bad": [{"file": name, "reason": reason} for name, reason in error.bad]})
+        return
+    say(*(reason for _, reason in error.bad))
+    say(
+        f"{len(error.bad)} samples cannot be used. Mend or remove these files, or leave them out with",
+        "`skip_bad: true` in the section data.",
+    )
+
+
+def _facts(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> dict[str, Any]:
+    splits = {"train": prepared.train, "val": prepared.val}
+    return {
+        "task": task.to_dict(),
+        "classes": prepared.classes,
+        "data_hash": prepared.data_hash,
+        "skipped": [{"file": name, "reason": reason} for name, reason in prepared.skipped],
+        "splits": {name: {"samples": len(split), "arrays": _arrays(split)} for name, split in splits.items()},
+        "code": code,
+        "steps_per_epoch": epoch.steps,
+        "steps": epoch.total,
+        "training_macs_per_epoch": epoch.training,
+        "evaluation_macs": epoch.evaluation,
+    }
+
+
+def _show(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> None:
+    skipped = prepared.skipped
+    if skipped:
+        say(f"{len(skipped)} samples are left out:", *(f"  {reason}" for _, reason in skipped))
+    say(f"{task.name}: {task.kind.name}, {len(prepared.classes)} classes, in {task.folder}")
+    say(*textwrap.wrap(", ".join(prepared.classes), _width(), initial_indent="  ", subsequent_indent="  "))
+    show_table(
+        ["split", "samples", "first sample"],
+        [
+            [name, f"{len(split):,}", "\n".join(_described(split))]
+            for name, split in (("train", prepared.train), ("val", prepared.val))
+        ],
+        left=["first sample"],
+    )
+    say("", *_yaml({"recipe": task.to_dict()["recipe"]}))
+    say(f"{epoch.steps:,} steps per epoch, {epoch.total:,} in all.")
+    say(f"Network: {code}")
+    for work, macs in (("training", epoch.training), ("evaluation", epoch.evaluation)):
+        if macs is None:
+            say(f"The cost of {work} is not counted: both sides of its images must be multiples of 32.")
+        else:
+            say(f"Cost of {work}: {macs / 1e12:.4g} TMACs per epoch.")
+
+
+def _arrays(split: Dataset) -> dict[str, dict[str, Any]]:
+    """Shape and type of each array of the first sample."""
+    found = {name: array[0] for name, array in split.batch([0]).items()}
+    return {
+        name: {"shape": list(array.shape), "type": str(array.dtype).removeprefix("torch.")}
+        for name, array in found.items()
+    }
+
+
+def _described(split: Dataset) -> list[str]:
+    return [
+        f"{name}: {' x '.join(map(str, array['shape'])) or 'a number'} ({array['type']})"
+        for name, array in _arrays(split).items()
+    ]
+
+
+def _yaml(document: dict[str, Any]) -> list[str]:
+    text: str = yaml.safe_dump(plain(document), sort_keys=False, allow_unicode=True, default_flow_style=None, width=60)
+    return text.rstrip().splitlines()
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns

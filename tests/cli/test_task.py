@@ -1,0 +1,128 @@
+"""`ncp task` as a user types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+import ncp
+from ncp import Code, macs
+from tests.cli.conftest import Run
+from tests.tasks.tiny import MAKERS
+
+CODE = "8_8-1_1_1_8-1_2_1_1_8_8-1_3_1_1_1_8_8_8-1_4_1_1_1_1_8_8_8_8-8"
+
+
+def written(kind: str, **data: object) -> None:
+    """A task file `mine.yaml` and its data, in the current folder."""
+    recipe = MAKERS[kind](Path("mine"))
+    Path("mine.yaml").write_text(yaml.safe_dump({"kind": kind, "data": {"path": "mine"} | data, "recipe": recipe}))
+
+
+def test_show_prints_a_task_file_with_every_default(run: Run) -> None:
+    written("segmentation")
+    ran = run("task", "show", "mine.yaml", "--set", "recipe.optimiser.lr=0.3", "--set", "recipe.epochs=2")
+    assert (ran.status, ran.err) == (0, "")
+    document = yaml.safe_load(ran.out)
+    assert document == ncp.load_task("mine.yaml", ["recipe.optimiser.lr=0.3", "recipe.epochs=2"]).to_dict()
+    assert (document["recipe"]["optimiser"]["lr"], document["recipe"]["epochs"]) == (0.3, 2)
+    Path("shown.yaml").write_text(ran.out)
+    assert ncp.load_task("shown.yaml").to_dict() == document
+    assert json.loads(run("task", "show", "shown.yaml", "--json").out) == document
+
+
+def test_show_needs_no_data_and_shows_the_keys_of_a_preset(run: Run) -> None:
+    Path("a.yaml").write_text("kind: segmentation\ndata: {path: none}\nrecipe: {preset: nas-bench-mr/seg, batch: 8}\n")
+    recipe = yaml.safe_load(run("task", "show", "a.yaml").out)["recipe"]
+    assert (recipe["crop"], recipe["batch"], recipe["steps"]) == ([512, 1024], 8, 25_000)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_check_fits_on_80_columns(run: Run, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    written(kind)
+    ran = run("task", "check", "mine.yaml", "--code", CODE)
+    assert (ran.status, ran.err) == (0, "")
+    assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def test_check_says_what_the_data_is_and_what_an_epoch_costs(run: Run) -> None:
+    """5 crops of 32 x 32 in batches of 2: 2 steps, whose backward pass costs as much as two forward passes."""
+    written("segmentation")
+    arguments = ("task", "check", "mine.yaml", "--code", CODE, "--set", "recipe.batch=2", "--set", "recipe.epochs=3")
+    ran = run(*arguments)
+    training = 3 * 2 * 2 * macs(CODE, 32, 2, "segmentation").item()
+    evaluation = 3 * macs(CODE, (32, 64), 2, "segmentation").item()
+    lines = [line.rstrip() for line in ran.out.splitlines()]
+    assert lines[:2] == ["mine: segmentation, 2 classes, in mine", "  land, sea"]
+    assert "train        5  image: 32 x 64 x 3 (uint8)" in lines
+    assert "  crop: [32, 32]" in lines
+    assert lines[-4:] == [
+        "2 steps per epoch, 6 in all.",
+        f"Network: {CODE}",
+        f"Cost of training: {training / 1e12:.4g} TMACs per epoch.",
+        f"Cost of evaluation: {evaluation / 1e12:.4g} TMACs per epoch.",
+    ]
+    document = json.loads(run(*arguments, "--json").out)
+    assert document["training_macs_per_epoch"] == training
+    assert document["evaluation_macs"] == evaluation
+    assert (document["steps_per_epoch"], document["steps"]) == (2, 6)
+    assert document["classes"] == ["land", "sea"]
+    assert document["code"] == str(Code.parse(CODE))
+    assert document["splits"]["train"] == {
+        "samples": 5,
+        "arrays": {
+            "image": {"shape": [32, 64, 3], "type": "uint8"},
+            "mask": {"shape": [32, 64], "type": "uint8"},
+        },
+    }
+    assert document["task"] == ncp.load_task("mine.yaml", ["recipe.batch=2", "recipe.epochs=3"]).to_dict()
+
+
+def test_check_says_which_cost_is_not_counted(run: Run) -> None:
+    written("segmentation")
+    ran = run("task", "check", "mine.yaml", "--set", "recipe.image_size=[40, 64]")
+    assert "The cost of evaluation is not counted: both sides of its images must be multiples of 32." in ran.out
+    assert "Cost of training: " in ran.out
+
+
+def test_check_names_every_bad_file(run: Run) -> None:
+    """More than the ten that the message of a training lists."""
+    written("classification")
+    bad = sorted(Path("mine/train").rglob("*.png")) + sorted(Path("mine/val").rglob("*.png"))[:1]
+    for path in bad:
+        path.write_bytes(b"no picture")
+    ran = run("task", "check", "mine.yaml")
+    assert (ran.status, ran.err) == (2, "")
+    assert [line.partition(" is not a picture")[0] for line in ran.out.splitlines()[:-2]] == [str(path) for path in bad]
+    assert ran.out.splitlines()[-2].startswith("13 samples cannot be used.")
+    document = json.loads(run("task", "check", "mine.yaml", "--json").out)
+    assert [each["file"] for each in document["bad"]] == [str(path.relative_to("mine")) for path in bad]
+
+
+def test_check_lists_what_skip_bad_leaves_out(run: Run) -> None:
+    written("classification", skip_bad=True)
+    path = sorted(Path("mine/train").rglob("*.png"))[0]
+    path.write_bytes(b"")
+    ran = run("task", "check", "mine.yaml")
+    assert ran.status == 0
+    assert ran.out.splitlines()[0] == "1 samples are left out:"
+    assert str(path) in ran.out.splitlines()[1]
+    assert "train       11  " in ran.out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kind: maps", "mine.yaml: kind must be one of"),
+        ("kind: segmentation\ndata: {path: none}", "There is no folder none. Set data.path in the task file."),
+        ("kind: segmentation\ndata: {path: none}\nrecipe: {epoch: 3}", "Did you mean recipe.epochs?"),
+        ("kind: segmentation\ndata: {path: none}\nrecipe: {scale: [2, 1]}", "Got 2"),
+    ],
+)
+def test_mistakes_in_a_task_file(run: Run, text: str, message: str) -> None:
+    Path("mine.yaml").write_text(text)
+    ran = run("task", "check", "mine.yaml")
+    assert (ran.status, ran.out) == (2, "")
+    assert message in ran.err
