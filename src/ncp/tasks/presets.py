@@ -47,6 +47,15 @@ PRESETS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "nas-bench-mr/cls-10-1000": ("classification", _CLASSIFICATION),
     "nas-bench-mr/seg": ("segmentation", _SEGMENTATION | {"image_size": [1024, 2048], "crop": [512, 1024]}),
     "nas-bench-mr/seg-4x": ("segmentation", _SEGMENTATION | {"image_size": [256, 512], "crop": [128, 256]}),
+    "nas-bench-mr/3ddet": (
+        "detection3d",
+        {
+            "epochs": 80,
+            "batch": 16,
+            "optimiser": {"name": "adam", "lr": 3e-3, "weight_decay": 0.01, "clip": 10.0},
+            "schedule": {"name": "one-cycle", "rise": 0.3},
+        },
+    ),
     "nas-bench-mr/video": (
         "video",
         _VIDEO | {"optimiser": {"name": "adamw", "lr": 1e-3, "weight_decay": 0.05, "clip": 5.0}},
@@ -58,7 +67,8 @@ PRESETS: dict[str, tuple[str, Mapping[str, Any]]] = {
 }
 """The kind of each preset and its keys of the section `recipe`.
 
-The authors published the settings of `cls-50-1000` and `seg`, and the sizes of `seg-4x`. The two small classifications
+The authors published the settings of `cls-50-1000` and `seg`, the sizes of `seg-4x`, and the rise of `3ddet`, whose
+other settings are those of PointPillars. The two small classifications
 are taken to be as the large one. The settings of both video tasks are not public; these are ours. `video-p` starts from
 the weights of a classification, so it needs the key `pretrained`.
 """
