@@ -59,7 +59,7 @@ def test_check_says_what_the_data_is_and_what_an_epoch_costs(run: Run) -> None:
     assert "train        5  image: 32 x 64 x 3 (uint8)" in lines
     assert "  crop: [32, 32]" in lines
     assert lines[-4:] == [
-        "2 steps per epoch, 6 in all.",
+        "Steps: 2 per epoch, 6 in all.",
         f"Network: {CODE}",
         f"Cost of training: {training / 1e12:.4g} TMACs per epoch.",
         f"Cost of evaluation: {evaluation / 1e12:.4g} TMACs per epoch.",

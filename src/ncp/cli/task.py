@@ -126,7 +126,7 @@ def _show(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> None:
         left=["first sample"],
     )
     say("", *_yaml({"recipe": task.to_dict()["recipe"]}))
-    say(f"{epoch.steps:,} steps per epoch, {epoch.total:,} in all.")
+    say(f"Steps: {epoch.steps:,} per epoch, {epoch.total:,} in all.")
     say(f"Network: {code}")
     for work, macs in (("training", epoch.training), ("evaluation", epoch.evaluation)):
         if macs is None:

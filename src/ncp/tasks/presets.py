@@ -68,9 +68,9 @@ PRESETS: dict[str, tuple[str, Mapping[str, Any]]] = {
 """The kind of each preset and its keys of the section `recipe`.
 
 The authors published the settings of `cls-50-1000` and `seg`, the sizes of `seg-4x`, and the rise of `3ddet`, whose
-other settings are those of PointPillars. The two small classifications
-are taken to be as the large one. The settings of both video tasks are not public; these are ours. `video-p` starts from
-the weights of a classification, so it needs the key `pretrained`.
+other settings are those of PointPillars. The two small classifications are taken to be as the large one. The settings
+of both video tasks are not public; these are ours. `video-p` starts from the weights of a classification, so it needs
+the key `pretrained`.
 """
 
 
