@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file
@@ -61,7 +61,7 @@ ncp.train(sys.argv[1], load_task(sys.argv[2]), folder=sys.argv[3], threads=1, sa
 
 def task(name: str, settings: dict[str, Any]) -> Task:
     """A task on the data of this name."""
-    return task_from_dict({"name": name, "data": {"path": str(TASKS / name)}, **settings})
+    return cast(Task, task_from_dict({"name": name, "data": {"path": str(TASKS / name)}, **settings}))
 
 
 def start(file: Path, folder: Path, loaders: int) -> "subprocess.Popen[bytes]":

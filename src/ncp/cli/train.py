@@ -14,6 +14,7 @@ from ncp.cli.output import ProgressBar, print_json, progress_bar, say, show_tabl
 
 if TYPE_CHECKING:
     import ncp
+    from ncp.tasks.command import CommandTask
 
 FAILED = 1
 """Exit status of a training that failed."""
@@ -76,9 +77,11 @@ def train(
 
 
 @contextmanager
-def _shown(task: ncp.Task, quietly: bool) -> Iterator[tuple[ProgressBar, Callable[[list[dict[str, Any]]], None]]]:
+def _shown(
+    task: ncp.Task | CommandTask, quietly: bool
+) -> Iterator[tuple[ProgressBar, Callable[[list[dict[str, Any]]], None]]]:
     """A progress bar with the last metric, and a line per evaluation."""
-    main = task.kind.metrics[0]
+    main = task.columns[0].partition("/")[2] if task.columns else ""
     with progress_bar(f"Training on {task.name}") as bar:
 
         def evaluated(curve: list[dict[str, Any]]) -> None:

@@ -18,6 +18,8 @@ from ncp.io.files import as_path
 from ncp.io.yaml import read_yaml
 from ncp.io.yaml_sections import validated
 from ncp.progress import Progress, quiet
+from ncp.tasks.command import KIND as COMMAND
+from ncp.tasks.command import CommandSection, CommandTask, command_task
 from ncp.tasks.decoded import Prepared, prepare
 from ncp.tasks.kind import Kind, Listing
 from ncp.tasks.kinds import KINDS
@@ -26,7 +28,9 @@ from ncp.tasks.recipe import DataSection, Recipe
 
 FORMAT = 1
 """Version of task files."""
-KEYS = ("format", "name", "kind", "data", "recipe")
+SHARED_KEYS = ("format", "name", "kind")
+KEYS = (*SHARED_KEYS, "data", "recipe")
+COMMAND_KEYS = (*SHARED_KEYS, *CommandSection.model_fields)
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class Task:
         return yaml.safe_dump(self.to_dict(), sort_keys=False)
 
 
-def load_task(path: str | Path, overrides: Sequence[str] = ()) -> Task:
+def load_task(path: str | Path, overrides: Sequence[str] = ()) -> Task | CommandTask:
     """Read a task file.
 
     >>> task = load_task("roads.yaml", ["recipe.epochs=5"])  # doctest: +SKIP
@@ -124,7 +128,7 @@ def load_task(path: str | Path, overrides: Sequence[str] = ()) -> Task:
     return task_from_dict({"name": file.stem} | document, file.parent, str(file))
 
 
-def task_from_dict(document: Mapping[str, Any], folder: Path = Path(), where: str = "the task") -> Task:
+def task_from_dict(document: Mapping[str, Any], folder: Path = Path(), where: str = "the task") -> Task | CommandTask:
     """A task from the content of a task file.
 
     Args:
@@ -135,19 +139,24 @@ def task_from_dict(document: Mapping[str, Any], folder: Path = Path(), where: st
     Raises:
         ConfigError: another version, unknown keys or invalid values.
     """
-    unknown = [key for key in document if key not in KEYS]
+    kinds = (*KINDS, COMMAND)
+    name, kind = document.get("name"), document.get("kind")
+    known = COMMAND_KEYS if kind == COMMAND else KEYS
+    unknown = [key for key in document if key not in known]
     if unknown:
-        raise ConfigError(f"{where} has the unknown key {quoted(unknown[0])}. The keys are {', '.join(KEYS)}.")
+        raise ConfigError(f"{where} has the unknown key {quoted(unknown[0])}. The keys are {', '.join(known)}.")
     if document.get("format", FORMAT) != FORMAT:
         raise ConfigError(
             f"{where} has format {quoted(document['format'])}, but this version of ncp reads format {FORMAT}. "
             "Update ncp, or rewrite the file."
         )
-    name, kind = document.get("name"), document.get("kind")
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise ConfigError(f"{where}: name must be letters, digits, dots, dashes and underscores. Got {quoted(name)}.")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise ConfigError(f"{where}: kind must be one of {', '.join(KINDS)}. Got {quoted(kind)}.")
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ConfigError(f"{where}: kind must be one of {', '.join(kinds)}. Got {quoted(kind)}.")
+    if kind == COMMAND:
+        own = {key: value for key, value in document.items() if key not in SHARED_KEYS}
+        return command_task(name, own, folder, where)
     found = KINDS[kind]
     data = validated(found.data, document.get("data"), "data.")
     recipe: Recipe = validated(found.recipe, with_preset(kind, document.get("recipe")), "recipe.")

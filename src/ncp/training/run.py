@@ -33,6 +33,10 @@ Status = Literal["done", "failed", "started", "absent"]
 ENDED: tuple[Status, ...] = ("done", "failed")
 
 
+class RunLockedError(ConfigError):
+    """A run that another process is training."""
+
+
 @dataclass(frozen=True)
 class Run:
     """The folder of a run.
@@ -124,19 +128,24 @@ class Run:
         """Write `failed.json`, which makes the run failed."""
         write_json(self.folder / FAILED, {"format": FORMAT, "reason": reason, **details})
 
+    def forget(self) -> None:
+        """Remove the result, so that the run is trained again."""
+        for name in (DONE, FAILED):
+            (self.folder / name).unlink(missing_ok=True)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from training this run, in a `with` statement.
 
         Raises:
-            ConfigError: another process is training it.
+            RunLockedError: another process is training it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.folder / "lock", blocking=False):
                 yield
         except Timeout:
-            raise ConfigError(f"Another process is training {self.folder}. Wait for it, or stop it first.") from None
+            raise RunLockedError(f"Another process is training {self.folder}. Wait for it, or stop it first.") from None
 
 
 def run_id(identity: Mapping[str, Any], code: str, seed: int) -> str:

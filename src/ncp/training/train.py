@@ -19,7 +19,10 @@ from ncp.io.files import as_path
 from ncp.network.network_file import save_network
 from ncp.numbers import as_count, as_seed
 from ncp.progress import Progress, quiet
+from ncp.spaces.multires import MULTIRES
+from ncp.tasks.command import CommandTask
 from ncp.tasks.task import Task, load_task
+from ncp.training.command_run import train_command
 from ncp.training.loop import DivergedError, Job, Training, fit
 from ncp.training.run import ENDED, Run, code_text, run_id
 from ncp.training.state import remove_states
@@ -28,7 +31,7 @@ from ncp.training.stopping import stop_on_signals
 
 def train(
     code: Any,
-    task: Task | str | Path,
+    task: Task | CommandTask | str | Path,
     *,
     seed: int = 0,
     folder: str | Path = "runs",
@@ -42,13 +45,11 @@ def train(
 ) -> Run:
     """Train the network of a code on a task.
 
-    The folder of the run depends on task, recipe, data, code and seed. If the run is there, it is not trained again; if
-    it was stopped, even by a crash, it goes on where its state was saved. On a processor it then ends with the same
-    weights as an undisturbed run. The first Ctrl-C or SIGTERM saves the state, the second ends at once.
+    The folder of the run depends on task, recipe, data, code and seed. If the run has ended, it is not trained again;
+    if it was stopped, even by a crash, it goes on from its saved state, on a processor to the same weights as an
+    undisturbed run. The first Ctrl-C or SIGTERM saves the state, the second ends at once.
 
     >>> run = train("32_32-1_1_2_48-1_2_2_2_32_64-..", "roads.yaml")  # doctest: +SKIP
-    >>> run.metrics["mIoU"]  # doctest: +SKIP
-    51.3
 
     Args:
         code: a `Code`, its text or its vector.
@@ -72,14 +73,16 @@ def train(
         DataError: data that is missing or cannot be used, or a folder that cannot be written.
         KeyboardInterrupt, SystemExit: a signal has ended the training; its state is saved.
     """
-    text, number, where = code_text(code), as_seed(seed), _device(device)
-    found = task if isinstance(task, Task) else load_task(task)
-    prepared = found.prepare()
+    text, number, where = code_text(code), as_seed(seed), as_path(folder, "folder")
+    found = task if isinstance(task, (Task, CommandTask)) else load_task(task)
+    if isinstance(found, CommandTask):
+        return train_command(text, MULTIRES.code(text).tolist(), found, number, where, device, threads)
+    place, prepared = _device(device), found.prepare()
     identity = found.identity(prepared)
-    run = Run(as_path(folder, "folder") / run_id(identity, text, number))
+    run = Run(where / run_id(identity, text, number))
     if run.status in ENDED:
         return run
-    job = Job(found, prepared, text, number, run.folder, where, as_count(loaders, "loaders", 0), save_every)
+    job = Job(found, prepared, text, number, run.folder, place, as_count(loaders, "loaders", 0), save_every)
     with run.locked():
         if run.status not in ENDED:  # another process may just have ended it
             run.begin(_about(found, identity, text, number, threads))
