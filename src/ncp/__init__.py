@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ncp.spaces.space import Space as Space
     from ncp.spaces.named import load_space as load_space
     from ncp.tables.table import Table as Table
+    from ncp.studies.building import build as build
     from ncp.tasks.command import CommandTask as CommandTask, function_task as function_task
     from ncp.tasks.task import Task as Task, load_task as load_task
     from ncp.training.run import Run as Run
@@ -83,6 +84,7 @@ _WHERE = {
     "ncp.spaces.space": ("Space",),
     "ncp.spaces.named": ("load_space",),
     "ncp.tables.table": ("Table",),
+    "ncp.studies.building": ("build",),
     "ncp.tasks.command": ("CommandTask", "function_task"),
     "ncp.tasks.task": ("Task", "load_task"),
     "ncp.training.run": ("Run",),

@@ -127,12 +127,13 @@ def _remove_stale(folder: Path, beginning: str, here: str) -> None:
     for left in folder.glob(f"{beginning}*"):
         process = left.name.removeprefix(here).partition("-")[0]
         with suppress(OSError):
-            dead = process.isdecimal() and _is_dead(int(process))
+            dead = process.isdecimal() and is_dead(int(process))
             if dead or time.time() - left.stat().st_mtime > STALE:
                 left.unlink()
 
 
-def _is_dead(process: int) -> bool:
+def is_dead(process: int) -> bool:
+    """Whether a process of this machine has ended; False where the system does not say."""
     if os.name != "posix":
         return False  # os.kill would end the process there
     try:

@@ -29,8 +29,11 @@ def write_table(
     texts: Sequence[NDArray[np.str_]],
     columns: Sequence[str],
     minimised: Sequence[str],
+    remarks: Mapping[str, Any] | None = None,
 ) -> None:
     """Write codes `(n, d)`, values `(n, m)` and the texts `origin` and `flags` `(n,)`, whole or not at all.
+
+    `remarks` are plain data that the description carries beside the space and the columns.
 
     Raises:
         DataError: the file cannot be written.
@@ -45,6 +48,8 @@ def write_table(
     ]
     names = [*space.names, *columns, *TEXT_COLUMNS]
     about = {"format": FORMAT, "space": space.to_dict(), "columns": list(columns), "minimised": list(minimised)}
+    if remarks:
+        about["remarks"] = remarks
     about["sha256"] = _digest(about)
     schema = pa.schema(
         [(name, array.type) for name, array in zip(names, arrays, strict=True)], metadata={"ncp": json.dumps(about)}

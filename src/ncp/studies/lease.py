@@ -1,0 +1,127 @@
+"""The lease of a study's folder: one process schedules a study at a time, and others can see what it does."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from platform import node
+from typing import Any, Self
+from uuid import uuid4
+
+from filelock import FileLock
+
+from ncp.errors import ConfigError, DataError, NcpError
+from ncp.io.files import is_dead, read_json, write_json
+
+LEASE, LOCK = "lease.json", ".lease.lock"
+BEAT = 5.0
+"""Time between heartbeats [s]."""
+STALE = 60.0
+"""The age of a heartbeat at which another process may take the lease over [s]."""
+
+
+class LeaseLostError(NcpError):
+    """Another process has taken the lease over, because this one did not write its heartbeat."""
+
+
+class Lease:
+    """The right to schedule a study, in a `with` statement. A thread writes the heartbeat.
+
+    Args:
+        folder: the folder of the study.
+        beat: time between heartbeats [s].
+
+    Attributes:
+        running: what the workers do, as plain data; written with each heartbeat.
+
+    Raises:
+        ConfigError: another process has the lease; the message names it.
+    """
+
+    def __init__(self, folder: Path, beat: float = BEAT) -> None:
+        self.folder, self.beat = folder, beat
+        self.running: Sequence[Mapping[str, Any]] = ()
+        self.workers = 0
+        self.token = uuid4().hex
+        self.since = time.time()
+        self.lost = False
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, daemon=True)
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / LOCK):
+            holder = read_lease(self.folder)
+            if holder is not None and is_held(holder):
+                raise ConfigError(
+                    f"The process {holder['process']} on {holder['host']} is already working on {self.folder}. "
+                    f"Wait for it or stop it. ncp study status {self.folder} shows what it does."
+                )
+            self._write()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        with suppress(OSError), FileLock(self.folder / LOCK):
+            holder = read_lease(self.folder)
+            if holder is not None and holder["token"] == self.token:
+                (self.folder / LEASE).unlink(missing_ok=True)
+
+    def require(self) -> None:
+        """Check that the lease is still there.
+
+        Raises:
+            LeaseLostError: another process has taken it over.
+        """
+        if self.lost:
+            raise LeaseLostError(
+                f"Another process has taken over {self.folder}, because this one was suspended for more than "
+                f"{STALE:g} s. All finished trainings are kept."
+            )
+
+    def _keep(self) -> None:
+        while not self._ended.wait(self.beat):
+            try:
+                with FileLock(self.folder / LOCK):
+                    holder = read_lease(self.folder)
+                    if holder is not None and holder["token"] != self.token:
+                        self.lost = True
+                        return
+                    self._write()
+            except (DataError, OSError):
+                continue  # the disk may be full for a while
+
+    def _write(self) -> None:
+        document = {
+            "token": self.token,
+            "process": os.getpid(),
+            "host": node(),
+            "since": self.since,
+            "heartbeat": time.time(),
+            "workers": self.workers,
+            "running": list(self.running),
+        }
+        write_json(self.folder / LEASE, document, indent=None)
+
+
+def read_lease(folder: Path) -> dict[str, Any] | None:
+    """The content of the lease, or None if there is none, or if it is damaged."""
+    try:
+        document = read_json(folder / LEASE)
+        fine = isinstance(document, dict) and {"token", "process", "host", "heartbeat", "running"} <= document.keys()
+        return document if fine else None
+    except DataError:
+        return None
+
+
+def is_held(holder: Mapping[str, Any]) -> bool:
+    """Whether the process that wrote a lease still works, as far as this machine can tell."""
+    if holder["host"] == node() and is_dead(int(holder["process"])):
+        return False
+    return time.time() - float(holder["heartbeat"]) < STALE
