@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
 from ncp.cli.options import AsJson, read_code
 from ncp.cli.output import print_json, progress_bar, say, show_table
@@ -152,6 +151,8 @@ def _described(split: Dataset) -> list[str]:
 
 
 def _yaml(document: dict[str, Any]) -> list[str]:
+    import yaml
+
     text: str = yaml.safe_dump(plain(document), sort_keys=False, allow_unicode=True, default_flow_style=None, width=60)
     return text.rstrip().splitlines()
 
