@@ -35,7 +35,7 @@ def overlap(metric: str, truth: Objects, i: int, found: Objects, j: int) -> floa
         shared = shared_of_rectangles(a, b)
         return shared / (size(a) + size(b) - shared)
     p, q = truth.boxes[i], found.boxes[j]
-    if np.hypot(*(p[:2] - q[:2])) > p[3] + p[4] + q[3] + q[4]:
+    if np.hypot(*(p[:2] - q[:2])) > (np.hypot(*p[3:5]) + np.hypot(*q[3:5])) / 2:
         return 0.0
     shapes = [shapely.Polygon(corners(box)[:4, :2]) for box in (p, q)]
     shared = shapes[0].intersection(shapes[1]).area

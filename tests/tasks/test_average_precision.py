@@ -9,44 +9,14 @@ import pytest
 from ncp.tasks.average_precision import average_precisions, recall_thresholds
 from ncp.tasks.objects import Objects
 from tests.tasks.brute_force_ap import average_precisions_by_loops
-
-NAMES = ["Car", "Car", "Van", "Pedestrian", "Person_sitting", "Cyclist", "DontCare", "Truck"]
-
-
-def random_labels(rng: np.random.Generator, frames: int, most: int, spread: float) -> Objects:
-    """Labels of boxes and of rectangles, which are independent of each other."""
-    frame = np.repeat(np.arange(frames), rng.integers(0, most + 1, frames))
-    n = len(frame)
-    boxes = np.column_stack(
-        [rng.uniform(0, spread, (n, 2)), rng.uniform(-1, 1, n), rng.uniform(0.5, 4, (n, 3)), rng.uniform(-4, 4, n)]
-    )
-    corner = np.column_stack([rng.uniform(0, 400, n), rng.uniform(0, 100, n)])
-    rectangles = np.hstack([corner, corner + rng.uniform(15, 80, (n, 2))])
-    truncated = rng.choice([0, 0.15, 0.2, 0.4, 0.6], n)
-    return Objects.of(frame, rng.choice(NAMES, n), boxes, rectangles, truncated, rng.integers(0, 4, n))
-
-
-def imperfect(truth: Objects, rng: np.random.Generator, name_errors: float = 0.1) -> Objects:
-    """Detections: most labels twice, moved a little, some with another class; false ones; equal scores."""
-    rows = np.concatenate([rng.choice(len(truth), int(0.85 * len(truth)), replace=False), np.arange(len(truth))])
-    found = truth.where(rows)
-    n = len(found)
-    move = rng.choice([0.0, 0.02, 0.3], (n, 1)) * rng.standard_normal((n, 7))
-    shift = rng.choice([0.0, 1.0, 8.0], (n, 1)) * rng.standard_normal((n, 4))
-    names = np.where(np.isin(found.names, ["Car", "Pedestrian", "Cyclist"]), found.names, "Car")
-    names = np.where(rng.random(n) < name_errors, "Pedestrian", names)
-    boxes = found.boxes + move
-    boxes[:, 3:6] = np.abs(boxes[:, 3:6]) + 0.1
-    rectangles = found.rectangles + shift
-    rectangles[:, 2:] = np.maximum(rectangles[:, 2:], rectangles[:, :2] + 5)
-    scores = rng.integers(0, 60, n) / 60
-    return Objects.of(found.frames, names, boxes, rectangles, scores=scores)
+from tests.tasks.random_boxes import NAMES, imperfect, random_labels
 
 
 @pytest.mark.parametrize("difficulty", ["kitti", "range"])
-def test_it_equals_loops_on_200_random_scenes(difficulty: str) -> None:
+def test_it_equals_loops_on_random_scenes(difficulty: str) -> None:
     rng = np.random.default_rng(7)
-    truth = random_labels(rng, frames=200, most=8, spread=6.0 if difficulty == "kitti" else 50.0)
+    frames, spread = (200, 12.0) if difficulty == "kitti" else (100, 50.0)
+    truth = random_labels(rng, frames, most=8, spread=spread)
     found = imperfect(truth, rng)
     values = average_precisions(truth, found, difficulty)  # type: ignore[arg-type]
     assert values == pytest.approx(average_precisions_by_loops(truth, found, difficulty), abs=1e-9)

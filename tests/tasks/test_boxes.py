@@ -3,43 +3,11 @@
 import numpy as np
 import pytest
 import shapely
-from numpy.typing import NDArray
 
 from ncp.tasks.boxes import bev_iou, corners, iou_3d, overlap_areas, suppress
+from tests.tasks.random_boxes import polygons, random_boxes, related_pairs
 
-Reals = NDArray[np.float64]
 CAR = np.array([3.0, -2.0, 0.5, 3.9, 1.6, 1.5, 0.3])
-
-
-def random_boxes(n: int, rng: np.random.Generator, reach: float = 3.0) -> Reals:
-    return np.column_stack([rng.uniform(-reach, reach, (n, 3)), rng.uniform(0.2, 5.0, (n, 3)), rng.uniform(-10, 10, n)])
-
-
-def related_pairs(n: int, rng: np.random.Generator) -> tuple[Reals, Reals]:
-    """Pairs in a hundred rows of each relation: apart, touching, contained, equal, turned by right angles, tiny."""
-    first, second = random_boxes(n, rng), random_boxes(n, rng)
-    kind = np.arange(n) % 10
-    along = np.column_stack([np.cos(first[:, 6]), np.sin(first[:, 6])])
-    for relation in (1, 2, 3, 4, 5):
-        second[kind == relation] = first[kind == relation]
-    touching, turned, contained, tilted = kind == 1, kind == 3, kind == 4, kind == 5
-    second[touching, :2] += along[touching] * first[touching, 3:4]
-    second[turned, 6] += np.pi / 2 * rng.integers(-4, 5, turned.sum())
-    second[contained, 3:6] *= rng.uniform(0.01, 1, (contained.sum(), 3))
-    second[tilted, 6] += rng.choice([-1e-15, 1e-12, 1e-9, 1e-6], tilted.sum())
-    tiny = kind == 6
-    second[tiny, :2], second[tiny, 3:6] = first[tiny, :2], 1e-4
-    both_tiny = kind == 7
-    first[both_tiny, :6] *= 1e-4
-    second[both_tiny, :6] *= 1e-4
-    far = kind == 8
-    first[far, :2] += 1000
-    second[far, :2] += 1000
-    return first, second
-
-
-def polygons(boxes: Reals) -> NDArray[np.object_]:
-    return np.asarray(shapely.polygons(corners(boxes)[:, :4, :2]))
 
 
 def test_overlaps_equal_shapely_on_ten_thousand_pairs(rng: np.random.Generator) -> None:
