@@ -1,5 +1,6 @@
 """Classification: which pictures belong to which class and split, what the network sees, and the loss."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from ncp.errors import ConfigError, DataError
 from ncp.io.yaml_sections import validated
 from ncp.tasks.augmentation import normalised
 from ncp.tasks.classification import Classification, ClassificationRecipe
+from ncp.tasks.decoding import read_image
 from ncp.tasks.recipe import DataSection
+from ncp.tasks.task import task_from_dict
 
 KIND = Classification()
 
@@ -45,12 +48,14 @@ def test_classes_are_in_text_order(tmp_path: Path, held_out: str) -> None:
     )
 
 
-def test_without_a_split_names_decide(tmp_path: Path) -> None:
-    made(tmp_path, *(f"{label}/{number}.png" for label in "ab" for number in range(100)))
-    _, splits = listed(tmp_path)
+@pytest.mark.parametrize("room", ["", "train/"])
+def test_without_a_split_names_decide(tmp_path: Path, room: str) -> None:
+    made(tmp_path, *(f"{room}{label}/{number}.png" for label in "ab" for number in range(100)))
+    classes, splits = listed(tmp_path)
+    assert classes == ("a", "b")
     assert len(splits["train"]) + len(splits["val"]) == 200
     assert 20 < len(splits["val"]) < 60
-    (tmp_path / "a" / "0.png").unlink()
+    (tmp_path / room / "a" / "0.png").unlink()
     _, fewer = listed(tmp_path)
     assert all(set(fewer[split]) <= set(splits[split]) for split in splits)
 
@@ -59,8 +64,9 @@ def test_without_a_split_names_decide(tmp_path: Path) -> None:
     ("names", "message"),
     [
         ([], "There is no folder"),
-        (["train/a/1.png", "val/b/1.png"], r"val has the class b, which .*train has not"),
-        (["train/a/1.png", "val/a/1.txt.png.d/x.ppm.gif"], "Found no samples of the split val"),
+        (["train/a/1.png", "train/c/1.png", "val/b/1.png"], r"val has the class b, which .*train has not"),
+        (["cats/a/1.png", "cats/b/1.png"], "has the samples of one class, cats. Expected one folder for each class"),
+        (["train/a/1.png", "train/b/1.png", "val/a/1.txt.png.d/x.ppm.gif"], "Found no samples of the split val"),
     ],
 )
 def test_folders_that_cannot_be_listed(tmp_path: Path, names: list[str], message: str) -> None:
@@ -117,7 +123,7 @@ def test_read_turns_every_picture_into_upright_rgb(tmp_path: Path) -> None:
     grey = Image.fromarray(pixels)
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees, clockwise
-    grey.save(made(tmp_path, "train/a/grey.png", "val/a/x.png") / "train/a/grey.png")
+    grey.save(made(tmp_path, "train/a/grey.png", "train/b/x.png", "val/a/x.png") / "train/a/grey.png")
     grey.convert("RGB").quantize(2).save(tmp_path / "train/a/palette.png")
     grey.convert("RGBA").save(tmp_path / "train/a/alpha.png")
     grey.convert("CMYK").save(tmp_path / "train/a/cmyk.tif")
@@ -125,6 +131,30 @@ def test_read_turns_every_picture_into_upright_rgb(tmp_path: Path) -> None:
     Image.fromarray(np.rot90(pixels).copy()).convert("RGB").save(tmp_path / "train/a/exif.tif", exif=exif)
     listing = KIND.listing(tmp_path, DataSection(path=tmp_path))
     recipe = ClassificationRecipe(image_size=8)
-    for sample in listing.splits["train"]:
+    for sample in listing.splits["train"][:6]:
         found = KIND.read(tmp_path, sample, listing.classes, None, recipe)["image"]
         assert np.array_equal(found, np.repeat(pixels[:, :, None], 3, axis=2)), sample
+
+
+def test_large_photographs_are_decoded_at_a_fraction_of_their_size(tmp_path: Path) -> None:
+    """Their pixels differ little from those of the whole photograph."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (15, 20, 3), dtype=np.uint8))
+    noise.resize((1600, 1200), Image.Resampling.BICUBIC).save(tmp_path / "a.jpg", quality=95)
+    found = read_image(tmp_path / "a.jpg", (48, 64))
+    with Image.open(tmp_path / "a.jpg") as whole:
+        expected = np.asarray(whole.resize((64, 48), Image.Resampling.BOX))
+    assert np.abs(found.astype(int) - expected).mean() < 2
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    """A name in Latin-1, from an old archive."""
+    made(tmp_path, *(f"{split}/{label}/1.png" for split in ("train", "val") for label in "ab"))
+    try:
+        renamed = (tmp_path / "train/a/1.png").rename(Path(os.fsdecode(os.fsencode(tmp_path) + b"/train/a/\xfc.png")))
+    except OSError:
+        pytest.skip("the file system refuses such names")
+    task = task_from_dict({"name": "a", "kind": "classification", "data": {"path": str(tmp_path)}})
+    assert len(task.prepare().train) == 2
+    renamed.write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"\\udcfc\.png is not a picture"):
+        task_from_dict(task.to_dict()).prepare()

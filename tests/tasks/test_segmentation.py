@@ -134,14 +134,22 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_the_loss_is_the_mean_over_labelled_pixels() -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_loss_is_the_mean_over_labelled_pixels(smoothing: float) -> None:
     generator = torch.Generator().manual_seed(0)
     scores = torch.randn(2, 3, 4, 4, generator=generator)
     mask = torch.randint(0, 3, (2, 4, 4), generator=generator).to(torch.uint8)
     mask[0, :2] = IGNORED
     logs = scores.log_softmax(1)
-    picked = [-logs[n, int(mask[n, y, x]), y, x] for n, y, x in np.ndindex(2, 4, 4) if mask[n, y, x] != IGNORED]
-    assert KIND.loss(scores, {"mask": mask}, RECIPE) == pytest.approx(float(torch.stack(picked).mean()), rel=1e-5)
+    losses = [
+        -((1 - smoothing) * logs[n, int(mask[n, y, x]), y, x] + smoothing * logs[n, :, y, x].mean())
+        for n, y, x in np.ndindex(2, 4, 4)
+        if mask[n, y, x] != IGNORED
+    ]
+    recipe = SegmentationRecipe(label_smoothing=smoothing)
+    assert KIND.loss(scores, {"mask": mask}, recipe).item() == pytest.approx(
+        float(torch.stack(losses).mean()), rel=1e-5
+    )
 
 
 def test_the_loss_without_labels_is_0_and_has_a_gradient_of_0() -> None:

@@ -154,26 +154,28 @@ def _sized(images: Tensor, size: int) -> Tensor:
 def class_folders(folder: Path, endings: Sequence[str]) -> Listing:
     """Samples in one folder per class.
 
-    `train` and `val` (or `test`) hold the folders of the classes. Without them, the folder itself holds the classes,
-    and a hash of each file's name decides whether it is evaluated on.
+    `train` and `val` (or `test`) hold the folders of the classes. Without `val`, `train` or the folder itself holds all
+    samples, and a hash of each file's name decides whether it is evaluated on.
 
     Raises:
-        DataError: no such folders, classes of `val` that are not in `train`, or a split without samples.
+        DataError: no such folders, fewer than two classes, classes that are only in `val`, or a split without samples.
     """
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}. Set data.path in the task file.")
-    held_out = next((name for name in ("val", "test") if (folder / name).is_dir()), None)
-    if (folder / "train").is_dir() and held_out:
-        train, val = _samples(folder, "train", endings), _samples(folder, held_out, endings)
+    trained = "train" if (folder / "train").is_dir() else ""
+    held_out = next((name for name in ("val", "test") if trained and (folder / name).is_dir()), None)
+    train = _samples(folder, trained, endings)
+    if held_out:
+        val = _samples(folder, held_out, endings)
     else:
-        every = _samples(folder, "", endings)
-        split = {name: [_is_held_out(file) for file in files] for name, files in every.items()}
-        train = {n: [f for f, out in zip(files, split[n], strict=True) if not out] for n, files in every.items()}
-        val = {n: [f for f, out in zip(files, split[n], strict=True) if out] for n, files in every.items()}
+        val = {name: [file for file in files if _is_held_out(file)] for name, files in train.items()}
+        train = {name: [file for file in files if not _is_held_out(file)] for name, files in train.items()}
     unknown = sorted(set(val) - set(train))
     if unknown:
         raise DataError(f"{folder / str(held_out)} has the class {unknown[0]}, which {folder / 'train'} has not.")
     classes = tuple(sorted(train))
+    if len(classes) == 1:
+        raise DataError(f"{folder} has the samples of one class, {classes[0]}. Expected one folder for each class.")
     splits = {
         name: tuple(Sample((file,), label) for label, each in enumerate(classes) for file in found.get(each, ()))
         for name, found in (("train", train), ("val", val))

@@ -32,6 +32,8 @@ FORMAT = 1
 SHOWN = 10
 """Most bad files that a message lists."""
 ABOUT = "about.json"
+NAMES = ("utf-8", "surrogateescape")
+"""How names of files become bytes; those that are not UTF-8 do, too."""
 
 
 class BadFilesError(DataError):
@@ -208,7 +210,9 @@ def _split(
 
 def _fingerprint(kind: Kind, folder: Path, listing: Listing, data: DataSection, decoding: str) -> str:
     """A name in the cache: changes with the names, sizes and times of files, and with how they are decoded."""
-    digest = sha256(f"{FORMAT} {kind.name} {folder.resolve()} {data.skip_bad} {data.fast_hash} {decoding}\n".encode())
+    digest = sha256(
+        f"{FORMAT} {kind.name} {folder.resolve()} {data.skip_bad} {data.fast_hash} {decoding}\n".encode(*NAMES)
+    )
     digest.update(json.dumps(listing.classes).encode())
     for split, sample in _samples(listing):
         digest.update(f"{split} {sample.label}\n".encode())
@@ -224,7 +228,7 @@ def _stamp(folder: Path, name: str) -> bytes:
         found = (folder / name).stat()
     except OSError as error:
         raise DataError(f"Cannot read {folder / name}: {error.strerror}.") from None
-    return f"{name} {found.st_size} {found.st_mtime_ns}\n".encode()
+    return f"{name} {found.st_size} {found.st_mtime_ns}\n".encode(*NAMES)
 
 
 def _samples(listing: Listing) -> Iterator[tuple[str, Sample]]:
@@ -250,12 +254,12 @@ def _decode_all(
                 skipped.append((sample.files[0], found))
             else:
                 writers[split].add(found)
-            digest.update(f"{split} {sample.label} {isinstance(found, str)} {hashes}\n".encode())
+            digest.update(f"{split} {sample.label} {isinstance(found, str)} {hashes}\n".encode(*NAMES))
             progress(done / len(samples))
         if skipped and not (data.skip_bad and all(writer.count for writer in writers.values())):
             raise BadFilesError(skipped, len(samples))
         for name in listing.others:
-            digest.update(f"{name} {_content(folder / name, data.fast_hash)}\n".encode())
+            digest.update(f"{name} {_content(folder / name, data.fast_hash)}\n".encode(*NAMES))
         for writer in writers.values():
             writer.finish()
         write_json(temporary / ABOUT, {"data_hash": digest.hexdigest(), "skipped": skipped})

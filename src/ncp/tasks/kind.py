@@ -124,8 +124,8 @@ class Kind(ABC):
         """Decode one sample, to the size that the recipe needs.
 
         Returns:
-            arrays by name. They have the same shape and type in all samples, but for the first axis of those that
-            `ragged` names. Images are uint8 `(height, width, 3)`.
+            arrays by name. They have the same shape and type in all samples of a split, but for the first axis of those
+            that `ragged` names. Images are uint8 `(height, width, 3)`.
 
         Raises:
             DataError: a file that cannot be used; the message names the file and says why.
