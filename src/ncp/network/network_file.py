@@ -175,8 +175,8 @@ def _about(file: Path) -> dict[str, Any]:
         text = None
     if text is None:
         raise DataError(
-            f"{file} has weights, but does not say of which network. Build the network with its code, and load them "
-            "with its method load_published."
+            f"{file} has weights, but does not say of which network. Give its code, too: "
+            "MultiResolutionNet(code).load_published(file), or ncp export CODE --weights FILE."
         )
     if len(text) > LONGEST:
         raise DataError(f"{file} describes its network in more than {LONGEST} characters, so it is not read.")
