@@ -126,3 +126,17 @@ def test_mistakes_in_a_task_file(run: Run, text: str, message: str) -> None:
     ran = run("task", "check", "mine.yaml")
     assert (ran.status, ran.out) == (2, "")
     assert message in ran.err
+
+
+def test_check_reads_the_files_of_a_command(run: Run) -> None:
+    Path("mine.yaml").write_text("kind: command\ncommand: python train.py {code}\ndata: {files: [train.py]}\n")
+    ran = run("task", "check", "mine.yaml")
+    assert (ran.status, ran.out) == (2, "")
+    assert "train.py" in ran.err
+    Path("train.py").write_text("print(1)\n")
+    ran = run("task", "check", "mine.yaml")
+    assert (ran.status, ran.err) == (0, "")
+    assert "command: python train.py {code}" in ran.out.splitlines()
+    before = json.loads(run("task", "check", "mine.yaml", "--json").out)["data_hash"]
+    Path("train.py").write_text("print(2)\n")
+    assert json.loads(run("task", "check", "mine.yaml", "--json").out)["data_hash"] != before

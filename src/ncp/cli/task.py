@@ -11,10 +11,10 @@ import typer
 
 from ncp.cli.options import AsJson, read_code
 from ncp.cli.output import print_json, progress_bar, say, show_table
-from ncp.errors import ConfigError
 from ncp.io.files import plain
 
 if TYPE_CHECKING:
+    from ncp.tasks.command import CommandTask
     from ncp.tasks.decoded import Prepared
     from ncp.tasks.epoch import Epoch
     from ncp.tasks.kind import Dataset
@@ -68,7 +68,8 @@ def check(
     architecture = read_code(code or SMALL)
     task = ncp.load_task(file, override or ())
     if not isinstance(task, Task):
-        raise ConfigError("ncp task check reads the data of a task, but a command reads its own. Run ncp task show.")
+        _show_command(task, as_json)
+        return
     try:
         with progress_bar("Reading the data") as bar:
             prepared = task.prepare(bar)
@@ -80,6 +81,15 @@ def check(
         print_json(_facts(task, prepared, str(architecture), epoch))
     else:
         _show(task, prepared, str(architecture), epoch)
+
+
+def _show_command(task: CommandTask, as_json: bool) -> None:
+    """Check the files of a command, whose data only the command itself reads."""
+    digest = task.prepare()
+    if as_json:
+        print_json({"task": task.to_dict(), "data_hash": digest})
+    else:
+        say(*_yaml(task.to_dict()), "The files can be read. What else the command needs is not checked.")
 
 
 def _show_bad(error: Any, as_json: bool) -> None:
