@@ -31,12 +31,12 @@ TRAIN, VAL = 400, 100
 RECIPE: dict[str, Any] = {
     "epochs": 20,
     "evaluate_every": 20,
-    "batch": 4,
+    "batch": 2,
     "low": [0.0, -16.0, -3.0],
     "high": [38.4, 16.0, 1.0],
     "voxel": [0.4, 0.4],
     "turn": 10.0,
-    "added": 6,
+    "added": 10,
 }
 TARGET, MINUTES = 60.0, 10.0
 KITTI = SHARED / "data" / "tasks" / "kitti"

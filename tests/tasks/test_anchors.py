@@ -153,3 +153,13 @@ def test_the_loss_by_hand(anchors: Tensor) -> None:
 def test_nothing_is_found_in_maps_that_are_not_sure(anchors: Tensor) -> None:
     maps = Maps(*(torch.full((2, PER_PLACE * n, ROWS, COLUMNS), -9.0) for n in (3, 7, 2)))
     assert [len(found.boxes) for found in detections(maps, anchors)] == [0, 0]
+
+
+def test_scenes_without_objects_have_a_loss(anchors: Tensor) -> None:
+    none = [torch.zeros(0, 7)] * 2
+    labels = label_anchors(anchors, none, [torch.zeros(0).long()] * 2)
+    maps = Maps(*(torch.zeros(2, PER_PLACE * n, ROWS, COLUMNS, requires_grad=True) for n in (3, 7, 2)))
+    loss = detection_loss(maps, anchors, labels)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.75 * 0.25 * np.log(2) * 3 * len(anchors), rel=1e-5)
+    assert all(each.grad is not None and each.grad.isfinite().all() for each in maps)

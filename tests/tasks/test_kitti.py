@@ -126,6 +126,7 @@ def test_splits_and_image_sizes(kitti: Path) -> None:
         (read_labels, b"Car 0 0 1.5", "line 1: expected a class and 14 numbers. Got 'Car 0 0 1.5'"),
         (read_labels, b"\nCar" + b" nan" * 14, "line 2"),
         (read_labels, b"\xff\xfe\0", "not a text file"),
+        (read_labels, b"Car" + b" 1" * 8 + b" 0" + b" 1" * 5, "line 1: height, width and length must be positive"),
         (lambda path: read_camera(path, (9, 9)), b"P2: 1 2 3\n", "expected 12 numbers after P2"),
         (read_image_size, b"GIF89a" + b"\0" * 30, "is not a PNG image"),
         (read_split, b"\n \n", "names no frame"),

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncp.tasks.boxes import bev_iou, iou_3d
+from ncp.tasks.kitti import UNLABELLED
 from ncp.tasks.objects import Objects, Reals
 
 Bools = NDArray[np.bool_]
@@ -46,13 +47,13 @@ def average_precisions(truth: Objects, found: Objects, difficulty: Difficulty = 
     the highest score whose recall reaches it, so that perfect detections have 100 % in any number of frames.
 
     Args:
-        truth: the labels, with those of the class `DontCare`.
+        truth: the labels, with regions without labels, whose class is `DontCare`.
         found: the detections.
         difficulty: `kitti` (easy, moderate, hard; overlaps of rectangles in the image, of boxes seen from above, and of
             boxes in space), or `range` (near, middle, far; without the image).
     """
     pairs = _near_pairs(truth, found)
-    cares = ~_is(truth, "DontCare")[pairs[0]]
+    cares = ~_is(truth, UNLABELLED)[pairs[0]]
     values = {}
     for metric in ("bbox", "bev", "3d") if difficulty == "kitti" else ("bev", "3d"):
         overlaps = _overlaps(truth, found, pairs, metric)

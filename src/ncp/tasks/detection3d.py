@@ -20,14 +20,23 @@ from ncp.tasks.anchor_head import detection_loss, detections
 from ncp.tasks.anchors import ANCHORS, PER_PLACE, anchor_boxes, label_anchors
 from ncp.tasks.average_precision import KITTI, RANGES, average_precisions
 from ncp.tasks.kind import Batch, Dataset, Kind, Listing, Metric, Sample
-from ncp.tasks.kitti import AXES, Camera, read_camera, read_image_size, read_labels, read_points, read_split
+from ncp.tasks.kitti import (
+    AXES,
+    UNLABELLED,
+    Camera,
+    read_camera,
+    read_image_size,
+    read_labels,
+    read_points,
+    read_split,
+)
 from ncp.tasks.lidar_augmentation import Cutouts, Scene, cut_out, moved, shuffled, with_objects
 from ncp.tasks.objects import Objects
 from ncp.tasks.pillars import Grid, pillars_of
 from ncp.tasks.recipe import Count, DataSection, Optimiser, Positive, Recipe, Schedule, Share
 
 CLASSES = tuple(each.name for each in ANCHORS)
-NAMES = (*CLASSES, "Van", "Person_sitting", "DontCare", "Other")
+NAMES = (*CLASSES, "Van", "Person_sitting", UNLABELLED, "Other")
 """Classes of labels; those that neither count nor are neutral are `Other`."""
 BOX = slice(7, 14)
 """Where the box is in a row of `labels`: number of the class, truncation, occlusion, rectangle and box."""
@@ -42,7 +51,7 @@ class DetectionData(DataSection):
     Attributes:
         difficulty: `kitti`, by height in the image, occlusion and truncation; needs `calib` and the size of images.
             `range`, by distance: the metrics `easy`, `moderate` and `hard` are then those of 0-30, 30-50 and 50+ m.
-        image_size: width and height of all images [pixels], where there is no folder `image_2`.
+        image_size: width and height of all images [pixels]; read from `image_2` when left out.
     """
 
     difficulty: Literal["kitti", "range"] = "kitti"
@@ -66,7 +75,7 @@ class DetectionRecipe(Recipe):
 
     epochs: Count = 80
     batch: Count = 4
-    optimiser: Optimiser = Optimiser(name="adam", lr=0.003, weight_decay=0.01, clip=10.0)
+    optimiser: Optimiser = Optimiser(name="adam", lr=0.003, beta2=0.99, weight_decay=0.01, clip=10.0)
     schedule: Schedule = Schedule(name="one-cycle")
     low: Place = (0.0, -39.68, -3.0)
     high: Place = (69.12, 39.68, 1.0)
@@ -100,9 +109,11 @@ class DetectionRecipe(Recipe):
 class Detection3d(Kind):
     """Detection in `training/{velodyne,label_2,calib,image_2}/NAME.*` with `ImageSets/{train,val}.txt`.
 
-    Without `image_2`, `image_size` gives the size of all images. Only points in the image are used. For data without
-    images, `difficulty: range` uses all points. Without `calib`, labels are then those of a camera at the lidar itself,
-    with x to the right, y down and z ahead, and boxes are given by the centres of their bottoms as in KITTI.
+    Only points in the image are used. `image_size` gives the size of all images where `image_2` is not there.
+
+    For data without images, `difficulty: range` uses all points. Where `calib` is not there either, labels are those of
+    a camera at the lidar itself, with x to the right, y down and z ahead; as in KITTI they give the centre of a box's
+    bottom. Rectangles, truncation and occlusion can then be zeros.
     """
 
     name = "detection3d"
@@ -240,7 +251,7 @@ def _scenes(batch: Batch) -> list[Scene]:
     scenes = []
     for points, labels in zip(batch["points"], batch["labels"], strict=True):
         cared = labels.cpu()
-        cared = cared[cared[:, 0] != NAMES.index("DontCare")]
+        cared = cared[cared[:, 0] != NAMES.index(UNLABELLED)]
         number = cared[:, 0].long()
         scenes.append(Scene(points, cared[:, BOX], torch.where(number < len(CLASSES), number, -1)))
     return scenes
@@ -271,7 +282,7 @@ def objects_of(dataset: Dataset) -> tuple[Cutouts, ...]:
             batch = dataset.batch([row])
             [labels], [size] = batch["labels"], batch["size"]
             [scene] = _scenes(batch)
-            labels = labels[labels[:, 0] != NAMES.index("DontCare")]
+            labels = labels[labels[:, 0] != NAMES.index(UNLABELLED)]
             seen = (labels[:, 2] <= occluded) & (labels[:, 1] <= truncated)
             if size.all():
                 seen &= labels[:, 6] - labels[:, 4] > least

@@ -21,6 +21,8 @@ AXES = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 """From the camera's own axes (right, down, ahead) to ahead, left and up."""
 NEAREST = 0.1
 """Least depth of a corner that is projected [m]; corners behind the camera have no place in the image."""
+UNLABELLED = "DontCare"
+"""The class of regions of the image without labels; they have no place in space."""
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -81,7 +83,7 @@ def read_points(path: Path) -> NDArray[np.float32]:
 
 
 def read_labels(path: Path) -> Objects:
-    """The labels of a frame, with boxes in the camera's frame; regions without labels have the class `DontCare`.
+    """The labels of a frame, with boxes in the camera's frame; regions without labels have the class `UNLABELLED`.
 
     Raises:
         DataError: the file cannot be read, or a line is not a label.
@@ -94,6 +96,8 @@ def read_labels(path: Path) -> Objects:
         row = _numbers(values)
         if row is None or len(row) not in (14, 15):
             raise DataError(f"{path}, line {number}: expected a class and 14 numbers. Got {quoted(line)}.")
+        if name != UNLABELLED and min(row[7:10]) <= 0:
+            raise DataError(f"{path}, line {number}: height, width and length must be positive. Got {quoted(line)}.")
         names.append(name)
         rows.append(row[:14])
     truncated, occluded, _, left, top, right, bottom, height, width, length, x, y, z, turn = (

@@ -52,7 +52,7 @@ PRESETS: dict[str, tuple[str, Mapping[str, Any]]] = {
         {
             "epochs": 80,
             "batch": 16,
-            "optimiser": {"name": "adam", "lr": 3e-3, "weight_decay": 0.01, "clip": 10.0},
+            "optimiser": {"name": "adam", "lr": 3e-3, "beta2": 0.99, "weight_decay": 0.01, "clip": 10.0},
             "schedule": {"name": "one-cycle", "rise": 0.3},
         },
     ),
