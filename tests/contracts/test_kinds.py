@@ -4,6 +4,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,28 @@ def test_the_counted_parameters_are_those_of_the_network(task: Task, network: to
     assert counting is not None
     counted = getattr(network, "backbone", network)  # the cost of encoding pillars depends on the points
     assert counting.params(CODE).item() == sum(each.numel() for each in counted.parameters())
+
+
+DEFAULTS = {
+    "classification 1": "d0152a88",
+    "detection3d 1": "33353238",
+    "segmentation 1": "0ae48ab7",
+    "video 1": "587fec07",
+}
+"""For the version of each kind, a hash of its default settings."""
+
+
+def test_other_defaults_have_another_version() -> None:
+    """Runs are identified by what differs from the defaults, so new defaults need a new version of the kind.
+
+    If this fails, raise `version` of the kind whose defaults, augmentation or network have changed, and write the hash.
+    """
+    found = {}
+    for name, kind in KINDS.items():
+        data = kind.data.model_construct(path=Path())
+        settings = [section.model_dump(mode="json") for section in (data, kind.recipe())]
+        found[f"{name} {kind.version}"] = sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    assert found == DEFAULTS
 
 
 def test_metadata_is_plain(task: Task) -> None:

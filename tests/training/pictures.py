@@ -27,5 +27,6 @@ def write_pictures(folder: Path, train: int = 12, val: int = 6, side: int = 32) 
 
 def picture_task(folder: Path, name: str = "colours", **recipe: Any) -> Task:
     """A task on such a folder."""
-    settings = {"epochs": 3, "batch": 8, "image_size": 32, **recipe}
+    usual = {"epochs": 3, "batch": 8, "image_size": 32, "label_smoothing": 0.0, "schedule": {"warmup": 1.0}}
+    settings = {**usual, **recipe}
     return task_from_dict({"name": name, "kind": "classification", "data": {"path": str(folder)}, "recipe": settings})

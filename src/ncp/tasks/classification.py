@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
@@ -58,7 +58,8 @@ class ClassificationRecipe(Recipe):
     epochs: Count = 20
     batch: Count = 64
     optimiser: Optimiser = Optimiser(lr=0.05)
-    schedule: Schedule = Schedule(warmup=1.0)
+    schedule: Schedule = Schedule(warmup=2.0)
+    label_smoothing: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.1
     image_size: Count = 64
     store_size: Count | None = None
     shift: NotNegativeCount = 4

@@ -93,6 +93,8 @@ class Kind(ABC):
 
     Attributes:
         name: the name in task files.
+        version: a number that is raised when the same task file would train another network than before, because
+            defaults, augmentation or the network have changed. It is part of what identifies a run.
         metrics: names of the metrics, the main one first. Higher is better.
         data: the class of the section `data` of a task file.
         recipe: the class of the section `recipe`, with the defaults of this kind.
@@ -100,6 +102,7 @@ class Kind(ABC):
     """
 
     name: ClassVar[str]
+    version: ClassVar[int] = 1
     metrics: ClassVar[tuple[str, ...]]
     data: ClassVar[type[DataSection]] = DataSection
     recipe: ClassVar[type[Recipe]] = Recipe

@@ -44,17 +44,17 @@ class SegmentationRecipe(Recipe):
         saturation: largest change of saturation, as a share.
     """
 
-    epochs: Count = 60
-    batch: Count = 16
-    optimiser: Optimiser = Optimiser(lr=0.1)
-    schedule: Schedule = Schedule(name="poly", warmup=1.0)
+    epochs: Count = 30
+    batch: Count = 8
+    optimiser: Optimiser = Optimiser(name="adamw", lr=3e-3, weight_decay=0.05)
+    schedule: Schedule = Schedule(warmup=2.0)
     image_size: Size = (192, 256)
     crop: Size | None = None
-    scale: Scale = (0.5, 2.0)
+    scale: Scale = (0.75, 1.5)
     flip: Share = 0.5
-    brightness: Share = 0.125
-    contrast: Share = 0.5
-    saturation: Share = 0.5
+    brightness: Share = 0.1
+    contrast: Share = 0.2
+    saturation: Share = 0.2
 
 
 class Segmentation(Kind):

@@ -79,15 +79,19 @@ class Task:
         return prepare(self.kind, self.folder, self.listing, self.data, self.recipe, progress)
 
     def identity(self, prepared: Prepared) -> dict[str, Any]:
-        """What makes two trainings the same, besides code and seed: plain data."""
+        """What makes two trainings the same, besides code and seed: plain data.
+
+        It names what differs from the defaults, so that a new key of a later version does not change it. The version
+        of the kind stands for the defaults.
+        """
         left_out = set(DataSection.model_fields)
-        recipe = self.recipe.model_dump(mode="json")
+        recipe = self.recipe.model_dump(mode="json", exclude_defaults=True)
         if self.recipe.pretrained is not None:
             recipe["pretrained"] = _digest(self.recipe.pretrained)
         return {
             "task": self.name,
-            "kind": self.kind.name,
-            "data": self.data.model_dump(mode="json", exclude=left_out),
+            "kind": f"{self.kind.name} {self.kind.version}",
+            "data": self.data.model_dump(mode="json", exclude=left_out, exclude_defaults=True),
             "recipe": recipe,
             "data_hash": prepared.data_hash,
         }
