@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ncp import Code, macs, params
+from ncp.cost import Counting
 from tests.cli.conftest import Run
 
 TEXT = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
@@ -130,6 +131,36 @@ def test_help(run: Run) -> None:
     assert ran.status == 0
     assert "Print the exact multiply-adds and parameters of an architecture." in ran.out
     assert all(option in ran.out for option in ("CODE", "--image-size", "--classes", "--json"))
+
+
+def test_a_task_decides_size_head_and_classes(run: Run) -> None:
+    for name in ("red", "green", "blue"):
+        for split in ("train", "val"):
+            Path(f"pictures/{split}/{name}").mkdir(parents=True)
+            Path(f"pictures/{split}/{name}/1.png").touch()
+            Path(f"pictures/{split}/{name}/1.mp4").touch()
+    written = "kind: {kind}\ndata: {{path: pictures}}\nrecipe: {{image_size: {size}}}\n"
+    Path("pictures.yaml").write_text(written.format(kind="classification", size=64))
+    Path("clips.yaml").write_text(written.format(kind="video", size=96))
+    Path("uneven.yaml").write_text(written.format(kind="classification", size=70))
+    expected = Counting(64, 3)
+    assert run("cost", TEXT, "--task", "pictures.yaml").out.splitlines() == [
+        f"{expected.macs(CODE).item() / 1e9:.4f} GMACs ({expected.macs(CODE).item():,}) "
+        "at 64 x 64 pixels, 3 classes, classification",
+        f"{expected.params(CODE).item() / 1e6:.4f} M params ({expected.params(CODE).item():,})",
+    ]
+    read = json.loads(run("cost", TEXT, "--task", "clips.yaml", "--json").out)
+    of_clips = Counting(96, 3, frames=read["frames"])
+    assert (read["macs"], read["params"]) == (of_clips.macs(CODE).item(), of_clips.params(CODE).item())
+    assert read["frames"] > 1
+    assert f" and {read['frames']} frames, 3 classes" in run("cost", TEXT, "--task", "clips.yaml").out
+    for options, message in {
+        ("uneven.yaml",): "The costs of uneven.yaml are not counted, since its images do not shrink evenly. "
+        "Choose a height and a width that are multiples of 32.",
+        ("pictures.yaml", "--classes", "3"): "--task decides image size, head and classes. "
+        "Leave out --image-size, --head and --classes.",
+    }.items():
+        assert run("cost", TEXT, "--task", *options) == (2, "", f"ncp: {message}\n")
 
 
 @pytest.mark.parametrize("task", ["segmentation", "features"])

@@ -1,5 +1,13 @@
 """`ncp cost`: the exact cost of an architecture."""
 
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
 import ncp
 from ncp.cli.options import (
     AsJson,
@@ -13,23 +21,66 @@ from ncp.cli.options import (
     read_image_size,
 )
 from ncp.cli.output import exact_cost, print_json, say
+from ncp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ncp.cost import Counting
 
 
 def cost(
     code: CodeArgument,
+    task: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Task file, whose image size, head and number of classes are counted."),
+    ] = None,
     image_size: ImageSizeOption = "128",
     head: HeadOption = "classification",
     classes: ClassesOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the exact multiply-adds and parameters of an architecture."""
-    architecture, size, task = read_code(code), read_image_size(image_size), read_head(head)
-    outputs = read_classes(classes, task)
-    macs = ncp.macs(architecture, image_size=size, classes=outputs, task=task).item()
-    params = ncp.params(architecture, classes=outputs, task=task).item()
+    from ncp.cost import Counting
+
+    architecture, size, read = read_code(code), read_image_size(image_size), read_head(head)
+    if task is None:
+        counting = Counting(size, read_classes(classes, read), read)
+    elif (image_size, head, classes) == ("128", "classification", None):
+        counting = _of_task(task)
+    else:
+        raise ConfigError("--task decides image size, head and classes. Leave out --image-size, --head and --classes.")
+    macs, params = counting.macs(architecture).item(), counting.params(architecture).item()
     if as_json:
-        settings = {"code": str(architecture), "image_size": list(size), "classes": outputs, "task": task}
-        print_json(settings | {"macs": macs, "params": params})
+        settings = asdict(counting)
+        if task is None:
+            settings = {name: settings[name] for name in ("image_size", "classes", "task")}
+        print_json({"code": str(architecture), **settings, "macs": macs, "params": params})
         return
-    say(f"{exact_cost(macs)} at {size[0]} x {size[1]} pixels, {outputs} classes, {task}")
+    say(f"{exact_cost(macs)} at {_described(counting)}")
     say(f"{params / 1e6:.4f} M params ({params:,})")
+
+
+def _of_task(path: Path) -> Counting:
+    """How costs are counted for the task of a file.
+
+    Raises:
+        ConfigError: a task whose costs are not counted.
+    """
+    from ncp.tasks.task import Task
+
+    task = ncp.load_task(path)
+    if not isinstance(task, Task):
+        raise ConfigError(f"The networks of {path} are built by its own program, so their costs are not known.")
+    if task.counting is None:
+        raise ConfigError(
+            f"The costs of {path} are not counted, since its images do not shrink evenly. Choose a height and a width "
+            "that are multiples of 32."
+        )
+    return task.counting
+
+
+def _described(counting: Counting) -> str:
+    """What is counted, in words."""
+    size = counting.image_size
+    height, width = size if isinstance(size, tuple) else (size, size)
+    frames = "" if counting.frames is None else f" and {counting.frames} frames"
+    return f"{height} x {width} pixels{frames}, {counting.classes} classes, {counting.task}"
