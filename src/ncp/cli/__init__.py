@@ -11,6 +11,7 @@ import typer
 import ncp
 from ncp.cli import app as page
 from ncp.cli import (
+    build,
     compare,
     cost,
     data,
@@ -21,6 +22,7 @@ from ncp.cli import (
     query,
     report,
     search,
+    study,
     task,
     train,
     train_predictor,
@@ -37,8 +39,8 @@ STOPPED = 130
 GROUPS = {
     "Find architectures": ("search", "pareto"),
     "Look at architectures and results": ("query", "cost", "draw", "profile", "compare", "report", "app"),
-    "Make networks, predictors and files": ("train", "train-predictor", "export"),
-    "Manage tables and tasks": ("data", "task"),
+    "Make networks, predictors and files": ("train", "build", "train-predictor", "export"),
+    "Manage tables, tasks and studies": ("data", "task", "study"),
 }
 """The commands by heading, in the order of the help."""
 
@@ -71,6 +73,7 @@ for command in (
     report.report,
     page.app,
     train.train,
+    build.build,
     train_predictor.train_predictor,
     export.export,
 ):
@@ -78,6 +81,7 @@ for command in (
 app.command(context_settings={"ignore_unknown_options": True})(query.query)  # a code can begin with a minus: -5,0,e
 app.add_typer(data.app, name="data")
 app.add_typer(task.app, name="task")
+app.add_typer(study.app, name="study")
 
 
 def _version(requested: bool) -> None:

@@ -97,8 +97,9 @@ class Lease:
             except (DataError, OSError):
                 continue  # the disk may be full for a while
 
-    def _write(self) -> None:
-        document = {
+    def document(self) -> dict[str, Any]:
+        """What the file says."""
+        return {
             "token": self.token,
             "process": os.getpid(),
             "host": node(),
@@ -107,7 +108,9 @@ class Lease:
             "workers": self.workers,
             "running": list(self.running),
         }
-        write_json(self.folder / LEASE, document, indent=None)
+
+    def _write(self) -> None:
+        write_json(self.folder / LEASE, self.document(), indent=None)
 
 
 def read_lease(folder: Path) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from ncp.spaces.arrays import Codes
 from ncp.studies.averages import noise_between_seeds, table_of, values_of
 from ncp.studies.lease import Lease
 from ncp.studies.local_pool import Pool
+from ncp.studies.overview import Overview, overview_of
 from ncp.studies.study_folder import TABLE, TRAININGS, Asked, StudyFolder
 from ncp.studies.trainings import TrainingRow, training_row, write_trainings
 from ncp.studies.worker import Ended, Work
@@ -34,12 +35,12 @@ class Events:
     """What a caller hears of a study's progress.
 
     Attributes:
-        looked: called a few times a second with the trainings that run.
+        looked: called a few times a second with a function that says how far the study is.
         ended: called with each training that has ended.
         said: called with remarks.
     """
 
-    looked: Callable[[Sequence[Asked]], None] = lambda _: None
+    looked: Callable[[Callable[[], Overview]], None] = lambda _: None
     ended: Callable[[TrainingRow], None] = lambda _: None
     said: Callable[[str], None] = lambda _: None
 
@@ -87,7 +88,7 @@ class Scheduler:
                 self.lease.running = [asked._asdict() for asked in self.running.values()]
                 for ended in pool.ended(LOOK):
                     self._end(ended, queue)
-                self.events.looked(list(self.running.values()))
+                self.events.looked(self.overview)
                 if time.monotonic() - self._written > WRITE:
                     self.write()
         except (KeyboardInterrupt, SystemExit, NcpError):
@@ -100,6 +101,10 @@ class Scheduler:
             for asked in self.running.values():  # those that ended while they were asked to stop
                 self._note(asked)
             self.lease.running = ()
+
+    def overview(self) -> Overview:
+        """How far the study is."""
+        return overview_of(self.study, list(self.rows.values()), list(self.running.values()), self.lease.document())
 
     def write(self) -> Table:
         """Write the tables of the study.
