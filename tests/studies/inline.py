@@ -1,5 +1,6 @@
 """Studies that train in this process, within milliseconds."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def train_quickly(code: str, seed: int, folder: Path) -> dict[str, float]:
     if code == BAD:
         raise ValueError("too wide")
     return {"accuracy": accuracy(code, seed), "latency": 2.0}
+
+
+def train_slowly(code: str, seed: int, folder: Path) -> dict[str, float]:
+    """A function that takes a while, so that it can be killed."""
+    with (folder / "trained.txt").open("a") as file:
+        file.write("once\n")
+    time.sleep(2)
+    return {"accuracy": accuracy(code, seed)}
 
 
 class InlinePool:
