@@ -13,8 +13,6 @@ from torch.nn.functional import grid_sample
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of the channels of ImageNet's photographs, as shares of 255."""
-
-
 GREY = (0.299, 0.587, 0.114)
 """Shares of the channels in a grey value (ITU-R BT.601)."""
 LONGEST_RATIO = log(4 / 3)
@@ -64,11 +62,11 @@ def _mirrored(places: Tensor, size: int) -> Tensor:
 
 
 def normalised(images: Tensor) -> Tensor:
-    """Pictures `(n, h, w, 3)` of bytes as normalised floats `(n, 3, h, w)`, channels last in memory."""
+    """Pictures `(n, .., h, w, 3)` of bytes as normalised floats `(n, .., 3, h, w)`, channels last in memory."""
     device = images.device
     scale = torch.tensor([1 / (255 * std) for std in STD], device=device)
     offset = torch.tensor([-mean / std for mean, std in zip(MEAN, STD, strict=True)], device=device)
-    return (images.float() * scale + offset).permute(0, 3, 1, 2)
+    return (images.float() * scale + offset).movedim(-1, -3)
 
 
 def color_changes(count: int, brightness: float, contrast: float, saturation: float, randomness: Generator) -> Tensor:

@@ -44,8 +44,8 @@ class ClassificationRecipe(Recipe):
         image_size: height and width of the network's input [pixels].
         store_size: height and width of decoded pictures [pixels]; `image_size` when left out. Larger ones are evaluated
             on their centre, smaller ones are resized.
-        shift: most pixels that a decoded picture is shifted by, unless `crop` is given.
-        crop: smallest and largest share of the area that random crops have; null to shift pictures instead.
+        shift: most pixels that a decoded picture is shifted by, unless `crop_area` is given.
+        crop_area: smallest and largest share of the area that random crops have; null to shift pictures instead.
         flip: share of pictures that are mirrored.
         brightness: largest change of brightness, as a share of the range.
         contrast: largest change of contrast, as a share.
@@ -63,7 +63,7 @@ class ClassificationRecipe(Recipe):
     image_size: Count = 64
     store_size: Count | None = None
     shift: NotNegativeCount = 4
-    crop: Annotated[tuple[Share, Share], AfterValidator(ascending)] | None = None
+    crop_area: Annotated[tuple[Share, Share], AfterValidator(ascending)] | None = None
     flip: Share = 0.5
     brightness: Share = 0.0
     contrast: Share = 0.0
@@ -99,14 +99,14 @@ class Classification(Kind):
         images, size = batch["image"], recipe.image_size
         n, side = images.shape[:2]
         colors = (recipe.brightness, recipe.contrast, recipe.saturation)
-        if recipe.crop is None:
+        if recipe.crop_area is None:
             images = shifted(images, recipe.shift, recipe.flip, randomness, min(size, side))
-        if recipe.crop is None and not any(colors):
+        if recipe.crop_area is None and not any(colors):
             inputs = normalised(images)
         else:
             inputs, changes = centred(images), color_changes(n, *colors, randomness)
-            if recipe.crop is not None:
-                inputs = resized_crops(n, side, size, recipe.crop, recipe.flip, randomness).of_images(inputs)
+            if recipe.crop_area is not None:
+                inputs = resized_crops(n, side, size, recipe.crop_area, recipe.flip, randomness).of_images(inputs)
             inputs = colored(inputs, changes)
         inputs = _sized(inputs, size)
         return mixed({"input": inputs, "label": batch["label"]}, recipe.mixup, recipe.cutmix, randomness)

@@ -38,7 +38,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None, crop: bool = Tru
     from PIL import ImageOps
 
     picture = _opened(path, None if size is None else 2 * max(size))
-    picture = ImageOps.exif_transpose(picture).convert("RGB")
+    picture = _colors(ImageOps.exif_transpose(picture), path)
     return np.asarray(picture if size is None else _resized(picture, size, crop))
 
 
@@ -141,6 +141,19 @@ def _opened(path: Path, least: int | None = None) -> Any:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} is not a picture, or it is damaged: {_reason(error, path)}.") from None
+
+
+def _colors(picture: Any, path: Path) -> Any:
+    """A picture of any form in RGB; of 16 bits the upper eight are kept, and transparency is ignored."""
+    from PIL import Image
+
+    if picture.mode.startswith("I;16"):
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise DataError(f"{path} has numbers of 32 bits, whose range is unknown. Save it with 8 or 16 bits.")
+    if picture.mode == "P" and "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    return picture.convert("RGB")
 
 
 def _reason(error: Exception, path: Path) -> str:

@@ -15,7 +15,7 @@ _CLASSIFICATION = {
     "schedule": {"name": "cosine", "warmup": 0.0, "final": 0.0},
     "image_size": 224,
     "store_size": 256,
-    "crop": [0.08, 1.0],
+    "crop_area": [0.08, 1.0],
     "flip": 0.5,
 }
 _SEGMENTATION = {

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from ncp.cost import Counting
 from ncp.errors import DataError
 from ncp.network.clip_net import ClipNet
-from ncp.tasks.augmentation import MEAN, STD, centred, color_changes, colored, scaled_crops, shifts
+from ncp.tasks.augmentation import MEAN, STD, centred, color_changes, colored, normalised, scaled_crops, shifts
 from ncp.tasks.classification import class_folders
 from ncp.tasks.decoding import VIDEOS, read_clip
 from ncp.tasks.kind import Batch, Dataset, Kind, Listing, Metric, Sample
@@ -24,6 +24,8 @@ from ncp.tasks.recipe import Count, DataSection, NotNegativeCount, Optimiser, Re
 
 USES = {"1": "train", "2": "val", "0": None}
 """What HMDB51's splits say of a clip."""
+NAMES = ("utf-8", "surrogateescape")
+"""How names of files are written in the splits; those that are not UTF-8 are found, too."""
 
 
 class VideoData(DataSection):
@@ -78,8 +80,10 @@ class Video(Kind):
 
     def listing(self, folder: Path, data: VideoData) -> Listing:
         """Classes are folders, in text order."""
-        lists = sorted(folder.rglob(f"*_test_split{data.split}.txt")) if not (folder / "train").is_dir() else []
-        return _hmdb51(folder, lists) if lists else class_folders(folder, VIDEOS)
+        lists = sorted(folder.rglob(f"*_test_split{data.split}.txt"))
+        if lists and not (folder / "train").is_dir():
+            return _hmdb51(folder, lists)
+        return class_folders(folder, VIDEOS)
 
     def decoding(self, data: VideoData, recipe: VideoRecipe) -> dict[str, Any]:
         """Number and size of decoded frames."""
@@ -108,9 +112,8 @@ class Video(Kind):
 
     def prepared(self, batch: Batch, recipe: VideoRecipe) -> Batch:
         """The window in the middle of each clip."""
-        clips = batch["clip"][:, recipe.jitter + _window(recipe)]
-        unchanged = color_changes(len(clips), 0.0, 0.0, 0.0, Generator())
-        return {"input": colored(centred(clips), unchanged).transpose(1, 2), "label": batch["label"]}
+        frames = recipe.jitter + _window(recipe)
+        return {"input": normalised(batch["clip"][:, frames]), "label": batch["label"]}
 
     def network(self, code: Any, classes: Sequence[str], recipe: VideoRecipe) -> nn.Module:
         """The network of every frame, with a convolution over time in its head."""
@@ -168,7 +171,7 @@ def _hmdb51(folder: Path, lists: Sequence[Path]) -> Listing:
     splits: dict[str, list[Sample]] = {"train": [], "val": []}
     for path in lists:
         name = path.name.rpartition("_test_split")[0]
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(path.read_text(*NAMES).splitlines(), start=1):
             if not line.strip():
                 continue
             clip, _, use = line.rstrip().rpartition(" ")
