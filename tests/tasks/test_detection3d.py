@@ -12,10 +12,12 @@ from torch import Generator
 from benchmarks.lidar_scenes import IMAGE, make_scenes
 from ncp.errors import ConfigError, DataError
 from ncp.network.pillar_net import Maps
-from ncp.tasks.anchors import PER_PLACE
+from ncp.tasks.anchor_head import detections
+from ncp.tasks.anchors import PER_PLACE, anchor_boxes
 from ncp.tasks.detection3d import CLASSES, NAMES, Detection3d, DetectionData
 from ncp.tasks.kitti import read_camera, read_labels, read_points
 from ncp.tasks.task import Task, task_from_dict
+from ncp.training.batches import moved
 from tests.tasks.perfect_maps import perfect_maps
 
 SMALL_GRID: dict[str, Any] = {"low": [0.0, -16.0, -3.0], "high": [38.4, 16.0, 1.0], "voxel": [0.4, 0.4], "batch": 2}
@@ -173,3 +175,24 @@ def test_cost_and_metadata(scenes: Path) -> None:
     about = chosen.kind.metadata(chosen.recipe)
     assert about["voxel"] == (0.4, 0.4)
     assert [each["name"] for each in about["anchors"]] == ["Car", "Pedestrian", "Cyclist"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_same(scenes: Path) -> None:
+    chosen = task(scenes)
+    data = chosen.prepare().train
+    found = []
+    for device in ("cpu", "cuda"):
+        batch = moved(data.batch([0, 1, 2]), torch.device(device))
+        ready = chosen.kind.augmented(batch, data, chosen.recipe, Generator().manual_seed(0))
+        maps = Maps(*(each.to(device) for each in perfect_maps(on_the_processor(ready), chosen.recipe.grid)))
+        places, order = ready["input"].places.cpu(), ready["input"].features.cpu()
+        first = detections(maps, anchor_boxes(chosen.recipe.grid, 40, 48).to(device))[0]
+        found.append((chosen.kind.loss(maps, ready, chosen.recipe).item(), places, order, first.boxes))
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-4)
+    for one, other in zip(found[0][1:], found[1][1:], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def on_the_processor(ready: dict[str, Any]) -> dict[str, Any]:
+    return {name: [each.cpu() for each in ready[name]] for name in ("boxes", "classes")}
