@@ -16,6 +16,7 @@ from ncp.errors import DataError, NcpError
 from ncp.network.weights import read_weights
 from ncp.progress import Progress, quiet
 from ncp.tasks.decoded import Prepared
+from ncp.tasks.kind import Dataset
 from ncp.tasks.task import Task
 from ncp.training.batches import Order, evaluation_batches, moved, seeded, training_batches
 from ncp.training.optimisers import average, finite, optimiser
@@ -228,16 +229,28 @@ def _evaluation(job: Job, training: Training, per_epoch: int, share: float) -> d
     return line
 
 
-@torch.no_grad()
 def evaluate(job: Job, net: nn.Module) -> dict[str, float]:
     """The metrics of a network on the split `val`."""
-    recipe, data, kind = job.task.recipe, job.prepared.val, job.task.kind
+    return evaluate_on(job.task, job.prepared.val, net, job.device)
+
+
+@torch.no_grad()
+def evaluate_on(task: Task, data: Dataset, net: nn.Module, device: torch.device) -> dict[str, float]:
+    """The metrics of a network on samples.
+
+    Args:
+        task: how samples are prepared and scored.
+        data: the samples; each counts once.
+        net: the network, on the device.
+        device: where it computes.
+    """
+    recipe, kind = task.recipe, task.kind
     metric = kind.metric(data, recipe)
     mode = net.training
     net.eval()
     for batch in evaluation_batches(data, recipe.batch):
-        ready = kind.prepared(moved(batch, job.device), recipe)
-        with precision(recipe.precision, job.device):
+        ready = kind.prepared(moved(batch, device), recipe)
+        with precision(recipe.precision, device):
             outputs = net(ready["input"])
         metric.update(outputs, ready)
     net.train(mode)
