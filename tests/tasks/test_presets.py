@@ -27,6 +27,13 @@ def test_every_preset_is_a_recipe_of_its_kind(name: str) -> None:
         assert found in (value, [value, value]), key
 
 
+@pytest.mark.parametrize("name", [name for name, (kind, _) in PRESETS.items() if kind != "video"])
+def test_published_recipes_have_nothing_that_was_not_published(name: str) -> None:
+    recipe = task(PRESETS[name][0], preset=name).recipe
+    assert (recipe.label_smoothing, recipe.ema, recipe.pretrained, recipe.schedule.warmup) == (0, 0, None, 0)
+    assert getattr(recipe, "mixup", 0) == getattr(recipe, "cutmix", 0) == 0
+
+
 def test_keys_of_the_user_count_more_than_those_of_the_preset() -> None:
     recipe = task("segmentation", preset="nas-bench-mr/seg", batch=8, optimiser={"lr": 0.2}, schedule="cosine").recipe
     assert (recipe.batch, recipe.steps, recipe.crop) == (8, 25_000, (512, 1024))
