@@ -29,6 +29,7 @@ TOPICS = {
     "gpu": "Networks on a GPU",
     "export": "Export",
     "latency": "Latency",
+    "studies": "Many trainings",
     "own_table": "A table of your own",
     "busy": "A busy machine",
     "app": "The app",

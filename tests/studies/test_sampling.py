@@ -18,6 +18,11 @@ def test_codes_are_within_the_budget_and_different() -> None:
     assert not np.array_equal(codes, sample_codes(ncp.MULTIRES, 200, Budget(max_macs=2e8), seed=2))
 
 
+def test_more_codes_begin_with_the_same_codes() -> None:
+    budget = Budget(max_macs=2e8)
+    assert np.array_equal(sample_codes(ncp.MULTIRES, 300, budget)[:20], sample_codes(ncp.MULTIRES, 20, budget))
+
+
 def test_without_a_budget_codes_are_uniform() -> None:
     codes = sample_codes(ncp.MULTIRES, 3000, seed=0)
     first = ncp.MULTIRES.dimensions[0]

@@ -23,6 +23,7 @@ ORIGINS = {
     "wide-4": "random: channels in steps of 16, up to 4 modules per stage",
     "small": "random: at most 64 channels, counts of 1 and 2",
     "anchor": "chosen by hand: one width and one count everywhere; leave it out of training for a fair test",
+    "trained": "trained by ncp build",
     "searched": "added by hand, probably found by a search; leave it out of training for a fair test",
 }
 FLAGS = {
@@ -178,7 +179,7 @@ def _show(document: dict[str, Any]) -> None:
         say(f"{cost['macs'] / 1e9:.4f} GMACs at 128 x 128 pixels, {cost['params'] / 1e6:.4f} M params (50 classes)")
     if origin:
         say(f"origin: {origin} ({ORIGINS.get(origin, 'no description')})")
-    say(*(f"flag: {flag} ({FLAGS.get(flag, 'no description')})" for flag in document["flags"]))
+    say(*(f"flag: {flag} ({_flag(flag)})" for flag in document["flags"]))
     columns = dict.fromkeys([*values, *(predicted or {}), *(c for near in neighbours for c in near["values"])])
     heads = ["column", *(["value", "std", "source"] if values else []), *(["predicted", "std"] if predicted else [])]
     rows = []
@@ -193,6 +194,12 @@ def _show(document: dict[str, Any]) -> None:
     for number, near in enumerate(neighbours, start=1):
         say(f"near {number}, {near['distance']} steps away in the table: {near['code']}")
     say(*document["notes"])
+
+
+def _flag(flag: str) -> str:
+    """What a flag means."""
+    task = flag.removesuffix("-failed")
+    return FLAGS.get(flag) or ("no description" if task == flag else f"a training on {task} failed")
 
 
 def _number(value: float | None) -> str:

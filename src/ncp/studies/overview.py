@@ -111,7 +111,7 @@ def overview(folder: str | Path) -> Overview:
     holder = read_lease(study.path)
     if holder is not None and not is_held(holder):
         holder = None
-    rows = read_trainings(study)
+    rows = read_trainings(study, whole=False)
     ended = {row.asked.run for row in rows}
     now = [Asked(**each) for each in holder["running"]] if holder else []
     return overview_of(study, rows, [asked for asked in now if asked.run not in ended], holder)

@@ -13,13 +13,16 @@ from ncp.spaces.space import Space
 
 ATTEMPTS = 100
 """How many times as many codes are drawn before the space counts as too small."""
+CHUNK = 256
+"""Codes that are drawn at once, so that the first codes do not depend on how many are asked for."""
 
 
 def sample_codes(space: Space, count: int, budget: Budget | None = None, seed: int = 0) -> Codes:
     """Draw different codes, `(count, d)`.
 
     Each code is drawn uniformly. While it exceeds the budget, it is moved towards the smallest code, each time to a
-    random point of the way. So costs spread below the budget instead of gathering at it.
+    random point of the way. So costs spread below the budget instead of gathering at it. More codes of the same seed
+    begin with the same codes.
 
     Args:
         space: the space.
@@ -36,8 +39,8 @@ def sample_codes(space: Space, count: int, budget: Budget | None = None, seed: i
     least = feasible.smallest(space.sample(1, rng))
     feasible.require(least)
     found = np.empty((0, len(space)), dtype=np.int64)
-    for _ in range(ATTEMPTS):
-        found = np.concatenate([found, _drawn(feasible, least, count, rng)])
+    for _ in range(ATTEMPTS * -(-count // CHUNK)):
+        found = np.concatenate([found, _drawn(feasible, least, CHUNK, rng)])
         found = found[distinct(found)[0]][:count]
         if len(found) == count:
             return found

@@ -55,14 +55,17 @@ class TrainingRow:
     details: Mapping[str, Any]
 
 
-def training_row(asked: Asked, run: Run) -> TrainingRow | None:
-    """The row of a run; None if it has not ended. A result that cannot be read counts as a failure."""
+def training_row(asked: Asked, run: Run, whole: bool = True) -> TrainingRow | None:
+    """The row of a run; None if it has not ended. A result that cannot be read counts as a failure.
+
+    Without `whole`, columns that `run.json` holds are left out, which halves the time.
+    """
     status = run.status
     if status not in ENDED:
         return None
     try:
         result = run.result
-        about = run.about if (run.folder / RUN).exists() else {}  # absent if each worker died at once
+        about = run.about if whole and (run.folder / RUN).exists() else {}  # absent if each worker died at once
         metrics = {str(name): float(value) for name, value in result.get("metrics", {}).items() if value is not None}
         details = {name: result[name] for name in FIXED if name in result}
         if about:
@@ -76,9 +79,9 @@ def training_row(asked: Asked, run: Run) -> TrainingRow | None:
     return TrainingRow(asked, status, reason, metrics if status == "done" else {}, details)
 
 
-def read_trainings(study: StudyFolder) -> list[TrainingRow]:
-    """The rows of all runs that have ended, in the order of the study."""
-    rows = (training_row(asked, run) for asked, run in study.runs())
+def read_trainings(study: StudyFolder, whole: bool = True) -> list[TrainingRow]:
+    """The rows of all runs that have ended, in the order of the study; `whole` as in `training_row`."""
+    rows = (training_row(asked, run, whole) for asked, run in study.runs())
     return [row for row in rows if row is not None]
 
 
