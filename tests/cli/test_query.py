@@ -206,10 +206,11 @@ def test_a_mistake_in_the_command_line_is_exit_status_2(run: Run, arguments: lis
 
 
 def test_every_flag_and_origin_of_the_tables_is_explained() -> None:
+    from ncp.studies.averages import ORIGIN
     from ncp.tables.published import ORIGINS
     from ncp.tables.table import NOT_SAMPLED
 
-    assert set(query.ORIGINS) == {name for name, _ in ORIGINS if name} | set(NOT_SAMPLED)
+    assert set(query.ORIGINS) == {name for name, _ in ORIGINS if name} | set(NOT_SAMPLED) | {ORIGIN}
 
 
 def test_a_cell_in_any_of_its_forms(run: Run) -> None:
