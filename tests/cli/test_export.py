@@ -108,10 +108,11 @@ def test_clips_are_exported_with_their_number_of_frames(run: Run) -> None:
 
 @pytest.mark.slow
 def test_the_backbone_of_a_run(run: Run) -> None:
-    folder = trained_run(MultiResolutionNet(CODE, num_classes=3), image_size=[32, 64])
+    folder = trained_run(MultiResolutionNet(CODE, num_classes=2), classes=["a", "b"], image_size=[32, 64])
     ran = run("export", "--run", str(folder), "--format", "torch", "--head", "features", "--image-size", "64")
     assert ran.status == 0
     assert "Output: stride32 (batch, 32, 2, 2)" in ran.out
+    assert "Classes" not in ran.out
 
 
 @pytest.mark.slow

@@ -114,7 +114,7 @@ def export(
             "code": str(net.code),
             "task": net.task,
             "classes": net.num_classes,
-            "class_names": net.classes,
+            "class_names": None if net.task == "features" else net.classes,
             "image_size": size,
         }
         print_json({**settings, "weights": file and str(file), **asdict(exported), "path": str(path)})
@@ -187,7 +187,7 @@ def _lines(exported: Export, net: MultiResolutionNet, file: Path | None, size: t
     opset = f", operators of version {exported.opset}" if exported.opset else ""
     yield f"Format: {exported.format}{opset}, {exported.path.stat().st_size / 1e6:.1f} MB"
     yield f"Weights: {file or 'random'}"
-    if net.classes:
+    if net.classes and net.task != "features":
         more = f" and {len(net.classes) - SHOWN} more" if len(net.classes) > SHOWN else ""
         yield f"Classes: {', '.join(net.classes[:SHOWN])}{more}"
     for title, ends in (("Input", exported.inputs), ("Output", exported.outputs)):
