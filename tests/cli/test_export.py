@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -150,32 +151,6 @@ def test_an_image_size_without_a_known_cost(run: Run) -> None:
         ([TEXT, "--format", "tflite"], "--format must be onnx or torch. Got 'tflite'."),
         ([TEXT, "--head", "x"], "--head must be one of classification, segmentation, features, got 'x'."),
         ([], "Name the network to export: a CODE, or what was trained with --run FOLDER."),
-        ([TEXT, "--run", "run"], "--run names the code and the weights. Leave out CODE and --weights, or --run."),
-        (
-            ["--run", "nowhere"],
-            "There are no weights in nowhere. Name the folder of a run that is done and whose weights were kept.",
-        ),
-        (["--run", "run", "--classes", "3"], "--classes is known of a trained network. Leave it out."),
-        (
-            ["--run", "run", "--head", "segmentation"],
-            "--head must be classification or features for this network. Got 'segmentation'.",
-        ),
-        (["--run", "run", "--frames", "3"], "--frames is for networks of clips. Leave it out."),
-        (
-            ["--weights", "other.pth"],
-            "other.pth has weights, but does not say of which network. Give its code, too: "
-            "MultiResolutionNet(code).load_published(file), or ncp export CODE --weights FILE.",
-        ),
-        (["--weights", "clips.safetensors"], "--frames must be given for a network of clips."),
-        (
-            ["--weights", "clips.safetensors", "--frames", "4", "--dynamic-size"],
-            "Networks of clips are exported for one size of images. Leave out --dynamic-size.",
-        ),
-        (
-            ["--weights", "pillars.safetensors"],
-            "Networks of point clouds are not exported, since the number of their points varies. Export the backbone, "
-            "which takes pseudo-images, with --head features.",
-        ),
         ([TEXT, "-o", "net.pt2"], "--out must end in .onnx, got 'net.pt2'."),
         (
             [TEXT, "--image-size", "0"],
@@ -205,15 +180,63 @@ def test_an_image_size_without_a_known_cost(run: Run) -> None:
 def test_bad_input_is_one_message_and_exit_status_2(run: Run, arguments: list[str], message: str) -> None:
     Path("file").touch()
     torch.save(MultiResolutionNet(TEXT, num_classes=7).state_dict(), "other.pth")
-    save_network(MultiResolutionNet(TEXT, num_classes=3), "run/weights.safetensors", {})
-    save_network(ClipNet(TEXT), "clips.safetensors", {})
-    save_network(PillarNet(TEXT), "pillars.safetensors", {})
     before = sorted(Path().iterdir())
     assert run("export", *arguments) == (
         2,
         "",
         f"ncp: {message.format(here=Path.cwd())}\n",
     )
+    assert sorted(Path().iterdir()) == before
+
+
+@pytest.fixture(scope="module")
+def trained_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run, and files of other networks."""
+    folder = tmp_path_factory.mktemp("trained")
+    save_network(MultiResolutionNet(TEXT, num_classes=3), folder / "run" / "weights.safetensors", {})
+    save_network(ClipNet(TEXT), folder / "clips.safetensors", {})
+    save_network(PillarNet(TEXT), folder / "pillars.safetensors", {})
+    torch.save(MultiResolutionNet(TEXT).state_dict(), folder / "other.pth")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([TEXT, "--run", "run"], "--run names the code and the weights. Leave out CODE and --weights, or --run."),
+        (
+            ["--run", "nowhere"],
+            "There are no weights in nowhere. Name the folder of a run that is done and whose weights were kept.",
+        ),
+        (["--run", "run", "--classes", "3"], "--classes is known of a trained network. Leave it out."),
+        (
+            ["--run", "run", "--head", "segmentation"],
+            "--head must be classification or features for this network. Got 'segmentation'.",
+        ),
+        (["--run", "run", "--frames", "3"], "--frames is for networks of clips. Leave it out."),
+        (
+            ["--weights", "other.pth"],
+            "other.pth has weights, but does not say of which network. Give its code, too: "
+            "MultiResolutionNet(code).load_published(file), or ncp export CODE --weights FILE.",
+        ),
+        (["--weights", "clips.safetensors"], "--frames must be given for a network of clips."),
+        (
+            ["--weights", "clips.safetensors", "--frames", "4", "--dynamic-size"],
+            "Networks of clips are exported for one size of images. Leave out --dynamic-size.",
+        ),
+        (
+            ["--weights", "pillars.safetensors"],
+            "Networks of point clouds are not exported, since the number of their points varies. Export the backbone, "
+            "which takes pseudo-images, with --head features.",
+        ),
+    ],
+)
+def test_what_cannot_be_done_with_trained_networks(
+    run: Run, trained_files: Path, arguments: list[str], message: str
+) -> None:
+    shutil.copytree(trained_files, Path(), dirs_exist_ok=True)
+    before = sorted(Path().iterdir())
+    assert run("export", *arguments) == (2, "", f"ncp: {message}\n")
     assert sorted(Path().iterdir()) == before
 
 

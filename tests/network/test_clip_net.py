@@ -21,7 +21,7 @@ from tests.network.test_net import MIDDLE, SMALLEST
 def trained() -> ClipNet:
     """A network whose batch norms have seen a clip."""
     torch.manual_seed(0)
-    net = ClipNet(MIDDLE, num_classes=5)
+    net = ClipNet(SMALLEST, num_classes=5)
     net(torch.randn(2, 3, 3, 64, 96) + 1)
     return net.eval()
 
@@ -31,7 +31,7 @@ def in_three_dimensions(net: ClipNet, clips: Tensor) -> Tensor:
     backbone = MultiResolutionNet(net.code, task="features").eval()
     own = backbone.state_dict()
     backbone.load_state_dict({name: net.state_dict()[name] for name in own})
-    convolution, norm = nn.Conv3d(168, 96, (3, 1, 1), padding=(1, 0, 0), bias=False), nn.BatchNorm3d(96)
+    convolution, norm = nn.Conv3d(32, 8, (3, 1, 1), padding=(1, 0, 0), bias=False), nn.BatchNorm3d(8)
     weights = {name.removeprefix("transform."): w for name, w in net.state_dict().items() if name.startswith("trans")}
     convolution.load_state_dict({"weight": weights["0.weight"][..., None]})
     norm.load_state_dict({name[2:]: weight for name, weight in weights.items() if name.startswith("1.")})

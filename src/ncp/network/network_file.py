@@ -34,7 +34,7 @@ class Description:
     Attributes:
         network: the name of its class.
         arguments: the arguments of its class.
-        backbone: the arguments of its backbone, a `MultiResolutionNet` of the task `features`.
+        backbone: the arguments of its backbone, which is a `MultiResolutionNet` with the task `features`.
         prefix: what the names of the backbone's weights begin with.
     """
 

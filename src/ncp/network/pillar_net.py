@@ -52,7 +52,7 @@ class Pillars(NamedTuple):
 
 
 class Maps(NamedTuple):
-    """What the network says of the anchors at each place of the finest branch, `(n, .., h, w)`.
+    """Outputs for the anchors at each place of the finest branch, `(n, .., h, w)`.
 
     Attributes:
         classes: logits; channel `anchor * num_classes + class`.
@@ -146,7 +146,7 @@ class PillarNet(nn.Module):
         _draw_heads(cast("nn.Conv2d", backbone.classifier), self.anchors * self.num_classes, self.anchors * BOX)
 
     def forward(self, pillars: Pillars) -> Maps:
-        """Map pillars to what is said of the anchors.
+        """Map pillars to the outputs for all anchors.
 
         Raises:
             ConfigError: points with another number of features, or no scene.
