@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 def report(
     source: Annotated[
-        Path, typer.Argument(metavar="FILE", help="result.json, pareto.json, compare.json or metrics.json.")
+        Path,
+        typer.Argument(
+            metavar="FILE|FOLDER", help="result.json, pareto.json, compare.json, metrics.json, or a study's folder."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The page to write.")] = Path("report.html"),
     table: Annotated[

@@ -12,7 +12,8 @@ import numpy as np
 
 from ncp.extras import require_extra
 from ncp.report.facts import Agreement, Calibration, Curve, Tradeoff
-from ncp.report.style import DASHES, GREY, GRID, SERIES, with_unit
+from ncp.report.study_facts import CostAndValue, Deviations, Learning
+from ncp.report.style import COST, DASHES, GREY, GRID, SERIES, with_unit
 from ncp.report.trace import Trace
 from ncp.spaces.arrays import Reals
 
@@ -158,6 +159,52 @@ def curves_figure(curves: Sequence[Curve], measure: str) -> Figure:
     figure["layout"] |= {"height": 460}
     figure["layout"]["yaxis"] |= {"rangemode": "tozero"}
     return figure
+
+
+def learning_figure(found: Learning) -> Figure:
+    """A task's metric by epoch: all runs as faint lines, the one that ended best in colour."""
+    faint_x: list[float | None] = []
+    faint_y: list[float | None] = []
+    names: list[str] = []
+    for place, (epochs, values) in enumerate(zip(found.epochs, found.values, strict=True)):
+        if place != found.best:
+            faint_x += [*_short(epochs), None]
+            faint_y += [*_short(values), None]
+            names += [f"seed {found.seeds[place]} of {found.codes[place]}"] * (len(epochs) + 1)
+    hover = "%{customdata}<br>epoch %{x}: %{y:.4g}<extra></extra>"
+    faint = {"color": "rgba(128,128,128,0.35)", "width": 1}
+    data: list[Any] = []
+    if faint_x:
+        other = {"type": "scatter", "mode": "lines", "x": faint_x, "y": faint_y, "name": "other runs", "line": faint}
+        data.append(other | {"customdata": names, "hovertemplate": hover})
+    epochs, values = found.epochs[found.best], found.values[found.best]
+    best: dict[str, Any] = {"type": "scatter", "mode": "lines", "x": _short(epochs), "y": _short(values)}
+    name = f"seed {found.seeds[found.best]} of {found.codes[found.best]}"
+    best |= {"name": "the best run", "customdata": [name] * len(epochs), "hovertemplate": hover}
+    best["line"] = {"color": BLUE, "width": 2.5}
+    return _figure([*data, best], "epoch", with_unit(found.column))
+
+
+def cost_figure(found: CostAndValue) -> Figure:
+    """Values against exact cost, on a logarithmic axis."""
+    hover = "%{customdata}<br>%{x:.4g} GMACs, %{y:.4g}<extra></extra>"
+    points: dict[str, Any] = {"type": "scatter", "mode": "markers", "x": _short(found.macs), "y": _short(found.values)}
+    points |= {"name": "codes", "customdata": list(found.codes), "hovertemplate": hover, "showlegend": False}
+    points["marker"] = {"size": 7 if len(found.codes) <= 200 else 4, "color": BLUE, "opacity": 0.8}
+    figure = _figure([points], COST, with_unit(found.column))
+    figure["layout"]["xaxis"] |= {"type": "log", "dtick": "D2"}
+    return figure
+
+
+def noise_figure(found: Deviations) -> Figure:
+    """How far single seeds are from the mean of their code, and the standard deviation between seeds."""
+    ends = [float(found.means.min()), float(found.means.max())]
+    hover = "%{customdata}<br>mean %{x:.4g}, this seed %{y:+.3g}<extra></extra>"
+    points: dict[str, Any] = {"type": "scatter", "mode": "markers", "x": _short(found.means), "y": _short(found.off)}
+    points |= {"name": "trainings", "customdata": list(found.codes), "hovertemplate": hover}
+    points["marker"] = {"size": 7, "color": BLUE}
+    bounds = [_line(ends, [sign * found.std] * 2, "one std") | {"showlegend": sign > 0} for sign in (1, -1)]
+    return _figure([*bounds, points], f"mean over seeds: {with_unit(found.column)}", "seed minus mean")
 
 
 def _line(x: list[float], y: list[float], name: str) -> dict[str, Any]:

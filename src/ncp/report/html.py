@@ -16,6 +16,7 @@ from ncp.report.front_page import front_page
 from ncp.report.page_parts import Page
 from ncp.report.predictor_page import predictor_page
 from ncp.report.search_page import search_page
+from ncp.report.study_page import study_page
 from ncp.tables.table import Table
 
 BESIDE = ("trace.json", "heldout.json", "predictor.safetensors", "config.yaml")
@@ -23,11 +24,11 @@ BESIDE = ("trace.json", "heldout.json", "predictor.safetensors", "config.yaml")
 
 
 def write_report(source: str | Path, path: str | Path, table: Table | None = None) -> None:
-    """Write a page about a document that a command wrote.
+    """Write a page about a document that a command wrote, or about a study.
 
     Args:
         source: `result.json`, `pareto.json`, `compare.json` or `metrics.json`. The page also uses `trace.json` and
-            `heldout.json` from the same folder, if they are of the same run.
+            `heldout.json` from the same folder, if they are of the same run. A folder is that of a study.
         path: the page to write.
         table: rows to draw behind the codes that were found.
 
@@ -35,6 +36,9 @@ def write_report(source: str | Path, path: str | Path, table: Table | None = Non
         DataError: no command of this version wrote the source, or the path cannot be written to.
         MissingExtraError: plotly or jinja2 is not installed.
     """
+    if Path(source).is_dir():
+        _write(path, study_page(source).html({}))
+        return
     kind, document = read_document(source)
     folder = Path(source).parent
     _require_another(Path(path), [Path(source), *(folder / name for name in BESIDE)])
@@ -48,6 +52,10 @@ def write_report(source: str | Path, path: str | Path, table: Table | None = Non
         if isinstance(error, NcpError):
             raise
         raise DataError(f"Expected {source} as ncp {kind} writes it. Got: {error!r}.") from error
+    _write(path, text)
+
+
+def _write(path: str | Path, text: str) -> None:
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
