@@ -49,7 +49,20 @@ RECIPES: dict[str, dict[str, Any]] = {
         "kind": "segmentation",
         "recipe": {"epochs": 20, "batch": 16, "image_size": [96, 128], "evaluate_every": 5},
     },
-    "clips": {"kind": "video", "recipe": {}},
+    "clips": {
+        "kind": "video",
+        "recipe": {
+            "epochs": 20,
+            "batch": 8,
+            "image_size": 64,
+            "frames": 4,
+            "stride": 6,
+            "jitter": 0,
+            "shift": 4,
+            "optimiser": {"lr": 0.003},
+            "evaluate_every": 4,
+        },
+    },
 }
 """One recipe per task, of one to three minutes on one core."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ncp.errors import ConfigError
 from ncp.io.yaml_sections import Section
@@ -80,6 +80,13 @@ class Optimiser(Section):
     clip: NotNegative = 0.0
 
 
+OPTIMISERS: dict[str, dict[str, float]] = {
+    "adamw": {"lr": 2e-3, "weight_decay": 0.05},
+    "adam": {"lr": 2e-3, "weight_decay": 0.0},
+}
+"""Settings that differ from those of `sgd`, where a recipe names another optimiser than the kind's."""
+
+
 class Schedule(Section):
     """The learning rate as a function of the step.
 
@@ -125,7 +132,18 @@ class Recipe(Section):
     evaluate_every: Count = 1
     pretrained: Path | None = None
 
-    @field_validator("optimiser", "schedule", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _name_alone(cls, given: object) -> object:
-        return {"name": given} if isinstance(given, str) else given
+    def _over_defaults(cls, given: Any) -> Any:
+        """Take settings of optimiser and schedule that are not given from the defaults, if they are of that name."""
+        if not isinstance(given, dict):
+            return given
+        sections = {}
+        for key in ("optimiser", "schedule"):
+            section = {"name": given[key]} if isinstance(given.get(key), str) else given.get(key)
+            if isinstance(section, dict):
+                usual = cls.model_fields[key].default
+                name = section.get("name", usual.name)
+                before = usual.model_dump() if name == usual.name else OPTIMISERS.get(str(name), {})
+                sections[key] = {**before, **section}
+        return {**given, **sections}
