@@ -60,6 +60,14 @@ def test_without_a_split_names_decide(tmp_path: Path, room: str) -> None:
     assert all(set(fewer[split]) <= set(splits[split]) for split in splits)
 
 
+def test_without_a_split_every_class_is_evaluated_on(tmp_path: Path) -> None:
+    """Classes whose files have the same names do not share one decision."""
+    made(tmp_path, *(f"{label}/{number}.png" for label in "abcdefgh" for number in range(3)))
+    _, splits = listed(tmp_path)
+    assert {label for _, label in splits["val"]} == set(range(8))
+    assert len({Path(file).name for file, _ in splits["val"]}) > 1
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

@@ -34,7 +34,7 @@ from ncp.tasks.recipe import (
 )
 
 HELD_OUT = 0.2
-"""Share of the pictures that are evaluated on where the folder has no split."""
+"""Share of each class's pictures that are evaluated on where the folder has no split."""
 
 
 class ClassificationRecipe(Recipe):
@@ -156,7 +156,7 @@ def class_folders(folder: Path, endings: Sequence[str]) -> Listing:
     """Samples in one folder per class.
 
     `train` and `val` (or `test`) hold the folders of the classes. Without `val`, `train` or the folder itself holds all
-    samples, and a hash of each file's name decides whether it is evaluated on.
+    samples, and about a fifth of each class is evaluated on: files whose paths have small hashes.
 
     Raises:
         DataError: no such folders, fewer than two classes, classes that are only in `val`, or a split without samples.
@@ -169,8 +169,8 @@ def class_folders(folder: Path, endings: Sequence[str]) -> Listing:
     if held_out:
         val = _samples(folder, held_out, endings)
     else:
-        val = {name: [file for file in files if _is_held_out(file)] for name, files in train.items()}
-        train = {name: [file for file in files if not _is_held_out(file)] for name, files in train.items()}
+        val = {name: _held_out(files) for name, files in train.items()}
+        train = {name: [file for file in files if file not in val[name]] for name, files in train.items()}
     unknown = sorted(set(val) - set(train))
     if unknown:
         raise DataError(f"{folder / str(held_out)} has the class {unknown[0]}, which {folder / 'train'} has not.")
@@ -203,5 +203,8 @@ def _samples(folder: Path, split: str, endings: Sequence[str]) -> dict[str, list
     }
 
 
-def _is_held_out(name: str) -> bool:
-    return int.from_bytes(sha256(Path(name).name.encode()).digest()[:4]) < HELD_OUT * 2**32
+def _held_out(files: Sequence[str]) -> list[str]:
+    """About a fifth of the files of a class: those whose paths have small hashes, but at least one of several."""
+    hashes = {name: int.from_bytes(sha256(name.encode()).digest()[:4]) for name in files}
+    found = [name for name, number in hashes.items() if number < HELD_OUT * 2**32]
+    return found if found or len(files) < 2 else [min(files, key=hashes.__getitem__)]
