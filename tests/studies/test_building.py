@@ -269,3 +269,15 @@ def test_events_tell_of_every_training(tmp_path: Path) -> None:
     ended: list[TrainingRow] = []
     build(CODES[:3], task(), folder=tmp_path, events=Events(ended=ended.append))
     assert [row.asked.code for row in ended] == TEXTS[:3]
+
+
+@pytest.mark.usefixtures("pool")
+def test_an_unexpected_error_fails_its_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("device-side assert")
+
+    monkeypatch.setattr("ncp.training.command_run._train", broken)
+    assert build(CODES[:1], task(), folder=tmp_path).flags.tolist() == ["mine-failed"]
+    [failed] = overview(tmp_path).failed
+    assert failed.reason == "RuntimeError: device-side assert"
+    assert "Traceback" in (tmp_path / "runs" / failed.asked.run / "log.txt").read_text()

@@ -10,7 +10,7 @@ from platform import node
 
 import pytest
 
-from ncp import ConfigError
+from ncp import ConfigError, DataError
 from ncp.studies.lease import STALE, Lease, LeaseLostError, is_held, read_lease
 
 
@@ -78,3 +78,9 @@ def test_a_process_that_lost_its_lease_stops_and_leaves_the_new_one(tmp_path: Pa
         with pytest.raises(LeaseLostError, match="Another process has taken over"):
             lease.require()
     assert read_lease(tmp_path) == theirs
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"Cannot write in .*file: "), Lease(tmp_path / "file"):
+        pass

@@ -18,7 +18,7 @@ from ncp.cli.options import (
     read_budget,
     require_outputs,
 )
-from ncp.cli.output import print_json, say, written
+from ncp.cli.output import print_json, progress_bar, say, written
 from ncp.cli.study_screen import show_study, study_events
 from ncp.errors import ConfigError
 
@@ -101,6 +101,9 @@ def build(
     budget = read_budget(max_gmacs, max_mparams, image_size, head, classes)
     wanted = _codes(codes, sample, chosen, budget, seed)
     tasks = [ncp.load_task(file, override or ()) for file in task]
+    for each in tasks:
+        with progress_bar(f"Reading the data of {each.name}") as bar:
+            each.prepare(bar)
     with study_events(as_json) as events:
         ncp.build(
             wanted,

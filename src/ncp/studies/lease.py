@@ -40,6 +40,7 @@ class Lease:
 
     Raises:
         ConfigError: another process has the lease; the message names it.
+        DataError: the folder cannot be written.
     """
 
     def __init__(self, folder: Path, beat: float = BEAT) -> None:
@@ -53,17 +54,25 @@ class Lease:
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / LOCK):
-            holder = read_lease(self.folder)
-            if holder is not None and is_held(holder):
-                raise ConfigError(
-                    f"The process {holder['process']} on {holder['host']} is already working on {self.folder}. "
-                    f"Wait for it or stop it. ncp study status {self.folder} shows what it does."
-                )
-            self._write()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / LOCK):
+                self._take()
+        except OSError as error:
+            raise DataError(
+                f"Cannot write in {self.folder}: {error.strerror or error}. Choose another folder."
+            ) from None
         self._thread.start()
         return self
+
+    def _take(self) -> None:
+        holder = read_lease(self.folder)
+        if holder is not None and is_held(holder):
+            raise ConfigError(
+                f"The process {holder['process']} on {holder['host']} is already working on {self.folder}. "
+                f"Wait for it or stop it. ncp study status {self.folder} shows what it does."
+            )
+        self._write()
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()

@@ -85,12 +85,15 @@ class LocalPool:
             if said == READY:
                 continue
             del self._busy[worker.pipe]
-            if isinstance(said, Ended):
+            if isinstance(said, Ended) and not said.last:
                 self._idle.append(worker)
                 found.append(said)
+                continue
+            worker.end()
+            self._devices.append(worker.device)
+            if isinstance(said, Ended):
+                found.append(said)
             else:
-                worker.end()
-                self._devices.append(worker.device)
                 if not worker.ready:
                     raise NcpError(
                         "A worker process ended before it began. "

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -76,7 +77,10 @@ class RayPool:
 
     def ended(self, seconds: float) -> list[Ended]:
         """The trainings that ended; `died` where a process or a node was lost."""
-        ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds) if self._running else ([], [])
+        if not self._running:
+            time.sleep(seconds)
+            return []
+        ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
         found = []
         for task in ready:
             run = self._running.pop(task)
@@ -131,7 +135,7 @@ def _joined(address: str) -> Any:
     return ray
 
 
-def _train(work: dict[str, Any], path: list[str]) -> dict[str, str]:
+def _train(work: dict[str, Any], path: list[str]) -> dict[str, Any]:
     """Train on a node, where functions of the user are imported as in the scheduler."""
     sys.path += [each for each in path if each not in sys.path]
     return vars(carry_out(Work(**work)))

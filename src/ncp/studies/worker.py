@@ -54,11 +54,13 @@ class Ended:
         ending: `done` and `failed` as the run says; `locked` if another process trains it; `refused` for an error that
             concerns more than this run, such as missing data; `died` if the worker ended.
         message: the error's message.
+        last: whether the process should train nothing else, because an error may have left a GPU unusable.
     """
 
     run: str
     ending: Ending
     message: str = ""
+    last: bool = False
 
 
 def carry_out(work: Work) -> Ended:
@@ -81,7 +83,7 @@ def carry_out(work: Work) -> Ended:
         with (run.folder / LOG).open("a", encoding="utf-8") as log:
             log.write(traceback.format_exc())
         run.fail(f"{type(error).__name__}: {printable(str(error))[:500]}")
-        return Ended(work.run, "failed")
+        return Ended(work.run, "failed", last=True)
 
 
 def _trained(work: Work) -> Run:
