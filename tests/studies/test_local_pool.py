@@ -123,7 +123,7 @@ def test_a_second_scheduler_is_refused_and_status_shows_the_first(tmp_path: Path
         assert "is already working on study" in printed
         wait_for(lambda: len(overview(tmp_path / "study").running) == 2, 10)
         found = overview(tmp_path / "study")
-        assert (found.scheduler or {})["process"] == started.pid
+        assert ((found.scheduler or {})["process"], (found.scheduler or {})["workers"]) == (started.pid, 2)
         assert (found.done, len(found.running), found.waiting) == (0, 2, 4)
         started.send_signal(signal.SIGINT)
         assert started.wait(30) == 130

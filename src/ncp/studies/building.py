@@ -83,7 +83,7 @@ def build(
     pool = _pool(ray, device, workers, threads, read)
     settings = Work("", "", (), 0, {}, str((path / RUNS).absolute()), None, pool.threads, keep_weights)
     try:
-        with Lease(path) as lease:
+        with Lease(path, pool.free) as lease:
             study, asked = _asked(path, space, wanted, _prepared(read, share(progress, 0, 0.01)), count)
             heard = events or Events()
             return _train(study, asked, wanted, lease, pool, settings, retry_failed, progress, heard)

@@ -33,6 +33,7 @@ class Lease:
 
     Args:
         folder: the folder of the study.
+        workers: the number of trainings at the same time.
         beat: time between heartbeats [s].
 
     Attributes:
@@ -43,10 +44,9 @@ class Lease:
         DataError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, beat: float = BEAT) -> None:
-        self.folder, self.beat = folder, beat
+    def __init__(self, folder: Path, workers: int = 0, beat: float = BEAT) -> None:
+        self.folder, self.workers, self.beat = folder, workers, beat
         self.running: Sequence[Mapping[str, Any]] = ()
-        self.workers = 0
         self.token = uuid4().hex
         self.since = time.time()
         self.lost = False
