@@ -24,7 +24,7 @@ BEHIND, BELOW = 0.27, 0.08
 """How far the camera is ahead of the lidar, and below it [m]."""
 NOISE, LOST = 0.02, 0.05
 """Standard deviation of distances [m], and the share of rays that do not come back."""
-NEAREST, FARTHEST, HALF_WIDTH = 5.0, 37.0, 15.0
+NEAREST, FARTHEST, HALF_WIDTH = 5.0, 28.0, 13.5
 """Where objects are [m]."""
 
 

@@ -162,8 +162,9 @@ def test_perfect_maps_score_100_and_empty_ones_0(scenes: Path, difficulty: str) 
     empty = chosen.kind.metric(chosen.prepare().val, chosen.recipe)
     empty.update(Maps(*(torch.full((3, PER_PLACE * size, 80, 80), -9.0) for size in (3, 7, 2))), batch)
     assert {value for value in empty.values().values() if not np.isnan(value)} == {0.0}
-    middle = "car_3d_moderate_r40" if difficulty == "kitti" else "car_3d_middle_r40"
-    assert values["moderate"] == values[middle]
+    assert values["easy"] == values["car_3d_easy_r40" if difficulty == "kitti" else "car_3d_near_r40"]
+    if difficulty == "range":
+        assert np.isnan(values["hard"])  # no car is 50 metres away
 
 
 def test_cost_and_metadata(scenes: Path) -> None:
