@@ -128,6 +128,11 @@ def test_splits_and_image_sizes(kitti: Path) -> None:
         (read_labels, b"\xff\xfe\0", "not a text file"),
         (read_labels, b"Car" + b" 1" * 8 + b" 0" + b" 1" * 5, "line 1: height, width and length must be positive"),
         (lambda path: read_camera(path, (9, 9)), b"P2: 1 2 3\n", "expected 12 numbers after P2"),
+        (
+            lambda path: read_camera(path, (9, 9)),
+            b"P2:" + b" 1" * 12 + b"\nR0_rect:" + b" 0" * 9 + b"\nTr_velo_to_cam:" + b" 1" * 12,
+            "must be rotations with a shift. These have no inverse",
+        ),
         (read_image_size, b"GIF89a" + b"\0" * 30, "is not a PNG image"),
         (read_split, b"\n \n", "names no frame"),
     ],

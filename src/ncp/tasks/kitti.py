@@ -21,6 +21,8 @@ AXES = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 """From the camera's own axes (right, down, ahead) to ahead, left and up."""
 NEAREST = 0.1
 """Least depth of a corner that is projected [m]; corners behind the camera have no place in the image."""
+SINGULAR = 1e-6
+"""Least determinant of a pose that has an inverse; that of a rotation is 1."""
 UNLABELLED = "DontCare"
 """The class of regions of the image without labels; they have no place in space."""
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -105,7 +107,7 @@ def read_labels(path: Path) -> Objects:
     )
     return Objects.of(
         0,
-        names or [],
+        names,
         np.stack([z, -x, height / 2 - y, length, width, height, -turn - np.pi / 2], axis=1),
         np.stack([left, top, right, bottom], axis=1),
         truncated,
@@ -121,7 +123,7 @@ def read_camera(path: Path, size: tuple[int, int]) -> Camera:
         size: width and height of the image [px].
 
     Raises:
-        DataError: the file cannot be read, or lacks a key.
+        DataError: the file cannot be read, lacks a key, or has a pose without an inverse.
     """
     entries = dict(line.split(":", 1) for line in _text(path).splitlines() if ":" in line)
     shapes = {"P2": (3, 4), "R0_rect": (3, 3), "Tr_velo_to_cam": (3, 4)}
@@ -135,6 +137,8 @@ def read_camera(path: Path, size: tuple[int, int]) -> Camera:
         matrices[key] = np.eye(4)
         matrices[key][: shape[0], : shape[1]] = np.array(values).reshape(shape)
     pose = AXES @ matrices["R0_rect"] @ matrices["Tr_velo_to_cam"]
+    if abs(np.linalg.det(pose)) < SINGULAR:
+        raise DataError(f"{path}: R0_rect and Tr_velo_to_cam must be rotations with a shift. These have no inverse.")
     return Camera(pose, (matrices["P2"] @ AXES.T)[:3], size)
 
 
