@@ -4,6 +4,7 @@ python -m benchmarks.studies
 """
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 from benchmarks.measure import median_seconds, record, use_threads
 
 RUNS = 1000
+REPEATS = 5
 NCP = str(Path(sys.executable).with_name("ncp"))
 TASK = """
 kind: command
@@ -39,6 +41,12 @@ def command_seconds(folder: Path) -> float:
     return sum(float(json.loads(file.read_text())["seconds"]) for file in folder.glob("study/runs/*/done.json"))
 
 
+def processor_seconds() -> float:
+    """The time that processes which this one has started have computed [s]."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def main() -> None:
     """Build a study of trivial commands, and look at it."""
     use_threads(2)
@@ -49,9 +57,12 @@ def main() -> None:
         ran = subprocess.run([sys.executable, "build.py"], cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
         found = json.loads(ran.stdout)
         own = command_seconds(folder)
+        before = processor_seconds()
         status = median_seconds(
-            lambda: subprocess.run([NCP, "study", "status", "study"], cwd=folder, check=True, capture_output=True)  # noqa: S603
+            lambda: subprocess.run([NCP, "study", "status", "study"], cwd=folder, check=True, capture_output=True),  # noqa: S603
+            REPEATS,
         )
+        processor = (processor_seconds() - before) / (REPEATS + 1)
     overhead = 1000 * (found["seconds"] - own) / RUNS
     record(
         "studies/overhead",
@@ -76,8 +87,9 @@ def main() -> None:
         target="<= 1 s",
         value=round(status, 2),
         met=status <= 1,
+        note=f"It computes for {processor:.2f} s; beside other programs it takes longer.",
         unit="s",
-        runs=5,
+        runs=REPEATS,
     )
 
 

@@ -79,7 +79,10 @@ def save_network(net: nn.Module, path: str | Path, metadata: Mapping[str, Any]) 
             "prefix": how.prefix,
         }
     with whole_file(path) as temporary:
-        save_file(weights, temporary, {"ncp": json.dumps(plain(about), sort_keys=True)})
+        try:
+            save_file(weights, temporary, {"ncp": json.dumps(plain(about), sort_keys=True)})
+        except SafetensorError as error:  # its error for a full disk
+            raise DataError(f"Cannot write {path}: {error}. Free some space on the disk.") from None
 
 
 @dataclass(frozen=True)

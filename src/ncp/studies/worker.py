@@ -71,19 +71,22 @@ def carry_out(work: Work) -> Ended:
     """
     run = Run(Path(work.folder) / work.run)
     try:
-        run = _trained(work)
-        return Ended(run.id, "done" if run.status == "done" else "failed")
+        try:
+            run = _trained(work)
+            return Ended(run.id, "done" if run.status == "done" else "failed")
+        except (NcpError, OSError):
+            raise
+        except Exception as error:  # a mistake in a network or a kind concerns this run alone
+            with (run.folder / LOG).open("a", encoding="utf-8") as log:
+                log.write(traceback.format_exc())
+            run.fail(f"{type(error).__name__}: {printable(str(error))[:500]}")
+            return Ended(work.run, "failed", last=True)
     except RunLockedError as error:
         return Ended(work.run, "locked", str(error))
     except NcpError as error:
         return Ended(work.run, "refused", str(error))
     except OSError as error:
         return Ended(work.run, "refused", f"{error.filename or run.folder}: {error.strerror or error}.")
-    except Exception as error:  # a mistake in a network or a kind concerns this run alone
-        with (run.folder / LOG).open("a", encoding="utf-8") as log:
-            log.write(traceback.format_exc())
-        run.fail(f"{type(error).__name__}: {printable(str(error))[:500]}")
-        return Ended(work.run, "failed", last=True)
 
 
 def _trained(work: Work) -> Run:

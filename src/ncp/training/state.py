@@ -25,7 +25,11 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
     """
     newest, previous = (folder / name for name in STATES)
     with whole_file(folder / f"new-{newest.name}") as temporary:
-        torch.save(state, temporary)
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:  # PyTorch's error for a full disk
+            reason = str(error).partition("\n")[0]
+            raise DataError(f"Cannot write {newest}: {reason} Free some space on the disk.") from None
     with suppress(FileNotFoundError):
         newest.replace(previous)
     (folder / f"new-{newest.name}").replace(newest)
