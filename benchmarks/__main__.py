@@ -44,6 +44,7 @@ PLAN = (
     Step("app", 4, "the extra app"),
     Step("training", 15, "tasks: pictures, masks and clips"),
     Step("learning", 60, "tasks: pictures, masks and clips"),
+    Step("mini_figures", 3),
     Step("studies", 1),
     Step("lidar", 30, "shapely; lidar/kitti: frames of KITTI"),
     Step("table", 0.1),

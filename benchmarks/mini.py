@@ -129,10 +129,11 @@ def restore() -> None:
 
 
 def keep() -> None:
-    """Copy the table of trainings, and if it is complete the table that ships."""
-    for source, target in ((STUDY / TRAININGS, KEPT), (STUDY / TABLE, SHIPPED)):
-        with whole_file(target) as temporary:
-            shutil.copyfile(source, temporary)
+    """Keep the table of trainings, and ship the codes that are trained on all tasks."""
+    with whole_file(KEPT) as temporary:
+        shutil.copyfile(STUDY / TRAININGS, temporary)
+    table = ncp.Table.from_parquet(STUDY / TABLE)
+    table.select(rows=np.flatnonzero(~np.isnan(table.values).any(axis=1))).to_parquet(SHIPPED)
 
 
 def main() -> None:

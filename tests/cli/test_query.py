@@ -168,7 +168,7 @@ def test_published_rows(run: Run, shared: Path, tmp_path: Path) -> None:
         ([TEXT, "--table", "nas-bench-mr"], "The table nas-bench-mr does not exist: there is no file "),
         (
             [TEXT, "--table", "{junk}", "--root", "."],
-            "--root does nothing with the table file {junk}. ",
+            "--root does nothing with the table {junk}. ",
         ),
         ([TEXT, "--predictor", "none"], "There is no predictor file none, and the name is not nas-bench-mr."),
         ([TEXT, "--predictor", "{junk}"], "{junk} is not a complete predictor file: "),

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ncp
 import ncp.tables.cache
 from ncp.errors import DataError
 from ncp.spaces.families import table_names
@@ -96,8 +97,20 @@ def test_a_missing_table(tmp_path: Path, name: str) -> None:
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(DataError, match=r"no file 'nas-bench-rm'\. Give the path of a table, or nas-bench-mr or"):
+    with pytest.raises(DataError, match=r"no file 'nas-bench-rm'\. Give .*, or mini or nas-bench-mr or"):
         load_table("nas-bench-rm")
+
+
+def test_the_table_that_ships(tmp_path: Path) -> None:
+    """Its codes were drawn with costs from 4 to 60 MMACs at 64 x 64 pixels, and trained on three tasks."""
+    table = load_table("mini", tmp_path)
+    assert table.tasks == ("cifar10", "camvid", "clips")
+    assert np.isfinite(table.values).all()
+    assert set(table.origin) == {"trained"}
+    cost = ncp.macs(table.codes, image_size=64, classes=10)
+    assert (cost >= 4e6).all()
+    assert (cost < 60e6).all()
+    assert table_status("mini", tmp_path).problems == ()
 
 
 def test_a_good_table_has_no_problems(imported: Path) -> None:

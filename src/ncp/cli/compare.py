@@ -39,7 +39,8 @@ SearchersOption = Annotated[
 
 def compare(
     table: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Measured values: nas-bench-mr, nas-bench-201, or a table file.")
+        str,
+        typer.Option(metavar="NAME|FILE", help="Measured values: mini, nas-bench-mr, nas-bench-201, or a file."),
     ],
     tasks: TasksOption,
     searchers: SearchersOption = None,

@@ -114,7 +114,9 @@ def import_(
 @app.command("list")
 def list_(root: RootOption = None, as_json: AsJson = False) -> None:
     """List the tables with their rows, columns and hashes."""
-    _show(_all(root), as_json)
+    from ncp.tables.cache import SHIPPED_TABLE, table_status
+
+    _show((table_status(SHIPPED_TABLE), *_all(root)), as_json)
 
 
 @app.command()
@@ -230,6 +232,7 @@ def _named_values(values: str | None) -> tuple[list[str] | None, list[str]]:
 
 
 def _all(root: Path | None) -> tuple[TableStatus, ...]:
+    """The tables that are fetched or imported."""
     from ncp.spaces.families import table_names
     from ncp.tables.cache import table_status
 

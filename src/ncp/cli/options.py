@@ -294,4 +294,4 @@ def require_root(root: Path | None, table: str | None) -> None:
     from ncp.spaces.families import table_names
 
     if root is not None and table is not None and table not in table_names():
-        raise ConfigError(f"--root does nothing with the table file {table}. Leave it out.")
+        raise ConfigError(f"--root does nothing with the table {table}. Leave it out.")

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from ncp.spaces.families import DEFAULT_TABLE, table_names
 from ncp.tables.sources import DETECTION_CSV, PUBLISHED, UPSTREAM, Source, cache_dir, fetch
 from ncp.tables.table import Table
 
+SHIPPED_TABLE = "mini"
+"""The table that ships with the package: small networks that were trained for it."""
+_TRAINED_HERE = "It ships with the package; docs/mini.md describes it."
 _ADVICE = "Download it with `ncp data fetch`, or import the published files with `ncp data import FOLDER`."
 
 
@@ -54,20 +58,23 @@ def load_table(name: str | Path, root: str | Path | None = None) -> Table:
     """Load a benchmark's table, or one from a file.
 
     Args:
-        name: `nas-bench-mr`, `nas-bench-201`, or the path of a file that `Table.to_parquet` wrote.
-        root: the folder of the benchmarks' tables; the cache when left out.
+        name: `mini`, which ships with the package; `nas-bench-mr` or `nas-bench-201`, which have to be fetched; or the
+            path of a file that `Table.to_parquet` wrote.
+        root: the folder of the fetched tables; the cache when left out.
 
     Raises:
         DataError: the table does not exist (the message says how to get it), or the file is not a table.
     """
     given = as_path(name, "table")
+    if str(name) == SHIPPED_TABLE:
+        return Table.from_parquet(_shipped())
     if str(name) in table_names():
         path = _folder(root) / f"{name}.parquet"
         if not is_file(path):
             raise DataError(f"The table {name} does not exist: there is no file {path}. {_ADVICE}")
         return Table.from_parquet(path)
     if not is_file(given):
-        names = " or ".join(table_names())
+        names = " or ".join((SHIPPED_TABLE, *table_names()))
         raise DataError(f"There is no file {quoted(str(given))}. Give the path of a table, or {names}.")
     return Table.from_parquet(given)
 
@@ -129,6 +136,9 @@ def table_status(name: str, root: str | Path | None = None) -> TableStatus:
 
     Without a home folder there is no cache; the notes then say what to set.
     """
+    if name == SHIPPED_TABLE:
+        table, digest = load_table(name), hashlib.sha256(_shipped().read_bytes()).hexdigest()
+        return TableStatus(name, _shipped(), len(table), table.columns, sha256=digest, notes=(_TRAINED_HERE,))
     try:
         path = _root(root) / f"{name}.parquet"
     except DataError as error:
@@ -162,6 +172,11 @@ def table_status(name: str, root: str | Path | None = None) -> TableStatus:
         tuple(about["notes"]),
         tuple(problems),
     )
+
+
+def _shipped() -> Path:
+    """The file of the table that ships with the package."""
+    return Path(str(files("ncp") / "assets" / f"{SHIPPED_TABLE}.parquet"))
 
 
 def _root(root: str | Path | None) -> Path:
