@@ -1,6 +1,7 @@
 """`ncp build` and `ncp study` as typed, and other commands on the table that they make."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,7 @@ def test_a_space_of_ones_own(run: Run, files: Path) -> None:
         (("--codes", "codes.txt", "--max-gmacs", "1"), "bound the codes of --sample. Leave them out with --codes."),
         (("--codes", "absent.txt"), "absent.txt: No such file or directory."),
         (("--codes", "mine.yaml"), "Expected"),
+        (("--codes", sys.executable), "is not a text file. Write one code per line."),
         (("--sample", "3", "--task", "mine.yaml"), "Two tasks have the name mine"),
         (("--sample", "3", "--set", "recipe.epochs=3"), "unknown key 'recipe'"),
         (("--sample", "3", "--out", "codes.txt"), "codes.txt"),

@@ -63,7 +63,7 @@ class InlinePool:
     def start(self, work: Work) -> None:
         """Train at once."""
         self.trained.append(work.run)
-        self._ended.append(self.before(work) or carry_out(work))
+        self._ended.append(self.before(work) or carry_out(work, None))
 
     def ended(self, seconds: float) -> list[Ended]:  # noqa: ARG002
         """What was trained since the last call."""

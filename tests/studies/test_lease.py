@@ -13,11 +13,14 @@ import pytest
 from ncp import ConfigError, DataError
 from ncp.studies.lease import STALE, Lease, LeaseLostError, is_held, read_lease
 
+RUNNING = {"run": "r", "code": "c", "task": "t", "seed": 0}
+
 
 def other(age: float = 0, process: int = 1, host: str = "elsewhere") -> dict[str, object]:
     """The lease of another process."""
     beat = time.time() - age
-    return {"token": "t", "process": process, "host": host, "heartbeat": beat, "running": [], "workers": 1}
+    found = {"token": "t", "process": process, "host": host, "since": beat, "heartbeat": beat}
+    return {**found, "running": [], "workers": 1}
 
 
 def test_the_second_process_is_refused_with_the_first_one_named(tmp_path: Path) -> None:
@@ -50,8 +53,9 @@ def test_the_lease_of_a_process_that_died_here_is_taken_over_at_once(tmp_path: P
         mine.require()
 
 
-def test_a_damaged_lease_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / "lease.json").write_text('{"token": ')
+@pytest.mark.parametrize("content", ['{"token": ', "[]", '{"token": 3}', json.dumps({**other(), "running": [3]})])
+def test_a_damaged_lease_is_replaced(tmp_path: Path, content: str) -> None:
+    (tmp_path / "lease.json").write_text(content)
     with Lease(tmp_path):
         assert read_lease(tmp_path) is not None
 
@@ -59,12 +63,12 @@ def test_a_damaged_lease_is_replaced(tmp_path: Path) -> None:
 def test_the_heartbeat_goes_on_and_says_what_runs(tmp_path: Path) -> None:
     with Lease(tmp_path, beat=0.01) as lease:
         first = (read_lease(tmp_path) or {})["heartbeat"]
-        lease.running = [{"run": "r"}]
+        lease.running = [RUNNING]
         until = time.monotonic() + 5
-        while (read_lease(tmp_path) or {}).get("running") != [{"run": "r"}] and time.monotonic() < until:
+        while (read_lease(tmp_path) or {}).get("running") != [RUNNING] and time.monotonic() < until:
             time.sleep(0.01)
         now = read_lease(tmp_path) or {}
-        assert now["running"] == [{"run": "r"}]
+        assert now["running"] == [RUNNING]
         assert now["heartbeat"] > first
 
 

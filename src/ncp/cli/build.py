@@ -136,8 +136,11 @@ def _codes(file: Path | None, sample: int | None, space: Space, budget: Budget, 
         return sample_codes(space, sample or 0, budget, seed)
     if budget.bounds:
         raise ConfigError("--max-gmacs and --max-mparams bound the codes of --sample. Leave them out with --codes.")
-    lines = [line.partition("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    texts = [line for line in lines if line]
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not a text file. Write one code per line.") from None
+    texts = [text for line in lines if (text := line.partition("#")[0].strip())]
     if not texts:
         raise ConfigError(f"{file} has no codes. Write one per line.")
     return space.codes(texts)

@@ -20,7 +20,7 @@ from ncp.studies.local_pool import LocalPool, Pool
 from ncp.studies.scheduler import Events, Scheduler, write_tables
 from ncp.studies.study_folder import RUNS, STUDY, Asked, StudyFolder, StudyTask, read_study
 from ncp.studies.trainings import TrainingRow, read_trainings
-from ncp.studies.worker import Work
+from ncp.studies.worker import Settings
 from ncp.tables.table import Table
 from ncp.tasks.command import CommandTask
 from ncp.tasks.task import Task, load_task
@@ -81,7 +81,7 @@ def build(
     path, count = as_path(folder, "folder"), as_count(seeds, "seeds")
     wanted, read = _codes(codes, space), _tasks(tasks, space)
     pool = _pool(ray, device, workers, threads, read)
-    settings = Work("", "", (), 0, {}, str((path / RUNS).absolute()), None, pool.threads, keep_weights)
+    settings = Settings((path / RUNS).absolute(), pool.threads, keep_weights)
     try:
         with Lease(path, pool.free) as lease:
             study, asked = _asked(path, space, wanted, _prepared(read, share(progress, 0, 0.01)), count)
@@ -122,7 +122,7 @@ def _train(
     vectors: dict[str, Codes],
     lease: Lease,
     pool: Pool,
-    settings: Work,
+    settings: Settings,
     retry_failed: bool,
     progress: Progress,
     events: Events,

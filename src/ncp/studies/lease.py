@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from ncp.errors import ConfigError, DataError, NcpError
 from ncp.io.files import is_dead, read_json, write_json
+from ncp.studies.study_folder import Asked
 
 LEASE, LOCK = "lease.json", ".lease.lock"
 BEAT = 5.0
@@ -124,16 +125,20 @@ class Lease:
 
 def read_lease(folder: Path) -> dict[str, Any] | None:
     """The content of the lease, or None if there is none, or if it is damaged."""
+    kinds = {"token": str, "process": int, "host": str, "since": float, "heartbeat": float, "workers": int}
     try:
         document = read_json(folder / LEASE)
-        fine = isinstance(document, dict) and {"token", "process", "host", "heartbeat", "running"} <= document.keys()
+        fine = all(isinstance(document[name], kind) for name, kind in kinds.items())
+        for each in document["running"]:
+            fine = fine and set(each) == set(Asked._fields)
+            fine = fine and all(isinstance(value, (str, int)) for value in each.values())
         return document if fine else None
-    except DataError:
+    except (DataError, LookupError, TypeError, AttributeError):
         return None
 
 
 def is_held(holder: Mapping[str, Any]) -> bool:
     """Whether the process that wrote a lease still works, as far as this machine can tell."""
-    if holder["host"] == node() and is_dead(int(holder["process"])):
+    if holder["host"] == node() and is_dead(holder["process"]):
         return False
     return time.time() - float(holder["heartbeat"]) < STALE

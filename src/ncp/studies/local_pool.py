@@ -159,5 +159,5 @@ def _work(pipe: Connection) -> None:
         pipe.send(READY)
         while True:
             work, device = pipe.recv()
-            os.environ["OMP_NUM_THREADS"] = str(work.threads)  # before torch is imported
-            pipe.send(carry_out(work.on(device)))
+            os.environ["OMP_NUM_THREADS"] = str(work.settings.threads)  # before torch is imported
+            pipe.send(carry_out(work, device))

@@ -113,8 +113,8 @@ def overview(folder: str | Path) -> Overview:
         holder = None
     rows = read_trainings(study, whole=False)
     ended = {row.asked.run for row in rows}
-    now = [Asked(**each) for each in holder["running"]] if holder else []
-    return overview_of(study, rows, [asked for asked in now if asked.run not in ended], holder)
+    now = {Asked(**each) for each in holder["running"]} if holder else set()
+    return overview_of(study, rows, [each for each in study.asked if each in now and each.run not in ended], holder)
 
 
 def overview_of(
@@ -136,7 +136,7 @@ def overview_of(
     running = tuple(look_at(study, asked) for asked in now)
     ended = {row.asked.run for row in rows} | {asked.run for asked in now}
     waiting = [asked for asked in study.asked if asked.run not in ended]
-    workers = max(int(holder["workers"]), 1) if holder else 1
+    workers = max(holder["workers"], 1) if holder else 1
     return Overview(
         folder=study.path,
         tasks=tuple(study.tasks),

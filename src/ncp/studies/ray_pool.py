@@ -8,7 +8,6 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +71,7 @@ class RayPool:
     def start(self, work: Work) -> None:
         """Hand a training to the cluster."""
         path = [str(Path(each).absolute()) for each in sys.path]
-        task = self._train.remote(vars(replace(work, device=self._device)), path)
-        self._running[task] = work.run
+        self._running[self._train.remote(work, self._device, path)] = work.run
 
     def ended(self, seconds: float) -> list[Ended]:
         """The trainings that ended; `died` where a process or a node was lost."""
@@ -85,7 +83,7 @@ class RayPool:
         for task in ready:
             run = self._running.pop(task)
             try:
-                found.append(Ended(**self._ray.get(task)))
+                found.append(self._ray.get(task))
             except self._ray.exceptions.RayTaskError as error:
                 raise NcpError(f"A worker of the cluster failed: {error.cause!r}.") from None
             except self._ray.exceptions.RayError as error:
@@ -135,7 +133,7 @@ def _joined(address: str) -> Any:
     return ray
 
 
-def _train(work: dict[str, Any], path: list[str]) -> dict[str, Any]:
+def _train(work: Work, device: str, path: list[str]) -> Ended:
     """Train on a node, where functions of the user are imported as in the scheduler."""
     sys.path += [each for each in path if each not in sys.path]
-    return vars(carry_out(Work(**work)))
+    return carry_out(work, device)

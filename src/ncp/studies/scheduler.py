@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from ncp.errors import NcpError
 from ncp.spaces.arrays import Codes
@@ -15,7 +15,7 @@ from ncp.studies.local_pool import Pool
 from ncp.studies.overview import Overview, overview_of
 from ncp.studies.study_folder import TABLE, TRAININGS, Asked, StudyFolder
 from ncp.studies.trainings import TrainingRow, training_row, write_trainings
-from ncp.studies.worker import Ended, Work
+from ncp.studies.worker import Ended, Settings, Work
 from ncp.tables.parquet import write_table
 from ncp.tables.table import Table
 from ncp.training.run import ENDED
@@ -63,7 +63,7 @@ class Scheduler:
         self._later: list[tuple[float, Asked]] = []
         self._written = time.monotonic()
 
-    def train(self, waiting: Sequence[Asked], vectors: dict[str, Codes], pool: Pool, settings: Work) -> None:
+    def train(self, waiting: Sequence[Asked], vectors: dict[str, Codes], pool: Pool, settings: Settings) -> None:
         """Train everything that waits.
 
         Args:
@@ -117,10 +117,10 @@ class Scheduler:
         self._written = time.monotonic()
         return table
 
-    def _work(self, asked: Asked, vectors: dict[str, Codes], settings: Work) -> Work:
+    def _work(self, asked: Asked, vectors: dict[str, Codes], settings: Settings) -> Work:
         vector = tuple(vectors[asked.code].tolist())
         document = self.study.tasks[asked.task].document
-        return replace(settings, run=asked.run, code=asked.code, vector=vector, seed=asked.seed, task=document)
+        return Work(asked.run, asked.code, vector, asked.seed, document, settings)
 
     def _end(self, ended: Ended, queue: deque[Asked]) -> None:
         """Note how a training ended, or let it go on."""

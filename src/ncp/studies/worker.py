@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,8 +15,23 @@ Ending = Literal["done", "failed", "locked", "refused", "died"]
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What all trainings of a study share.
+
+    Attributes:
+        folder: the folder of all runs.
+        threads: threads of the processor for each training.
+        keep_weights: whether trained weights are kept.
+    """
+
+    folder: Path
+    threads: int
+    keep_weights: bool
+
+
+@dataclass(frozen=True)
 class Work:
-    """A training as plain data.
+    """A training.
 
     Attributes:
         run: the identifier of the run.
@@ -24,10 +39,7 @@ class Work:
         vector: its values.
         seed: the seed.
         task: every key of the task file.
-        folder: the folder of all runs.
-        device: the device; None for the worker's own.
-        threads: threads of the processor.
-        keep_weights: whether trained weights are kept.
+        settings: what all trainings share.
     """
 
     run: str
@@ -35,14 +47,7 @@ class Work:
     vector: tuple[int, ...]
     seed: int
     task: Mapping[str, Any]
-    folder: str
-    device: str | None
-    threads: int
-    keep_weights: bool
-
-    def on(self, device: str | None) -> Work:
-        """The same work on a device."""
-        return replace(self, device=device)
+    settings: Settings
 
 
 @dataclass(frozen=True)
@@ -63,16 +68,16 @@ class Ended:
     last: bool = False
 
 
-def carry_out(work: Work) -> Ended:
-    """Train one code, or find that it is trained.
+def carry_out(work: Work, device: str | None) -> Ended:
+    """Train one code on a device, or find that it is trained.
 
     Raises:
         KeyboardInterrupt, SystemExit: a signal has ended the training; its state is saved.
     """
-    run = Run(Path(work.folder) / work.run)
+    run = Run(work.settings.folder / work.run)
     try:
         try:
-            run = _trained(work)
+            run = _trained(work, device)
             return Ended(run.id, "done" if run.status == "done" else "failed")
         except (NcpError, OSError):
             raise
@@ -89,7 +94,7 @@ def carry_out(work: Work) -> Ended:
         return Ended(work.run, "refused", f"{error.filename or run.folder}: {error.strerror or error}.")
 
 
-def _trained(work: Work) -> Run:
+def _trained(work: Work, device: str | None) -> Run:
     from ncp.tasks.command import CommandTask
     from ncp.tasks.task import task_from_dict
 
@@ -102,16 +107,16 @@ def _trained(work: Work) -> Run:
     if isinstance(task, CommandTask):
         from ncp.training.command_run import train_command
 
-        folder = Path(work.folder)
-        return train_command(work.code, work.vector, task, work.seed, folder, work.device, work.threads)
+        folder, threads = work.settings.folder, work.settings.threads
+        return train_command(work.code, work.vector, task, work.seed, folder, device, threads)
     from ncp.training.train import train
 
     return train(
         work.code,
         task,
         seed=work.seed,
-        folder=work.folder,
-        device=work.device,
-        threads=work.threads,
-        keep_weights=work.keep_weights,
+        folder=work.settings.folder,
+        device=device,
+        threads=work.settings.threads,
+        keep_weights=work.settings.keep_weights,
     )
