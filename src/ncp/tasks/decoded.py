@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -210,8 +211,9 @@ def _split(
 
 def _fingerprint(kind: Kind, folder: Path, listing: Listing, data: DataSection, decoding: str) -> str:
     """A name in the cache: changes with the names, sizes and times of files, and with how they are decoded."""
+    kept = "" if data.cache else "not kept "  # then only checked
     digest = sha256(
-        f"{FORMAT} {kind.name} {folder.resolve()} {data.skip_bad} {data.fast_hash} {decoding}\n".encode(*NAMES)
+        f"{FORMAT} {kind.name} {folder.resolve()} {data.skip_bad} {data.fast_hash} {kept}{decoding}\n".encode(*NAMES)
     )
     digest.update(json.dumps(listing.classes).encode())
     for split, sample in _samples(listing):
@@ -226,8 +228,8 @@ def _fingerprint(kind: Kind, folder: Path, listing: Listing, data: DataSection, 
 def _stamp(folder: Path, name: str) -> bytes:
     try:
         found = (folder / name).stat()
-    except OSError as error:
-        raise DataError(f"Cannot read {folder / name}: {error.strerror}.") from None
+    except OSError:  # such as a link that leads nowhere; whoever reads it will say so
+        return f"{name} unreadable\n".encode(*NAMES)
     return f"{name} {found.st_size} {found.st_mtime_ns}\n".encode(*NAMES)
 
 
@@ -276,8 +278,9 @@ def _read(
     """For every sample in order, its arrays or why it cannot be used, and a text with the hashes of its files."""
 
     def one(sample: Sample) -> tuple[dict[str, NDArray[Any]] | str, str]:
-        hashes = " ".join(f"{name} {_content(folder / name, data.fast_hash)}" for name in sample.files)
+        hashes = " ".join(sample.files)
         try:
+            hashes = " ".join(f"{name} {_content(folder / name, data.fast_hash)}" for name in sample.files)
             return kind.read(folder, sample, classes, data, recipe), hashes
         except DataError as error:
             return str(error), hashes
@@ -353,6 +356,8 @@ class _Writer:
                 np.lib.format.write_array_header_1_0(target, header)
                 with raw.open("rb") as source:
                     shutil.copyfileobj(source, target, 1 << 24)
+                target.flush()
+                os.fsync(target.fileno())  # before the folder gets its name
             raw.unlink()
             if name in self.ragged:
                 np.save(self.folder / f"{name}.offsets.npy", np.array(self.offsets[name]))
