@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
+from multiprocessing import resource_tracker
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,9 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
+from ncp.errors import NcpError
 from ncp.tasks.kind import Batch, Dataset
+from ncp.training.stopping import SIGNALS
 
 
 def seeded(seed: int, *keys: int | str) -> int:
@@ -41,14 +46,17 @@ class Order(Sampler[NDArray[np.int64]]):
             yield shuffled[place * self.batch : (place + 1) * self.batch]
 
 
-class _Rows(TorchDataset[Batch]):
-    """A data set whose items are batches."""
+class _Rows(TorchDataset[Batch | NcpError]):
+    """A data set whose items are batches, or why one cannot be read."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
 
-    def __getitem__(self, rows: NDArray[np.int64]) -> Batch:
-        return self.dataset.batch(rows)
+    def __getitem__(self, rows: NDArray[np.int64]) -> Batch | NcpError:
+        try:
+            return self.dataset.batch(rows)
+        except NcpError as error:  # a loader would put the traceback of its process into the message
+            return error
 
 
 def training_batches(dataset: Dataset, order: Order, workers: int) -> Iterator[Batch]:
@@ -63,16 +71,34 @@ def evaluation_batches(dataset: Dataset, batch: int, workers: int = 0) -> Iterat
 
 
 def _loaded(dataset: Dataset, rows: Any, workers: int) -> Iterator[Batch]:
-    return iter(
-        DataLoader(
-            _Rows(dataset),
-            sampler=rows,
-            batch_size=None,
-            num_workers=workers,
-            multiprocessing_context="spawn" if workers else None,
-            generator=torch.Generator(),  # else the loader draws from the global one
-        )
+    loader = DataLoader(
+        _Rows(dataset),
+        sampler=rows,
+        batch_size=None,
+        num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,
+        generator=torch.Generator(),  # else the loader draws from the global one
     )
+    with _blocked_signals() if workers else nullcontext():
+        batches = iter(loader)
+    for batch in batches:
+        if isinstance(batch, NcpError):
+            raise batch
+        yield batch
+
+
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Keep processes that are started in a `with` statement from getting the signals that stop a training.
+
+    A terminal sends Ctrl-C to all processes. A loader that ended by itself would be an error before the state is saved.
+    """
+    resource_tracker.ensure_running()  # it unblocks the signals when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def moved(value: Any, device: torch.device) -> Any:
