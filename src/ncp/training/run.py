@@ -139,13 +139,22 @@ class Run:
 
         Raises:
             RunLockedError: another process is training it.
+            DataError: the folder cannot be written to.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / "lock", blocking=False)
         try:
-            with FileLock(self.folder / "lock", blocking=False):
-                yield
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
         except Timeout:
             raise RunLockedError(f"Another process is training {self.folder}. Wait for it, or stop it first.") from None
+        except OSError as error:
+            raise DataError(
+                f"Cannot write to {self.folder}: {error.strerror or error}. Choose another folder."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def run_id(identity: Mapping[str, Any], code: str, seed: int) -> str:
