@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isnan
+from math import inf, isnan
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ IGNORED = 255
 class TopK(Metric):
     """`top1` and `top5` [%]: how often the right class has one of the k highest scores.
 
-    Of classes with equal scores, those with lower numbers come first.
+    Of classes with equal scores, those with lower numbers come first. A score that is not a number is the lowest.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class TopK(Metric):
 
     def update(self, outputs: Any, batch: Batch) -> None:
         """Count a batch: scores `(n, classes, ..)` and labels `(n,)`."""
-        scores, labels = outputs.float().flatten(1), batch["label"]
+        scores, labels = outputs.float().flatten(1).nan_to_num(-inf, inf, -inf), batch["label"]
         right = scores.gather(1, labels[:, None])
         before = (scores == right) & (torch.arange(scores.shape[1], device=scores.device) < labels[:, None])
         self.ranks.append(((scores > right) | before).sum(1).cpu())
