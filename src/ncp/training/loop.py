@@ -28,6 +28,10 @@ CHECKED = 50
 """Steps between checks of the loss on a device other than the processor, which has to wait for them."""
 
 
+HEADS = ("transform.", "classifier.", "encoder.")
+"""What the names of weights begin with that depend on the task, besides those of the backbone."""
+
+
 class DivergedError(NcpError):
     """A loss, weight or statistic that is not finite."""
 
@@ -214,9 +218,9 @@ def _count(training: Training, losses: list[Tensor]) -> None:
 
 def _evaluation(job: Job, training: Training, per_epoch: int, share: float) -> dict[str, Any]:
     """A line of the curve, with the metrics of the network as it is."""
-    metrics = evaluate(job, training.evaluated)
     if not finite(training.evaluated):
         raise DivergedError(f"weights or statistics are not finite after step {training.step}")
+    metrics = evaluate(job, training.evaluated)
     line = {
         "step": training.step,
         "epoch": training.step / per_epoch,
@@ -264,13 +268,18 @@ def precision(name: str, device: torch.device) -> torch.autocast:
 
 
 def start_from(net: nn.Module, path: Path) -> None:
-    """Load pretrained weights; those of other shapes, such as another task's classifier, keep their initial values.
+    """Load pretrained weights. Those of a head that do not fit, such as another task's classifier, are left out.
 
     Raises:
-        DataError: the file cannot be read, or no weight fits.
+        DataError: the file cannot be read, or does not have all weights of the backbone.
     """
     own = net.state_dict()
     fitting = {k: w for k, w in read_weights(path).items() if k in own and own[k].shape == w.shape}
-    if not any(key.startswith("features.") or ".features." in key for key in fitting):
-        raise DataError(f"The weights in {path} are of another network: none of them fits. Use the same code.")
+    backbone = [key for key in own if not key.removeprefix("backbone.").startswith(HEADS)]
+    lacking = [key for key in backbone if key not in fitting]
+    if lacking:
+        raise DataError(
+            f"The weights in {path} are of another network: {len(lacking)} of {len(backbone)} weights of the backbone "
+            f"do not fit, the first is {lacking[0]}. Use weights of the same code and of a task with the same input."
+        )
     net.load_state_dict({**own, **fitting})

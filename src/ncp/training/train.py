@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ncp.errors import ConfigError, NcpError
+from ncp.errors import ConfigError
 from ncp.io.files import as_path
 from ncp.network.network_file import save_network
 from ncp.numbers import as_count, as_seed
@@ -77,28 +77,30 @@ def train(
     found = task if isinstance(task, (Task, CommandTask)) else load_task(task)
     if isinstance(found, CommandTask):
         return train_command(text, MULTIRES.code(text).tolist(), found, number, where, device, threads)
-    place, prepared = _device(device), found.prepare()
+    place, processes = usable_device(device), as_count(loaders, "loaders", 0)
+    cores = torch.get_num_threads() if threads is None else as_count(threads, "threads")
+    prepared = found.prepare()
     identity = found.identity(prepared)
     run = Run(where / run_id(identity, text, number))
     if run.status in ENDED:
         return run
-    job = Job(found, prepared, text, number, run.folder, place, as_count(loaders, "loaders", 0), save_every)
+    job = Job(found, prepared, text, number, run.folder, place, processes, save_every)
     with run.locked():
         if run.status not in ENDED:  # another process may just have ended it
-            run.begin(_about(found, identity, text, number, threads))
+            run.begin(_about(found, identity, text, number, cores))
             with _threads(run.about["threads"]):
                 _train(run, job, keep_weights, progress, evaluated)
     return run
 
 
-def _about(task: Task, identity: dict[str, Any], code: str, seed: int, threads: int | None) -> dict[str, Any]:
+def _about(task: Task, identity: dict[str, Any], code: str, seed: int, threads: int) -> dict[str, Any]:
     """The content of `run.json`."""
     return {
         "code": code,
         "seed": seed,
         "task": task.to_dict(),
         "identity": identity,
-        "threads": as_count(threads or torch.get_num_threads(), "threads"),
+        "threads": threads,
         "versions": {name: version(name) for name in ("ncp-nas", "torch", "numpy")},
     }
 
@@ -133,15 +135,20 @@ def _train(
         if keep_weights:
             save_network(training.evaluated, run.weights, _metadata(run, job))
         run.finish(_result(job, training))
+        remove_states(run.folder)
     except DivergedError as error:
         run.fail("diverged", details=str(error), **_place(job))
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        run.fail("out of memory", details=_out_of_memory(job, error), **_place(job))
-    except RuntimeError as error:
-        if isinstance(error, NcpError) or "can't allocate memory" not in str(error):
+        remove_states(run.folder)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
             raise
         run.fail("out of memory", details=_out_of_memory(job, error), **_place(job))
-    remove_states(run.folder)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, of the processor or of a GPU."""
+    known = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(text in str(error) for text in known)
 
 
 def _result(job: Job, training: Training) -> dict[str, Any]:
@@ -197,8 +204,8 @@ def _metadata(run: Run, job: Job) -> dict[str, Any]:
     }
 
 
-def _device(name: str | None) -> torch.device:
-    """A device that can be used.
+def usable_device(name: str | None) -> torch.device:
+    """The device with a name; if it is left out, the first GPU, or else the processor.
 
     Raises:
         ConfigError: an unknown device, or one that this machine lacks.
@@ -207,9 +214,9 @@ def _device(name: str | None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0].partition(". ")[0]
         message = "{field} {given} cannot be used: {reason}"
         raise ConfigError(message, field="device", given=name, reason=reason) from None
     return device
