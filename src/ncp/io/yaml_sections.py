@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ncp.errors import ConfigError, Name, quoted
+from ncp.io.yaml import read_yaml
 
 
 class Section(BaseModel):
@@ -46,6 +47,32 @@ def keys(section: type[BaseModel]) -> Iterator[str]:
         kind = declared.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from (f"{name}.{inner}" for inner in keys(kind))
+
+
+def set_key(document: dict[str, Any], override: str, example: str) -> None:
+    """Set one value of a document that was read from a file.
+
+    Args:
+        document: plain data; changed in place.
+        override: a dotted key and its value, as a user types it: `recipe.epochs=5`.
+        example: what the message shows if the text is not of this form.
+
+    Raises:
+        ConfigError: another form, a value that is not YAML, or a key inside of what is not a section.
+    """
+    name, equals, value = override.partition("=")
+    *sections, key = name.strip().split(".")
+    if not equals or not key or not all(sections):
+        raise ConfigError(f"Expected --set KEY=VALUE, such as --set {example}. Got {quoted(override)}.")
+    place = document
+    for depth, section in enumerate(sections, start=1):
+        inner = place.setdefault(section, {})
+        if inner is None:  # a section without keys
+            inner = place[section] = {}
+        if not isinstance(inner, dict):
+            raise ConfigError(f"Expected {'.'.join(sections[:depth])} to be a section of keys. Got {quoted(inner)}.")
+        place = inner
+    place[key] = read_yaml(value, f"the value of {name}")
 
 
 _EXPECTED = {

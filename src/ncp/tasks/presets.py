@@ -94,6 +94,8 @@ def with_preset(kind: str, recipe: Any) -> Any:
     of, preset = PRESETS[name]
     if of != kind:
         raise ConfigError(f"The preset {name} is for tasks of the kind {of}, but this one has the kind {kind}.")
+    if name.endswith("/video-p") and recipe.get("pretrained") is None:
+        raise ConfigError(f"The preset {name} starts from trained weights. Name their file in recipe.pretrained.")
     return _over(preset, {key: value for key, value in recipe.items() if key != "preset"})
 
 
@@ -103,8 +105,11 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in above.items():
         inner = merged.get(key)
         if isinstance(inner, Mapping) and isinstance(value, Mapping):
-            value = _over(inner, value)
+            name = inner.get("name")
+            if value.get("name", name) == name:  # else the settings below are of another one
+                value = _over(inner, value)
         merged[key] = value
-    if "steps" in below and "epochs" in above and "steps" not in above:
-        del merged["steps"]
+    for length, other in (("epochs", "steps"), ("steps", "epochs")):
+        if above.get(length) is not None and other not in above:
+            merged.pop(other, None)
     return merged

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -56,6 +56,23 @@ class DataSection(Section):
     cache: Flag = True
 
 
+def _require_effect(section: Section, unused: tuple[str, ...]) -> None:
+    """Refuse settings that the optimiser or schedule of this name would ignore.
+
+    Raises:
+        ConfigError: such a setting differs from its default.
+    """
+    for key in unused:
+        value = getattr(section, key)
+        if value != type(section).model_fields[key].default:
+            raise ConfigError(
+                "{field} has no effect on {name}, so remove it. Got {given}.",
+                field=key,
+                given=value,
+                name=str(section.name),  # type: ignore[attr-defined]
+            )
+
+
 class Optimiser(Section):
     """The optimiser.
 
@@ -78,6 +95,11 @@ class Optimiser(Section):
     weight_decay: NotNegative = 5e-4
     decay_all: Flag = False
     clip: NotNegative = 0.0
+
+    @model_validator(mode="after")
+    def _of_its_name(self) -> Self:
+        _require_effect(self, ("beta2",) if self.name == "sgd" else ())
+        return self
 
 
 OPTIMISERS: dict[str, dict[str, float]] = {
@@ -103,6 +125,22 @@ class Schedule(Section):
     final: Share = 0.0
     power: Positive = 0.9
     rise: Share = 0.4
+
+    @model_validator(mode="after")
+    def _of_its_name(self) -> Self:
+        _require_effect(self, UNUSED[self.name])
+        return self
+
+
+UNUSED: dict[str, tuple[str, ...]] = {
+    "cosine": ("power", "rise"),
+    "poly": ("rise",),
+    "one-cycle": ("power", "warmup"),
+    "constant": ("final", "power", "rise"),
+}
+"""Settings that have no effect, by the name of the schedule."""
+NAMED = ("optimiser", "schedule")
+"""Sections that may be written as their name alone."""
 
 
 class Recipe(Section):
@@ -134,12 +172,27 @@ class Recipe(Section):
 
     @model_validator(mode="before")
     @classmethod
+    def _of_one_length(cls, given: Any) -> Any:
+        """Refuse both `epochs` and `steps`, of which one would be ignored; null stands for a key that is left out."""
+        if not isinstance(given, dict):
+            return given
+        given = {key: value for key, value in given.items() if key != "epochs" or value is not None}
+        if "epochs" in given and given.get("steps") is not None:
+            raise ConfigError(
+                "{field} and {steps} both set the length of the training. Remove one of them, or set it to null.",
+                field="epochs",
+                given=given["epochs"],
+            )
+        return given
+
+    @model_validator(mode="before")
+    @classmethod
     def _over_defaults(cls, given: Any) -> Any:
         """Take settings of optimiser and schedule that are not given from the defaults, if they are of that name."""
         if not isinstance(given, dict):
             return given
         sections = {}
-        for key in ("optimiser", "schedule"):
+        for key in NAMED:
             section = {"name": given[key]} if isinstance(given.get(key), str) else given.get(key)
             if isinstance(section, dict):
                 usual = cls.model_fields[key].default

@@ -16,7 +16,7 @@ from ncp.cost import Counting
 from ncp.errors import ConfigError, DataError, quoted
 from ncp.io.files import as_path
 from ncp.io.yaml import read_yaml
-from ncp.io.yaml_sections import validated
+from ncp.io.yaml_sections import set_key, validated
 from ncp.progress import Progress, quiet
 from ncp.tasks.command import KIND as COMMAND
 from ncp.tasks.command import CommandSection, CommandTask, command_task
@@ -24,7 +24,7 @@ from ncp.tasks.decoded import Prepared, prepare
 from ncp.tasks.kind import Kind, Listing
 from ncp.tasks.kinds import KINDS
 from ncp.tasks.presets import with_preset
-from ncp.tasks.recipe import DataSection, Recipe
+from ncp.tasks.recipe import NAMED, DataSection, Recipe
 
 FORMAT = 1
 """Version of task files."""
@@ -99,7 +99,7 @@ class Task:
     def to_dict(self) -> dict[str, Any]:
         """Every key of the task file, with the folder of the data as an absolute path."""
         data = self.data.model_dump(mode="json") | {"path": str(self.folder.resolve())}
-        recipe = self.recipe.model_dump(mode="json")
+        recipe = self.recipe.model_dump(mode="json", exclude={"epochs"} if self.recipe.steps else None)
         return {"format": FORMAT, "name": self.name, "kind": self.kind.name, "data": data, "recipe": recipe}
 
     def to_yaml(self) -> str:
@@ -127,8 +127,9 @@ def load_task(path: str | Path, overrides: Sequence[str] = ()) -> Task | Command
     document = read_yaml(text, str(file))
     if not isinstance(document, dict):
         raise ConfigError(f"Expected the keys {', '.join(KEYS)} in {file}. Got {quoted(document)}.")
+    _expand(document)
     for override in overrides:
-        _override(document, override)
+        set_key(document, override, "recipe.epochs=5")
     return task_from_dict({"name": file.stem} | document, file.parent, str(file))
 
 
@@ -146,14 +147,14 @@ def task_from_dict(document: Mapping[str, Any], folder: Path = Path(), where: st
     kinds = (*KINDS, COMMAND)
     name, kind = document.get("name"), document.get("kind")
     known = COMMAND_KEYS if kind == COMMAND else KEYS
-    unknown = [key for key in document if key not in known]
-    if unknown:
-        raise ConfigError(f"{where} has the unknown key {quoted(unknown[0])}. The keys are {', '.join(known)}.")
     if document.get("format", FORMAT) != FORMAT:
         raise ConfigError(
             f"{where} has format {quoted(document['format'])}, but this version of ncp reads format {FORMAT}. "
             "Update ncp, or rewrite the file."
         )
+    unknown = [key for key in document if key not in known]
+    if unknown:
+        raise ConfigError(f"{where} has the unknown key {quoted(unknown[0])}. The keys are {', '.join(known)}.")
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise ConfigError(f"{where}: name must be letters, digits, dots, dashes and underscores. Got {quoted(name)}.")
     if not isinstance(kind, str) or kind not in kinds:
@@ -165,22 +166,17 @@ def task_from_dict(document: Mapping[str, Any], folder: Path = Path(), where: st
     data = validated(found.data, document.get("data"), "data.")
     recipe: Recipe = validated(found.recipe, with_preset(kind, document.get("recipe")), "recipe.")
     if recipe.pretrained is not None:
-        recipe = recipe.model_copy(update={"pretrained": (folder / recipe.pretrained).resolve()})
+        recipe = recipe.model_copy(update={"pretrained": (folder / recipe.pretrained.expanduser()).resolve()})
     return Task(name, found, folder / data.path.expanduser(), data, recipe)
 
 
-def _override(document: dict[str, Any], override: str) -> None:
-    """Set one value, given as KEY=VALUE."""
-    keys, equals, value = override.partition("=")
-    *sections, key = keys.strip().split(".")
-    if not equals or not key or not all(sections):
-        raise ConfigError(f"Expected KEY=VALUE, such as recipe.epochs=5. Got {quoted(override)}.")
-    place = document
-    for section in sections:
-        inner = place.get(section)
-        place[section] = dict(inner) if isinstance(inner, dict) else {}
-        place = place[section]
-    place[key] = read_yaml(value, f"the value of {keys}")
+def _expand(document: dict[str, Any]) -> None:
+    """Write short forms such as `optimiser: adamw` as sections, so that overrides find them."""
+    recipe = document.get("recipe")
+    if isinstance(recipe, dict):
+        for key in NAMED:
+            if isinstance(recipe.get(key), str):
+                recipe[key] = {"name": recipe[key]}
 
 
 def _digest(path: Path) -> str:
