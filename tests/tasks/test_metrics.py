@@ -113,6 +113,16 @@ def test_top_k_equals_torchmetrics(classes: int) -> None:
     assert metric.values() == pytest.approx({"top5": 100.0} | expected)
 
 
+def test_scores_that_are_not_numbers_are_no_hits() -> None:
+    """Of a network that has diverged; every comparison with such a score is false."""
+    metric = TopK()
+    metric.update(torch.full((4, 10), torch.nan), {"label": torch.tensor([0, 1, 5, 9])})
+    assert metric.values() == {"top1": 25.0, "top5": 50.0}  # as for equal scores
+    one = TopK()
+    one.update(torch.tensor([[torch.nan, 0.0, 1.0]]), {"label": torch.tensor([0])})
+    assert one.values()["top1"] == 0
+
+
 def test_of_equal_scores_the_first_class_counts() -> None:
     metric = TopK()
     metric.update(torch.zeros(4, 8), {"label": torch.tensor([0, 1, 4, 5])})

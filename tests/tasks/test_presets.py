@@ -13,6 +13,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "tasks"
 
 
 def task(kind: str, **recipe: Any) -> Task:
+    if recipe.get("preset") == "nas-bench-mr/video-p":
+        recipe = {"pretrained": "weights.safetensors"} | recipe
     return task_from_dict({"name": "a", "kind": kind, "data": {"path": "a"}, "recipe": recipe})
 
 
@@ -44,6 +46,21 @@ def test_keys_of_the_user_count_more_than_those_of_the_preset() -> None:
 def test_epochs_of_the_user_replace_steps_of_the_preset() -> None:
     recipe = task("segmentation", preset="nas-bench-mr/seg", epochs=3).recipe
     assert (recipe.epochs, recipe.steps) == (3, None)
+
+
+def test_steps_of_the_user_replace_epochs_of_the_preset() -> None:
+    assert task("classification", preset="nas-bench-mr/cls-50-1000", steps=3).recipe.steps == 3
+
+
+def test_settings_of_the_preset_are_not_those_of_another_optimiser() -> None:
+    recipe = task("segmentation", preset="nas-bench-mr/seg", optimiser={"name": "adamw", "clip": 1.0}).recipe
+    assert (recipe.optimiser.lr, recipe.optimiser.decay_all, recipe.optimiser.clip) == (0.003, False, 1.0)
+    assert task("segmentation", preset="nas-bench-mr/seg", schedule={"name": "cosine"}).recipe.schedule.final == 0
+
+
+def test_a_preset_that_starts_from_weights_needs_them() -> None:
+    with pytest.raises(ConfigError, match=r"starts from trained weights\. Name their file in recipe\.pretrained"):
+        task("video", preset="nas-bench-mr/video-p", pretrained=None)
 
 
 def test_the_minimum_of_the_published_schedule() -> None:

@@ -28,5 +28,5 @@ def write_pictures(folder: Path, train: int = 12, val: int = 6, side: int = 32) 
 def picture_task(folder: Path, name: str = "colours", **recipe: Any) -> Task:
     """A task on such a folder."""
     usual = {"epochs": 3, "batch": 8, "image_size": 32, "label_smoothing": 0.0, "schedule": {"warmup": 1.0}}
-    settings = {**usual, **recipe}
+    settings = {**usual, **({"epochs": None} if "steps" in recipe else {}), **recipe}
     return task_from_dict({"name": name, "kind": "classification", "data": {"path": str(folder)}, "recipe": settings})

@@ -1,6 +1,7 @@
 """One training: it learns, its folder says everything, and a stopped one ends as an undisturbed one."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -131,6 +132,58 @@ def test_two_processes_do_not_train_one_run(pictures: Path, tmp_path: Path) -> N
     stopped = _stopped_after(task, tmp_path, steps=1)
     with stopped.locked(), pytest.raises(ncp.ConfigError, match="Another process is training"):
         ncp.train(CODE, task, folder=tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_named(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ncp.DataError, match=r"Cannot write to .*file/[0-9a-f]{16}: Not a directory"):
+        ncp.train(CODE, picture_task(pictures, epochs=1), folder=tmp_path / "file")
+
+
+def test_arguments_are_checked_before_the_data_is_read(tmp_path: Path) -> None:
+    task = picture_task(tmp_path / "nowhere")
+    for arguments in ({"device": "meta"}, {"device": "gpu"}, {"threads": 0}, {"loaders": -1}):
+        with pytest.raises(ncp.ConfigError, match=next(iter(arguments))):
+            ncp.train(CODE, task, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_training_starts_from_pretrained_weights(pictures: Path, tmp_path: Path) -> None:
+    """All but the classifier, which has other classes, comes from the file. A tiny rate changes it hardly."""
+    first = ncp.train(CODE, picture_task(pictures, epochs=2), folder=tmp_path / "runs", threads=1)
+    fewer = write_pictures(tmp_path / "fewer", train=4, val=2)
+    for split in ("train", "val"):
+        shutil.rmtree(fewer / split / "red")
+    tiny = {"epochs": 1, "optimiser": {"lr": 1e-9, "momentum": 0.0}, "pretrained": str(first.weights)}
+    second = ncp.train(CODE, picture_task(fewer, **tiny), folder=tmp_path / "runs", threads=1)
+    weights, others = load_file(first.weights), load_file(second.weights)
+    trained = [name for name, weight in weights.items() if weight.ndim > 1 and not name.startswith("classifier.")]
+    assert len(trained) > 20
+    assert all(torch.allclose(weights[name], others[name], atol=1e-6) for name in trained)
+    assert others["classifier.weight"].shape[0] == 2
+
+
+def test_pretrained_weights_of_another_code_are_refused(pictures: Path, tmp_path: Path) -> None:
+    first = ncp.train(CODE, picture_task(pictures, epochs=1), folder=tmp_path / "runs", threads=1)
+    wider = "16_8-1_1_1_8-1_2_1_1_8_8-1_3_1_1_1_8_8_8-1_4_1_1_1_1_8_8_8_8-8"
+    task = picture_task(pictures, pretrained=str(first.weights))
+    with pytest.raises(ncp.DataError, match=r"[0-9]+ of [0-9]+ weights of the backbone do not fit"):
+        ncp.train(wider, task, folder=tmp_path / "runs", threads=1)
+
+
+def test_a_run_without_memory_keeps_its_state(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = picture_task(pictures)
+    stopped = _stopped_after(task, tmp_path, steps=5)
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("ncp.training.loop._step", fails)
+    run = ncp.train(CODE, task, folder=tmp_path)
+    assert (run.status, run.reason) == ("failed", "out of memory")
+    assert run.result["details"].startswith("batch 8, image size 32")
+    monkeypatch.undo()
+    stopped.forget()
+    assert ncp.train(CODE, task, folder=tmp_path).result["resumes"] == 1
 
 
 COMMAND = "import sys; sys.argv = ['ncp', *sys.argv[1:]]; from ncp.cli import main; main()"

@@ -77,8 +77,7 @@ def train(
     found = task if isinstance(task, (Task, CommandTask)) else load_task(task)
     if isinstance(found, CommandTask):
         return train_command(text, MULTIRES.code(text).tolist(), found, number, where, device, threads)
-    place, processes = usable_device(device), as_count(loaders, "loaders", 0)
-    cores = torch.get_num_threads() if threads is None else as_count(threads, "threads")
+    place, processes, cores = _resources(device, loaders, threads)
     prepared = found.prepare()
     identity = found.identity(prepared)
     run = Run(where / run_id(identity, text, number))
@@ -202,6 +201,12 @@ def _metadata(run: Run, job: Job) -> dict[str, Any]:
         "seed": job.seed,
         **job.task.kind.metadata(job.task.recipe),
     }
+
+
+def _resources(device: str | None, loaders: int, threads: int | None) -> tuple[torch.device, int, int]:
+    """The device, the number of loaders and that of threads, as checked arguments."""
+    cores = torch.get_num_threads() if threads is None else as_count(threads, "threads")
+    return usable_device(device), as_count(loaders, "loaders", 0), cores
 
 
 def usable_device(name: str | None) -> torch.device:

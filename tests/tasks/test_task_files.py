@@ -1,0 +1,62 @@
+"""Task files: versions, paths, and keys that are set on top."""
+
+from pathlib import Path
+
+import pytest
+
+from ncp.errors import ConfigError
+from ncp.tasks.task import Task, load_task, task_from_dict
+
+
+def load(folder: Path, text: str, *overrides: str) -> Task:
+    (folder / "roads.yaml").write_text(text)
+    found = load_task(folder / "roads.yaml", overrides)
+    assert isinstance(found, Task)
+    return found
+
+
+PICTURES = "kind: classification\ndata: {path: p}\n"
+
+
+def test_a_later_version_is_named_before_its_keys(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has format 2, but this version of ncp reads format 1"):
+        load(tmp_path, "format: 2\nnew: 1\n" + PICTURES)
+
+
+@pytest.mark.parametrize("written", ["recipe: {optimiser: adamw}", "recipe: {optimiser: {name: adamw}}"])
+def test_a_key_is_set_in_a_section_in_its_short_form(tmp_path: Path, written: str) -> None:
+    optimiser = load(tmp_path, PICTURES + written, "recipe.optimiser.lr=1e-2").recipe.optimiser
+    assert (optimiser.name, optimiser.lr, optimiser.weight_decay) == ("adamw", 0.01, 0.05)
+
+
+def test_keys_are_set_in_sections_that_are_missing_or_empty(tmp_path: Path) -> None:
+    assert load(tmp_path, PICTURES, "recipe.schedule.final=0.1", "recipe.epochs=3").recipe.epochs == 3
+    assert load(tmp_path, PICTURES + "recipe:\n", "recipe.epochs=3").recipe.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("recipe.epochs", "Expected --set KEY=VALUE, such as --set recipe.epochs=5. Got 'recipe.epochs'."),
+        ("name.x=1", "Expected name to be a section of keys. Got 'roads'."),
+        ("recipe.epochs=[1", "Cannot read the value of recipe.epochs as YAML"),
+    ],
+)
+def test_keys_that_cannot_be_set(tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, "name: roads\n" + PICTURES, override)
+    assert str(refused.value).startswith(message)
+
+
+def test_paths_are_relative_to_the_file_or_to_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    task = load(tmp_path, PICTURES + "recipe: {pretrained: ~/w.safetensors}")
+    assert task.folder == tmp_path / "p"
+    assert task.recipe.pretrained == tmp_path / "home" / "w.safetensors"
+    assert load(tmp_path, "kind: classification\ndata: {path: ~/p}\n").folder == tmp_path / "home" / "p"
+
+
+def test_a_task_in_steps_is_written_without_epochs(tmp_path: Path) -> None:
+    task = load(tmp_path, PICTURES + "recipe: {steps: 7}")
+    assert "epochs" not in task.to_dict()["recipe"]
+    assert task_from_dict(task.to_dict()).to_dict() == task.to_dict()
