@@ -77,8 +77,7 @@ def train(
     found = task if isinstance(task, (Task, CommandTask)) else load_task(task)
     if isinstance(found, CommandTask):
         return train_command(text, MULTIRES.code(text).tolist(), found, number, where, device, threads)
-    place, processes, cores = _resources(device, loaders, threads)
-    prepared = found.prepare()
+    (place, processes, cores), prepared = _resources(device, loaders, threads), found.prepare()
     identity = found.identity(prepared)
     run = Run(where / run_id(identity, text, number))
     if run.status in ENDED:
