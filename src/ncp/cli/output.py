@@ -42,7 +42,10 @@ def progress_bar(doing: str) -> Iterator[ProgressBar]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     screen = Console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    same = sys.stdout.isatty()  # else rich would print on the screen what is meant for a file
+    with Progress(
+        *columns, console=screen, transient=True, redirect_stdout=same, disable=not screen.is_terminal
+    ) as bar:
         task = bar.add_task(doing, total=1.0)
         yield lambda share, doing=None: bar.update(task, completed=share, description=doing)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.options import AsJson, CodeArgument, SeedOption
+from ncp.cli.options import AsJson, CodeArgument, SeedOption, read_code
 from ncp.cli.output import ProgressBar, print_json, progress_bar, say, show_table, written
 
 if TYPE_CHECKING:
@@ -52,22 +54,29 @@ def train(
     The same command goes on where a stopped training was saved. A training that is done is shown, not repeated.
     """
     import ncp
+    from ncp.training.train import usable_device
 
+    architecture = read_code(code)
     found = ncp.load_task(task, override or ())
+    usable_device(device)  # reading the data can take long
     with progress_bar("Reading the data") as bar:
         found.prepare(bar)
-    with _shown(found, as_json) as (progress, evaluated):
-        run = ncp.train(
-            code,
-            found,
-            seed=seed,
-            folder=out,
-            device=device,
-            threads=threads,
-            loaders=loaders,
-            progress=progress,
-            evaluated=evaluated,
-        )
+    try:
+        with _shown(found, as_json) as (progress, evaluated):
+            run = ncp.train(
+                architecture,
+                found,
+                seed=seed,
+                folder=out,
+                device=device,
+                threads=threads,
+                loaders=loaders,
+                progress=progress,
+                evaluated=evaluated,
+            )
+    except (KeyboardInterrupt, SystemExit):
+        typer.echo("The same command goes on from the last saved state.", err=True)
+        raise
     if as_json:
         print_json({"run": run.id, "folder": run.folder, "status": run.status, **run.result})
     else:
@@ -88,29 +97,31 @@ def _shown(
             if not curve or quietly:
                 return
             last = curve[-1]
-            say(
-                f"epoch {last['epoch']:.4g}: loss {last['loss']:.4f}, {main} {last['metrics'][main]:.2f}, "
-                f"{last['seconds']:.0f} s"
-            )
+            value = _value(last["metrics"][main])
+            say(f"epoch {last['epoch']:.4g}: loss {last['loss']:.4f}, {main} {value}, {last['seconds']:.0f} s")
+            sys.stdout.flush()  # a file or a pipe gets each line at once, too
 
         yield bar, evaluated
+
+
+def _value(metric: float | None) -> str:
+    """A metric with two digits; a dash if it is not defined, as the average precision without any object."""
+    return "-" if metric is None or isnan(metric) else f"{metric:.2f}"
 
 
 def _show(run: ncp.Run) -> None:
     """The metrics of a run and its files."""
     result = run.result
     if run.status == "failed":
-        say(f"Failed: {result['reason']}. {result.get('details', '')}".strip())
+        details = f" ({result['details']})" if result.get("details") else ""
+        say(f"Failed: {result['reason'].rstrip('.')}{details}.")
         say("A run that failed is not repeated. Change the recipe or the seed, or remove its folder.")
         written(run.folder)
         return
     best = result["best"]["metrics"]
     show_table(
         ["metric", "last", "best"],
-        [
-            [name, f"{value:.2f}", f"{best[name]:.2f}" if name in best else "-"]
-            for name, value in result["metrics"].items()
-        ],
+        [[name, _value(value), _value(best.get(name))] for name, value in result["metrics"].items()],
     )
     resumed = f", resumed {result['resumes']} times" if result["resumes"] else ""
     say(f"{result['steps']} steps in {result['seconds']:.0f} s on {result['device']}{resumed}.")
