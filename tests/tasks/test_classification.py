@@ -74,6 +74,10 @@ def test_without_a_split_every_class_is_evaluated_on(tmp_path: Path) -> None:
         ([], "There is no folder"),
         (["train/a/1.png", "train/c/1.png", "val/b/1.png"], r"val has the class b, which .*train has not"),
         (["cats/a/1.png", "cats/b/1.png"], "has the samples of one class, cats. Expected one folder for each class"),
+        (["train/a/1.png", "train/b/1.png", "train/c/1.txt.d/x.gif"], "c has no samples to train on. Expected files"),
+        (["train/a/1.png", "train/b/1.png", "valid/a/1.png"], "valid seems to be the split val. Call it val"),
+        (["Train/a/1.png", "Test/a/1.png"], "Test seems to be the split test. Call it test"),
+        (["val/a/1.png", "other/a/1.png"], "has the folder val, but no folder train. Add it, or rename val"),
         (["train/a/1.png", "train/b/1.png", "val/a/1.txt.png.d/x.ppm.gif"], "Found no samples of the split val"),
     ],
 )
@@ -176,3 +180,14 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     renamed.write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"\\udcfc\.png is not a picture"):
         task_from_dict(task.to_dict()).prepare()
+
+
+def test_a_damaged_exif_entry_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path, "a.png")
+
+    def fails(_: object) -> None:
+        raise TypeError("bad operand type for abs(): 'str'")  # seen with flipped bytes
+
+    monkeypatch.setattr("PIL.ImageOps.exif_transpose", fails)
+    with pytest.raises(DataError, match=r"a\.png is damaged: its EXIF entry cannot be read: bad operand"):
+        read_image(tmp_path / "a.png")

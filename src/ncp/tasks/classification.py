@@ -33,6 +33,8 @@ from ncp.tasks.recipe import (
     ascending,
 )
 
+SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+"""The splits that folders with these names are meant to be, in lower case."""
 HELD_OUT = 0.2
 """Share of each class's pictures that are evaluated on where the folder has no split."""
 
@@ -159,12 +161,14 @@ def class_folders(folder: Path, endings: Sequence[str]) -> Listing:
     samples, and about a fifth of each class is evaluated on: files whose paths have small hashes.
 
     Raises:
-        DataError: no such folders, fewer than two classes, classes that are only in `val`, or a split without samples.
+        DataError: no such folders, fewer than two classes, classes without samples to train on, or a split without any.
     """
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}. Set data.path in the task file.")
     trained = "train" if (folder / "train").is_dir() else ""
     held_out = next((name for name in ("val", "test") if trained and (folder / name).is_dir()), None)
+    if not held_out:
+        _refuse_other_splits(folder)
     train = _samples(folder, trained, endings)
     if held_out:
         val = _samples(folder, held_out, endings)
@@ -175,6 +179,12 @@ def class_folders(folder: Path, endings: Sequence[str]) -> Listing:
     if unknown:
         raise DataError(f"{folder / str(held_out)} has the class {unknown[0]}, which {folder / 'train'} has not.")
     classes = tuple(sorted(train))
+    empty = [name for name in classes if not train[name]]
+    if empty and any(train.values()):
+        raise DataError(
+            f"{folder / trained / empty[0]} has no samples to train on. Expected files {', '.join(endings)}. "
+            "Add some, or remove the folder."
+        )
     if len(classes) == 1:
         raise DataError(f"{folder} has the samples of one class, {classes[0]}. Expected one folder for each class.")
     splits = {
@@ -188,6 +198,16 @@ def class_folders(folder: Path, endings: Sequence[str]) -> Listing:
                 f"Expected files {', '.join(endings)} in {name}/CLASS/."
             )
     return Listing(classes, splits)
+
+
+def _refuse_other_splits(folder: Path) -> None:
+    """Refuse folders whose names say that they are a split, and that would be taken for a class or ignored."""
+    for path in sorted(folder.iterdir()):
+        split = SPLIT_NAMES.get(path.name.lower())
+        if split and path.name != split and path.is_dir():
+            raise DataError(f"{path} seems to be the split {split}. Call it {split}, so that it is used as such.")
+        if split in ("val", "test") and not (folder / "train").is_dir():
+            raise DataError(f"{folder} has the folder {path.name}, but no folder train. Add it, or rename {path.name}.")
 
 
 def _samples(folder: Path, split: str, endings: Sequence[str]) -> dict[str, list[str]]:

@@ -38,7 +38,11 @@ def read_image(path: Path, size: tuple[int, int] | None = None, crop: bool = Tru
     from PIL import ImageOps
 
     picture = _opened(path, None if size is None else 2 * max(size))
-    picture = _colors(ImageOps.exif_transpose(picture), path)
+    try:
+        upright = ImageOps.exif_transpose(picture)
+    except Exception as error:  # Pillow raises many types for a damaged entry
+        raise DataError(f"{path} is damaged: its EXIF entry cannot be read: {error}.") from None
+    picture = _colors(upright, path)
     return np.asarray(picture if size is None else _resized(picture, size, crop))
 
 
