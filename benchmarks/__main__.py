@@ -45,7 +45,7 @@ PLAN = (
     Step("training", 15, "tasks: pictures, masks and clips"),
     Step("learning", 60, "tasks: pictures, masks and clips"),
     Step("mini_figures", 3),
-    Step("studies", 1),
+    Step("studies", 5, "ray: pictures, the extra ray"),
     Step("lidar", 30, "shapely; lidar/kitti: frames of KITTI"),
     Step("table", 0.1),
 )

@@ -1,19 +1,29 @@
-"""What a study of 1,000 trainings costs beside the trainings.
+"""What a study of 1,000 trainings costs beside the trainings, and a study on a Ray cluster that loses a node.
 
 python -m benchmarks.studies
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from benchmarks.measure import median_seconds, record, use_threads
+import pyarrow.parquet as pq
+
+import ncp
+from benchmarks.measure import ROOT, SHARED, available, median_seconds, record, use_threads
+from ncp.extras import has_extra
+from ncp.studies.sampling import sample_codes
+from ncp.studies.scheduler import Events
+from ncp.tasks.task import task_from_dict
 
 RUNS = 1000
 REPEATS = 5
+PICTURES = SHARED / "data" / "tasks" / "cifar10"
 NCP = str(Path(sys.executable).with_name("ncp"))
 TASK = """
 kind: command
@@ -48,8 +58,15 @@ def processor_seconds() -> float:
 
 
 def main() -> None:
-    """Build a study of trivial commands, and look at it."""
+    """Measure both."""
     use_threads(2)
+    many_trainings()
+    if available(PICTURES, "studies/ray") and has_extra("ray"):
+        lost_node()
+
+
+def many_trainings() -> None:
+    """Build a study of trivial commands, and look at it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "trivial.yaml").write_text(TASK)
@@ -91,6 +108,50 @@ def main() -> None:
         unit="s",
         runs=REPEATS,
     )
+
+
+def lost_node() -> None:
+    """Train on two nodes of a Ray cluster, one of which is killed when the first training has ended."""
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # stay on loopback
+    os.environ["PYTHONPATH"] = str(ROOT / "src")
+    from ray.cluster_utils import Cluster
+
+    recipe = {"epochs": 2, "image_size": 32}
+    task = task_from_dict({"name": "cifar10", "kind": "classification", "data": {"path": PICTURES}, "recipe": recipe})
+    codes = sample_codes(ncp.MULTIRES, 4, ncp.Budget(max_macs=3e7))
+    node: dict[str, Any] = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    lost = [cluster.add_node(**node)]
+
+    def lose(_: object) -> None:
+        if lost:
+            cluster.remove_node(lost.pop(), allow_graceful=False)
+
+    with tempfile.TemporaryDirectory() as name:
+        here, there = Path(name, "here"), Path(name, "there")
+        asked: dict[str, Any] = {"threads": 1, "device": "cpu", "keep_weights": False}
+        try:
+            ncp.build(codes, task, folder=there, ray=cluster.address, events=Events(ended=lose), **asked)
+        finally:
+            cluster.shutdown()  # type: ignore[no-untyped-call]
+        ncp.build(codes, task, folder=here, workers=2, **asked)
+        local, remote = ({row["run"]: row for row in trainings(folder)} for folder in (here, there))
+    same = sum(remote.get(run) == row for run, row in local.items())
+    record(
+        "studies/ray",
+        claim="Trainings on two Ray nodes, one of which is killed, that equal those on this machine bit for bit",
+        target="4 of 4",
+        value=same,
+        met=same == len(local) == len(remote) == len(codes),
+        note="cifar10, two epochs. Seconds, resumes, host and date are not compared.",
+    )
+
+
+def trainings(folder: Path) -> list[dict[str, Any]]:
+    """The trainings of a study, without what depends on the machine."""
+    table = pq.read_table(folder / "trainings.parquet").drop_columns(["seconds", "resumes", "host", "ended"])
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
 
 
 if __name__ == "__main__":
