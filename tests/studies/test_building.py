@@ -108,6 +108,8 @@ def test_failures_are_kept_until_they_are_retried(pool: InlinePool, tmp_path: Pa
     build(CODES[:3], task(), folder=tmp_path)
     build(CODES[:3], task(), folder=tmp_path)
     assert len(pool.trained) == 3
+    build(CODES[:2], task(), folder=tmp_path, retry_failed=True)
+    assert (len(pool.trained), len(overview(tmp_path).failed)) == (3, 1)  # the failed one was not asked for
     build(CODES[:3], task(), folder=tmp_path, retry_failed=True)
     assert len(pool.trained) == 4
     assert pool.trained[2] == pool.trained[3]

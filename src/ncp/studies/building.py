@@ -130,10 +130,10 @@ def _train(
     """Train what has not ended, and write the tables, also if the trainings are stopped."""
     rows = read_trainings(study)
     if retry_failed:
-        for row in rows:
-            if row.status == "failed":
-                study.run(row.asked).forget()
-        rows = [row for row in rows if row.status == "done"]
+        again = {row.asked for row in rows if row.status == "failed"} & set(asked)
+        for each in again:
+            study.run(each).forget()
+        rows = [row for row in rows if row.asked not in again]
     ended = {row.asked.run for row in rows}
     waiting = [each for each in asked if each.run not in ended]
     finished = len(asked) - len(waiting)
