@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, InstanceOf, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails
 
-from ncp.errors import ConfigError, Name, quoted
+from ncp.errors import ConfigError, quoted
 from ncp.io.files import as_path
 from ncp.io.yaml import read_yaml
+from ncp.io.yaml_sections import Section, keys, problem_text, set_key
 from ncp.predictors.fitting import KINDS, Kind
 from ncp.predictors.settings import Settings
 
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
 TestSize = Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """A section of a configuration file; unknown keys are refused, and nothing changes once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Data(Section):
@@ -151,7 +145,7 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Configuratio
         ) from None
     document = _sections(read_yaml(text, str(file)))
     for override in overrides:
-        _override(document, override)
+        set_key(document, override, "optimization.epochs=50")
     return _validated(document)
 
 
@@ -162,26 +156,13 @@ def _sections(document: Any) -> dict[str, Any]:
     return {name: {} if section is None else section for name, section in (document or {}).items()}
 
 
-def _override(document: dict[str, Any], override: str) -> None:
-    keys, equals, value = override.partition("=")
-    if not equals or not all(keys.split(".")):
-        raise ConfigError(f"Expected --set KEY=VALUE, such as --set optimization.epochs=50. Got {quoted(override)}.")
-    *sections, key = keys.strip().split(".")
-    place = document
-    for depth, name in enumerate(sections, start=1):
-        place = place.setdefault(name, {})
-        if not isinstance(place, dict):
-            raise ConfigError(f"Expected {'.'.join(sections[:depth])} to be a section of keys. Got {quoted(place)}.")
-    place[key] = read_yaml(value, f"the value of {keys}")
-
-
 def _validated(document: dict[str, Any]) -> Configuration:
     settings = _settings_class(document.get("predictor"))
     try:
         return Configuration.model_validate(document, context=settings)
     except ValidationError as error:
-        known = [*_keys(Configuration), *_keys(settings, "optimization.")]
-        problems = [_problem(dict(problem), known) for problem in error.errors(include_url=False)]
+        known = [*keys(Configuration), *_setting_keys(settings, "optimization.")]
+        problems = [problem_text(dict(problem), known) for problem in error.errors(include_url=False)]
         raise ConfigError("\n".join(problems)) from None
 
 
@@ -191,43 +172,11 @@ def _settings_class(predictor: Any) -> type[Settings]:
     return KINDS[kind if isinstance(kind, str) and kind in KINDS else Learner().kind].settings
 
 
-def _keys(section: type[BaseModel] | type[Settings], prefix: str = "") -> Iterator[str]:
-    """The dotted names of every key and section."""
-    if issubclass(section, BaseModel):
-        declared = {name: field.annotation for name, field in section.model_fields.items()}
-    else:
-        hints = get_type_hints(section)
-        declared = {field.name: hints[field.name] for field in fields(section)}
-    for name, kind in declared.items():
+def _setting_keys(settings: type[Settings], prefix: str) -> Iterator[str]:
+    """The dotted names of every setting and section."""
+    hints = get_type_hints(settings)
+    for name in (field.name for field in fields(settings)):
         yield prefix + name
-        if isinstance(kind, type) and issubclass(kind, (BaseModel, Settings)) and kind is not Settings:
-            yield from _keys(kind, f"{prefix}{name}.")
-
-
-_EXPECTED = {
-    "model_type": "a section of keys",
-    "tuple_type": "a list",
-    "too_short": "a list that is not empty",
-    "string_too_short": "a text that is not empty",
-    "path_type": "a path",
-}
-
-
-def _problem(problem: dict[str, Any], known: Sequence[str]) -> str:
-    """One of pydantic's errors in the words of this package."""
-    *sections, last = (str(part) for part in problem["loc"] if part != "[key]")
-    section = "".join(f"{name}." for name in sections)
-    key = section + last
-    if problem["type"] in ("extra_forbidden", "invalid_key"):
-        same = [name for name in known if name.rpartition(".")[2] == last]
-        beside = {name.rpartition(".")[2]: name for name in reversed(known) if name.startswith(section)}
-        if "." not in key and not same and not get_close_matches(key, beside, n=1):
-            every = ", ".join(name for name in known if "." not in name)
-            return f"There is no section {quoted(key)}. The sections are {every}."
-        closest = same[0] if same else beside[get_close_matches(last, beside, n=1, cutoff=0)[0]]
-        return f"Expected a known key. Got {quoted(key)}. Did you mean {closest}?"
-    refused = problem.get("ctx", {}).get("error")
-    if isinstance(refused, ConfigError):
-        return refused.worded(lambda field: Name(f"{key}.{field}"))
-    expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Input should be ")
-    return f"Expected {key} to be {expected}. Got {quoted(problem['input'])}."
+        kind = hints[name]
+        if isinstance(kind, type) and issubclass(kind, Settings) and kind is not Settings:
+            yield from _setting_keys(kind, f"{prefix}{name}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -36,7 +36,7 @@ def validated(section: type[S], document: Any, prefix: str = "") -> S:
         return section.model_validate({} if document is None else document)
     except ValidationError as error:
         known = [prefix + name for name in keys(section)]
-        problems = [_problem(dict(problem), known, prefix) for problem in error.errors(include_url=False)]
+        problems = [problem_text(dict(problem), known, prefix) for problem in error.errors(include_url=False)]
         raise ConfigError("\n".join(dict.fromkeys(problems))) from None
 
 
@@ -85,15 +85,19 @@ _EXPECTED = {
 }
 
 
-def _problem(problem: dict[str, Any], known: list[str], prefix: str) -> str:
-    """One of pydantic's errors in the words of this package."""
+def problem_text(problem: dict[str, Any], known: Sequence[str], prefix: str = "") -> str:
+    """One of pydantic's errors in the words of this package.
+
+    Args:
+        problem: an entry of `ValidationError.errors`.
+        known: the dotted names of all keys and sections.
+        prefix: what comes before the keys, as in `validated`.
+    """
     *sections, last = (str(part) for part in problem["loc"] if part != "[key]") if problem["loc"] else ("",)
     section = prefix + "".join(f"{name}." for name in sections)
     key = (section + last).rstrip(".")
     if problem["type"] in ("extra_forbidden", "invalid_key"):
-        beside = [name for name in known if name.startswith(section) and "." not in name[len(section) :]]
-        close = get_close_matches(key, beside or known, n=1, cutoff=0.0)
-        return f"Expected a known key. Got {quoted(key)}. Did you mean {close[0]}?"
+        return _unknown(key, section, known)
     if problem["type"] == "missing":
         return f"The key {key} is missing."
     refused = problem.get("ctx", {}).get("error")
@@ -101,3 +105,15 @@ def _problem(problem: dict[str, Any], known: list[str], prefix: str) -> str:
         return refused.worded(lambda field: Name(f"{key}.{field}"))
     expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Input should be ")
     return f"Expected {key or 'the file'} to be {expected}. Got {quoted(problem['input'])}."
+
+
+def _unknown(key: str, section: str, known: Sequence[str]) -> str:
+    """The message for an unknown key, with the known one that is closest: of the same name, or in the same section."""
+    last = key.removeprefix(section)
+    same = [name for name in known if name.rpartition(".")[2] == last]
+    beside = {name.rpartition(".")[2]: name for name in reversed(known) if name.startswith(section)}
+    if "." not in key and not same and not get_close_matches(key, beside, n=1):
+        every = ", ".join(name for name in known if "." not in name)
+        return f"There is no section {quoted(key)}. The sections are {every}."
+    closest = same[0] if same else beside[get_close_matches(last, beside, n=1, cutoff=0)[0]]
+    return f"Expected a known key. Got {quoted(key)}. Did you mean {closest}?"
