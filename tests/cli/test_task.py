@@ -58,8 +58,9 @@ def test_check_says_what_the_data_is_and_what_an_epoch_costs(run: Run) -> None:
     assert lines[:2] == ["mine: segmentation, 2 classes, in mine", "  land, sea"]
     assert "train        5  image: 32 x 64 x 3 (uint8)" in lines
     assert "  crop: [32, 32]" in lines
-    assert lines[-4:] == [
+    assert lines[-5:] == [
         "Steps: 2 per epoch, 6 in all.",
+        "These are few steps to learn from. Raise recipe.epochs, or lower recipe.batch.",
         f"Network: {CODE}",
         f"Cost of training: {training / 1e12:.4g} TMACs per epoch.",
         f"Cost of evaluation: {evaluation / 1e12:.4g} TMACs per epoch.",
@@ -78,6 +79,13 @@ def test_check_says_what_the_data_is_and_what_an_epoch_costs(run: Run) -> None:
         },
     }
     assert document["task"] == ncp.load_task("mine.yaml", ["recipe.batch=2", "recipe.epochs=3"]).to_dict()
+
+
+def test_check_is_content_with_300_steps(run: Run) -> None:
+    written("segmentation")
+    for epochs, few in ((149, True), (150, False)):
+        ran = run("task", "check", "mine.yaml", "--set", "recipe.batch=2", "--set", f"recipe.epochs={epochs}")
+        assert ("few steps" in ran.out) == few
 
 
 def test_check_says_which_cost_is_not_counted(run: Run) -> None:

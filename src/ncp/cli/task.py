@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SMALL = "32_32-1_1_2_48-1_2_2_2_32_64-1_3_2_2_2_32_64_96-1_4_2_2_2_2_32_48_64_96-128"
 """The network whose cost is shown if none is named."""
+FEW = 300
+"""Steps below which a network hardly learns, whatever the data."""
 BAD = 2
 """Exit status if files cannot be used."""
 
@@ -136,6 +138,8 @@ def _show(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> None:
     )
     say("", *_yaml({"recipe": task.to_dict()["recipe"]}))
     say(f"Steps: {epoch.steps:,} per epoch, {epoch.total:,} in all.")
+    if epoch.total < FEW:
+        say("These are few steps to learn from. Raise recipe.epochs, or lower recipe.batch.")
     say(f"Network: {code}")
     for work, macs in (("training", epoch.training), ("evaluation", epoch.evaluation)):
         if macs is None:
