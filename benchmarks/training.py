@@ -7,6 +7,7 @@ weights, metrics and curve of an undisturbed one. `training/loaders`: the same w
 python -m benchmarks.training
 """
 
+import argparse
 import os
 import random
 import signal
@@ -25,6 +26,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 import ncp
+from benchmarks.lidar import RECIPE as LIDAR
+from benchmarks.lidar_scenes import IMAGE, make_scenes
 from benchmarks.measure import SHARED, available, record, use_threads
 from ncp.tasks.task import Task, task_from_dict
 from ncp.training.loop import Job, fit
@@ -36,7 +39,7 @@ SMALL = "32_32-1_1_2_48-1_2_2_2_32_64-1_3_2_2_2_32_64_96-1_4_2_2_2_2_32_48_64_96
 """The network whose training is timed."""
 TINY = "8_8-1_1_1_8-1_2_1_1_8_8-1_3_1_1_1_8_8_8-1_4_1_1_1_1_8_8_8_8-8"
 """The network that is killed."""
-KILLS = 30
+KILLS = 32
 STEPS, BARE = 60, 5
 """Steps that are timed, and after how many as many bare ones follow."""
 
@@ -46,6 +49,8 @@ KILLED: dict[str, dict[str, Any]] = {
     "clips": {"kind": "video", "recipe": {"epochs": 3, "image_size": [32, 32], "frames": 4, "stride": 4, "jitter": 2}},
 }
 """Trainings of about half a minute on one core, whose states are small."""
+KINDS = len(KILLED) + 1
+"""Those, and detection in scenes that are made."""
 TIMED: dict[str, dict[str, Any]] = {
     "cifar10": {"kind": "classification", "recipe": {"image_size": 64, "store_size": 32}},
     "camvid": {"kind": "segmentation", "recipe": {"crop": [160, 192], "batch": 8}},
@@ -62,6 +67,14 @@ ncp.train(sys.argv[1], load_task(sys.argv[2]), folder=sys.argv[3], threads=1, sa
 def task(name: str, settings: dict[str, Any]) -> Task:
     """A task on the data of this name."""
     return cast(Task, task_from_dict({"name": name, "data": {"path": str(TASKS / name)}, **settings}))
+
+
+def lidar_task(folder: Path) -> Task:
+    """A task on scenes that are made in a folder."""
+    make_scenes(folder, train=24, val=6)
+    recipe = {**LIDAR, "epochs": 12, "batch": 2}
+    data = {"path": str(folder), "image_size": list(IMAGE)}
+    return cast(Task, task_from_dict({"name": "lidar", "kind": "detection3d", "data": data, "recipe": recipe}))
 
 
 def start(file: Path, folder: Path, loaders: int) -> "subprocess.Popen[bytes]":
@@ -107,11 +120,12 @@ def measure_resume(folder: Path) -> None:
     """Kill trainings of every kind."""
     chance, wrong, resumed = random.Random(0), [], {}  # noqa: S311
     ahead = []
-    for name, settings in KILLED.items():
-        file = folder / f"{name}.yaml"
-        file.write_text(task(name, settings).to_yaml())
+    found = [task(name, settings) for name, settings in KILLED.items()]
+    for each in (*found, lidar_task(folder / "scenes")):
+        name, file = each.name, folder / f"{each.name}.yaml"
+        file.write_text(each.to_yaml())
         calm, seconds = undisturbed(file, folder / f"{name}-calm", 0)
-        disturbed = killed(file, folder / f"{name}-killed", KILLS // len(KILLED), seconds, chance)
+        disturbed = killed(file, folder / f"{name}-killed", KILLS // KINDS, seconds, chance)
         resumed[name] = disturbed.result["resumes"]
         if not same(calm, disturbed):
             wrong.append(name)
@@ -122,8 +136,8 @@ def measure_resume(folder: Path) -> None:
         "training/resume",
         claim="Trainings that are killed (kill -9) at random moments and end as undisturbed ones, bit by bit",
         target=f"all kinds, {KILLS} kills",
-        value=len(KILLED) - len(wrong),
-        unit=f"of {len(KILLED)} kinds",
+        value=KINDS - len(wrong),
+        unit=f"of {KINDS} kinds",
         runs=KILLS,
         note=", ".join(f"{name} went on from a saved state {count} times" for name, count in resumed.items()),
         met=not wrong,
@@ -133,8 +147,8 @@ def measure_resume(folder: Path) -> None:
         claim="Kinds whose training with two processes that read ahead equals one without, bit by bit",
         target="all kinds",
         value=len(ahead),
-        unit=f"of {len(KILLED)} kinds",
-        met=len(ahead) == len(KILLED),
+        unit=f"of {KINDS} kinds",
+        met=len(ahead) == KINDS,
     )
 
 
@@ -206,14 +220,18 @@ def measure_step(name: str, folder: Path) -> None:
 
 
 def main() -> None:
-    """Measure everything."""
+    """Measure everything, or one of the two parts."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training")
+    parser.add_argument("--part", choices=("step", "resume"))
+    part = parser.parse_args().part
     if not available(TASKS, "training/*"):
         return
     use_threads(2)
     with TemporaryDirectory() as temporary:
-        for name in TIMED:
+        for name in TIMED if part != "resume" else ():
             measure_step(name, Path(temporary) / f"step-{name}")
-        measure_resume(Path(temporary))
+        if part != "step":
+            measure_resume(Path(temporary))
 
 
 if __name__ == "__main__":
