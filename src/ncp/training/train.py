@@ -127,6 +127,8 @@ def _train(
         run.write_curve(curve)
         evaluated(curve)
 
+    if job.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(job.device)  # an earlier training of this process may have needed more
     try:
         with stop_on_signals() as stop:
             training = fit(job, stop, progress, report, run.note)
