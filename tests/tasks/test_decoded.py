@@ -1,5 +1,6 @@
 """Decoded samples in the cache: what makes them new, and files that nobody can read."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,17 @@ def test_a_link_that_leads_nowhere_is_a_bad_file(tmp_path: Path) -> None:
     left = picture_task(tmp_path / "data", skip_bad=True).prepare()
     assert len(left.train) == 12
     assert [name for name, _ in left.skipped] == ["train/10/link.png"]
+
+
+def test_a_full_disk_is_named_and_nothing_stays_on_it(tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk."""
+    pictures(tmp_path / "data")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(DataError, match=r"Cannot write decoded samples to .* set the variable NCP_CACHE"):
+            picture_task(tmp_path / "data").prepare()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path for path in (tmp_path / "cache" / "tasks").iterdir() if path.suffix != ".lock"] == []
+    assert len(picture_task(tmp_path / "data").prepare().train) == 12

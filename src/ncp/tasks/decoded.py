@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -268,7 +269,8 @@ def _decode_all(
         temporary.replace(place)
     finally:
         for writer in writers.values():
-            writer.close()
+            with suppress(OSError):  # on a full disk, what is left of the buffer
+                writer.close()
         shutil.rmtree(temporary, ignore_errors=True)
 
 
@@ -337,8 +339,9 @@ class _Writer:
 
     def close(self) -> None:
         """Close all files."""
-        for file in self.files.values():
-            file.close()
+        with ExitStack() as stack:  # all of them, even if the disk is full
+            for file in self.files.values():
+                stack.callback(file.close)
 
     def finish(self) -> None:
         """Give every file the header that numpy reads."""
