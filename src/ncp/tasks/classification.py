@@ -205,7 +205,10 @@ def _refuse_other_splits(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         split = SPLIT_NAMES.get(path.name.lower())
         if split and path.name != split and path.is_dir():
-            raise DataError(f"{path} seems to be the split {split}. Call it {split}, so that it is used as such.")
+            raise DataError(
+                f"{path} seems to be the split {split}. Rename it to {split}. "
+                "If it is a class, put the folders of all classes into a folder train."
+            )
         if split in ("val", "test") and not (folder / "train").is_dir():
             raise DataError(f"{folder} has the folder {path.name}, but no folder train. Add it, or rename {path.name}.")
 
