@@ -224,7 +224,7 @@ def test_large_values_that_differ_little_are_ranked(kind: str) -> None:
     assert kendalltau(predicted.mean[:, 0], values[:, 0]).statistic > 0.7
 
 
-@pytest.mark.parametrize(("kind", "space"), [pair for pair in PAIRS if pair[0] in COMPLETE])
+@pytest.mark.parametrize(("kind", "space"), [pair for pair in PAIRS if pair.values[0] in COMPLETE])
 def test_ten_rows_are_enough(kind: str, space: str) -> None:
     codes, values = rows(space, 10)
     predictor = fit_predictor(codes, values[:, :1], COLUMNS[:1], space=SPACES[space], kind=kind)

@@ -99,7 +99,7 @@ def test_a_second_calibration_measures_nothing_and_gives_the_same_model(tmp_path
         np.testing.assert_array_equal(again(SOME), first(SOME))
 
 
-@pytest.mark.parametrize("done", [0, 17, 45, 60])
+@pytest.mark.parametrize("done", [17, *(pytest.param(done, marks=pytest.mark.slow) for done in (0, 45, 60))])
 def test_an_interrupted_calibration_goes_on_where_it_stopped(
     done: int, tmp_path: Path, interrupted: Callable[[int], None], measured: list[str]
 ) -> None:

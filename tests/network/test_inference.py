@@ -68,7 +68,9 @@ def both(net: MultiResolutionNet, fast: Callable[[Tensor], Tensor | list[Tensor]
     return error(got, expected)
 
 
-@pytest.mark.parametrize("code", [SMALLEST, MIDDLE, *RANDOM], ids=str)
+@pytest.mark.parametrize(
+    "code", [SMALLEST, MIDDLE, *(pytest.param(code, marks=pytest.mark.slow) for code in RANDOM)], ids=str
+)
 @TASKS
 def test_it_computes_the_same(code: Code, task: Head) -> None:
     net = lived(code, task)
@@ -89,7 +91,9 @@ def test_it_computes_the_same_at_any_size(task: Head, n: int, height: int, width
 
 
 @pytest.mark.parametrize("code", [WIDE, LARGE], ids=["wide", "large"])
-@pytest.mark.parametrize("size", [(76, 81), (77, 80), (128, 130)], ids=str)
+@pytest.mark.parametrize(
+    "size", [(76, 81), *(pytest.param(size, marks=pytest.mark.slow) for size in ((77, 80), (128, 130)))], ids=str
+)
 @TASKS
 def test_wide_convolutions_of_large_maps_go_by_winograd(
     code: Code, task: Head, size: tuple[int, int], ways: Counter[str]

@@ -115,7 +115,7 @@ def test_the_stages_add_up_to_the_exact_cost(task: Head) -> None:
     assert all(stage.macs and stage.params for stage in found.stages[:-1])
 
 
-@pytest.mark.parametrize("stage", [1, 2, 3, 4])
+@pytest.mark.parametrize("stage", [1, *(pytest.param(stage, marks=pytest.mark.slow) for stage in (2, 3, 4))])
 def test_a_module_more_costs_in_its_own_stage_alone(stage: int) -> None:
     more = list(MIDDLE.vector)
     more[MULTIRES.names.index(f"b{stage}")] += 1
@@ -129,7 +129,7 @@ def test_a_module_more_costs_in_its_own_stage_alone(stage: int) -> None:
 
 
 @TASKS
-@pytest.mark.parametrize("size", [SIZE, (33, 50)])
+@pytest.mark.parametrize("size", [pytest.param(SIZE, marks=pytest.mark.slow), (33, 50)])
 def test_shapes_are_those_of_the_maps(task: Head, size: tuple[int, int]) -> None:
     found = profiled(task, size)
     assert [stage.shapes for stage in found.stages] == shapes_of(MIDDLE, found.conditions)

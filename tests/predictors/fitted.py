@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 
@@ -88,4 +89,8 @@ def fitted(kind: str, space: str = "multires") -> Predictor:
 
 COMPLETE = [kind for kind in KINDS if not KINDS[kind].takes_missing]
 """Kinds that need a value in every row and column."""
-PAIRS = [(kind, space) for space in SPACES for kind in KINDS]
+PAIRS = [
+    pytest.param(kind, space, marks=pytest.mark.slow if space in ("two", "twelve") else ())
+    for space in SPACES
+    for kind in KINDS
+]

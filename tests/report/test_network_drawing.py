@@ -107,6 +107,7 @@ def test_a_png_without_matplotlib_names_the_extra(tmp_path: Path, monkeypatch: p
     assert [path.name for path in tmp_path.iterdir()] == ["net.svg"]
 
 
+@pytest.mark.slow
 def test_svg_needs_no_matplotlib(tmp_path: Path) -> None:
     program = (
         "import sys; import ncp.report.html, ncp.report.pictures; from ncp.report.formats import save; "

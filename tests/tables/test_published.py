@@ -44,6 +44,7 @@ def linked(folder: Path, published: Path, *files: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_published_file_is_read_as_expected(everything: PublishedTables) -> None:
     assert everything.notes == everything.absent == ()
     assert {name: len(table) for name, table in everything.tables.items()} == {

@@ -83,6 +83,7 @@ def test_a_damaged_state_is_replaced_by_the_previous_one(pictures: Path, tmp_pat
     _assert_equal(undisturbed, resumed)
 
 
+@pytest.mark.slow
 def test_both_states_damaged_begins_anew(pictures: Path, tmp_path: Path) -> None:
     task = picture_task(pictures, epochs=3)
     undisturbed = ncp.train(CODE, task, folder=tmp_path / "a", threads=1)
@@ -96,8 +97,11 @@ def test_both_states_damaged_begins_anew(pictures: Path, tmp_path: Path) -> None
     "recipe",
     [
         {},
-        {"ema": 0.9, "optimiser": {"name": "adamw", "lr": 0.003}},
-        {"schedule": "one-cycle", "precision": "bfloat16", "steps": 13, "optimiser": {"clip": 1.0}},
+        pytest.param({"ema": 0.9, "optimiser": {"name": "adamw", "lr": 0.003}}, marks=pytest.mark.slow),
+        pytest.param(
+            {"schedule": "one-cycle", "precision": "bfloat16", "steps": 13, "optimiser": {"clip": 1.0}},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_stopped_training_goes_on_bit_by_bit(pictures: Path, tmp_path: Path, recipe: dict[str, object]) -> None:
@@ -110,6 +114,7 @@ def test_a_stopped_training_goes_on_bit_by_bit(pictures: Path, tmp_path: Path, r
     _assert_equal(undisturbed, resumed)
 
 
+@pytest.mark.slow
 def test_loader_processes_change_nothing(pictures: Path, tmp_path: Path) -> None:
     task = picture_task(pictures, epochs=1)
     runs = [ncp.train(CODE, task, folder=tmp_path / f"{n}", threads=1, loaders=n) for n in (0, 2)]
