@@ -1,5 +1,6 @@
 """Processes that read batches ahead: their errors, and signals that a terminal sends to all processes."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import ncp
 from ncp.errors import DataError
 from ncp.tasks.task import task_from_dict
 from ncp.training.batches import Order, training_batches
@@ -54,6 +56,21 @@ def test_a_file_that_is_damaged_while_training_is_named(tmp_path: Path, loaders:
         list(training_batches(data, Order(len(data), 6, 0, 0, 1), loaders))
     assert str(refused.value).startswith(f"{path} is not a picture, or it is damaged")
     assert "Traceback" not in str(refused.value)
+    assert multiprocessing.active_children() == []  # although the error still refers to the loop
+
+
+@pytest.mark.slow
+def test_no_loader_is_left_when_a_training_is_stopped(tmp_path: Path) -> None:
+    """A process that is left, and does not listen to signals, would keep the program from ending."""
+
+    def stop(_: float) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    task = picture_task(write_pictures(tmp_path / "data"), epochs=40)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        ncp.train(CODE, task, folder=tmp_path / "runs", loaders=2, threads=1, progress=stop)
+    assert multiprocessing.active_children() == []
+    assert stopped.value.__traceback__ is not None
 
 
 def test_the_global_generator_is_left_alone(tmp_path: Path) -> None:

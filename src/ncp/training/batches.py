@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from multiprocessing import resource_tracker
@@ -59,18 +59,21 @@ class _Rows(TorchDataset[Batch | NcpError]):
             return error
 
 
-def training_batches(dataset: Dataset, order: Order, workers: int) -> Iterator[Batch]:
-    """The decoded batches of the steps of an order, read ahead by `workers` processes (0: by this one)."""
+def training_batches(dataset: Dataset, order: Order, workers: int) -> Generator[Batch]:
+    """The decoded batches of the steps of an order, read ahead by `workers` processes (0: by this one).
+
+    The processes end with the last batch, or when the generator is closed.
+    """
     return _loaded(dataset, order, workers)
 
 
-def evaluation_batches(dataset: Dataset, batch: int, workers: int = 0) -> Iterator[Batch]:
+def evaluation_batches(dataset: Dataset, batch: int, workers: int = 0) -> Generator[Batch]:
     """Every sample once, in order."""
     rows = [np.arange(start, min(start + batch, len(dataset))) for start in range(0, len(dataset), batch)]
     return _loaded(dataset, rows, workers)
 
 
-def _loaded(dataset: Dataset, rows: Any, workers: int) -> Iterator[Batch]:
+def _loaded(dataset: Dataset, rows: Any, workers: int) -> Generator[Batch]:
     loader = DataLoader(
         _Rows(dataset),
         sampler=rows,
@@ -80,11 +83,15 @@ def _loaded(dataset: Dataset, rows: Any, workers: int) -> Iterator[Batch]:
         generator=torch.Generator(),  # else the loader draws from the global one
     )
     with _blocked_signals() if workers else nullcontext():
-        batches = iter(loader)
-    for batch in batches:
-        if isinstance(batch, NcpError):
-            raise batch
-        yield batch
+        batches: Any = iter(loader)
+    try:
+        for batch in batches:
+            if isinstance(batch, NcpError):
+                raise batch
+            yield batch
+    finally:
+        if workers:  # else they end with the iterator, which a traceback can keep
+            batches._shutdown_workers()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,29 +141,30 @@ def fit(
     losses: list[Tensor] = []
     begun = saved = time.monotonic()
     before = training.seconds
-    for batch in training_batches(data, order, job.loaders):
-        share = rate(recipe.schedule, training.step, total, warmup)
-        for group in training.optimiser.param_groups:
-            group["lr"] = share * recipe.optimiser.lr
-        randomness = torch.Generator().manual_seed(seeded(job.seed, "augmentation", training.step))
-        ready = kind.augmented(moved(batch, job.device), data, recipe, randomness)
-        losses.append(_step(job, training, ready))
-        training.step += 1
-        progress(training.step / total)
-        last = training.step == total
-        if last or training.step % every == 0 or len(losses) >= (1 if job.device.type == "cpu" else CHECKED):
-            _count(training, losses)
-        training.seconds = before + time.monotonic() - begun
-        if last or training.step % every == 0:
-            training.curve.append(_evaluation(job, training, per_epoch, share))
+    with closing(training_batches(data, order, job.loaders)) as batches:
+        for batch in batches:
+            share = rate(recipe.schedule, training.step, total, warmup)
+            for group in training.optimiser.param_groups:
+                group["lr"] = share * recipe.optimiser.lr
+            randomness = torch.Generator().manual_seed(seeded(job.seed, "augmentation", training.step))
+            ready = kind.augmented(moved(batch, job.device), data, recipe, randomness)
+            losses.append(_step(job, training, ready))
+            training.step += 1
+            progress(training.step / total)
+            last = training.step == total
+            if last or training.step % every == 0 or len(losses) >= (1 if job.device.type == "cpu" else CHECKED):
+                _count(training, losses)
             training.seconds = before + time.monotonic() - begun
-            evaluated(training.curve)
-        if not last and (stop.signal or time.monotonic() - saved >= job.save_every):
-            _count(training, losses)
-            save_state(job.folder, training.state())
-            saved = time.monotonic()
-        if stop.signal and not last:
-            stop.leave()
+            if last or training.step % every == 0:
+                training.curve.append(_evaluation(job, training, per_epoch, share))
+                training.seconds = before + time.monotonic() - begun
+                evaluated(training.curve)
+            if not last and (stop.signal or time.monotonic() - saved >= job.save_every):
+                _count(training, losses)
+                save_state(job.folder, training.state())
+                saved = time.monotonic()
+            if stop.signal and not last:
+                stop.leave()
     return training
 
 
