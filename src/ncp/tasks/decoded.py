@@ -35,7 +35,7 @@ SHOWN = 10
 """Most bad files that a message lists."""
 ABOUT = "about.json"
 NAMES = ("utf-8", "surrogateescape")
-"""How names of files become bytes; those that are not UTF-8 do, too."""
+"""Encoding and error handler of file names. The handler also accepts names that are not UTF-8."""
 
 
 class BadFilesError(DataError):

@@ -274,7 +274,7 @@ def _ready(scenes: list[Scene], recipe: DetectionRecipe, most: int) -> Batch:
 
 @lru_cache(maxsize=2)
 def objects_of(dataset: Dataset) -> tuple[Cutouts, ...]:
-    """The objects of each class in a split, but for those that are too small, occluded or truncated to count."""
+    """The objects of each class in a split. Objects that are too small, occluded or truncated are left out."""
     least, occluded, truncated = KITTI["hard"]
 
     def countable() -> Iterator[Scene]:

@@ -61,7 +61,7 @@ class Confusion(Metric):
             self.count(best.flatten(), truth.to(scores.device))
 
     def count(self, predicted: Tensor, truth: Tensor) -> None:
-        """Count pixels, of which those that are `IGNORED` do not count."""
+        """Count pixels. Pixels whose truth is `IGNORED` are left out."""
         labelled = truth != IGNORED
         pairs = truth[labelled].long() * len(self.classes) + predicted[labelled]
         self.matrix += pairs.bincount(minlength=len(self.classes) ** 2).view_as(self.matrix).cpu()

@@ -81,8 +81,8 @@ class Task:
     def identity(self, prepared: Prepared) -> dict[str, Any]:
         """What makes two trainings the same, besides code and seed: plain data.
 
-        It names what differs from the defaults, so that a new key of a later version does not change it. The version
-        of the kind stands for the defaults.
+        It contains the settings that differ from their defaults, so a new key in a later version does not change it. It
+        also contains the version of the kind, which changes when the defaults change.
         """
         left_out = set(DataSection.model_fields)
         recipe = self.recipe.model_dump(mode="json", exclude_defaults=True)

@@ -17,6 +17,7 @@ from ncp.errors import DataError
 from ncp.network.clip_net import ClipNet
 from ncp.tasks.augmentation import MEAN, STD, centred, color_changes, colored, normalised, scaled_crops, shifts
 from ncp.tasks.classification import class_folders
+from ncp.tasks.decoded import NAMES
 from ncp.tasks.decoding import VIDEOS, read_clip
 from ncp.tasks.kind import Batch, Dataset, Kind, Listing, Metric, Sample
 from ncp.tasks.metrics import TopK
@@ -24,8 +25,6 @@ from ncp.tasks.recipe import Count, DataSection, NotNegativeCount, Optimiser, Re
 
 USES = {"1": "train", "2": "val", "0": None}
 """What HMDB51's splits say of a clip."""
-NAMES = ("utf-8", "surrogateescape")
-"""How names of files are written in the splits; those that are not UTF-8 are found, too."""
 
 
 class VideoData(DataSection):

@@ -205,7 +205,7 @@ def _step(job: Job, training: Training, batch: dict[str, Any]) -> Tensor:
 
 
 def _count(training: Training, losses: list[Tensor]) -> None:
-    """Add the losses since the last call, and refuse those that are not finite."""
+    """Add the losses since the last call. Raise `DivergedError` if one is not finite."""
     if not losses:
         return
     values = torch.stack(losses).double().cpu()
