@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import ncp
 from benchmarks.measure import ROOT, SHARED, available, record
+from ncp.cli.task import SMALL
 from ncp.network.loading import load_network
 from ncp.studies.building import build
 from ncp.studies.study_folder import read_study
@@ -26,7 +27,6 @@ from ncp.training.run import Run
 
 TASKS = SHARED / "data" / "tasks"
 STUDY = ROOT / "out" / "learning"
-SMALL = "32_32-1_1_2_48-1_2_2_2_32_64-1_3_2_2_2_32_64_96-1_4_2_2_2_2_32_48_64_96-128"
 TARGETS: dict[str, tuple[str, float, str]] = {
     "cifar10": ("top1", 60.0, "a plain loop reaches 47 % after 8 epochs at 32 pixels"),
     "camvid": ("mIoU", 48.0, "a plain loop reaches 45.1 % after 25 epochs"),

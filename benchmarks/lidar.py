@@ -17,6 +17,7 @@ import shapely
 import ncp
 from benchmarks.lidar_scenes import IMAGE, make_scenes
 from benchmarks.measure import SHARED, available, median_seconds, record, use_threads
+from ncp.cli.task import SMALL
 from ncp.tasks.average_precision import average_precisions
 from ncp.tasks.boxes import bev_iou
 from ncp.tasks.kitti import read_labels
@@ -25,7 +26,6 @@ from ncp.tasks.task import task_from_dict
 from tests.tasks.brute_force_ap import average_precisions_by_loops
 from tests.tasks.random_boxes import imperfect, polygons, random_labels, related_pairs
 
-SMALL = "32_32-1_1_2_48-1_2_2_2_32_64-1_3_2_2_2_32_64_96-1_4_2_2_2_2_32_48_64_96-128"
 TRAIN, VAL = 240, 100
 """Scenes to train on, and scenes to evaluate on."""
 RECIPE: dict[str, Any] = {

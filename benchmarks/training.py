@@ -29,14 +29,13 @@ import ncp
 from benchmarks.lidar import RECIPE as LIDAR
 from benchmarks.lidar_scenes import IMAGE, make_scenes
 from benchmarks.measure import SHARED, available, record, use_threads
+from ncp.cli.task import SMALL
 from ncp.tasks.task import Task, task_from_dict
 from ncp.training.loop import Job, fit
 from ncp.training.run import Run
 from ncp.training.stopping import Stop
 
 TASKS = SHARED / "data" / "tasks"
-SMALL = "32_32-1_1_2_48-1_2_2_2_32_64-1_3_2_2_2_32_64_96-1_4_2_2_2_2_32_48_64_96-128"
-"""The network whose training is timed."""
 TINY = "8_8-1_1_1_8-1_2_1_1_8_8-1_3_1_1_1_8_8_8-1_4_1_1_1_1_8_8_8_8-8"
 """The network that is killed."""
 KILLS = 32

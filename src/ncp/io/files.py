@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from socket import gethostname
 from tempfile import TemporaryDirectory
@@ -148,6 +148,16 @@ def is_dead(process: int) -> bool:
 def _mark(name: str) -> str:
     """A short hash of a name."""
     return sha256(os.fsencode(name)).hexdigest()[:8]
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, which is read in pieces.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

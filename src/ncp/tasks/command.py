@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import field_validator
 
 from ncp.errors import ConfigError, DataError, NcpError, quoted
-from ncp.io.files import read_json
+from ncp.io.files import file_sha256, read_json
 from ncp.io.yaml_sections import Section, validated
 from ncp.progress import Progress, quiet
 from ncp.tables.columns import column_names
@@ -309,6 +309,6 @@ def _last_lines(log: Path, begin: int) -> str:
 
 def _digest(path: Path) -> str:
     try:
-        return sha256(path.read_bytes()).hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise DataError(f"Cannot read {path}, which data.files of the task lists: {error.strerror}.") from None

@@ -22,7 +22,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from ncp.errors import DataError
-from ncp.io.files import read_json, write_json
+from ncp.io.files import file_sha256, read_json, write_json
 from ncp.processes import cores
 from ncp.progress import Progress, quiet
 from ncp.tables.sources import cache_dir
@@ -301,11 +301,7 @@ def _content(path: Path, fast: bool) -> str:
         if fast:
             found = path.stat()
             return f"{found.st_size} {found.st_mtime_ns}"
-        with path.open("rb") as file:
-            digest = sha256()
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-        return digest.hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}.") from None
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import yaml
 
 from ncp.cost import Counting
 from ncp.errors import ConfigError, DataError, quoted
-from ncp.io.files import as_path
+from ncp.io.files import as_path, file_sha256
 from ncp.io.yaml import read_yaml
 from ncp.io.yaml_sections import set_key, validated
 from ncp.progress import Progress, quiet
@@ -181,6 +180,6 @@ def _expand(document: dict[str, Any]) -> None:
 
 def _digest(path: Path) -> str:
     try:
-        return sha256(path.read_bytes()).hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise DataError(f"Cannot read the weights {path}: {error.strerror}.") from None
