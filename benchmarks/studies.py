@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import ncp
 from benchmarks.measure import ROOT, SHARED, available, median_seconds, record, use_threads
 from ncp.extras import has_extra
-from ncp.studies.sampling import sample_codes
+from ncp.optim.sampling import sample_codes
 from ncp.studies.scheduler import Events
 from ncp.tasks.task import task_from_dict
 
@@ -33,7 +33,7 @@ command: >-
 BUILD = f"""
 import json, resource, time
 import ncp
-from ncp.studies.sampling import sample_codes
+from ncp.optim.sampling import sample_codes
 
 if __name__ == "__main__":
     codes = sample_codes(ncp.MULTIRES, {RUNS})

@@ -10,10 +10,10 @@ import pytest
 
 import ncp
 from ncp import DataError
+from ncp.optim.sampling import sample_codes
 from ncp.report.html import write_report
 from ncp.report.study_facts import costs_and_values, deviations, learning_curves
 from ncp.studies.averages import noise_between_seeds, table_of, values_of
-from ncp.studies.sampling import sample_codes
 from ncp.studies.study_folder import StudyFolder, StudyTask
 from ncp.studies.trainings import read_trainings
 from tests.report.test_html import EVIL, Read

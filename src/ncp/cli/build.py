@@ -131,7 +131,7 @@ def _codes(file: Path | None, sample: int | None, space: Space, budget: Budget, 
     if (file is None) == (sample is None):
         raise ConfigError("Name the codes to train: either --codes FILE or --sample N.")
     if file is None:
-        from ncp.studies.sampling import sample_codes
+        from ncp.optim.sampling import sample_codes
 
         return sample_codes(space, sample or 0, budget, seed)
     if budget.bounds:

@@ -1,4 +1,4 @@
-"""Draw the codes of a study at random, within a budget."""
+"""Draw codes at random, within a budget."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import pytest
 
 import ncp
 from ncp import Budget, ConfigError, InfeasibleError, Space
-from ncp.studies.sampling import sample_codes
+from ncp.optim.sampling import sample_codes
 
 
 def test_codes_are_within_the_budget_and_different() -> None:
