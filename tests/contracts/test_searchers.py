@@ -76,9 +76,9 @@ def spy(
             proposed.append(ask())
             return proposed[-1]
 
-        def record_tell(codes: Codes, scores: Reals) -> None:
+        def record_tell(codes: Codes, scores: Reals, values: Reals | None = None) -> None:
             learned.append((codes.copy(), scores.copy()))
-            tell(codes, scores)
+            tell(codes, scores, values)
 
         agent.ask, agent.tell = record_ask, record_tell  # type: ignore[method-assign]
         pools.append(pool)

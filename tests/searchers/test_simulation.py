@@ -30,7 +30,7 @@ class Scripted(Searcher):
     def ask(self) -> Codes:
         return np.array(next(self.batches))
 
-    def tell(self, codes: Codes, scores: Reals) -> None:
+    def tell(self, codes: Codes, scores: Reals, values: Reals | None = None) -> None:  # noqa: ARG002
         self.learned.append((codes.tolist(), scores.tolist()))
 
 

@@ -9,7 +9,8 @@ import torch
 
 from ncp import CELL201, ConfigError, Predictor
 from ncp.predictors.features import Features
-from ncp.searchers.surrogate import Surrogate, _Fit, _loss, score_predictor
+from ncp.predictors.scale import Scale
+from ncp.searchers.surrogate import Surrogate, _Fit, _loss
 from ncp.spaces.arrays import Codes, Reals
 from tests.predictors.fitted import SPACES
 
@@ -32,7 +33,8 @@ def learnt(space: str, n: int = 30) -> tuple[Surrogate, Predictor]:
     codes, targets = data(space, n)
     features = Features(SPACES[space])
     surrogate = Surrogate(features.meanings)
-    predictor = score_predictor(SPACES[space], features, surrogate)
+    scale = Scale(torch.tensor([[-1.0, 1.0]]), 1.0)
+    predictor = Predictor(SPACES[space], ("score",), features, surrogate, scale).double()
     features.fit(predictor.relaxed(SPACES[space].sample(500, np.random.default_rng(0))))
     surrogate.learn(features(predictor.relaxed(codes)), targets)
     return surrogate, predictor
@@ -45,10 +47,11 @@ def test_the_gradient_of_the_loss(shift: float) -> None:
     prior = np.append(np.full(4, -math.log(4)), math.log(0.05))
     precision = np.linalg.inv(np.eye(5) + 0.5)
     at = prior + shift * rng.normal(size=5)
-    loss, gradient = _loss(at, z, y, prior, precision)
+    repeats = np.array([1.0, 3.0, 2.0] * 4)
+    loss, gradient = _loss(at, z, y, repeats, prior, precision)
     assert math.isfinite(loss)
     for j, step in enumerate(1e-5 * np.eye(5)):
-        up, down = (_loss(at + sign * step, z, y, prior, precision)[0] for sign in (1, -1))
+        up, down = (_loss(at + sign * step, z, y, repeats, prior, precision)[0] for sign in (1, -1))
         assert gradient[j] == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-6)
 
 
@@ -60,13 +63,14 @@ def test_the_loss_is_the_posterior_by_definition() -> None:
     at = np.array([-0.5, 0.3, -2.0])
     squares = np.array([[(np.exp(at[:2]) * (a - b) ** 2).sum() for a in z] for b in z])
     matern = (1 + np.sqrt(5 * squares) + 5 / 3 * squares) * np.exp(-np.sqrt(5 * squares))
-    kernel = matern + np.exp(-2) * np.eye(7)
+    repeats = np.array([1, 1, 2, 1, 5, 1, 1])
+    kernel = matern + np.exp(-2) * np.diag(1 / repeats)
     inverse = np.linalg.inv(kernel)
     level = inverse.sum(0) @ y / inverse.sum()
     amplitude = (y - level) @ inverse @ (y - level) / 7
     expected = 3.5 * np.log(amplitude) + 0.5 * np.log(np.linalg.det(kernel)) + 0.5 * at @ precision @ at
-    assert _loss(at, z, y, prior, precision)[0] == pytest.approx(expected)
-    fit = _Fit(at, z, y)
+    assert _loss(at, z, y, repeats, prior, precision)[0] == pytest.approx(expected)
+    fit = _Fit(at, z, y, repeats)
     assert (fit.level, fit.amplitude) == (pytest.approx(level), pytest.approx(amplitude))
     np.testing.assert_allclose(fit.dual, inverse @ (y - level))
 
@@ -77,11 +81,11 @@ def test_learning_goes_down_and_on_from_where_it_stopped(space: str) -> None:
     surrogate, _ = learnt(space)
     z = surrogate.rows.numpy()
     losses = [
-        _loss(at, z, targets, surrogate.prior, surrogate.precision)[0]
+        _loss(at, z, targets, np.ones(30), surrogate.prior, surrogate.precision)[0]
         for at in (surrogate.prior, surrogate.logarithms.copy())
     ]
     surrogate.learn(surrogate.rows, targets)
-    losses.append(_loss(surrogate.logarithms, z, targets, surrogate.prior, surrogate.precision)[0])
+    losses.append(_loss(surrogate.logarithms, z, targets, np.ones(30), surrogate.prior, surrogate.precision)[0])
     assert losses[0] > losses[1] >= losses[2]
 
 
@@ -104,7 +108,7 @@ def test_predictions_have_the_noise_that_was_learnt(space: str) -> None:
     """Of a new value: the posterior's variance plus the noise, by definition."""
     _, targets = data(space)
     surrogate, predictor = learnt(space)
-    fit = _Fit(surrogate.logarithms, surrogate.rows.numpy(), targets)
+    fit = _Fit(surrogate.logarithms, surrogate.rows.numpy(), targets, np.ones(30))
     others = SPACES[space].sample(20, np.random.default_rng(4))
     with torch.no_grad():
         across = surrogate._covariances(predictor.inputs(predictor.relaxed(others))).numpy()

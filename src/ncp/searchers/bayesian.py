@@ -1,34 +1,40 @@
-"""Bayesian optimisation: a Gaussian process of the scores so far, and the codes of highest expected improvement."""
+"""Bayesian optimisation: models of the labels and of other tasks, and the codes of highest expected improvement."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
 import torch
-from scipy.stats import median_abs_deviation, norm, rankdata
 from torch import Tensor
 
+from ncp.optim.budget import Budget
 from ncp.optim.feasible import Feasible
-from ncp.optim.problem import scores_of
+from ncp.optim.sampling import sample_codes
 from ncp.optim.strategies import Continuous
-from ncp.predictors.features import Features
-from ncp.predictors.predictor import Predictor
+from ncp.searchers.averaged import Averaged, block_weights
+from ncp.searchers.encoding import Encoding, Points
+from ncp.searchers.evidence import Evidence, evidence_of
+from ncp.searchers.improvement import Improvement
+from ncp.searchers.labels import Labels, Told
+from ncp.searchers.prior import Prior
+from ncp.searchers.score_models import FEW, Targets, WithoutPrior, WithPrior, targets_of
 from ncp.searchers.searcher import Searcher
-from ncp.searchers.surrogate import Surrogate, score_predictor
-from ncp.spaces.arrays import Codes, Reals, best_first
+from ncp.spaces.arrays import Codes, Reals, best_first, chunks, distinct
 from ncp.spaces.space import Space
 
 TYPICAL = 2000
 """Random codes that show how features vary, and random candidates beside the propagated ones."""
 ELITE, FRESH, STEPS = 16, 48, 30
 """A propagation starts from this many of the best codes and of random ones, and takes this many steps."""
-PATIENT = 50
-"""With fewer scores than this, propose one code at a time and fit ranks of scores instead of distances."""
-FAR = 5.0
-"""Standard deviations below the best score from which the expected improvement is computed by its asymptote."""
+CHUNK = 4096
+"""Codes that are scored at once."""
+FIRST, FIRST_WITH_PRIOR = 5, 3
+"""Codes before the first fit, without and with a prior."""
+
+PointScore = Callable[[Points], Tensor]
+"""Scores `(n,)` of n points."""
 
 
 class Bayesian(Searcher):
@@ -37,13 +43,22 @@ class Bayesian(Searcher):
     If the pool or the space is small, every code in it is scored. Otherwise the expected improvement is propagated,
     from the best codes so far and from random ones. `listed` and `propagated` count which of both happened.
 
+    With a prior, the first codes are good on all known tasks and on groups of them. Afterwards Gaussian processes learn
+    from the labels which known tasks the new one resembles, and whether the prior helps.
+
     Args:
         space: of the codes.
         rng: of everything random.
         pool: the codes that may be proposed.
-        first: random codes before the first fit.
-        batch: codes that are proposed at once, after the first `PATIENT`.
+        first: codes before the first fit; 5 without a prior and 3 with one when left out.
+        batch: codes that are proposed at once without a prior, after the first `FEW`.
         list_up_to: the largest pool or space whose codes are all scored.
+        prior: what is known of other tasks.
+        budget: bounds on the cost of proposed codes.
+
+    Raises:
+        InfeasibleError: no code meets the budget.
+        ConfigError: a budget for a space without exact cost.
     """
 
     name = "bayesian"
@@ -53,118 +68,210 @@ class Bayesian(Searcher):
         space: Space,
         rng: np.random.Generator,
         pool: Codes | None = None,
-        first: int = 5,
+        first: int | None = None,
         batch: int = 4,
         list_up_to: int = 50_000,
+        *,
+        prior: Prior | None = None,
+        budget: Budget | None = None,
     ) -> None:
         super().__init__(space, rng, pool)
-        self.first, self.batch, self.list_up_to = first, batch, list_up_to
-        self.codes, self.scores = np.empty((0, len(space)), dtype=np.int64), np.empty(0)
-        self.feasible = Feasible.of(space)
-        features = Features(space)
-        self.core = Surrogate(features.meanings)
-        self.surrogate = score_predictor(space, features, self.core)
-        features.fit(self.surrogate.relaxed(self.draw(TYPICAL)))
-        if pool is None and space.size <= list_up_to:
+        self.batch, self.prior = batch, prior
+        self.first = first if first is not None else FIRST_WITH_PRIOR if prior is not None else FIRST
+        self.feasible = Feasible.of(space, budget)
+        self.feasible.require(self.feasible.smallest(space.sample(1, np.random.default_rng(0))))
+        self.encoding = Encoding(space, self.draw(TYPICAL), prior)
+        self.without_prior = WithoutPrior(self.encoding.features.meanings)
+        if self.pool is None and space.size <= list_up_to:
             self.pool = np.array(list(product(*(dim.values for dim in space.dimensions))))
+        if self.pool is not None and self.feasible.budget.bounds:
+            self.pool = self.pool[self.feasible.budget.allows(self.pool)]
+        self.lists = self.pool is not None and len(self.pool) <= list_up_to
+        self._groups = None if prior is None else prior.groups()
+        self._pool_points: Points | None = None
+        self.told = Told(space)
+        self._best_improvement: float | None = None
+        self._unit = 1.0
 
-    def ask(self) -> Codes:
-        """A batch of codes that were not evaluated yet."""
-        if len(self.codes) < self.first:
-            return self.draw(self.first - len(self.codes))
-        patient = len(self.codes) < PATIENT
-        z = self.surrogate.inputs(self.surrogate.relaxed(self.codes))
-        self.core.learn(z, normal_scores(self.scores) if patient else distances(self.scores))
-        best = float(self.surrogate.predict(self.codes).mean.max())
-        improvement = Improvement(self.surrogate, best)
-        listed = self.pool if self.pool is not None and len(self.pool) <= self.list_up_to else None
-        fresh = self._unevaluated(self._propagated(improvement) if listed is None else listed)
-        if not len(fresh):
-            return self.draw(self.batch)
-        order = best_first(scores_of(improvement, self.surrogate, fresh))
-        chosen = fresh[order[: 1 if patient else self.batch]]
-        if listed is None:
-            self.propagated += len(chosen)
+    def ask(self, count: int | None = None, pending: Codes | None = None) -> Codes:
+        """Propose codes that were not evaluated yet.
+
+        Args:
+            count: how many; left out, one, or `batch` without a prior after the first `FEW` labels.
+            pending: codes `(p, d)` that are being evaluated. They are not proposed again, and count as evaluated with
+                the values that are expected of them.
+        """
+        pending = np.empty((0, len(self.space)), dtype=np.int64) if pending is None else pending
+        if count is None:
+            return self._ask_batch(pending)
+        for _ in range(count):
+            code = self._next(np.concatenate([self.told.codes, pending]), pending)
+            pending = np.concatenate([pending, code[None]])
+        return pending[len(pending) - count :]
+
+    def tell(self, codes: Codes, scores: Reals, values: Reals | None = None) -> None:
+        """Add evaluated codes and their scores.
+
+        A code that is told with different scores was evaluated several times; a score that is told again counts once.
+
+        Args:
+            codes: `(k, d)`.
+            scores: `(k,)`; NaN for a failed training.
+            values: columns `(k, m)` that add up to the scores, each better if it is larger.
+        """
+        self.told.add(codes, scores, values)
+
+    def evidence(self) -> Evidence | None:
+        """How well the labels agree with the prior; None with fewer labels than it takes to fit them."""
+        labels = self.told.labels()
+        if labels is None or len(self.told.codes) < max(self.first, 3):
+            return None
+        targets, points = targets_of(labels.scores, labels.columns), self.encoding.of(labels.codes)
+        averaged = self._averaged(labels, targets, points)
+        return evidence_of(averaged, targets, labels.scores, points, self.encoding.known_columns)
+
+    def improvement(self) -> float | None:
+        """The expected improvement of the code that was proposed last [unit of the score]; None before a fit."""
+        return self._best_improvement
+
+    def draw(self, n: int) -> Codes:
+        """`n` random codes of the pool, or of the space within the budget."""
+        if self.pool is None and self.feasible.budget.bounds:
+            return sample_codes(self.space, n, self.feasible.budget, int(self.rng.integers(2**31)))
+        return super().draw(n)
+
+    def _ask_batch(self, pending: Codes) -> Codes:
+        """As many codes as suit a search that evaluates one batch after the other."""
+        evaluated = np.concatenate([self.told.codes, pending])
+        if self.prior is not None or len(pending):
+            return self._next(evaluated, pending)[None]
+        if len(self.told.codes) < self.first:
+            return self.draw(self.first - len(self.told.codes))
+        labels = self.told.labels()
+        if labels is None:
+            return self.draw(1)
+        size = 1 if len(self.told.codes) < FEW else self.batch
+        return self._proposed(self._improvement(labels, pending), labels, evaluated, size)
+
+    def _next(self, evaluated: Codes, pending: Codes) -> Codes:
+        """One code, `(d,)`, while others are pending."""
+        labels = self.told.labels()
+        if len(evaluated) < self.first or labels is None:
+            return self._start(evaluated)
+        code: Codes = self._proposed(self._improvement(labels, pending), labels, evaluated, 1)[0]
+        return code
+
+    def _start(self, evaluated: Codes) -> Codes:
+        """One of the first codes, `(d,)`: good on all known tasks, then on groups of them with random weights."""
+        if self.prior is None or self._groups is None:
+            fresh = _without(self.draw(TYPICAL if self.pool is None else len(self.pool)), evaluated)
+            code: Codes = (fresh if len(fresh) else self.draw(1))[0]
+            return code
+        place = len(evaluated)
+        weights = np.ones(len(self.prior))
+        if place:
+            group = (place - 1) % (self._groups.max() + 1)
+            weights = np.where(self._groups == group, self.rng.dirichlet(weights), 0.0)
+        direction = torch.as_tensor(weights / weights.sum())
+        elite: Codes = np.empty((0, len(self.space)), dtype=np.int64)
+        first: Codes = self._best(lambda points: points.known @ direction, elite, evaluated, 1)[0]
+        return first
+
+    def _improvement(self, labels: Labels, pending: Codes) -> Improvement:
+        """The expected improvement on the labels, while others are pending."""
+        targets = targets_of(labels.scores, labels.columns)
+        points = self.encoding.of(labels.codes)
+        model: WithPrior | WithoutPrior = self.without_prior
+        if self.prior is None:
+            self.without_prior.learn(points, targets, labels.repeats)
         else:
+            model = WithPrior(self._averaged(labels, targets, points), targets.scale)
+        allowed = np.concatenate([labels.codes, pending])
+        within = self.feasible.budget.allows(allowed)
+        if len(pending):
+            model = model.with_fantasies(self.encoding.of(pending))
+        self._unit = _unit(labels.scores, (targets.values @ targets.scale).numpy())
+        return Improvement.on(model, self.encoding.of(allowed[within] if within.any() else allowed))
+
+    def _averaged(self, labels: Labels, targets: Targets, points: Points) -> Averaged:
+        weights = block_weights(self.encoding.features.meanings)
+        return Averaged(weights, points, targets.values, torch.as_tensor(labels.repeats))
+
+    def _proposed(self, improvement: Improvement, labels: Labels, evaluated: Codes, size: int) -> Codes:
+        """The codes `(size, d)` of highest expected improvement."""
+        elite = labels.codes[best_first(labels.scores)[:ELITE]]
+        return self._best(improvement, elite, evaluated, size, self._note)
+
+    def _note(self, log_improvement: float) -> None:
+        self._best_improvement = float(np.exp(log_improvement)) * self._unit
+
+    def _best(
+        self,
+        score: PointScore,
+        elite: Codes,
+        evaluated: Codes,
+        size: int,
+        note: Callable[[float], None] = lambda _: None,
+    ) -> Codes:
+        """The codes `(size, d)` of highest score that were not evaluated; random ones if all were."""
+        if self.pool is not None and self.lists:
+            candidates = self.pool
+            if self._pool_points is None:
+                self._pool_points = self.encoding.of(self.pool)
+            points = self._pool_points
+        else:
+            candidates = self._propagated(score, elite)
+            points = self.encoding.of(candidates)
+        scores = _scores(score, points)
+        taken = {code.tobytes() for code in evaluated}
+        chosen: list[int] = []
+        for row in best_first(scores):
+            if (name := candidates[row].tobytes()) not in taken:
+                taken.add(name)
+                chosen.append(int(row))
+            if len(chosen) == size:
+                break
+        if not chosen:
+            return self.draw(size)
+        note(float(scores[chosen[0]]))
+        if self.lists:
             self.listed += len(chosen)
-        return chosen
+        else:
+            self.propagated += len(chosen)
+        return candidates[chosen]
 
-    def tell(self, codes: Codes, scores: Reals) -> None:
-        """Add evaluated codes and their scores."""
-        new = self._new(codes)
-        self.codes, self.scores = np.concatenate([self.codes, codes[new]]), np.append(self.scores, scores[new])
-
-    def _propagated(self, improvement: Improvement) -> Codes:
+    def _propagated(self, score: PointScore, elite: Codes) -> Codes:
         """Where gradients lead from the best codes and from random ones, the moves around these, and random codes."""
-        elite = self.codes[best_first(self.scores)[:ELITE]]
         start = np.concatenate([elite, self.draw(FRESH)])
-        path = Continuous().ascend(improvement, self.feasible, self.surrogate.relaxed(start), STEPS)
+
+        def of_relaxed(x: Tensor) -> Tensor:
+            return score(self.encoding(x))
+
+        path = Continuous().ascend(of_relaxed, self.feasible, self.encoding.relaxed(start), STEPS)
         found = np.unique(self.feasible.snap_path(path.x, start).reshape(-1, len(self.space)), axis=0)
-        top = found[best_first(scores_of(improvement, self.surrogate, found))[:ELITE]]
-        around = [self.feasible.moved(codes)[0] for codes in (top, elite)]
-        return np.concatenate([found, *around, self.draw(TYPICAL)])
-
-    def _unevaluated(self, codes: Codes) -> Codes:
-        """The codes whose scores are not known, each once."""
-        unique = np.unique(codes, axis=0)
-        fresh: Codes = unique[self._new(unique)]
-        return fresh
-
-    def _new(self, codes: Codes) -> list[int]:
-        """Rows of the codes that were not evaluated before, each once."""
-        known = {code.tobytes() for code in self.codes}
-        new = []
-        for row, code in enumerate(codes):
-            if code.tobytes() not in known:
-                known.add(code.tobytes())
-                new.append(row)
-        return new
+        top = found[best_first(_scores(score, self.encoding.of(found)))[:ELITE]]
+        around = np.concatenate([self.feasible.moved(codes)[0] for codes in (top, elite) if len(codes)])
+        around = around[self.feasible.budget.allows(around)]
+        candidates = np.concatenate([found, around, self.draw(TYPICAL)])
+        return candidates[distinct(candidates)[0]]
 
 
-@dataclass(frozen=True, eq=False)
-class Improvement:
-    """An acquisition function: the logarithm of the expected improvement.
-
-    Attributes:
-        surrogate: predicts scores and how certain they are.
-        best: the score to improve on, as the surrogate sees it.
-    """
-
-    surrogate: Predictor
-    best: float
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The logarithm of the expected improvement `(n,)` of relaxed codes `(n, width)`."""
-        mean, std = self.surrogate.latent_moments(x)
-        return log_improvement((mean - self.best)[:, 0], std[:, 0])
-
-
-def log_improvement(gain: Tensor, std: Tensor) -> Tensor:
-    """The logarithm of `E max(0, gain + std * normal)`, with gradients where the expectation itself would vanish.
-
-    Ament et al., Unexpected Improvements to Expected Improvement for Bayesian Optimization, NeurIPS 2023.
-    """
-    z = gain / std
-    near = z.clamp_min(-FAR)
-    density = torch.exp(-near.square() / 2) / math.sqrt(2 * math.pi)
-    exact = (density + near * torch.special.ndtr(near)).log()
-    far = z.clamp_max(-FAR)
-    asymptote = -far.square() / 2 - math.log(math.sqrt(2 * math.pi)) - torch.log(far.square() + 3)
-    return std.log() + torch.where(z > -FAR, exact, asymptote)
-
-
-def normal_scores(values: Reals) -> Reals:
-    """Quantiles of a normal distribution at the ranks of values: normal scores, as in rank-based statistics."""
-    scores: Reals = norm.ppf((rankdata(values) - 0.5) / len(values))
+@torch.no_grad()
+def _scores(score: PointScore, points: Points) -> Reals:
+    """Scores `(n,)` of n points."""
+    parts = [score(Points(*(each[chunk] for each in points))) for chunk in chunks(len(points.features), CHUNK)]
+    scores: Reals = torch.cat(parts).numpy()
     return scores
 
 
-def distances(values: Reals) -> Reals:
-    """Distances of values from their median in robust standard deviations, compressed by a logarithm below it.
+def _without(codes: Codes, evaluated: Codes) -> Codes:
+    """The codes that are not among the evaluated ones, in their order."""
+    taken = {code.tobytes() for code in evaluated}
+    return codes[[code.tobytes() not in taken for code in codes]]
 
-    How much better a good code is matters to a search; how bad a failure is does not.
-    """
-    off = values - np.median(values)
-    unit = median_abs_deviation(values, scale="normal") or np.abs(off).mean() or 1.0
-    targets: Reals = np.where(off < 0, -np.log1p(np.maximum(-off, 0) / unit), off / unit)
-    return targets
+
+def _unit(scores: Reals, targets: Reals) -> float:
+    """What one unit of the targets is in units of the scores, among the better half."""
+    better = scores >= np.median(scores)
+    spread = float(np.ptp(targets[better]))
+    return float(np.ptp(scores[better])) / spread if spread > 0 else 1.0

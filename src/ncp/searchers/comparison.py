@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -21,10 +21,11 @@ from ncp.numbers import as_count, as_items
 from ncp.optim.objective import Objective, as_objective
 from ncp.optim.results import FORMAT, result_document
 from ncp.processes import cores, processes
-from ncp.progress import Progress, quiet
-from ncp.searchers.registry import OURS, SEARCHERS, YARDSTICK, require_searchers
+from ncp.progress import Progress, quiet, share
+from ncp.searchers.prior import Prior
+from ncp.searchers.registry import OURS, YARDSTICK, Make, require_searchers
 from ncp.searchers.scoring import Scored, score_rows
-from ncp.searchers.simulation import simulate_scored
+from ncp.searchers.simulation import makers, prior_of_rows, simulate_scored
 from ncp.searchers.simulation_folder import Simulation, SimulationFolder
 from ncp.spaces.arrays import Reals
 from ncp.spaces.space import Space
@@ -32,6 +33,8 @@ from ncp.tables.table import Table
 
 CONFIDENCE = 0.95
 """The level of all intervals."""
+PRIOR_SHARE = 0.1
+"""Share of the progress in which a prior is fitted."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,7 @@ def compare(
     folder: str | Path | None = None,
     workers: int | None = None,
     warm_start: Table | None = None,
+    prior: Any = None,
     progress: Progress = quiet,
 ) -> Comparison:
     """Simulate every searcher with the seeds 0, 1, ..: in parallel, each simulation on one thread.
@@ -210,6 +214,7 @@ def compare(
         folder: keeps every finished simulation. Simulations that it has are not run again.
         workers: processes, by default one per core; with one worker the simulations run in this process.
         warm_start: as in `simulate`.
+        prior: as in `simulate`; only `bayesian` uses it.
         progress: called with the share that is done.
 
     Raises:
@@ -225,9 +230,12 @@ def compare(
     workers = cores() if workers is None else as_count(workers, "workers")
     objective = as_objective(objective)
     scored = score_rows(table, objective, warm_start)
-    provenance = _provenance(scored, objective, queries, warmed=warm_start is not None)
+    known = prior_of_rows(prior, table, scored, objective, share(progress, 0, PRIOR_SHARE))
+    made = makers(names, known)
+    provenance = _provenance(scored, objective, queries, warm_start is not None, known)
     kept = SimulationFolder(None if folder is None else as_path(folder, "folder"), provenance, scored, queries)
-    done = _simulate_all(kept, list(product(names, range(seeds))), workers, progress)
+    rest = progress if known is None else share(progress, PRIOR_SHARE, 1)
+    done = _simulate_all(kept, made, list(product(names, range(seeds))), workers, rest)
 
     def by_searcher(name: str) -> dict[str, NDArray[Any]]:
         return {each: np.array([getattr(done[each, seed], name) for seed in range(seeds)]) for each in names}
@@ -243,7 +251,9 @@ def compare(
     )
 
 
-def _provenance(scored: Scored, objective: Objective, queries: int, warmed: bool) -> dict[str, Any]:
+def _provenance(
+    scored: Scored, objective: Objective, queries: int, warmed: bool, prior: Prior | None
+) -> dict[str, Any]:
     """Everything that a simulation's outcome depends on, except searcher and seed."""
     return {
         "table": {"sha256": _digest(scored.space, scored.rows, scored.codes, scored.scores, scored.meets)},
@@ -251,7 +261,8 @@ def _provenance(scored: Scored, objective: Objective, queries: int, warmed: bool
         "weights": dict(objective.weights),
         "at_least": dict(objective.at_least),
         "queries": queries,
-        "warm_start": {"sha256": _digest(scored.space, *scored.warm)} if warmed else None,
+        "warm_start": {"sha256": _digest(scored.space, *scored.warm[:2])} if warmed else None,
+        "prior": None if prior is None else _prior_provenance(prior, scored),
         "version": version("ncp-nas"),
     }
 
@@ -261,7 +272,7 @@ Job = tuple[str, int]
 
 
 def _simulate_all(
-    kept: SimulationFolder, jobs: Sequence[Job], workers: int, progress: Progress
+    kept: SimulationFolder, made: Mapping[str, Make], jobs: Sequence[Job], workers: int, progress: Progress
 ) -> dict[Job, Simulation]:
     """All simulations: those in the folder, and the others, which are added to it as they finish."""
     done = {job: found for job in jobs if (found := kept.read(*job)) is not None}
@@ -275,26 +286,35 @@ def _simulate_all(
 
     if workers <= 1:
         for job in missing:
-            finish(job, _simulate(kept.scored, kept.queries, *job))
+            finish(job, _simulate(kept.scored, made, kept.queries, *job))
         return done
-    with processes(workers, _prepare, kept.scored, kept.queries) as pool:
+    with processes(workers, _prepare, kept.scored, made, kept.queries) as pool:
         running = {pool.submit(_simulate_in_worker, *job): job for job in missing}
         for future in as_completed(running):
             finish(running[future], future.result())
     return done
 
 
-def _simulate(scored: Scored, queries: int, name: str, seed: int) -> Simulation:
-    return Simulation.of(simulate_scored(scored, name, SEARCHERS[name], queries=queries, seed=seed))
+def _simulate(scored: Scored, made: Mapping[str, Make], queries: int, name: str, seed: int) -> Simulation:
+    return Simulation.of(simulate_scored(scored, name, made[name], queries=queries, seed=seed))
 
 
-_shared: tuple[Scored, int]
+_shared: tuple[Scored, Mapping[str, Make], int]
 
 
-def _prepare(scored: Scored, queries: int) -> None:
+def _prepare(scored: Scored, made: Mapping[str, Make], queries: int) -> None:
     """Keep in a worker process what all of its simulations share."""
     global _shared
-    _shared = scored, queries
+    _shared = scored, made, queries
+
+
+def _prior_provenance(prior: Prior, scored: Scored) -> dict[str, Any]:
+    """Where the prior comes from, and a digest of what it predicts for the rows."""
+    return {
+        "source": prior.source,
+        "columns": list(prior.columns),
+        "sha256": _digest(scored.space, prior.of(scored.codes).numpy()),
+    }
 
 
 def _simulate_in_worker(name: str, seed: int) -> Simulation:

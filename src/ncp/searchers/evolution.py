@@ -44,6 +44,6 @@ class Evolution(Searcher):
         _, parent = max((self.living[i] for i in drawn), key=lambda each: each[0])
         return self.space.mutated(parent, self.rng)[None]
 
-    def tell(self, codes: Codes, scores: Reals) -> None:
+    def tell(self, codes: Codes, scores: Reals, values: Reals | None = None) -> None:
         """Add the codes to the population; the oldest leave it when it is full."""
         self.living.extend(zip(scores.tolist(), codes, strict=True))

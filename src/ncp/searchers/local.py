@@ -26,7 +26,7 @@ class Local(Searcher):
             return self.draw(1)
         return self.waiting.pop()[None]
 
-    def tell(self, codes: Codes, scores: Reals) -> None:
+    def tell(self, codes: Codes, scores: Reals, values: Reals | None = None) -> None:
         """Collect the scores of neighbours; after the last one, move or restart."""
         self.neighbours += zip(scores.tolist(), codes, strict=True)
         if self.waiting:

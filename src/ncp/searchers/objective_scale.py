@@ -85,6 +85,14 @@ class ObjectiveScale:
         short: Reals = self.objective.shortfall(values, self.names, self.unit)
         return short
 
+    def columns(self, table: Table) -> Reals:
+        """The columns with a weight, `(n, m)`, each times its weight, so that they add up to the score."""
+        if len(self.objective.weights) == 1:
+            return self.scores(table)[0][:, None]
+        values, total = self._values(table), sum(abs(weight) for weight in self.objective.weights.values())
+        weighted = [(self.names.index(name), weight / total) for name, weight in self.objective.weights.items()]
+        return np.stack([weight * (values[:, k] - self.location[k]) / self.unit[k] for k, weight in weighted], axis=1)
+
     def penalty(self, short: Reals) -> Reals:
         """The penalty in scores for missing minimum values by `short` standard deviations, `(n,)`."""
         own = next(iter(self.objective.weights))

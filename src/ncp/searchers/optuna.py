@@ -54,7 +54,7 @@ class OptunaSearcher(Searcher):
         self.proposed = np.array([values])
         return self.proposed
 
-    def tell(self, codes: Codes, scores: Reals) -> None:
+    def tell(self, codes: Codes, scores: Reals, values: Reals | None = None) -> None:
         """Finish the trial; a code that was evaluated in place of the proposed one becomes a trial of its own."""
         for code, score in zip(codes, scores.tolist(), strict=True):
             if self.trial is not None and ((code == self.proposed[0]).all() or not self.learns_from_others):

@@ -15,5 +15,5 @@ class Random(Searcher):
         """One random code."""
         return self.draw(1)
 
-    def tell(self, codes: Codes, scores: Reals) -> None:
+    def tell(self, codes: Codes, scores: Reals, values: Reals | None = None) -> None:
         """Does nothing."""

@@ -24,21 +24,24 @@ class Scored:
         rows: their places in the table, `(n,)`, in increasing order.
         codes: `(n, d)`.
         scores: the scores that a searcher learns, `(n,)`; see `score_rows`.
+        columns: the m weighted columns that add up to the scores, `(n, m)`; None for scores that are no sum, because
+            there are minimum values.
         meets: which rows meet all minimum values, `(n,)`.
         counted: the scores that count for the best so far, `(n,)`: those of rows that miss a minimum value are lowered
             below every row that meets all.
         optimum: the best score of the rows that meet all minimum values.
-        warm: codes `(k, d)` and scores `(k,)` that a searcher learns before it begins.
+        warm: codes `(k, d)`, scores `(k,)` and columns `(k, m)` that a searcher learns before it begins.
     """
 
     space: Space
     rows: NDArray[np.int64]
     codes: Codes
     scores: Reals
+    columns: Reals | None
     meets: NDArray[np.bool_]
     counted: Reals
     optimum: float
-    warm: tuple[Codes, Reals]
+    warm: tuple[Codes, Reals, Reals | None]
 
 
 def score_rows(table: Table, objective: Objective, warm_start: Table | None = None) -> Scored:
@@ -65,6 +68,7 @@ def score_rows(table: Table, objective: Objective, warm_start: Table | None = No
     if not len(rows):
         raise DataError(f"No row of the table has a value in all columns of the objective: {', '.join(scale.names)}.")
     scores, short = scores[rows], short[rows]
+    columns = None if objective.at_least else scale.columns(table)[rows]
     meets = short <= 0
     if not meets.any():
         raise InfeasibleError(
@@ -72,19 +76,21 @@ def score_rows(table: Table, objective: Objective, warm_start: Table | None = No
         )
     least = float(scores[meets].min())
     below = np.minimum(np.minimum(scores, least - scale.penalty(short)), np.nextafter(least, -np.inf))
-    warm = np.empty((0, len(table.space)), dtype=np.int64), np.empty(0)
+    warm: tuple[Codes, Reals, Reals | None] = np.empty((0, len(table.space)), dtype=np.int64), np.empty(0), None
     if warm_start is not None:
         require_table(warm_start, "warm_start")
         if warm_start.space != table.space:
             raise DataError("The warm start has another search space than the table.")
         warm_scores, _ = scale.scores(warm_start)
         known = np.isfinite(warm_scores)
-        warm = warm_start.codes[known], warm_scores[known]
+        warm_columns = None if objective.at_least else scale.columns(warm_start)[known]
+        warm = warm_start.codes[known], warm_scores[known], warm_columns
     return Scored(
         table.space,
         rows,
         table.codes[rows],
         scores,
+        columns,
         meets,
         np.where(meets, scores, below),
         float(scores[meets].max()),

@@ -36,10 +36,11 @@ class Searcher(ABC):
         """Propose the next codes, `(k, d)`, at least one."""
 
     @abstractmethod
-    def tell(self, codes: Codes, scores: Reals) -> None:
+    def tell(self, codes: Codes, scores: Reals, values: Reals | None = None) -> None:
         """Learn the scores `(k,)` of codes `(k, d)`; more is better.
 
-        The codes are the proposed ones, or other codes that were evaluated in their place.
+        The codes are the proposed ones, or other codes that were evaluated in their place. `values` `(k, m)` are m
+        columns that add up to the scores; None if the scores are no such sum.
         """
 
     def draw(self, n: int) -> Codes:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ncp.errors import ConfigError
 from ncp.numbers import as_count, as_seed
-from ncp.optim.objective import as_objective
+from ncp.optim.objective import Objective, as_objective
+from ncp.predictors.fitting import SHIPPED
+from ncp.progress import Progress, quiet
+from ncp.searchers.bayesian import Bayesian
+from ncp.searchers.prior import Prior, as_prior
 from ncp.searchers.registry import OURS, SEARCHERS, Make, require_searchers
 from ncp.searchers.scoring import Scored, score_rows
 from ncp.spaces.arrays import Codes, Reals
+from ncp.tables.cache import load_table
+from ncp.tables.columns import tasks_of
 from ncp.tables.table import Table
 from ncp.threads import one_thread
 
@@ -77,6 +85,7 @@ def simulate(
     queries: int = 200,
     seed: int = 0,
     warm_start: Table | None = None,
+    prior: Any = None,
 ) -> History:
     """Simulate a search on a table.
 
@@ -91,18 +100,57 @@ def simulate(
         seed: of all random numbers.
         warm_start: rows whose scores the searcher learns before it begins. They do not count as evaluations. The table
             must have the same space and the objective's columns.
+        prior: what is known of other tasks, for `bayesian`: a `Table` of other tasks' columns, whose codes need not be
+            those of `table`; a `Predictor` of other tasks; the name of one of both; or None. Columns of the objective's
+            own tasks are left out. If it has codes of `table`, the prior of each row is predicted without this row.
 
     Raises:
-        ConfigError: the searcher does not exist, the objective does not fit the table or has an uncertainty penalty, or
-            `queries` or `seed` is out of range.
+        ConfigError: the searcher does not exist, the objective does not fit the table or has an uncertainty penalty,
+            `queries` or `seed` is out of range, or a prior that does not fit (see `ncp.searchers.prior`) or that the
+            searcher does not use.
         DataError: no row has all values, or the warm start has another space or lacks a column.
         InfeasibleError: no row meets the minimum values.
         MissingExtraError: the searcher needs Optuna, which is not installed.
     """
     require_searchers([searcher], "searcher")
     queries, seed = as_count(queries, "queries"), as_seed(seed)
-    scored = score_rows(table, as_objective(objective), warm_start)
-    return simulate_scored(scored, searcher, SEARCHERS[searcher], queries=queries, seed=seed)
+    wanted = as_objective(objective)
+    scored = score_rows(table, wanted, warm_start)
+    make = makers([searcher], prior_of_rows(prior, table, scored, wanted))[searcher]
+    return simulate_scored(scored, searcher, make, queries=queries, seed=seed)
+
+
+def prior_of_rows(
+    given: Any, table: Table, scored: Scored, objective: Objective, progress: Progress = quiet
+) -> Prior | None:
+    """The prior of a simulation, without the objective's tasks, and for each row predicted without this row.
+
+    Raises:
+        ConfigError: a predictor that was fitted on rows of the table, or a prior that does not fit.
+        DataError: a file that cannot be read, or a table with too few rows.
+    """
+    own = tasks_of(table.columns[j] for j in objective.named(table.columns))
+    prior = as_prior(given, table.space, own, progress=progress)
+    if prior is not None and prior.has_seen(scored.codes):
+        if not isinstance(given, str) or given not in SHIPPED:
+            raise ConfigError(
+                "The predictor of {field} was fitted on rows of this table, so it knows what a search should find out. "
+                "Give the table of the other tasks instead.",
+                field="prior",
+            )
+        prior = as_prior(load_table(given), table.space, own, progress=progress)
+    return None if prior is None else prior.tabulated(scored.codes)
+
+
+def makers(names: Sequence[str], prior: Prior | None) -> dict[str, Make]:
+    """What makes the searchers of these names; `bayesian` uses the prior.
+
+    Raises:
+        ConfigError: a prior that none of the searchers uses.
+    """
+    if prior is not None and OURS not in names:
+        raise ConfigError(f"Only the searcher {OURS} uses {{field}}. Add it, or leave {{field}} out.", field="prior")
+    return {name: partial(Bayesian, prior=prior) if name == OURS else SEARCHERS[name] for name in names}
 
 
 @one_thread()
@@ -125,7 +173,8 @@ def simulate_scored(
         rows = evaluated.add(proposed)
         with clock.running():
             if rows:
-                searcher.tell(scored.codes[rows], scored.scores[rows])
+                columns = None if scored.columns is None else scored.columns[rows]
+                searcher.tell(scored.codes[rows], scored.scores[rows], columns)
     rows = evaluated.rows
     return History(
         searcher=name,

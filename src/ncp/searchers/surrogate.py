@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -13,11 +14,8 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from ncp.predictors.core import Core
-from ncp.predictors.features import Features, Meaning
-from ncp.predictors.predictor import Predictor
-from ncp.predictors.scale import Scale
+from ncp.predictors.features import Meaning
 from ncp.spaces.arrays import Reals
-from ncp.spaces.space import Space
 
 NOISE, NOISE_LOG_STD = 0.2, 1.5
 """Prior of a score's noise: median ratio of noise variance to signal variance, and standard deviation of its log."""
@@ -63,24 +61,47 @@ class Surrogate(Core):
         self.register_buffer("amplitude", torch.tensor(1.0))
         self.prior, self.precision = _prior(meanings)
         self.logarithms = self.prior.copy()
+        self.targets, self.repeats = np.empty(0), np.empty(0)
 
-    def learn(self, z: Tensor, targets: Reals) -> None:
-        """Fit weights and noise to targets `(n,)` of features `(n, f)`, from where the last fit stopped."""
+    def learn(self, z: Tensor, targets: Reals, repeats: Reals | None = None, rounds: int = ROUNDS) -> None:
+        """Fit weights and noise to targets, from where the last fit stopped.
+
+        Args:
+            z: features `(n, f)`.
+            targets: `(n,)`.
+            repeats: how many labels each target is the mean of, `(n,)`; one when left out.
+            rounds: iterations of the optimiser.
+        """
         features = z.cpu().numpy()
+        repeats = np.ones(len(targets)) if repeats is None else repeats
         found = minimize(
             _loss,
             self.logarithms,
-            args=(features, targets, self.prior, self.precision),
+            args=(features, targets, repeats, self.prior, self.precision),
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": ROUNDS},
+            options={"maxiter": rounds},
         )
         self.logarithms = found.x
-        fit = _Fit(self.logarithms, features, targets)
+        self._condition(features, targets, repeats)
+
+    def with_fantasies(self, z: Tensor) -> Surrogate:
+        """The posterior as if codes of features `(n, f)` had been evaluated, with the values expected of them."""
+        more = copy(self)
+        more._buffers = dict(self._buffers)
+        features = np.concatenate([self.rows.cpu().numpy(), z.cpu().numpy()])
+        targets = np.append(self.targets, self.forward(z)[:, 0].numpy())
+        more._condition(features, targets, np.append(self.repeats, np.ones(len(z))))
+        return more
+
+    def _condition(self, features: Reals, targets: Reals, repeats: Reals) -> None:
+        """Set the posterior to that of targets `(n,)` at features `(n, f)`."""
+        fit = _Fit(self.logarithms, features, targets, repeats)
 
         def tensor(values: object) -> Tensor:
-            return torch.as_tensor(values, dtype=torch.float64, device=z.device)
+            return torch.as_tensor(values, dtype=torch.float64, device=self.rows.device)
 
+        self.targets, self.repeats = targets, repeats
         self.weights, self.rows = tensor(fit.weights), tensor(features)
         self.dual, self.inverse = tensor(fit.dual), tensor(fit.inverse)
         self.level, self.amplitude = tensor(fit.level), tensor(fit.amplitude)
@@ -105,12 +126,6 @@ class Surrogate(Core):
         return covariances
 
 
-def score_predictor(space: Space, inputs: Features, surrogate: Surrogate) -> Predictor:
-    """A predictor of the one column `score` by a surrogate, in double precision; its latents are the scores."""
-    scale = Scale(torch.tensor([[-1.0, 1.0]]), 1.0)
-    return Predictor(space, ("score",), inputs, surrogate, scale).double()
-
-
 def _prior(meanings: Sequence[Meaning]) -> tuple[Reals, Reals]:
     """Prior means `(f + 1,)` and inverse covariance `(f + 1, f + 1)` of the logarithms of weights and noise."""
     blocks, dimensions, choices = (np.array(names) for names in zip(*meanings, strict=True))
@@ -123,9 +138,9 @@ def _prior(meanings: Sequence[Meaning]) -> tuple[Reals, Reals]:
 
 
 class _Fit:
-    """The posterior given weights and noise, for features `z` `(n, f)` and targets `y` `(n,)` of the rows."""
+    """The posterior given weights and noise, for features `z` `(n, f)`, and targets `y` and their `repeats`, `(n,)`."""
 
-    def __init__(self, logarithms: Reals, z: Reals, y: Reals) -> None:
+    def __init__(self, logarithms: Reals, z: Reals, y: Reals, repeats: Reals) -> None:
         self.weights, self.noise = np.exp(logarithms[:-1]), float(np.exp(logarithms[-1]))
         scaled = z * self.weights
         sizes = (scaled * z).sum(1)
@@ -133,7 +148,7 @@ class _Fit:
         shrink = np.exp(-r)
         self.covariance: NDArray[np.float64] = (1 + r + r**2 / 3) * shrink
         self.slope: NDArray[np.float64] = -5 / 6 * (1 + r) * shrink  # by the squared distance
-        factor = cholesky(self.covariance + self.noise * np.eye(len(z)), lower=True)
+        factor = cholesky(self.covariance + np.diag(self.noise / repeats), lower=True)
         self.inverse: NDArray[np.float64] = cho_solve((factor, True), np.eye(len(z)))
         self.level = float((self.inverse @ y).sum() / self.inverse.sum())
         self.dual = self.inverse @ (y - self.level)
@@ -141,10 +156,10 @@ class _Fit:
         self.half_log_determinant = float(np.log(np.diag(factor)).sum())
 
 
-def _loss(logarithms: Reals, z: Reals, y: Reals, prior: Reals, precision: Reals) -> tuple[float, Reals]:
+def _loss(logarithms: Reals, z: Reals, y: Reals, repeats: Reals, prior: Reals, precision: Reals) -> tuple[float, Reals]:
     """The negative log posterior density of weights and noise, and its gradient."""
     try:
-        fit = _Fit(logarithms, z, y)
+        fit = _Fit(logarithms, z, y, repeats)
     except LinAlgError:
         return 1e10, np.zeros_like(logarithms)
     off = logarithms - prior
@@ -153,5 +168,5 @@ def _loss(logarithms: Reals, z: Reals, y: Reals, prior: Reals, precision: Reals)
     slope = 0.5 * (fit.inverse - np.outer(fit.dual, fit.dual) / fit.amplitude)
     pull = slope * fit.slope
     by_weight = 2 * (z**2).T @ pull.sum(1) - 2 * (z * (pull @ z)).sum(0)
-    gradient = np.append(by_weight * fit.weights, np.trace(slope) * fit.noise)
+    gradient = np.append(by_weight * fit.weights, float((slope.diagonal() / repeats).sum()) * fit.noise)
     return loss, gradient + pressed

@@ -1,0 +1,146 @@
+"""Models of a score that is a sum of columns, each of which is modelled by itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ncp.predictors.features import Meaning
+from ncp.searchers.averaged import Averaged
+from ncp.searchers.encoding import Points
+from ncp.searchers.improvement import distances, normal_scores, robust_deviation
+from ncp.searchers.surrogate import Surrogate
+from ncp.spaces.arrays import Reals
+
+FEW = 50
+"""With fewer labels than this, ranks of a single column are fitted instead of distances."""
+COMBINATIONS = 16
+"""Combinations of processes, one for each of several columns, over which the improvement is averaged."""
+NEGLIGIBLE = 1e-4
+"""Weight below which a process is left out."""
+ROUNDS, FIRST_ROUNDS = 15, 60
+"""Iterations of the optimiser when a fit continues, and when it begins with many labels."""
+
+
+class Targets(NamedTuple):
+    """What models are fitted to.
+
+    Attributes:
+        values: of n codes and m columns, `(n, m)`, about standardised.
+        scale: what one unit of each column adds to the score, `(m,)`.
+    """
+
+    values: Tensor
+    scale: Tensor
+
+
+def targets_of(scores: Reals, columns: Reals | None) -> Targets:
+    """The targets of labelled codes.
+
+    A single column is fitted by ranks while there are few labels. Columns whose sum counts keep their distances above
+    the median; below it a logarithm compresses them.
+
+    Args:
+        scores: `(n,)`.
+        columns: `(n, m)`, which add up to the scores; None for scores that are no sum.
+    """
+    if columns is None or columns.shape[1] == 1:
+        values = normal_scores(scores) if len(scores) < FEW else _standardised(distances(scores))[0]
+        return Targets(torch.as_tensor(values)[:, None], torch.ones(1, dtype=torch.float64))
+    found = [_standardised(distances(column) * robust_deviation(column)) for column in columns.T]
+    values = np.stack([values for values, _ in found], axis=1)
+    return Targets(torch.as_tensor(values), torch.tensor([scale for _, scale in found], dtype=torch.float64))
+
+
+class WithPrior:
+    """A score under Gaussian processes that know the prior's predictions."""
+
+    log_weights: Tensor
+
+    def __init__(self, averaged: Averaged, scale: Tensor) -> None:
+        self.averaged, self.scale = averaged, scale
+        evidence = averaged.log_evidence
+        if len(scale) == 1:
+            kept = torch.nonzero(evidence[:, 0] > math.log(NEGLIGIBLE))[:, 0]
+            self.chosen, self.log_weights = kept[:, None], evidence[kept, 0].log_softmax(dim=0)
+        else:
+            self.chosen = combinations(evidence, COMBINATIONS)
+            self.log_weights = torch.full((COMBINATIONS,), -math.log(COMBINATIONS), dtype=torch.float64)
+
+    def moments(self, points: Points) -> tuple[Tensor, Tensor]:
+        """Means and epistemic standard deviations, `(S, n)` each."""
+        mean, std = self.averaged.moments(points)
+        columns = range(len(self.scale))
+        means = sum(self.scale[j] * mean[self.chosen[:, j], :, j] for j in columns)
+        variances = sum((self.scale[j] * std[self.chosen[:, j], :, j]).square() for j in columns)
+        return torch.as_tensor(means), torch.as_tensor(variances).sqrt()
+
+    def with_fantasies(self, points: Points) -> Self:
+        """The model as if further codes had been evaluated, with the values that are expected of them."""
+        return type(self)(self.averaged.with_fantasies(points), self.scale)
+
+
+def combinations(log_evidence: Tensor, count: int) -> Tensor:
+    """Which process stands for each column in each of `count` combinations, `(count, m)`.
+
+    A process stands for a column in a share of the combinations that equals its weight; `log_evidence` is `(K, m)`.
+    """
+    chance = np.random.default_rng(0)
+    ends = log_evidence.exp().cumsum(dim=0).T.contiguous()
+    quantiles = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    chosen = [
+        torch.searchsorted(each, quantiles[torch.as_tensor(chance.permutation(count))]).clamp_max(len(each) - 1)
+        for each in ends
+    ]
+    return torch.stack(chosen, dim=1)
+
+
+class WithoutPrior:
+    """A score under one Gaussian process per column, whose weights are learned. Fits continue where the last stopped.
+
+    Args:
+        meanings: of the features.
+    """
+
+    def __init__(self, meanings: Sequence[Meaning]) -> None:
+        self.meanings = meanings
+        self.log_weights = torch.zeros(1, dtype=torch.float64)
+        self.surrogates: list[Surrogate] = []
+        self.scale = torch.ones(1, dtype=torch.float64)
+
+    def learn(self, points: Points, targets: Targets, repeats: Reals) -> None:
+        """Fit the columns to their targets."""
+        columns = targets.values.shape[1]
+        rounds = ROUNDS
+        if len(self.surrogates) != columns:
+            self.surrogates = [Surrogate(self.meanings) for _ in range(columns)]
+            rounds = ROUNDS if len(points.features) < FEW else FIRST_ROUNDS
+        self.scale = targets.scale
+        for surrogate, column in zip(self.surrogates, targets.values.T, strict=True):
+            surrogate.learn(points.features, column.numpy(), repeats, rounds)
+
+    def moments(self, points: Points) -> tuple[Tensor, Tensor]:
+        """Means and epistemic standard deviations, `(1, n)` each."""
+        found = [surrogate.moments(points.features) for surrogate in self.surrogates]
+        pairs = list(zip(self.scale, found, strict=True))
+        mean = torch.stack([scale * mean[:, 0] for scale, (mean, _) in pairs]).sum(dim=0)
+        variance = torch.stack([(scale * std[:, 0]).square() for scale, (_, std) in pairs]).sum(dim=0)
+        return mean[None], variance.sqrt()[None]
+
+    def with_fantasies(self, points: Points) -> WithoutPrior:
+        """The model as if further codes had been evaluated, with the values that are expected of them."""
+        more = WithoutPrior(self.meanings)
+        more.scale = self.scale
+        more.surrogates = [surrogate.with_fantasies(points.features) for surrogate in self.surrogates]
+        return more
+
+
+def _standardised(values: Reals) -> tuple[Reals, float]:
+    """Values with mean 0 and standard deviation 1, and their standard deviation."""
+    std = float(values.std()) or 1.0
+    return (values - values.mean()) / std, std
