@@ -22,8 +22,9 @@ import ncp
 from benchmarks.measure import ROOT, SHARED, available
 from ncp.io.files import whole_file
 from ncp.studies.building import build
+from ncp.studies.scheduler import Events
 from ncp.studies.study_folder import RUNS, TABLE, TRAININGS
-from ncp.studies.trainings import FIXED
+from ncp.studies.trainings import FIXED, TrainingRow
 from ncp.tasks.command import CommandTask
 from ncp.tasks.task import Task, task_from_dict
 from ncp.training.run import Run, run_id
@@ -34,8 +35,6 @@ KEPT = Path(__file__).with_name("mini.parquet")
 SHIPPED = ROOT / "src" / "ncp" / "assets" / "mini.parquet"
 STUDY = ROOT / "out" / "mini"
 CODES, REPEATED, SEEDS = 48, 6, 3
-STEP = 4
-"""Codes after which the tables are kept."""
 KEPT_KEYS = ("seconds", "resumes", "device", "device_name", "host", "ended")
 CHEAPEST, DEAREST = 4e6, 60e6
 """The costs of the codes [MACs], at 64 x 64 pixels with 10 classes."""
@@ -129,7 +128,15 @@ def restore() -> None:
 
 
 def keep() -> None:
-    """Keep the table of trainings, and ship the codes that are trained on all tasks."""
+    """Keep the table of trainings as last written, and ship the codes that are trained on all tasks.
+
+    Nothing is kept while the table has fewer trainings than are kept already, as in a new folder.
+    """
+    import pyarrow.parquet as pq
+
+    known = [pq.read_metadata(path).num_rows if path.exists() else 0 for path in (STUDY / TRAININGS, KEPT)]
+    if known[0] <= known[1]:
+        return
     with whole_file(KEPT) as temporary:
         shutil.copyfile(STUDY / TRAININGS, temporary)
     table = ncp.Table.from_parquet(STUDY / TABLE)
@@ -146,15 +153,26 @@ def main() -> None:
         return
     restore()
     until = time.monotonic() + 60 * options.minutes
+
+    def look(_: object) -> None:
+        """End the build when the time is up. It saves the states of running trainings."""
+        if time.monotonic() > until:
+            raise SystemExit
+
+    def note(row: TrainingRow) -> None:
+        print(f"{row.status}: {row.asked.task}, seed {row.asked.seed}, {row.asked.code}", flush=True)
+        keep()
+
     every = codes()
     spread = every[np.linspace(0, CODES - 1, REPEATED).round().astype(int)]
     ordered = every[np.random.default_rng(0).permutation(CODES)]  # so that a part of them spans all costs
+    events = Events(looked=look, ended=note)
     for chosen, seeds in ((ordered, 1), (spread, SEEDS)):
-        for first in range(0, len(chosen), STEP):
-            if time.monotonic() < until:
-                build(chosen[: first + STEP], tasks(), folder=STUDY, seeds=seeds, workers=options.workers, threads=1)
-                keep()
-                print(f"{min(first + STEP, len(chosen))} of {len(chosen)} codes with {seeds} seeds", flush=True)
+        try:
+            build(chosen, tasks(), folder=STUDY, seeds=seeds, workers=options.workers, threads=1, events=events)
+        finally:
+            keep()
+        print(f"{len(chosen)} codes with {seeds} seeds are trained", flush=True)
 
 
 if __name__ == "__main__":
