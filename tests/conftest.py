@@ -1,5 +1,6 @@
 """What the whole suite shares: the published data, and how many examples a law is tried on."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,18 @@ from hypothesis import settings
 
 settings.register_profile("ncp", deadline=None, max_examples=30)
 settings.load_profile("ncp")
+gc.disable()  # while tests are collected there is little garbage; looking for it takes a third of the time
+
+
+def pytest_collection_finish() -> None:
+    """From here on, look for garbage only among what tests make."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the browser's tests out of the fast suite, which has none of them: their imports take a second."""
+    return True if collection_path.name == "browser" and config.option.markexpr == "not slow" else None
 
 
 @pytest.fixture(scope="session", autouse=True)

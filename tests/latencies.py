@@ -11,6 +11,8 @@ from ncp.network.profile import Conditions, Latency, processor
 from ncp.spaces.arrays import Reals
 
 CONDITIONS = Conditions(image_size=(64, 64))
+require_memory_once = cache(Conditions.require_memory)
+"""Refuses as `Conditions.require_memory`, whose pass on tensors without data takes half a second, and remembers."""
 
 
 def milliseconds(codes: Any) -> Reals:

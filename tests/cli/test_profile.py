@@ -10,13 +10,19 @@ import pytest
 import torch
 
 import ncp
-from ncp.network.profile import STAGE_NAMES, processor, profile
+from ncp.network.profile import STAGE_NAMES, Conditions, processor, profile
 from tests.cli.conftest import Run
-from tests.latencies import computed
+from tests.latencies import computed, require_memory_once
 
 CODE = "8_16-1_1_1_8-1_2_1_1_16_8-1_3_1_1_1_8_8_24-1_4_1_1_1_1_8_8_8_8-32"
 QUICK = ("--image-size", "32x64", "--batch", "2", "--threads", "1")
 CALIBRATE = ("--calibrate", "here.json", "--codes", "40", "--image-size", "64", "--threads", "1")
+
+
+@pytest.fixture(autouse=True)
+def memory_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check once for each network and conditions whether the memory suffices."""
+    monkeypatch.setattr(Conditions, "require_memory", require_memory_once)
 
 
 @pytest.fixture

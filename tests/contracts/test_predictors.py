@@ -11,10 +11,18 @@ import torch
 from scipy.stats import kendalltau
 
 from ncp import CodeError, ConfigError, DataError, Predictor, fit_predictor, load_predictor
-from tests.predictors.fitted import COLUMNS, COMPLETE, PAIRS, SPACES, fitted, rows
+from tests.predictors.fitted import COLUMNS, COMPLETE, PAIRS, QUICK, SPACES, fitted, rows
 
 every = pytest.mark.parametrize(("kind", "space"), PAIRS)
 every_kind = pytest.mark.parametrize("kind", COMPLETE)
+
+
+def quick(
+    kind: str, codes: Any, values: Any, columns: Any = COLUMNS, space: str = "mixed", **options: Any
+) -> Predictor:
+    """A predictor of this kind with the settings of tests."""
+    settings = QUICK.get(kind)
+    return fit_predictor(codes, values, columns, space=SPACES[space], kind=kind, settings=settings, **options)
 
 
 def interior(space: str, n: int, seed: int = 0) -> torch.Tensor:
@@ -184,7 +192,7 @@ def test_the_same_seed_gives_the_same_predictor(kind: str) -> None:
     for seed in (3, 3, 4):
         torch.rand(3)  # the global generator must not matter
         state = torch.get_rng_state()
-        predictor = fit_predictor(codes, values, COLUMNS, space=SPACES["mixed"], kind=kind, seed=seed)
+        predictor = quick(kind, codes, values, seed=seed)
         runs.append(predictor.predict(codes).mean)
         assert torch.equal(state, torch.get_rng_state())
     np.testing.assert_array_equal(runs[0], runs[1])
@@ -195,7 +203,7 @@ def test_the_same_seed_gives_the_same_predictor(kind: str) -> None:
 def test_a_fitted_predictor_needs_no_gradients_and_reports_progress(kind: str) -> None:
     codes, values = rows("mixed", 40)
     shares: list[float] = []
-    predictor = fit_predictor(codes, values, COLUMNS, space=SPACES["mixed"], kind=kind, progress=shares.append)
+    predictor = quick(kind, codes, values, progress=shares.append)
     assert not any(parameter.requires_grad for parameter in predictor.parameters())
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
@@ -207,7 +215,7 @@ def test_a_constant_column_is_predicted(kind: str, constant: float) -> None:
     codes, values = rows("mixed", 40)
     values = values.copy()
     values[:, 1] = constant
-    predictor = fit_predictor(codes, values, COLUMNS, space=SPACES["mixed"], kind=kind)
+    predictor = quick(kind, codes, values)
     predicted = predictor.predict(codes)
     np.testing.assert_allclose(predicted.mean[:, 1], constant, rtol=1e-2, atol=0.1)
     assert np.isfinite(predicted.mean).all()
@@ -220,14 +228,14 @@ def test_a_constant_column_is_predicted(kind: str, constant: float) -> None:
 def test_large_values_that_differ_little_are_ranked(kind: str) -> None:
     codes, values = rows("mixed", 100)
     shifted = values[:, :1] + 1e4
-    predicted = fit_predictor(codes, shifted, ["s/a"], space=SPACES["mixed"], kind=kind).predict(codes)
+    predicted = quick(kind, codes, shifted, ["s/a"]).predict(codes)
     assert kendalltau(predicted.mean[:, 0], values[:, 0]).statistic > 0.7
 
 
 @pytest.mark.parametrize(("kind", "space"), [pair for pair in PAIRS if pair.values[0] in COMPLETE])
 def test_ten_rows_are_enough(kind: str, space: str) -> None:
     codes, values = rows(space, 10)
-    predictor = fit_predictor(codes, values[:, :1], COLUMNS[:1], space=SPACES[space], kind=kind)
+    predictor = quick(kind, codes, values[:, :1], COLUMNS[:1], space)
     predicted = predictor.predict(rows(space)[0])
     assert np.isfinite(predicted.mean).all()
     assert np.isfinite(predicted.std).all()

@@ -4,7 +4,13 @@ import pytest
 
 from ncp import Code
 from ncp.network.profile import Conditions, Latency
-from tests.latencies import computed
+from tests.latencies import computed, require_memory_once
+
+
+@pytest.fixture(autouse=True)
+def memory_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check once for each network and conditions whether the memory suffices."""
+    monkeypatch.setattr(Conditions, "require_memory", require_memory_once)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from ncp.network.profile import STAGE_NAMES, Conditions, Latency, Profile, laten
 SMALLEST = Code([dim.values[0] for dim in MULTIRES.dimensions])
 MIDDLE = Code.parse("24_40-2_1_1_48-1_2_2_1_32_56-2_3_1_1_2_16_40_72-1_4_1_2_1_1_24_32_48_64-96")
 WIDE = Code([dim.values[1 if len(dim.values) == 4 else 9] for dim in MULTIRES.dimensions])
-SIZE, BATCH, CLASSES = (64, 96), 3, 7
+SIZE, BATCH, CLASSES = (32, 64), 3, 7
 TASKS = pytest.mark.parametrize("task", HEADS)
 NO_GPU = not torch.cuda.is_available()
 
@@ -152,7 +152,7 @@ def test_latencies_of_one_image_and_of_the_batch() -> None:
     assert all(stage.milliseconds > 0 for stage in found.stages)
     assert found.code == str(MIDDLE)
     assert found.processor == processor("cpu") == processor("cpu").strip() != ""
-    assert json.loads(json.dumps(asdict(found), allow_nan=False))["stages"][0]["shapes"] == [[BATCH, 40, 16, 24]]
+    assert json.loads(json.dumps(asdict(found), allow_nan=False))["stages"][0]["shapes"] == [[BATCH, 40, 8, 16]]
 
 
 @TASKS

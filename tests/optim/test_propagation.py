@@ -241,11 +241,10 @@ def test_every_strategy_lowers_a_minimised_column(kind: str) -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("steps", [1, 3])
 def test_damaged_weights_are_refused(strategy: Any, steps: int) -> None:
-    codes = MULTIRES.sample(30, np.random.default_rng(0))
-    predictor = fit_predictor(codes, macs(codes)[:, None] / 1e9, ["a/b"], kind="ensemble")
+    predictor = deepcopy(fitted("ensemble"))
     predictor.core.biases[0].data.fill_(float("nan"))  # type: ignore[union-attr,operator]
     with pytest.raises(DataError, match="weights are damaged"):
-        propagate(predictor, Objective({"a": 1.0}), codes[:2], strategy=strategy, steps=steps)
+        propagate(predictor, SEG, [SMALLEST, LARGEST], strategy=strategy, steps=steps)
 
 
 def test_columns_without_a_weight_must_be_finite_too() -> None:

@@ -1,10 +1,12 @@
-"""Metrics against torchmetrics, against loops over pixels, and on cases whose value is known."""
+"""Metrics against torchmetrics, against loops over pixels, and on cases whose value is known.
+
+Two tests import torchmetrics themselves: it takes two seconds, which other processes of the suite need not spend.
+"""
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
 from ncp.errors import DataError
 from ncp.tasks.kind import Batch
@@ -36,6 +38,8 @@ def test_confusion_equals_torchmetrics() -> None:
     truth = torch.randint(0, 7, (3, 16, 24), generator=generator)
     truth[torch.rand(truth.shape, generator=generator) < 0.3] = IGNORED
     values = measured(scores, truth, 7)
+    from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
+
     for name, oracle in {
         "mIoU": MulticlassJaccardIndex(7, ignore_index=IGNORED),
         "mAcc": MulticlassAccuracy(7, average="macro", ignore_index=IGNORED),
@@ -108,6 +112,8 @@ def test_top_k_equals_torchmetrics(classes: int) -> None:
     metric = TopK()
     for rows in torch.arange(40).split(7):
         metric.update(scores[rows], {"label": labels[rows]})
+    from torchmetrics.classification import MulticlassAccuracy
+
     oracle = {f"top{k}": MulticlassAccuracy(classes, k, average="micro") for k in (1, 5) if k < classes}
     expected = {name: 100 * each(scores, labels).item() for name, each in oracle.items()}
     assert metric.values() == pytest.approx({"top5": 100.0} | expected)
