@@ -17,6 +17,7 @@ SAME_NAMES = {
     "pareto": "the command `ncp pareto`, and the arithmetic of Pareto fronts",
     "profile": "the command `ncp profile`, and the measurement itself",
     "search": "the command `ncp search`, and the search itself",
+    "study": "the commands `ncp study`, and a study itself",
     "task": "the commands `ncp task`, and task files",
     "train": "the command `ncp train`, and the training itself",
 }

@@ -1,0 +1,183 @@
+"""The file of a search for few trainings: its settings, which codes were asked for, and what they reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ncp.errors import DataError, quoted
+from ncp.io.files import read_json, write_json
+from ncp.optim.budget import BOUNDS, Budget
+from ncp.optim.objective import Objective
+from ncp.spaces.space import Space
+
+SEARCH = "search.json"
+FORMAT = 1
+"""Version of `search.json`."""
+BUDGET = (*BOUNDS, "image_size", "classes", "task")
+"""The fields of a budget in the file."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A code that was asked for.
+
+    Attributes:
+        code: its text.
+        at: when.
+        known: the number of codes whose values were known.
+        pending: the number of other codes that were being trained.
+        process: the process that got the code.
+        host: the machine of this process.
+    """
+
+    code: str
+    at: str
+    known: int
+    pending: int
+    process: int
+    host: str
+
+
+@dataclass(frozen=True)
+class Tell:
+    """What a training of a code reached.
+
+    Attributes:
+        code: its text.
+        at: when it was told.
+        values: values by column; None if the training failed.
+        reason: why it failed.
+    """
+
+    code: str
+    at: str
+    values: Mapping[str, float] | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """Everything that decides what a study proposes next.
+
+    Attributes:
+        space: the space of the codes.
+        objective: what is wanted.
+        budget: the fields `BUDGET` of the budget.
+        prior: the name of the prior, or what identifies a table or a predictor; None without a prior.
+        seed: the seed.
+        minimised: the columns in which less is better.
+        columns: the columns of the values; none before the first.
+        asks: the codes that were asked for, in order.
+        tells: what trainings reached, in order.
+    """
+
+    space: Space
+    objective: Objective
+    budget: Mapping[str, Any]
+    prior: str | Mapping[str, Any] | None
+    seed: int
+    minimised: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    asks: tuple[Ask, ...] = ()
+    tells: tuple[Tell, ...] = field(default=())
+
+    @property
+    def told(self) -> dict[str, list[Tell]]:
+        """The tells by code, in the order in which codes were first told."""
+        found: dict[str, list[Tell]] = {}
+        for each in self.tells:
+            found.setdefault(each.code, []).append(each)
+        return found
+
+    @property
+    def pending(self) -> list[Ask]:
+        """What was asked for and is not told."""
+        told = {each.code for each in self.tells}
+        return [each for each in self.asks if each.code not in told]
+
+    def write(self, folder: Path) -> None:
+        """Write `search.json`, whole or not at all.
+
+        Raises:
+            DataError: the folder cannot be written.
+        """
+        document = {
+            "format": FORMAT,
+            "space": self.space.to_dict(),
+            "objective": {"weights": self.objective.weights, "at_least": self.objective.at_least},
+            "budget": self.budget,
+            "prior": self.prior,
+            "seed": self.seed,
+            "minimised": self.minimised,
+            "columns": self.columns,
+            "asks": [asdict(each) for each in self.asks],
+            "tells": [{**vars(each), "values": each.values} for each in self.tells],
+        }
+        write_json(folder / SEARCH, document)
+
+
+def budget_fields(budget: Budget) -> dict[str, Any]:
+    """A budget as plain data, without a model of latency."""
+    size = budget.image_size
+    return {name: getattr(budget, name) for name in BUDGET} | {
+        "image_size": list(size) if isinstance(size, tuple) else [size, size]
+    }
+
+
+def read_budget_fields(fields: Mapping[str, Any]) -> Budget:
+    """A budget from plain data.
+
+    Raises:
+        ConfigError: a bound on latency, whose model the file does not have.
+    """
+    height, width = fields["image_size"]
+    return Budget(**{**fields, "image_size": height if height == width else (height, width)})
+
+
+def read_record(folder: Path) -> SearchRecord:
+    """Read the file of a search.
+
+    Raises:
+        DataError: there is none, or it is damaged or of another version.
+    """
+    file = folder / SEARCH
+    if not file.exists():
+        raise DataError(f"{folder} has no {SEARCH}. Name the folder of ncp tune or ncp.Study.")
+    try:
+        document = read_json(file)
+    except DataError as error:
+        raise DataError(f"{error} {_ADVICE}") from None
+    if isinstance(document, dict) and document.get("format", FORMAT) != FORMAT:
+        raise DataError(
+            f"{file} has format {quoted(document['format'])}, but this version of ncp reads format {FORMAT}. "
+            "Update ncp, or use another folder."
+        )
+    try:
+        space = Space.from_dict(document["space"])
+        record = SearchRecord(
+            space,
+            Objective(document["objective"]["weights"], at_least=document["objective"]["at_least"]),
+            {name: document["budget"][name] for name in BUDGET},
+            document["prior"],
+            int(document["seed"]),
+            tuple(document["minimised"]),
+            tuple(document["columns"]),
+            tuple(Ask(**each) for each in document["asks"]),
+            tuple(Tell(**each) for each in document["tells"]),
+        )
+        space.codes([*(each.code for each in record.asks), *(each.code for each in record.tells)])
+        for each in record.tells:
+            if each.values is not None and not set(each.values) <= set(record.columns):
+                raise ValueError(f"a value of an unknown column of {each.code}")
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{file} is damaged: {error}. {_ADVICE}") from None
+    return record
+
+
+_ADVICE = (
+    f"Restore a copy of {SEARCH}. Without one, use another folder, or remove the file and tell the values that are "
+    "known again; ncp tune finds finished trainings in the folder runs."
+)
