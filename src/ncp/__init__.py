@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from ncp.spaces.named import load_space as load_space
     from ncp.tables.table import Table as Table
     from ncp.studies.building import build as build
+    from ncp.studies.study import Study as Study
+    from ncp.studies.tuning import Tuned as Tuned, tune as tune
     from ncp.tasks.command import CommandTask as CommandTask, function_task as function_task
     from ncp.tasks.task import Task as Task, load_task as load_task
     from ncp.training.run import Run as Run
@@ -85,6 +87,8 @@ _WHERE = {
     "ncp.spaces.named": ("load_space",),
     "ncp.tables.table": ("Table",),
     "ncp.studies.building": ("build",),
+    "ncp.studies.study": ("Study",),
+    "ncp.studies.tuning": ("Tuned", "tune"),
     "ncp.tasks.command": ("CommandTask", "function_task"),
     "ncp.tasks.task": ("Task", "load_task"),
     "ncp.training.run": ("Run",),

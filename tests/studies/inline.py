@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ncp
-from ncp.studies import building
+from ncp.studies import building, tuning
 from ncp.studies.worker import Ended, Work, carry_out
 from ncp.tables.table import Table
 
@@ -82,7 +82,8 @@ class InlinePool:
 def pool(monkeypatch: pytest.MonkeyPatch) -> InlinePool:
     """The workers of all studies of a test."""
     made = InlinePool()
-    monkeypatch.setattr(building, "_pool", lambda *_: made)
+    for module in (building, tuning):
+        monkeypatch.setattr(module, "make_pool", lambda *_: made)
     return made
 
 

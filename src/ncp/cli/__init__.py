@@ -26,6 +26,7 @@ from ncp.cli import (
     task,
     train,
     train_predictor,
+    tune,
 )
 from ncp.cli.flags import flag
 from ncp.errors import NcpError, printable
@@ -37,7 +38,7 @@ STOPPED = 130
 """Exit status after Ctrl-C: 128 plus the number of the signal, as in shells."""
 
 GROUPS = {
-    "Find architectures": ("search", "pareto"),
+    "Find architectures": ("search", "pareto", "tune"),
     "Look at architectures and results": ("query", "cost", "draw", "profile", "compare", "report", "app"),
     "Make networks, predictors and files": ("train", "build", "train-predictor", "export"),
     "Manage tables, tasks and studies": ("data", "task", "study"),
@@ -66,6 +67,7 @@ app = typer.Typer(
 for command in (
     search.search,
     pareto.pareto,
+    tune.tune,
     cost.cost,
     draw.draw,
     profile.profile,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
 
-    from ncp.studies.overview import Overview, Running
+    from ncp.studies.overview import Overview, Running, Tuning
     from ncp.studies.scheduler import Events
     from ncp.studies.trainings import TrainingRow
 
@@ -46,6 +46,13 @@ def total_line(found: Overview) -> str:
     left = found.seconds_left
     about = f"; about {duration(left)} left" if left else ""
     return ", ".join(parts) + about
+
+
+def best_line(tuning: Tuning) -> str:
+    """How many codes are known, and the best of them."""
+    of = "" if tuning.planned is None else f" of {tuning.planned}"
+    best = "" if tuning.best is None else f"; best: {tuning.best.text}"
+    return f"{tuning.told}{of} codes{best}"
 
 
 def running_line(each: Running) -> str:
@@ -101,7 +108,9 @@ def _live_events(live: Live, screen: Console) -> Events:
         drawn = time.monotonic()
         found = overview()
         text = Text(no_wrap=True, overflow="ellipsis")
-        text.append("\n".join(map(printable, [*map(running_line, found.running), total_line(found)])))
+        best = [] if found.tuning is None else [best_line(found.tuning)]
+        lines = [*map(running_line, found.running), total_line(found), *best]
+        text.append("\n".join(map(printable, lines)))
         live.update(text, refresh=True)
 
     def ended(row: TrainingRow) -> None:

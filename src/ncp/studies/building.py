@@ -5,28 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ncp.errors import ConfigError, DataError
 from ncp.io.files import as_path
-from ncp.numbers import as_count, as_items
-from ncp.processes import cores
+from ncp.numbers import as_count
 from ncp.progress import Progress, quiet, share
 from ncp.spaces.arrays import Codes, CodesLike
 from ncp.spaces.multires import MULTIRES
 from ncp.spaces.space import Space, require_space
 from ncp.studies.lease import Lease
-from ncp.studies.local_pool import LocalPool, Pool
+from ncp.studies.local_pool import Pool
+from ncp.studies.pools import make_pool
 from ncp.studies.scheduler import Events, Scheduler, write_tables
 from ncp.studies.study_folder import RUNS, STUDY, Asked, StudyFolder, StudyTask, read_study
+from ncp.studies.study_tasks import prepared_tasks, read_tasks
 from ncp.studies.trainings import TrainingRow, read_trainings
 from ncp.studies.worker import Settings
 from ncp.tables.table import Table
 from ncp.tasks.command import CommandTask
-from ncp.tasks.task import Task, load_task
-
-if TYPE_CHECKING:
-    AnyTask = Task | CommandTask
+from ncp.tasks.task import Task
 
 
 def build(
@@ -79,12 +76,12 @@ def build(
         KeyboardInterrupt, SystemExit: the build was asked to stop.
     """
     path, count = as_path(folder, "folder"), as_count(seeds, "seeds")
-    wanted, read = _codes(codes, space), _tasks(tasks, space)
-    pool = _pool(ray, device, workers, threads, read)
+    wanted, read = _codes(codes, space), read_tasks(tasks, space)
+    pool = make_pool(ray, device, workers, threads, read)
     settings = Settings((path / RUNS).absolute(), pool.threads, keep_weights)
     try:
         with Lease(path, pool.free) as lease:
-            study, asked = _asked(path, space, wanted, _prepared(read, share(progress, 0, 0.01)), count)
+            study, asked = _asked(path, space, wanted, prepared_tasks(read, share(progress, 0, 0.01)), count)
             heard = events or Events()
             return _train(study, asked, wanted, lease, pool, settings, retry_failed, progress, heard)
     finally:
@@ -161,62 +158,3 @@ def _codes(given: CodesLike, space: Space) -> dict[str, Codes]:
     if not codes:
         raise ConfigError("{field} must be one code or more. Got none.", field="codes")
     return codes
-
-
-def _tasks(given: Any, space: Space) -> list[AnyTask]:
-    """The tasks, each name once."""
-    many = [given] if isinstance(given, (Task, CommandTask, str, Path)) else as_items(given, "tasks", "tasks")
-    read: list[AnyTask] = []
-    for task in many:
-        if not isinstance(task, (Task, CommandTask)):
-            task = load_task(as_path(task, "tasks"))
-        if task.name in (each.name for each in read):
-            raise ConfigError(f"Two tasks have the name {task.name}. Set another name in one of the task files.")
-        if not space.has_network and not isinstance(task, CommandTask):
-            raise ConfigError(
-                f"Only commands train codes of this search space. The task {task.name} is of the kind {task.kind.name}."
-            )
-        read.append(task)
-    if not read:
-        raise ConfigError("{field} must be one task or more. Got none.", field="tasks")
-    return read
-
-
-def _prepared(tasks: Sequence[AnyTask], progress: Progress) -> dict[str, StudyTask]:
-    """Prepare the data of every task once, before workers use it."""
-    found = {}
-    for place, task in enumerate(tasks):
-        prepared: Any = task.prepare(share(progress, place / len(tasks), (place + 1) / len(tasks)))
-        minimised = task.minimised if isinstance(task, CommandTask) else ()
-        found[task.name] = StudyTask(task.to_dict(), task.identity(prepared), task.columns, minimised)
-    return found
-
-
-def _pool(
-    ray: str | None, device: str | None, workers: int | None, threads: int | None, tasks: Sequence[AnyTask]
-) -> Pool:
-    """The workers. None is started before it gets something to do."""
-    count = None if workers is None else as_count(workers, "workers")
-    if ray is not None:
-        from ncp.studies.ray_pool import RayPool
-
-        return RayPool(ray, device, threads, count)
-    devices = _devices(device, all(isinstance(task, CommandTask) for task in tasks))
-    if count is None:
-        count = len(devices) if devices[0] not in (None, "cpu") else max(cores() // 2, 1)
-    threads = max(cores() // count, 1) if threads is None else as_count(threads, "threads")
-    return LocalPool([devices[place % len(devices)] for place in range(count)], threads)
-
-
-def _devices(device: str | None, commands: bool) -> list[str | None]:
-    """The devices that workers share out. A command sees all of them unless the caller names some."""
-    if device not in (None, "cuda"):
-        return [name.strip() for name in str(device).split(",")]
-    if device is None and commands:
-        return [None]
-    import torch
-
-    found: list[str | None] = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    if not found and device == "cuda":
-        raise ConfigError("{field} cuda needs a GPU, and PyTorch finds none on this machine.", field="device")
-    return found or ["cpu"]

@@ -13,6 +13,7 @@ from ncp.errors import DataError
 from ncp.studies.averages import Noise, noise_between_seeds, values_of
 from ncp.studies.lease import is_held, read_lease
 from ncp.studies.study_folder import Asked, StudyFolder, read_study
+from ncp.studies.trained_rows import TrainedRow
 from ncp.studies.trainings import TrainingRow, read_trainings
 
 
@@ -47,6 +48,21 @@ class Running:
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """How far a search for the best code is.
+
+    Attributes:
+        planned: the most codes; None if that is not known.
+        told: the codes whose trainings have ended.
+        best: the best of them; None before the first.
+    """
+
+    planned: int | None
+    told: int
+    best: TrainedRow | None
+
+
+@dataclass(frozen=True)
 class Overview:
     """A study at one moment.
 
@@ -62,6 +78,7 @@ class Overview:
         seconds_left: the time until all have ended, with the workers of now [s]; None if that is not known.
         scheduler: the process that works on the study, with its host; None if none does.
         noise: the std between seeds, by column.
+        tuning: how far `ncp tune` is; None for a study of another command.
     """
 
     folder: Path
@@ -75,6 +92,7 @@ class Overview:
     seconds_left: float | None
     scheduler: Mapping[str, Any] | None
     noise: Mapping[str, Noise]
+    tuning: Tuning | None = None
 
     @property
     def waiting(self) -> int:

@@ -45,6 +45,11 @@ class Events:
     said: Callable[[str], None] = lambda _: None
 
 
+Source = Callable[[int], Sequence[Asked]]
+"""Called with the number of free workers; returns further trainings, whose study and codes the scheduler then has, or
+none for now. The scheduler ends when nothing runs and none come."""
+
+
 class Scheduler:
     """Trains what a study asks for.
 
@@ -63,14 +68,22 @@ class Scheduler:
         self._later: list[tuple[float, Asked]] = []
         self._written = time.monotonic()
 
-    def train(self, waiting: Sequence[Asked], vectors: dict[str, Codes], pool: Pool, settings: Settings) -> None:
-        """Train everything that waits.
+    def train(
+        self,
+        waiting: Sequence[Asked],
+        vectors: dict[str, Codes],
+        pool: Pool,
+        settings: Settings,
+        source: Source | None = None,
+    ) -> None:
+        """Train everything that waits, and then what a source adds.
 
         Args:
             waiting: the trainings, in order.
             vectors: the values of the codes by their texts.
             pool: the workers.
             settings: what all trainings share.
+            source: adds trainings when workers are free and nothing waits.
 
         Raises:
             NcpError: an error that concerns more than one training. The other trainings have saved their states.
@@ -78,9 +91,13 @@ class Scheduler:
         """
         queue = deque(waiting)
         try:
-            while queue or self.running or self._later:
+            while True:
                 self.lease.require()
                 self._wake(queue)
+                if source is not None and not queue and pool.free:
+                    queue.extend(source(pool.free))
+                if not (queue or self.running or self._later):
+                    break
                 while queue and pool.free:
                     asked = queue.popleft()
                     self.running[asked.run] = asked

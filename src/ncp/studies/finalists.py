@@ -1,0 +1,169 @@
+"""Train the best codes of a study again, longer, and write the files of the winner."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ncp.errors import ConfigError, NcpError
+from ncp.extras import has_extra
+from ncp.io.files import whole_file, write_json
+from ncp.numbers import as_count, as_number
+from ncp.optim.results import Value
+from ncp.searchers.objective_scale import ObjectiveScale
+from ncp.spaces.arrays import best_first
+from ncp.studies.study_folder import StudyTask, read_study
+from ncp.studies.trained_rows import SOURCE, TrainedRow
+from ncp.tables.table import Table
+from ncp.tasks.command import KIND as COMMAND
+from ncp.tasks.command import CommandTask
+from ncp.tasks.task import Task, task_from_dict
+
+if TYPE_CHECKING:
+    from ncp.studies.study import Study
+
+FINAL, WINNER = "final", "winner"
+"""The folders of the finalists' study and of the winner's files."""
+
+
+@dataclass(frozen=True)
+class Final:
+    """The longer trainings.
+
+    Attributes:
+        count: how many codes.
+        epochs: how many times as long each training is.
+        seeds: trainings per code and task.
+    """
+
+    count: int
+    epochs: float
+    seeds: int
+
+    @classmethod
+    def checked(cls, count: Any, epochs: Any, seeds: Any) -> Final:
+        """The longer trainings of arguments.
+
+        Raises:
+            ConfigError: a number out of its bounds.
+        """
+        return cls(
+            as_count(count, "finalists", least=0),
+            as_number(epochs, "final_epochs", above=0),
+            as_count(seeds, "final_seeds"),
+        )
+
+
+def longer(task: Task | CommandTask, times: float) -> Task | CommandTask:
+    """The task with a recipe of so many times the epochs or steps.
+
+    Raises:
+        ConfigError: a command, whose length is not known.
+    """
+    if times == 1:
+        return task
+    if isinstance(task, CommandTask):
+        raise ConfigError(
+            "{field} must be 1 with the task {task}, because it is a command that decides itself how long it trains. "
+            "Got {given}.",
+            field="final_epochs",
+            given=times,
+            task=task.name,
+        )
+    document = task.to_dict()
+    key = "steps" if document["recipe"].get("steps") else "epochs"
+    document["recipe"] = {**document["recipe"], key: max(round(document["recipe"][key] * times), 1)}
+    return task_from_dict(document)
+
+
+def final_rows(study: Study, rows: Sequence[TrainedRow], table: Table, seeds: int) -> list[TrainedRow]:
+    """The finalists by their longer trainings, best first, on the scale of the study's values.
+
+    Args:
+        study: the study.
+        rows: its best codes.
+        table: the table of the longer trainings.
+        seeds: trainings per code and task.
+    """
+    scale = ObjectiveScale(study.table, study.objective)
+    values = table.lookup([row.code for row in rows], scale.names)
+    scores, short = scale.terms(values).sum(axis=1), scale.shortfall(values)
+    every = table.lookup([row.code for row in rows])
+    fine = np.flatnonzero(np.isfinite(scores) & (short <= 0))
+    return [
+        replace(
+            rows[i],
+            trainings=seeds,
+            score=float(scores[i]),
+            values={
+                column: Value(float(value), 0.0, SOURCE)
+                for column, value in zip(table.columns, every[i], strict=True)
+                if np.isfinite(value)
+            },
+        )
+        for i in fine[best_first(scores[fine])]
+    ]
+
+
+def write_winner(study: Study, row: TrainedRow, trained: Path) -> tuple[Path, tuple[str, ...]]:
+    """Copy the winner's weights, export them to ONNX, and describe them in `winner.json`.
+
+    Args:
+        study: the study.
+        row: the winner.
+        trained: the folder of the study whose runs have the weights.
+
+    Returns:
+        the folder of the files, and a sentence about each that could not be written.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    found, remarks = read_study(trained), []
+    folder = study.folder / WINNER
+    files: dict[str, Any] = {}
+    for asked, run in found.runs():
+        if asked.code != row.code or asked.task in files or run.status != "done":
+            continue
+        files[asked.task] = {"run": str(run.folder.relative_to(study.folder)), "seed": asked.seed}
+        if not run.weights.exists():
+            continue
+        weights = folder / f"{asked.task}.safetensors"
+        with whole_file(weights) as temporary:
+            shutil.copyfile(run.weights, temporary)
+        files[asked.task]["weights"] = weights.name
+        remark = _exported(weights)
+        if remark:
+            remarks.append(f"{asked.task}: {remark}")
+        else:
+            files[asked.task]["onnx"] = weights.with_suffix(".onnx").name
+    kept = any("weights" in each for each in files.values())
+    if not kept and study.space.has_network and not all(_is_command(task) for task in found.tasks.values()):
+        remarks.append("The trainings have kept no weights.")
+    write_json(folder / "winner.json", {"format": 1, **row.to_dict(), "files": files})
+    return folder, tuple(remarks)
+
+
+def _is_command(task: StudyTask) -> bool:
+    return str(task.document["kind"]) == COMMAND
+
+
+def _exported(weights: Path) -> str:
+    """Export weights to ONNX beside them; what hindered it, or an empty text."""
+    if not has_extra("export"):
+        return "not exported to ONNX, which needs the extra: pip install 'ncp-nas[export]'."
+    from ncp.network.export import export, exportable
+    from ncp.network.loading import load_network
+
+    try:
+        net = exportable(load_network(weights))
+        size = net.metadata.get("image_size")
+        export(net, weights.with_suffix(".onnx"), image_size=tuple(size) if isinstance(size, list) else 128)
+    except NcpError as error:
+        return f"not exported to ONNX. {error}"
+    return ""
