@@ -19,6 +19,7 @@ TABLE = Table(SPACE, CODES, np.random.default_rng(1).normal(size=(len(CODES), 1)
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_worker_that_ends_early_raises_our_error() -> None:
     with pytest.raises(NcpError, match="A worker process ended early"), processes(1) as pool:
         pool.submit(os._exit, 9).result()
@@ -35,6 +36,7 @@ for _ in range(100_000):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_signal_that_arrives_while_it_is_being_ignored_prints_nothing() -> None:
     started = subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", CHANGES], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -69,6 +71,7 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 @pytest.mark.parametrize(("ends", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_a_terminated_command_leaves_no_processes_or_files(tmp_path: Path, ends: signal.Signals, status: int) -> None:

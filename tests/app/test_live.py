@@ -14,7 +14,7 @@ import pytest
 
 from ncp.app.limits import PATIENCE, SESSIONS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 POLLING = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
 SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info
 from ncp.app.workers import JobQueue, Workers
 from ncp.errors import ConfigError, NcpError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 def work(begun: Path, name: str, seconds: float, _: Any) -> int:

@@ -18,7 +18,7 @@ from tests.browser.conftest import Open
 from tests.browser.test_sessions import table, upload
 from tests.browser.test_tabs import turn_to
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 HAS_PROBLEM = "() => [...document.querySelectorAll('.upload-tab .problem')].some((e) => e.textContent)"
 SECRETS = (tempfile.gettempdir(), "ncp-app-", "Traceback", "bug in ncp")

@@ -16,7 +16,7 @@ from ncp.report.trace import Trace
 from ncp.searchers.registry import SEARCHERS
 from tests.report.networks import DRAWN
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 BOXES = """() => {
   const moved = (e) => {

@@ -11,7 +11,7 @@ from ncp.report.trace import Trace
 from tests.browser.conftest import SIZES
 from tests.predictors.fitted import fitted, rows
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

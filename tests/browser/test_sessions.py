@@ -21,7 +21,7 @@ from playwright.sync_api import FilePayload, Locator, Page, expect
 from tests.browser.conftest import Open
 from tests.browser.test_tabs import turn_to
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 SPACE = "width: {from: 8, to: 80, step: 8}\ndepth: [1, 2, 3, 5, 8, 13]\n"
 EVIL = "<img src=x onerror=window.harmed=1>"

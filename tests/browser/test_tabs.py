@@ -12,7 +12,7 @@ import ncp
 from tests.browser.conftest import Open
 from tests.cli.test_own_table import written
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 LOOKS = [(size, scheme) for size in ("phone", "desk") for scheme in ("light", "dark")]
 BEST = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"

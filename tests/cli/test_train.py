@@ -79,6 +79,7 @@ def test_a_metric_that_is_not_defined_is_a_dash(run: Run, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_file_gets_what_is_printed_though_the_bar_is_on_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

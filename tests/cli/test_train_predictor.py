@@ -190,6 +190,7 @@ def test_a_mistake_in_the_command_line_is_exit_status_2(run: Run, arguments: lis
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_stopping_leaves_nothing_half_written(config: str, tmp_path: Path) -> None:
     program = (
         "import ncp, ncp.cli; fit = ncp.fit_predictor; "

@@ -272,6 +272,7 @@ def regrets(name: str, table: Table, queries: int) -> list[float]:
     return [spy(name, table, queries=queries, seed=seed).history.regret[-1] for seed in range(6)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["local", "evolution-10", "bayesian"])
 def test_it_beats_random(name: str) -> None:
     table = table_of("mixed", 1500)

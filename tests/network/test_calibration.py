@@ -333,6 +333,7 @@ def test_too_few_codes_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_calibration_really_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = np.repeat(SMALLEST, LEAST, axis=0)
     small[:, 0] = 8 * (1 + np.arange(LEAST) % 16)

@@ -176,6 +176,7 @@ def test_what_maps_take_grows_with_the_batch() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_larger_network_takes_longer_and_more_memory() -> None:
     conditions = Conditions(image_size=(64, 64))
     small, large = (profile(code, conditions, seconds=0.05) for code in (SMALLEST, WIDE))

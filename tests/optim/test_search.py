@@ -24,6 +24,7 @@ from ncp.report.trace import Trace
 from ncp.tables.cache import import_folder
 from tests.latencies import CONDITIONS, computed, latency_model, milliseconds
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
+from tests.predictors.fitted import QUICK as QUICK_FITS
 
 WANTED = Objective({"seg": 1, "cls-50-1000": 1, "video": 1})
 BUDGET = Budget(max_macs=4e9)
@@ -313,14 +314,15 @@ def test_without_a_judge_codes_are_not_checked() -> None:
 def test_a_given_predictor_is_checked_on_rows_that_it_has_not_seen() -> None:
     codes, values = rows("mixed", 400)
     table = Table(MIXED, codes, values, COLUMNS)
-    predictor = ncp.fit_predictor(codes[:150], values[:150], COLUMNS, space=MIXED, kind="ensemble")
+    quick: dict[str, Any] = {"space": MIXED, "kind": "ensemble", "settings": QUICK_FITS["ensemble"]}
+    predictor = ncp.fit_predictor(codes[:150], values[:150], COLUMNS, **quick)
     result = ncp.search(Objective({"seg": 1.0}), predictor=predictor, table=table, **QUICK)
     tabulated = [row for row in result.rows if table.row(row.vector) is not None]
     for row in result.rows:
         source = "table" if row in tabulated else "judge"
         assert {value.source for value in row.verified.values()} == {source}
         assert row.verified_score is not None
-    everything = ncp.fit_predictor(codes, values, COLUMNS, space=MIXED, kind="ensemble")
+    everything = ncp.fit_predictor(codes, values, COLUMNS, **quick)
     unjudged = ncp.search(Objective({"seg": 1.0}), predictor=everything, table=table, **QUICK)
     assert all((row.verified_score is None) == (table.row(row.vector) is None) for row in unjudged.rows)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ncp import ConfigError, DataError, Objective, Table, fit_predictor, search
 from ncp.optim.judge import JUDGE_ROWS, fit_searcher_and_judge, halves, judge_for, verify
 from ncp.predictors.gp import GpSettings
-from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
+from tests.predictors.fitted import COLUMNS, MIXED, QUICK, fitted, rows
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,8 @@ def test_incomplete_rows_are_in_neither_half(table: Table) -> None:
 
 def test_too_few_unseen_rows_give_no_judge(table: Table) -> None:
     mine = np.flatnonzero(table.sampled)[: table.sampled.sum() - JUDGE_ROWS + 1]
-    seen_much = fit_predictor(table.codes[mine], table.values[mine], COLUMNS, space=MIXED, kind="ensemble")
+    values, settings = table.values[mine], QUICK["ensemble"]
+    seen_much = fit_predictor(table.codes[mine], values, COLUMNS, space=MIXED, kind="ensemble", settings=settings)
     assert judge_for(seen_much, table, COLUMNS) is None
 
 

@@ -184,6 +184,7 @@ def test_odd_tables(table: Table, objective: Any, best: float) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_worker_processes_give_the_same_simulations(tmp_path: Path) -> None:
     shares: list[float] = []
     wanted = Objective({"seg": 1.0, "video": 2.0}, at_least={"seg": 0.0})

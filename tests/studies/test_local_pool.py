@@ -19,7 +19,11 @@ from tests.studies.inline import TEXTS
 from tests.test_processes import RUN, alive, descendants
 from tests.training.pictures import CODE, picture_task, write_pictures
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.alone,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
+]
 
 SLEEPS = """
 import json, os, signal, sys, time

@@ -60,6 +60,7 @@ def trainings(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @needs_ray
 @pytest.mark.filterwarnings("default")
 def test_the_cluster_makes_the_same_trainings(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,6 +75,7 @@ def test_the_cluster_makes_the_same_trainings(cluster: Any, tmp_path: Path, monk
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @needs_ray
 @pytest.mark.filterwarnings("default")
 def test_a_lost_node_loses_nothing_and_repeats_nothing(cluster: Any, tmp_path: Path) -> None:

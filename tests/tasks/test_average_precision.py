@@ -117,6 +117,7 @@ def test_overlap_of_exactly_the_limit_is_no_match() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_validation_split_takes_less_than_a_minute() -> None:
     rng = np.random.default_rng(0)
     truth = random_labels(rng, frames=3769, most=20, spread=60.0)

@@ -222,6 +222,7 @@ CHILD = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("ends", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_program_ends_with_the_process_that_runs_it(tmp_path: Path, ends: signal.Signals) -> None:
     started = subprocess.Popen(  # noqa: S603

@@ -27,6 +27,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize(("ends", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_state_is_saved_though_loaders_get_the_signal_too(
     tmp_path: Path, ends: signal.Signals, status: int
@@ -60,6 +61,7 @@ def test_a_file_that_is_damaged_while_training_is_named(tmp_path: Path, loaders:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_no_loader_is_left_when_a_training_is_stopped(tmp_path: Path) -> None:
     """A process that is left, and does not listen to signals, would keep the program from ending."""
 

@@ -195,6 +195,7 @@ COMMAND = "import sys; sys.argv = ['ncp', *sys.argv[1:]]; from ncp.cli import ma
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize(("ends", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_a_command_that_is_ended_goes_on(pictures: Path, tmp_path: Path, ends: signal.Signals, status: int) -> None:
     """Ctrl-C and SIGTERM save the state; after kill -9 the training begins where it was saved before."""
