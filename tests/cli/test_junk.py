@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "search": ("--tasks", "seg", *FEW),
     "pareto": ("--tasks", "seg,video", "--top", "3", *FEW),
     "compare": (*("--table", "mine.parquet", "--tasks", "seg", "--searchers", "random"), *SIMULATIONS),
+    "tune": ("--task", "task.yaml"),
     "query": (CODE, "--predictor", "own.safetensors"),
     "cost": (CODE,),
     "draw": (CODE, "-o", "net.svg"),

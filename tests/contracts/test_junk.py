@@ -112,6 +112,23 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         {"table": TABLE, "searchers": ["random", "local"], "objective": "seg", "queries": 3, "seeds": 2}
         | {"folder": None, "warm_start": None},
     ),
+    "Study": (
+        ncp.Study,
+        {"folder": "study", "objective": "seg", "budget": None, "space": MIXED, "prior": None, "seed": 0}
+        | {"minimised": ()},
+    ),
+    "tell": (
+        lambda **given: ncp.Study("told", objective="seg", space=MIXED).tell(**given),
+        {"code": CODES[0], "values": {"seg/mIoU": 70.0}, "reason": ""},
+    ),
+    "ask": (lambda **given: ncp.Study("asked", objective="seg", space=MIXED).ask(**given), {"n": 2}),
+    "best": (lambda **given: ncp.Study("best", objective="seg", space=MIXED).best(**given), {"k": 2}),
+    "tune": (
+        ncp.tune,
+        {"tasks": "none.yaml", "folder": "tuned", "objective": "seg", "budget": None, "trainings": 1, "prior": None}
+        | {"space": MIXED, "seed": 0, "seeds": 1, "hours": None, "until_improvement": None, "finalists": 0}
+        | {"final_epochs": 1.0, "final_seeds": 1},
+    ),
     "MultiResolutionNet": (
         ncp.MultiResolutionNet,
         {"code": CODE, "task": "classification", "num_classes": 2, "in_channels": 3},

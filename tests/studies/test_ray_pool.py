@@ -98,3 +98,26 @@ def test_a_lost_node_loses_nothing_and_repeats_nothing(cluster: Any, tmp_path: P
     assert sum(starts) <= 6  # only what the lost node was training began twice
     assert len(said) == sum(starts) - 5
     assert equal(Table.from_parquet(tmp_path / "table.parquet"), table)
+
+
+@pytest.mark.slow
+@needs_ray
+@pytest.mark.filterwarnings("default")
+def test_a_search_trains_on_the_cluster_and_survives_a_lost_node(cluster: Any, tmp_path: Path) -> None:
+    lost: list[Any] = []
+
+    def lose(_: object) -> None:
+        if not lost:
+            lost.append(next(iter(cluster.worker_nodes)))
+            cluster.remove_node(lost[0], allow_graceful=False)
+
+    slow = ncp.function_task("slow", train_slowly)
+    arguments: dict[str, Any] = {"prior": None, "ray": cluster.address, "threads": 1, "folder": tmp_path}
+    found = ncp.tune(slow, trainings=5, events=Events(ended=lose), **arguments)
+    assert lost
+    assert (len(found.study), found.study.pending, found.stopped) == (5, [], "trainings")
+    for code, values in zip(found.study.table.codes, found.study.table.values, strict=True):
+        assert values.tolist() == [accuracy(ncp.MULTIRES.text(code), 0)]
+    starts = [path.read_text().count("once") for path in tmp_path.rglob("trained.txt")]
+    assert len(starts) == 5
+    assert sum(starts) <= 6

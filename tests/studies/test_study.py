@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,28 @@ def test_two_objects_see_what_the_other_has_told(tmp_path: Path) -> None:
     assert (len(other), other.pending, other.best()[0].code) == (1, [], code)
     other.tell("8,1,none", values("8,1,none"))
     assert len(one) == 2
+
+
+def ask_and_tell(folder: str) -> None:
+    """What each of several processes does."""
+    study = Study(folder)
+    for _ in range(4):
+        code = study.ask()
+        study.tell(code, values(code))
+
+
+@pytest.mark.slow
+def test_processes_share_a_study(tmp_path: Path) -> None:
+    begun(tmp_path)
+    processes = [get_context("spawn").Process(target=ask_and_tell, args=(str(tmp_path),)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    study = Study(tmp_path)
+    assert (len(study), study.pending) == (16, [])
+    assert len(history(tmp_path)) == len(set(history(tmp_path))) == 16
 
 
 @pytest.mark.parametrize("objective", ["mine", {"mine": 1, "latency": 1}])

@@ -1,4 +1,4 @@
-"""What `ncp build` and `ncp study` print of a study: its progress, failures and noise."""
+"""What `ncp build`, `ncp tune` and `ncp study` print of a study: its progress, failures and noise."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def best_line(tuning: Tuning) -> str:
     """How many codes are known, and the best of them."""
     of = "" if tuning.planned is None else f" of {tuning.planned}"
     best = "" if tuning.best is None else f"; best: {tuning.best.text}"
-    return f"{tuning.told}{of} codes{best}"
+    return f"{tuning.told}{of} codes known{best}"
 
 
 def running_line(each: Running) -> str:
@@ -144,6 +144,8 @@ def show_study(found: Overview) -> None:
     if holder is not None:
         say(f"Process {holder['process']} on {holder['host']} works on it with {holder['workers']} workers.")
     say(f"{total_line(found)}.")
+    if found.tuning is not None:
+        say(f"{best_line(found.tuning)}.")
     for each in found.running:
         say(f"  {running_line(each)}")
     if found.failed:
@@ -152,14 +154,15 @@ def show_study(found: Overview) -> None:
             say(f"  {ended_line(row, '').strip()}")
         if len(found.failed) > LISTED:
             say(f"  and {len(found.failed) - LISTED} more; --json lists all.")
-        say("ncp build --retry-failed trains them again.")
+        again = "build" if found.tuning is None else "tune"
+        say(f"ncp {again} --retry-failed trains them again.")
     if found.noise:
         rows = [
             [column, f"{noise.std:.3g}", str(noise.codes), str(noise.trainings)]
             for column, noise in found.noise.items()
         ]
         show_table(["column", "std between seeds", "codes", "trainings"], rows)
-    elif found.done:
+    elif found.done and found.tuning is None:
         say("No code has two seeds on a task, so the noise between seeds is not known. Add --seeds 2 for some codes.")
 
 

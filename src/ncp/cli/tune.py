@@ -209,8 +209,10 @@ def _show(found: ncp.Tuned, as_json: bool) -> None:
     say(f"{len(found.study)} codes{f', {failed} failed' if failed else ''}. {STOPPED[found.stopped]}")
     if found.best:
         _show_rows(found.best[:SHOWN])
+    elif failed < len(found.study):
+        say("No code meets the minimum values of --at-least yet.")
     else:
-        say("No training has succeeded. ncp study status lists the reasons; --retry-failed trains again.")
+        say(f"Every training failed. ncp study status {folder} lists the reasons; --retry-failed trains again.")
     say(*_evidence_lines(evidence))
     if found.winner is not None:
         final = "by the final trainings " if found.finalists is not None else ""

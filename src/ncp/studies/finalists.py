@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +13,11 @@ from ncp.errors import ConfigError, NcpError
 from ncp.extras import has_extra
 from ncp.io.files import whole_file, write_json
 from ncp.numbers import as_count, as_number
-from ncp.optim.results import Value
 from ncp.searchers.objective_scale import ObjectiveScale
-from ncp.spaces.arrays import best_first
+from ncp.studies.averages import values_of
 from ncp.studies.study_folder import StudyTask, read_study
-from ncp.studies.trained_rows import SOURCE, TrainedRow
-from ncp.tables.table import Table
+from ncp.studies.trained_rows import TrainedRow, value_of
+from ncp.studies.trainings import read_trainings
 from ncp.tasks.command import KIND as COMMAND
 from ncp.tasks.command import CommandTask
 from ncp.tasks.task import Task, task_from_dict
@@ -81,33 +79,24 @@ def longer(task: Task | CommandTask, times: float) -> Task | CommandTask:
     return task_from_dict(document)
 
 
-def final_rows(study: Study, rows: Sequence[TrainedRow], table: Table, seeds: int) -> list[TrainedRow]:
+def final_rows(study: Study, folder: Path) -> list[TrainedRow]:
     """The finalists by their longer trainings, best first, on the scale of the study's values.
 
     Args:
         study: the study.
-        rows: its best codes.
-        table: the table of the longer trainings.
-        seeds: trainings per code and task.
+        folder: the folder of the longer trainings.
     """
+    trained = values_of(read_trainings(read_study(folder), whole=False))
     scale = ObjectiveScale(study.table, study.objective)
-    values = table.lookup([row.code for row in rows], scale.names)
-    scores, short = scale.terms(values).sum(axis=1), scale.shortfall(values)
-    every = table.lookup([row.code for row in rows])
-    fine = np.flatnonzero(np.isfinite(scores) & (short <= 0))
-    return [
-        replace(
-            rows[i],
-            trainings=seeds,
-            score=float(scores[i]),
-            values={
-                column: Value(float(value), 0.0, SOURCE)
-                for column, value in zip(table.columns, every[i], strict=True)
-                if np.isfinite(value)
-            },
-        )
-        for i in fine[best_first(scores[fine])]
-    ]
+    found = []
+    for row in study.best(len(study)):
+        seeds = {column: np.array(codes[row.code]) for column, codes in trained.items() if codes.get(row.code)}
+        means = np.array([[seeds[name].mean() if name in seeds else np.nan for name in scale.names]])
+        score, short = scale.terms(means).sum(), scale.shortfall(means)[0]
+        if np.isfinite(score) and short <= 0:
+            values = {column: value_of(each) for column, each in seeds.items()}
+            found.append(replace(row, score=float(score), values=values, trainings=max(map(len, seeds.values()))))
+    return sorted(found, key=lambda row: -row.score)
 
 
 def write_winner(study: Study, row: TrainedRow, trained: Path) -> tuple[Path, tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from ncp.errors import DataError
 from ncp.studies.averages import Noise, noise_between_seeds, values_of
 from ncp.studies.lease import is_held, read_lease
+from ncp.studies.search_record import SEARCH, read_budget_fields, read_record
 from ncp.studies.study_folder import Asked, StudyFolder, read_study
 from ncp.studies.trained_rows import TrainedRow
 from ncp.studies.trainings import TrainingRow, read_trainings
@@ -116,6 +117,7 @@ class Overview:
             "workers": [_running_dict(each) for each in self.running],
             "failures": [{**row.asked._asdict(), "reason": row.reason} for row in self.failed],
             "noise": {column: asdict(noise) for column, noise in self.noise.items()},
+            "tuning": None if self.tuning is None else asdict(self.tuning),
         }
 
 
@@ -132,7 +134,20 @@ def overview(folder: str | Path) -> Overview:
     rows = read_trainings(study, whole=False)
     ended = {row.asked.run for row in rows}
     now = {Asked(**each) for each in holder["running"]} if holder else set()
-    return overview_of(study, rows, [each for each in study.asked if each in now and each.run not in ended], holder)
+    running = [each for each in study.asked if each in now and each.run not in ended]
+    return replace(overview_of(study, rows, running, holder), tuning=_tuning(study.path))
+
+
+def _tuning(folder: Path) -> Tuning | None:
+    """How far the search is whose file a folder has; None without such a file."""
+    if not (folder / SEARCH).exists():
+        return None
+    from ncp.studies.told_values import best_rows  # loads torch, which other studies do not need here
+
+    record = read_record(folder)
+    budget = read_budget_fields({**record.budget, "max_latency_ms": None})  # its model is known to the search alone
+    best = best_rows(record, budget, 1)
+    return Tuning(None, len(record.told), best[0] if best else None)
 
 
 def overview_of(

@@ -94,9 +94,10 @@ class Scheduler:
             while True:
                 self.lease.require()
                 self._wake(queue)
-                if source is not None and not queue and pool.free:
+                asks = source is not None and not queue and pool.free > 0
+                if source is not None and asks:
                     queue.extend(source(pool.free))
-                if not (queue or self.running or self._later):
+                if not (queue or self.running or self._later) and (asks or source is None):
                     break
                 while queue and pool.free:
                     asked = queue.popleft()

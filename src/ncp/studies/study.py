@@ -22,16 +22,15 @@ from ncp.numbers import as_count
 from ncp.optim.budget import Budget
 from ncp.optim.objective import Objective
 from ncp.searchers.bayesian import Bayesian
-from ncp.searchers.objective_scale import ObjectiveScale
 from ncp.searchers.prior import as_prior
-from ncp.spaces.arrays import Codes, CodesLike, best_first
+from ncp.spaces.arrays import Codes, CodesLike
 from ncp.spaces.multires import MULTIRES, Code
 from ncp.spaces.space import Space, require_space
 from ncp.studies.prior_identity import DEFAULT, is_default, named_prior
 from ncp.studies.search_record import SEARCH, Ask, SearchRecord, Tell, read_record
 from ncp.studies.study_settings import begun, require_same
-from ncp.studies.told_values import checked_values, told_by_column, told_table, told_terms
-from ncp.studies.trained_rows import TrainedRow, rows_table, trained_rows
+from ncp.studies.told_values import best_rows, checked_values, told_table, told_terms
+from ncp.studies.trained_rows import TrainedRow, rows_table
 from ncp.tables.columns import minimised_names
 from ncp.tables.table import Table
 
@@ -40,6 +39,8 @@ if TYPE_CHECKING:
     from ncp.searchers.prior import Prior
 
 LOCK = ".search.lock"
+MOST = 1000
+"""Most codes that are asked for at once."""
 
 
 class Study:
@@ -174,7 +175,7 @@ class Study:
             InfeasibleError: no code is left.
             ConfigError: the prior is needed, and is not a named one.
         """
-        count = 1 if n is None else as_count(n, "n")
+        count = 1 if n is None else as_count(n, "n", most=MOST)
         with self._locked():
             record = self._record
             texts = [each.code for each in record.pending if self._is_abandoned(each)][:count]
@@ -256,17 +257,7 @@ class Study:
 
     def best(self, k: int = 1) -> list[TrainedRow]:
         """The best codes, best first: of those that meet the budget and all minimum values, at most `k`."""
-        count, record = as_count(k, "k"), self._read()
-        table = told_table(record)
-        if not table.columns or not len(table):
-            return []
-        scale = ObjectiveScale(table, self.objective)
-        scores, short = scale.scores(table)
-        fine = np.isfinite(scores) & (short <= 0) & self.budget.allows(table.codes)
-        rows = np.flatnonzero(fine)
-        rows = rows[best_first(scores[rows])[:count]]
-        values = told_by_column(record, [self.space.text(code) for code in table.codes[rows]])
-        return trained_rows(self.space, table.codes[rows], values, scores[rows], self.budget.counting)
+        return best_rows(self._read(), self.budget, as_count(k, "k"))
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write a page about the study, and return its path.

@@ -83,8 +83,9 @@ def require_same(
         given["prior"] = (record.prior, prior_identity(prior))
     if seed is not None:
         given["seed"] = (record.seed, as_seed(seed))
-    if minimised:
-        given["minimised"] = (sorted(record.minimised), sorted(_minimised(minimised)))
+    least = _minimised(minimised)
+    if least:
+        given["minimised"] = (sorted(record.minimised), sorted(least))
     for name, (before, now) in given.items():
         if not (is_same(before, now) if name == "prior" else before == now):
             shown = "" if name == "space" else " It was {before} and is now {now}."

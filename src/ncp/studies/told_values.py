@@ -1,4 +1,4 @@
-"""What was told to a study: checked, as a table, and as scores."""
+"""What was told to a study: checked, as a table, as scores, and the best of it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import numpy as np
 
 from ncp.errors import DataError, quoted
 from ncp.numbers import is_finite
+from ncp.optim.budget import Budget
 from ncp.searchers.objective_scale import ObjectiveScale
-from ncp.spaces.arrays import Reals
+from ncp.spaces.arrays import Reals, best_first
 from ncp.studies.search_record import SearchRecord
+from ncp.studies.trained_rows import TrainedRow, trained_rows
 from ncp.tables.columns import column_names, spelling
 from ncp.tables.table import Table
 
@@ -81,3 +83,17 @@ def told_terms(record: SearchRecord) -> Reals:
     scale = ObjectiveScale(told_table(record), record.objective)
     rows = [[(each.values or {}).get(name, np.nan) for name in scale.names] for each in record.tells]
     return scale.terms(np.array(rows, dtype=float).reshape(len(rows), len(scale.names)))
+
+
+def best_rows(record: SearchRecord, budget: Budget, k: int) -> list[TrainedRow]:
+    """The best codes, best first: of those that meet the budget and all minimum values, at most `k`."""
+    table = told_table(record)
+    if not table.columns or not len(table):
+        return []
+    scale = ObjectiveScale(table, record.objective)
+    scores, short = scale.scores(table)
+    rows = np.flatnonzero(np.isfinite(scores) & (short <= 0) & budget.allows(table.codes))
+    rows = rows[best_first(scores[rows])[:k]]
+    codes = table.codes[rows]
+    values = told_by_column(record, [record.space.text(code) for code in codes])
+    return trained_rows(record.space, codes, values, scores[rows], budget.counting)

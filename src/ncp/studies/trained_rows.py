@@ -77,7 +77,7 @@ def trained_rows(
             space.text(code),
             tuple(code.tolist()),
             float(scores[i]),
-            {column: _mean(rows[i]) for column, rows in values.items() if len(rows[i])},
+            {column: value_of(rows[i]) for column, rows in values.items() if len(rows[i])},
             max((len(rows[i]) for rows in values.values()), default=0),
             None if macs is None else int(macs[i]),
             None if params is None else int(params[i]),
@@ -86,7 +86,8 @@ def trained_rows(
     ]
 
 
-def _mean(values: Reals) -> Value:
+def value_of(values: Reals) -> Value:
+    """The mean over trainings `(n,)`, with its standard error if there are several."""
     error = float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
     return Value(float(np.mean(values)), error, SOURCE)
 

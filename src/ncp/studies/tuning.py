@@ -44,11 +44,11 @@ class Tuned:
 
     Attributes:
         study: the study, which can be asked for more.
-        best: the best codes of the study, best first; empty if every training failed.
-        finalists: the table of the longer trainings; None without finalists.
+        best: the best codes of the study, best first; empty if no code succeeded and meets all minimum values.
+        finalists: the table of all longer trainings, also of earlier calls; None without finalists.
         stopped: why no further code was trained: `trainings`, `hours`, `improvement`, or `exhausted` if
             no code is left.
-        winner: the best finalist, or the best code; None if every training failed.
+        winner: the best finalist, or the best code; None if there is none.
         folder: the folder of the winner's weights and ONNX files; None without a winner.
         remarks: sentences about files that could not be written.
     """
@@ -180,6 +180,7 @@ def _tune(
     if final.count and best:
         trained = path / FINAL
         codes, at_the_end = [row.code for row in best[: final.count]], share(progress, 0.9, 0.99)
+        heard.said(f"Final trainings of the best codes: {len(codes)}.")
         table = build(
             codes,
             lasting,
@@ -191,7 +192,7 @@ def _tune(
             events=heard,
             **where,
         )
-        winners = final_rows(study, best[: final.count], table, final.seeds)
+        winners = final_rows(study, trained)
     written, remarks = write_winner(study, winners[0], trained) if winners else (None, ())
     progress(1.0)
     return Tuned(study, tuple(best[:BEST]), table, stopped, winners[0] if winners else None, written, remarks)
