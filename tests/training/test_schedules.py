@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, PolynomialLR, 
 
 from ncp.tasks.recipe import Optimiser, Schedule
 from ncp.training.optimisers import average, finite, optimiser
-from ncp.training.schedules import rate
+from ncp.training.schedules import rate, warmup_steps
 
 TOTAL, WARM = 40, 10
 
@@ -54,6 +54,17 @@ def test_one_cycle_rises_and_falls() -> None:
 
 def test_a_constant_rate_is_warmed_up() -> None:
     assert [rate(Schedule(name="constant"), step, 10, 2) for step in (0, 1, 2, 9)] == [0.01, 0.505, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["cosine", "poly", "constant"])
+@pytest.mark.parametrize("total", [2, 9, 10, 11, 19, 20, 21, 100])
+def test_every_training_reaches_the_peak(name: Any, total: int) -> None:
+    """Also one whose warm-up of 20 steps is not shorter; a longer one is warmed up by 20 steps."""
+    schedule = Schedule(name=name, warmup=2.0)
+    warm = warmup_steps(schedule, 10, total)
+    rates = [rate(schedule, step, total, warm) for step in range(total)]
+    assert max(rates) == 1
+    assert rates.index(1) == (20 if total > 20 else total // 2)
 
 
 def test_averages_of_weights_and_buffers_follow_the_warm_up() -> None:

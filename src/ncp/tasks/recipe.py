@@ -114,7 +114,8 @@ class Schedule(Section):
 
     Attributes:
         name: `cosine`, `poly`, `one-cycle` or `constant`.
-        warmup: epochs of linear warm-up from 1 % of the peak; `one-cycle` has its own rise instead.
+        warmup: epochs of linear warm-up from 1 % of the peak; half of a training that is not longer than that.
+            `one-cycle` has its own rise instead.
         final: the last learning rate, as a share of the peak.
         power: exponent of `poly`.
         rise: share of `one-cycle` in which the rate rises, from a tenth of the peak.

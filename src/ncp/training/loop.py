@@ -21,7 +21,7 @@ from ncp.tasks.kind import Dataset
 from ncp.tasks.task import Task
 from ncp.training.batches import Order, evaluation_batches, moved, seeded, training_batches
 from ncp.training.optimisers import average, finite, optimiser
-from ncp.training.schedules import rate
+from ncp.training.schedules import rate, warmup_steps
 from ncp.training.state import load_state, save_state
 from ncp.training.stopping import Stop
 
@@ -134,7 +134,7 @@ def fit(
     training = _begin(job, say)
     per_epoch = max(len(data) // recipe.batch, 1)
     total = recipe.steps or recipe.epochs * per_epoch
-    warmup = round(recipe.schedule.warmup * per_epoch)
+    warmup = warmup_steps(recipe.schedule, per_epoch, total)
     every = recipe.evaluate_every * per_epoch
     order = Order(len(data), recipe.batch, job.seed, training.step, total)
     evaluated(training.curve)

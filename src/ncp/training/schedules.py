@@ -38,6 +38,21 @@ def rate(schedule: Schedule, step: int, total: int, warmup: int) -> float:
     return schedule.final + (1 - schedule.final) * falling
 
 
+def warmup_steps(schedule: Schedule, per_epoch: int, total: int) -> int:
+    """The steps of the warm-up; half of the training if the warm-up is as long as that, so that the peak is reached.
+
+    >>> [warmup_steps(Schedule(warmup=2.0), 10, total) for total in (100, 21, 20, 7)]
+    [20, 20, 10, 3]
+
+    Args:
+        schedule: the section of the recipe.
+        per_epoch: the steps of an epoch.
+        total: the number of steps.
+    """
+    steps = round(schedule.warmup * per_epoch)
+    return steps if steps < total else total // 2
+
+
 def _half_cosine(done: float) -> float:
     """From 1 at 0 to 0 at 1."""
     return (1 + math.cos(math.pi * done)) / 2
