@@ -135,6 +135,7 @@ def test_splits_and_image_sizes(kitti: Path) -> None:
         ),
         (read_image_size, b"GIF89a" + b"\0" * 30, "is not a PNG image"),
         (read_split, b"\n \n", "names no frame"),
+        (read_split, b"000001\n000010\n000001\n", "names the frame 000001 more than once"),
     ],
 )
 def test_bad_files_are_refused(read: object, content: bytes, message: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ rectified left camera, whose own axes (right, down, ahead) are turned, so that b
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,9 +160,12 @@ def read_split(path: Path) -> list[str]:
     """The names of the frames of a split, such as `000010`, one a line.
 
     Raises:
-        DataError: the file cannot be read, or names no frame.
+        DataError: the file cannot be read, names no frame, or names one twice, which would then count twice.
     """
     names = _text(path).split()
+    repeated = next((name for name, count in Counter(names).items() if count > 1), None)
+    if repeated:
+        raise DataError(f"{path} names the frame {repeated} more than once. Remove the repetitions.")
     if not names:
         raise DataError(f"{path} names no frame. Write one name a line, such as 000010.")
     return names
