@@ -2,8 +2,10 @@
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -34,6 +36,23 @@ def test_an_address_without_a_cluster_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=f"ray must be the address HOST:PORT .* Got '{given}'"):
             build(CODES[:1], task(), folder=tmp_path, ray=given)
     assert not (tmp_path / "study.json").exists()
+
+
+def test_a_cluster_that_refuses_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def init(**_: object) -> None:
+        raise RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.9.0")
+
+    monkeypatch.setattr("ncp.studies.ray_pool.require_extra", lambda *_: None)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    with pytest.raises(ConfigError, match=r"cannot be joined: Version mismatch: .* started with: Ray: 2\.9\.0"):
+        build(CODES[:1], task(), folder=tmp_path, ray="auto")
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5])
+def test_a_training_needs_a_thread(threads: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("ncp.studies.ray_pool.require_extra", lambda *_: None)
+    with pytest.raises(ConfigError, match=f"threads must be .* Got {threads}"):
+        build(CODES[:1], task(), folder=tmp_path, ray="auto", threads=threads)
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ncp.errors import ConfigError, NcpError
+from ncp.errors import ConfigError, NcpError, printable
 from ncp.extras import require_extra
+from ncp.numbers import as_count
 from ncp.studies.worker import Ended, Work, carry_out
 
 CONNECT = 5.0
@@ -40,7 +41,8 @@ class RayPool:
             raise ConfigError(
                 "{field} must be cpu or cuda on a Ray cluster. Got {given}.", field="device", given=device
             )
-        self._ray, self._workers, self.threads = _joined(address), workers, threads or 1
+        self.threads = 1 if threads is None else as_count(threads, "threads")
+        self._ray, self._workers = _joined(address), workers
         ray = self._ray
         self._device = device or ("cuda" if ray.cluster_resources().get("GPU", 0) >= 1 else "cpu")
         if not self._room:
@@ -107,7 +109,7 @@ def _joined(address: str) -> Any:
     """The module `ray`, connected to a cluster.
 
     Raises:
-        ConfigError: no cluster at this address.
+        ConfigError: no cluster at this address, or one that refuses this process.
     """
     refused = ConfigError(
         "{field} must be the address HOST:PORT of a Ray cluster that runs, or auto for the one of this machine. Got "
@@ -128,8 +130,13 @@ def _joined(address: str) -> Any:
 
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError):
+    except (ConnectionError, ValueError):
         raise refused from None
+    except RuntimeError as error:  # such as other versions of Ray or Python on the cluster
+        reason = " ".join(printable(str(error)).split())
+        raise ConfigError(
+            "The Ray cluster {field} = {given} cannot be joined: {reason}", field="ray", given=address, reason=reason
+        ) from None
     return ray
 
 
