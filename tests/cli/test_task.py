@@ -104,7 +104,7 @@ def test_check_names_every_bad_file(run: Run) -> None:
     ran = run("task", "check", "mine.yaml")
     assert (ran.status, ran.err) == (2, "")
     assert [line.partition(" is not a picture")[0] for line in ran.out.splitlines()[:-2]] == [str(path) for path in bad]
-    assert ran.out.splitlines()[-2].startswith("13 samples cannot be used.")
+    assert ran.out.splitlines()[-2].startswith("Samples that cannot be used: 13. Mend")
     document = json.loads(run("task", "check", "mine.yaml", "--json").out)
     assert [each["file"] for each in document["bad"]] == [str(path.relative_to("mine")) for path in bad]
 
@@ -115,7 +115,7 @@ def test_check_lists_what_skip_bad_leaves_out(run: Run) -> None:
     path.write_bytes(b"")
     ran = run("task", "check", "mine.yaml")
     assert ran.status == 0
-    assert ran.out.splitlines()[0] == "1 samples are left out:"
+    assert ran.out.splitlines()[0] == "Samples that are left out: 1"
     assert str(path) in ran.out.splitlines()[1]
     assert "train       11  " in ran.out
 

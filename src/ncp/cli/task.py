@@ -101,7 +101,7 @@ def _show_bad(error: Any, as_json: bool) -> None:
         return
     say(*(reason for _, reason in error.bad))
     say(
-        f"{len(error.bad)} samples cannot be used. Mend or remove these files, or leave them out with",
+        f"Samples that cannot be used: {len(error.bad)}. Mend or remove these files, or leave them out with",
         "`skip_bad: true` in the section data.",
     )
 
@@ -125,7 +125,7 @@ def _facts(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> dict[str,
 def _show(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> None:
     skipped = prepared.skipped
     if skipped:
-        say(f"{len(skipped)} samples are left out:", *(f"  {reason}" for _, reason in skipped))
+        say(f"Samples that are left out: {len(skipped)}", *(f"  {reason}" for _, reason in skipped))
     say(f"{task.name}: {task.kind.name}, {len(prepared.classes)} classes, in {task.folder}")
     say(*textwrap.wrap(", ".join(prepared.classes), _width(), initial_indent="  ", subsequent_indent="  "))
     show_table(

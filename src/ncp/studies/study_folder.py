@@ -174,10 +174,11 @@ def read_study(path: Path) -> StudyFolder:
 def _difference(known: StudyTask, task: StudyTask) -> str:
     """The first key in which two identities differ, with both values."""
     before, now = _flat(known.identity), _flat(task.identity)
-    key = next(key for key in (*before, *now) if before.get(key) != now.get(key))
+    key = next(key for key in (*before, *now) if key not in before or key not in now or before[key] != now[key])
     if key == "data_hash":
         return "the files of its data have changed"
-    return f"{key} was {quoted(before.get(key))} and is now {quoted(now.get(key))}"
+    was, is_now = (quoted(each[key]) if key in each else "not set" for each in (before, now))
+    return f"{key} was {was} and is now {is_now}"
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
