@@ -120,6 +120,19 @@ def test_check_lists_what_skip_bad_leaves_out(run: Run) -> None:
     assert "train       11  " in ran.out
 
 
+def test_check_names_pictures_that_are_ignored(run: Run) -> None:
+    written("classification")
+    assert "ignored" not in run("task", "check", "mine.yaml").out
+    folder = sorted(path for path in Path("mine/train").iterdir() if path.is_dir())[0]
+    for name in ("b.HEIC", "a.heif", "notes.txt"):
+        (folder / name).touch()
+    ran = run("task", "check", "mine.yaml")
+    assert ran.status == 0
+    assert f"their format is not read: 2, such as train/{folder.name}/a.heif." in ran.out
+    document = json.loads(run("task", "check", "mine.yaml", "--json").out)
+    assert document["ignored"] == [f"train/{folder.name}/{name}" for name in ("a.heif", "b.HEIC")]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

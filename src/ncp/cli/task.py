@@ -107,12 +107,15 @@ def _show_bad(error: Any, as_json: bool) -> None:
 
 
 def _facts(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> dict[str, Any]:
+    from ncp.tasks.decoding import unread_pictures
+
     splits = {"train": prepared.train, "val": prepared.val}
     return {
         "task": task.to_dict(),
         "classes": prepared.classes,
         "data_hash": prepared.data_hash,
         "skipped": [{"file": name, "reason": reason} for name, reason in prepared.skipped],
+        "ignored": unread_pictures(task.folder),
         "splits": {name: {"samples": len(split), "arrays": _arrays(split)} for name, split in splits.items()},
         "code": code,
         "steps_per_epoch": epoch.steps,
@@ -123,6 +126,13 @@ def _facts(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> dict[str,
 
 
 def _show(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> None:
+    from ncp.tasks.decoding import unread_pictures
+
+    if unread := unread_pictures(task.folder):
+        say(
+            f"Pictures that are ignored, because their format is not read: {len(unread)}, such as {unread[0]}.",
+            "Convert them to JPEG or PNG.",
+        )
     skipped = prepared.skipped
     if skipped:
         say(f"Samples that are left out: {len(skipped)}", *(f"  {reason}" for _, reason in skipped))

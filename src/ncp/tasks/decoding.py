@@ -14,12 +14,19 @@ from ncp.extras import require_extra
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 """Endings of pictures."""
+UNREAD = (".heic", ".heif", ".avif", ".gif", ".dng", ".cr2", ".nef", ".svg")
+"""Endings of pictures that are not read."""
 VIDEOS = (".mp4", ".avi", ".mkv", ".webm", ".mov")
 """Endings of clips."""
 MISSING = 0.1
 """Largest share of the frames that a clip announces and may lack; some programs announce a few too many."""
 MOST_PIXELS = 1 << 28
 """Most pixels of a picture; a small file can claim to hold many more."""
+
+
+def unread_pictures(folder: Path) -> list[str]:
+    """Pictures in a folder that no task reads, relative to it."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in UNREAD)
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None, crop: bool = True) -> NDArray[np.uint8]:
