@@ -83,6 +83,36 @@ def test_a_damaged_state_is_replaced_by_the_previous_one(pictures: Path, tmp_pat
     _assert_equal(undisturbed, resumed)
 
 
+def test_a_state_of_another_version_is_refused_and_kept(pictures: Path, tmp_path: Path) -> None:
+    task = picture_task(pictures, epochs=2)
+    stopped = _stopped_after(task, tmp_path, steps=3)
+    state = torch.load(stopped.folder / STATES[0], weights_only=True)
+    renamed = {"loss_mean" if name == "loss_sum" else name: value for name, value in state.items()}
+    for other in (renamed, {**state, "net": {"weight": torch.ones(1)}}):
+        torch.save(other, stopped.folder / STATES[0])
+        before = (stopped.folder / STATES[0]).read_bytes()
+        with pytest.raises(ncp.DataError, match="was saved by another version of ncp"):
+            ncp.train(CODE, task, folder=tmp_path)
+        assert (stopped.folder / STATES[0]).read_bytes() == before
+        assert stopped.status == "started"
+
+
+def test_a_signal_is_answered_at_once_even_in_an_evaluation(pictures: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def evaluated(curve: list[dict[str, object]]) -> None:
+        if len(curve) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            said.append("the evaluation has not ended")
+
+    task = picture_task(pictures, epochs=3)
+    with pytest.raises(KeyboardInterrupt):
+        ncp.train(CODE, task, folder=tmp_path, threads=1, evaluated=evaluated, stopping=lambda: said.append("stopping"))
+    assert said == ["stopping", "the evaluation has not ended"]
+    [folder] = tmp_path.iterdir()
+    assert (folder / STATES[0]).exists()
+
+
 @pytest.mark.slow
 def test_both_states_damaged_begins_anew(pictures: Path, tmp_path: Path) -> None:
     task = picture_task(pictures, epochs=3)
@@ -202,13 +232,15 @@ def test_a_command_that_is_ended_goes_on(pictures: Path, tmp_path: Path, ends: s
     task = tmp_path / "colours.yaml"
     task.write_text(picture_task(pictures, epochs=40).to_yaml())
     command = [sys.executable, "-c", COMMAND, "train", CODE, "--task", str(task), "--threads", "1", "--out"]
-    started = subprocess.Popen([*command, str(tmp_path / "b")])  # noqa: S603
+    started = subprocess.Popen([*command, str(tmp_path / "b")], stderr=subprocess.PIPE, text=True)  # noqa: S603
     until = time.monotonic() + 60
     while time.monotonic() < until and not list((tmp_path / "b").glob("*/curve.jsonl")):
         time.sleep(0.05)
     time.sleep(0.5)
     started.send_signal(ends)
-    assert started.wait(30) == status
+    said = started.communicate(timeout=30)[1]
+    assert started.returncode == status
+    assert ("Stopping after this step or evaluation" in said) == (ends != signal.SIGKILL)
     [folder] = (tmp_path / "b").iterdir()
     assert (folder / STATES[0]).exists() == (ends != signal.SIGKILL)
     for out in ("a", "b"):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,6 +74,7 @@ def train(
                 loaders=loaders,
                 progress=progress,
                 evaluated=evaluated,
+                stopping=_say_that_it_stops,
             )
     except (KeyboardInterrupt, SystemExit):
         typer.echo("The same command goes on from the last saved state.", err=True)
@@ -102,6 +104,13 @@ def _shown(
             sys.stdout.flush()  # a file or a pipe gets each line at once, too
 
         yield bar, evaluated
+
+
+def _say_that_it_stops() -> None:
+    """Write at once, past buffers that the signal may have interrupted: the end of an evaluation can be far."""
+    text = "\nStopping after this step or evaluation; the state is saved then. Press Ctrl-C again to stop at once.\n"
+    with suppress(OSError):
+        os.write(2, text.encode())
 
 
 def _value(metric: float | None) -> str:

@@ -182,7 +182,15 @@ def _begin(job: Job, say: Callable[[str], None]) -> Training:
     for complaint in complaints:
         say(complaint)
     if state is not None:
-        training.restore(state)
+        try:
+            training.restore(state)
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise DataError(
+                f"The state in {job.folder} was saved by another version of ncp, which this one cannot continue. "
+                "Go on with that version, or remove the folder to train from the beginning."
+            ) from None
         training.resumes += 1
         say(f"Resumed at step {training.step}.")
     return training

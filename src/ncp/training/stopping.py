@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -31,10 +31,13 @@ class Stop:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[Stop]:
+def stop_on_signals(stopping: Callable[[], None] = lambda: None) -> Iterator[Stop]:
     """Note the first Ctrl-C or SIGTERM instead of ending; the second ends at once.
 
     In another thread than the main one, signals stay as they are.
+
+    Args:
+        stopping: called when the first signal arrives.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -45,6 +48,7 @@ def stop_on_signals() -> Iterator[Stop]:
         if stop.signal:
             stop.leave()
         stop.signal = number
+        stopping()
 
     before = {number: signal.signal(number, note) for number in SIGNALS}
     try:

@@ -42,6 +42,7 @@ def train(
     save_every: float = 120.0,
     progress: Progress = quiet,
     evaluated: Callable[[list[dict[str, Any]]], None] = lambda _: None,
+    stopping: Callable[[], None] = lambda: None,
 ) -> Run:
     """Train the network of a code on a task.
 
@@ -63,6 +64,7 @@ def train(
         save_every: time between saved states [s].
         progress: called with the share of the steps that is done.
         evaluated: called with the curve after every evaluation.
+        stopping: called at the first Ctrl-C or SIGTERM; the state is saved after the step or evaluation that runs.
 
     Returns:
         the run, whose `status` is `done` or `failed`.
@@ -87,7 +89,7 @@ def train(
         if run.status not in ENDED:  # another process may just have ended it
             run.begin(_about(found, identity, text, number, cores))
             with _threads(run.about["threads"]):
-                _train(run, job, keep_weights, progress, evaluated)
+                _train(run, job, keep_weights, progress, evaluated, stopping)
     return run
 
 
@@ -120,6 +122,7 @@ def _train(
     keep_weights: bool,
     progress: Progress,
     evaluated: Callable[[list[dict[str, Any]]], None],
+    stopping: Callable[[], None],
 ) -> None:
     """Train, and write how the run ended."""
 
@@ -130,7 +133,7 @@ def _train(
     if job.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(job.device)  # an earlier training of this process may have needed more
     try:
-        with stop_on_signals() as stop:
+        with stop_on_signals(stopping) as stop:
             training = fit(job, stop, progress, report, run.note)
         if keep_weights:
             save_network(training.evaluated, run.weights, _metadata(run, job))
