@@ -50,8 +50,6 @@ def train(
     if it was stopped, even by a crash, it goes on from its saved state, on a processor to the same weights as an
     undisturbed run. The first Ctrl-C or SIGTERM saves the state, the second ends at once.
 
-    >>> run = train("32_32-1_1_2_48-1_2_2_2_32_64-..", "roads.yaml")  # doctest: +SKIP
-
     Args:
         code: a `Code`, its text or its vector.
         task: a task, or the path of a task file.
