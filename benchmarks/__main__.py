@@ -46,6 +46,7 @@ PLAN = (
     Step("learning", 60, "tasks: pictures, masks and clips"),
     Step("mini_figures", 3),
     Step("studies", 5, "ray: pictures, the extra ray"),
+    Step("tune_killed", 4),
     Step("lidar", 30, "shapely; lidar/kitti: frames of KITTI"),
     Step("table", 0.1),
 )

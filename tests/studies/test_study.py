@@ -217,6 +217,7 @@ def test_failed_codes_can_be_tried_again(tmp_path: Path) -> None:
     study.tell(code, None)
     assert study.retry() == study.pending == [code]
     assert len(study) == 3
+    assert study.ask() == code
     study.tell(code, values(code))
     assert study.table.flags.tolist() == [""] * 4
 

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """The rows that are printed."""
+LABELS = 6
+"""With fewer codes, correlations say little."""
 
 ObjectiveOption = Annotated[
     str | None,
@@ -209,6 +211,8 @@ def _show(found: ncp.Tuned, as_json: bool) -> None:
     say(f"{len(found.study)} codes{f', {failed} failed' if failed else ''}. {STOPPED[found.stopped]}")
     if found.best:
         _show_rows(found.best[:SHOWN])
+        if found.finalists is None:
+            say("The best of many is partly luck. --finalists trains the best again.")
     elif failed < len(found.study):
         say("No code meets the minimum values of --at-least yet.")
     else:
@@ -235,12 +239,11 @@ def _show_rows(rows: Sequence[TrainedRow]) -> None:
     show_table(["#", *columns, "score", *cost], cells)
     for number, row in enumerate(rows, start=1):
         say(f"{number} {row.code}")
-    say("Values are trained. The best of many is partly luck: --finalists trains the best again.")
 
 
 def _evidence_lines(evidence: Evidence | None) -> Iterator[str]:
     """Whether the prior helped, by predictions of each code from the others."""
-    if evidence is None:
+    if evidence is None or evidence.labels < LABELS:
         return
     text = f"Rank correlation (Kendall's tau) of predictions for codes that were left out: {evidence.tau:.2f}"
     if not evidence.resemblance:

@@ -48,8 +48,8 @@ class Study:
 
     Everything is in the file `search.json` of the folder before a call returns, so that a killed process loses nothing:
     the study goes on when it is opened again, and first hands out codes that were asked for and never told. Calls lock
-    the folder. So several processes may share a study, each with its own object, and each gets other codes; a code of
-    a process that still runs is not handed out again.
+    the folder. So several processes may share a study, each with its own object, and each gets other codes. A code of
+    a process that still runs, or of another machine, is not handed out again; `resume` takes these over, too.
 
     The seed and everything that was asked and told decide the next proposal.
 
@@ -245,14 +245,15 @@ class Study:
             return self.pending
 
     def retry(self) -> list[Code | str]:
-        """Make codes pending again of which no training succeeded, and forget these trainings."""
+        """Forget the trainings of codes of which none succeeded; `ask` hands these codes out again, before others."""
         with self._locked():
             told = self._record.told
             failed = [code for code, tells in told.items() if all(each.values is None for each in tells)]
             asked = {each.code for each in self._record.asks}
             new = [Ask(code, _now(), len(told), 0, os.getpid(), node()) for code in failed if code not in asked]
             tells = tuple(each for each in self._record.tells if each.code not in failed)
-            self._write(replace(self._record, asks=(*self._record.asks, *new), tells=tells))
+            self._write(replace(self._record, asks=(*self._taken({*failed}), *new), tells=tells))
+            self._handed -= {*failed}
             return [self._given(self.space.code(code)) for code in failed]
 
     def best(self, k: int = 1) -> list[TrainedRow]:

@@ -141,7 +141,7 @@ def tune(
         space: as in `ncp.Study`. Only commands train codes of other spaces than `MULTIRES`.
         seed: of the proposals.
         seeds: trainings per code and task. More seeds in a later call apply to codes that follow.
-        hours: no training begins that is not expected to end within this time after the call [h].
+        hours: no training begins that is not expected to end within this time after the call [h]; finalists come later.
         until_improvement: no training begins if the expected improvement is smaller [units of the score].
         finalists: how many of the best codes are trained again, into the folder `final`.
         final_epochs: how many times as long these trainings are.
