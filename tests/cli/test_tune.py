@@ -78,6 +78,14 @@ def test_the_budget_binds_in_multires(run: Run) -> None:
     assert (status, "The study s has another" in error) == (2, True)
 
 
+def test_status_shows_a_study_whose_user_trains(run: Run) -> None:
+    study = ncp.Study("s", objective="a", prior=None)
+    code = study.ask()
+    study.tell(code, {"a/x": 71.5})
+    assert run("study", "status", "s") == (0, f"codes: 1; best: a/x 71.5: {code}.\n", "")
+    assert json.loads(run("study", "status", "s", "--json").out)["tuning"]["best"]["code"] == str(code)
+
+
 @pytest.mark.usefixtures("files")
 def test_an_interrupt_says_how_to_go_on(run: Run, pool: InlinePool) -> None:
     def interrupt(_: object) -> None:

@@ -59,7 +59,7 @@ def test_every_code_is_asked_for_once_until_none_is_left(tmp_path: Path) -> None
     study.tell(codes[3], None)
     codes += study.ask(10)
     assert len(set(codes)) == len(codes) == SPACE.size
-    with pytest.raises(InfeasibleError, match="No code is left: all codes within the budget were told or are pending"):
+    with pytest.raises(InfeasibleError, match=r"No code is left .* Codes with a result: 1; pending: 23"):
         study.ask()
 
 
@@ -354,6 +354,26 @@ def test_a_predictor_is_a_prior_that_is_passed_again(tmp_path: Path) -> None:
     other.save(tmp_path / "known.safetensors")
     with pytest.raises(ConfigError, match="uses a file as its prior, which is not there as it was"):
         Study(tmp_path / "file").ask(9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prior", [None, "nas-bench-mr"])
+def test_the_history_decides_the_next_code_of_a_large_space(tmp_path: Path, prior: str | None) -> None:
+    """With two codes in training at a time, and opened again before each call."""
+    settings: dict[str, Any] = {"objective": ["a", "b"], "prior": prior, "budget": Budget(max_macs=1e9)}
+    for name in ("one", "two"):
+        study = Study(tmp_path / name, **settings)
+        waiting = study.ask(2)
+        for place in range(7):
+            code = waiting.pop(0)
+            if name == "two":
+                study = Study(tmp_path / name)
+                assert study.resume() == [code, *waiting]
+            wide = float(sum(code.vector))  # type: ignore[union-attr]
+            study.tell(code, {"a/x": wide, "b/y": wide * (place % 3)} if place != 4 else None)
+            waiting.append(study.ask())
+    assert len(set(history(tmp_path / "one"))) == 9
+    assert history(tmp_path / "one") == history(tmp_path / "two")
 
 
 @pytest.mark.slow

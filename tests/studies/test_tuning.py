@@ -157,6 +157,14 @@ def test_failed_codes_are_trained_again_on_request(pool: InlinePool, tmp_path: P
     assert (len(again.study), again.study.pending) == (4, [])
 
 
+def test_other_tasks_than_before_are_refused(pool: InlinePool, tmp_path: Path) -> None:
+    tune(task(), folder=tmp_path, space=SPACE, trainings=2)
+    for tasks in ([task(), task("more")], task("more")):
+        with pytest.raises(ConfigError, match=r"has trained its codes on mine\. Give the same tasks|names 'mine'"):
+            tune(tasks, folder=tmp_path, trainings=3)
+    assert len(pool.trained) == 2
+
+
 def test_what_build_has_trained_is_used(pool: InlinePool, tmp_path: Path) -> None:
     counts = ncp.function_task("mine", count)
     ncp.build(["8,none", "8,skip", "16,none", "16,skip"], counts, folder=tmp_path, space=SMALL)

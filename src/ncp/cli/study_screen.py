@@ -52,7 +52,7 @@ def best_line(tuning: Tuning) -> str:
     """How many codes are known, and the best of them."""
     of = "" if tuning.planned is None else f" of {tuning.planned}"
     best = "" if tuning.best is None else f"; best: {tuning.best.text}"
-    return f"{tuning.told}{of} codes known{best}"
+    return f"codes: {tuning.told}{of}{best}"
 
 
 def running_line(each: Running) -> str:
@@ -139,11 +139,13 @@ def _plain_events() -> Events:
 
 def show_study(found: Overview) -> None:
     """Print what a study has done and what it does."""
-    say(f"{found.folder}: {found.codes} codes, tasks {', '.join(found.tasks)}")
+    if found.tasks:
+        say(f"{found.folder}: {found.codes} codes, tasks {', '.join(found.tasks)}")
     holder = found.scheduler
     if holder is not None:
         say(f"Process {holder['process']} on {holder['host']} works on it with {holder['workers']} workers.")
-    say(f"{total_line(found)}.")
+    if found.tasks:
+        say(f"{total_line(found)}.")
     if found.tuning is not None:
         say(f"{best_line(found.tuning)}.")
     for each in found.running:

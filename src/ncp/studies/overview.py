@@ -13,7 +13,7 @@ from ncp.errors import DataError
 from ncp.studies.averages import Noise, noise_between_seeds, values_of
 from ncp.studies.lease import is_held, read_lease
 from ncp.studies.search_record import SEARCH, read_budget_fields, read_record
-from ncp.studies.study_folder import Asked, StudyFolder, read_study
+from ncp.studies.study_folder import STUDY, Asked, StudyFolder, read_study
 from ncp.studies.trained_rows import TrainedRow
 from ncp.studies.trainings import TrainingRow, read_trainings
 
@@ -127,7 +127,9 @@ def overview(folder: str | Path) -> Overview:
     Raises:
         DataError: there is no study, or its file is damaged or of another version.
     """
-    study = read_study(Path(folder))
+    path = Path(folder)
+    alone = (path / SEARCH).exists() and not (path / STUDY).exists()  # ncp.Study, whose user trains
+    study = StudyFolder(path, read_record(path).space) if alone else read_study(path)
     holder = read_lease(study.path)
     if holder is not None and not is_held(holder):
         holder = None

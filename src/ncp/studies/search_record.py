@@ -47,7 +47,7 @@ class Tell:
 
     Attributes:
         code: its text.
-        at: when it was told.
+        at: when the study learned it.
         values: values by column; None if the training failed.
         reason: why it failed.
     """
@@ -86,7 +86,7 @@ class SearchRecord:
 
     @property
     def told(self) -> dict[str, list[Tell]]:
-        """The tells by code, in the order in which codes were first told."""
+        """The tells by code, in the order of the first of each."""
         found: dict[str, list[Tell]] = {}
         for each in self.tells:
             found.setdefault(each.code, []).append(each)
@@ -94,7 +94,7 @@ class SearchRecord:
 
     @property
     def pending(self) -> list[Ask]:
-        """What was asked for and is not told."""
+        """What was asked for and has no result yet."""
         told = {each.code for each in self.tells}
         return [each for each in self.asks if each.code not in told]
 

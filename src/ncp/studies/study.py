@@ -46,12 +46,14 @@ MOST = 1000
 class Study:
     """Finds a good code with few trainings: ask for a code, train it, tell what it reached.
 
-    Everything is in the file `search.json` of the folder before a call returns, so that a killed process loses nothing:
-    the study goes on when it is opened again, and first hands out codes that were asked for and never told. Calls lock
-    the folder. So several processes may share a study, each with its own object, and each gets other codes. A code of
-    a process that still runs, or of another machine, is not handed out again; `resume` takes these over, too.
+    Everything is in the file `search.json` of the folder before a call returns, so a killed process loses nothing. A
+    study that is opened again first hands out the codes that were asked for and have no result.
 
-    The seed and everything that was asked and told decide the next proposal.
+    Several processes may share a study, each with an object of its own: calls lock the folder, and each process gets
+    other codes. A code of a process that still runs, or of another machine, is not handed out again; `resume` takes
+    these over, too.
+
+    The seed and the calls of `ask` and `tell` decide the next proposal.
 
     >>> study = ncp.Study("study", objective=["roads", "clips"], budget=ncp.Budget(max_macs=1e9))  # doctest: +SKIP
     >>> while len(study) < 32:  # doctest: +SKIP
@@ -107,7 +109,7 @@ class Study:
             self._seen = self._stamp()
 
     def __len__(self) -> int:
-        """The number of different codes that were told, with failed ones."""
+        """The number of different codes with a result, which may be a failure."""
         return len(self._read().told)
 
     def __repr__(self) -> str:
@@ -136,12 +138,12 @@ class Study:
 
     @property
     def pending(self) -> list[Code | str]:
-        """The codes that were asked for and never told."""
+        """The codes that were asked for and have no result yet."""
         return [self._given(self.space.code(each.code)) for each in self._read().pending]
 
     @property
     def table(self) -> Table:
-        """The means of all values that were told, one row per code; failed codes have NaN and the flag `failed`."""
+        """The means over trainings, one row per code; failed codes have NaN and the flag `failed`."""
         return told_table(self._read())
 
     @property
@@ -166,7 +168,8 @@ class Study:
     def ask(self, n: int | None = None) -> Code | str | list[Code | str]:
         """The next code to train, or the next `n`.
 
-        Codes that are pending count: each code is asked for once, until its process ends without telling it.
+        Each code is handed out once, unless its process ends before it tells the result. Pending codes count as known
+        with the values that are expected of them.
 
         Returns:
             a `Code` in `MULTIRES`, a text in other spaces. The list is shorter than `n` if no more codes are left.
@@ -182,8 +185,8 @@ class Study:
             fresh = self._proposed(count - len(texts))[0] if len(texts) < count else []
             if not texts and not fresh:
                 raise InfeasibleError(
-                    f"No code is left: all codes within the budget were told or are pending, {len(record.told)} and "
-                    f"{len(record.pending)}."
+                    "No code is left within the budget. "
+                    f"Codes with a result: {len(record.told)}; pending: {len(record.pending)}."
                 )
             now, known, pending = _now(), len(record.told), len(record.pending)
             new = [Ask(code, now, known, pending, os.getpid(), node()) for code in fresh]
@@ -195,7 +198,7 @@ class Study:
     def tell(self, code: CodesLike, values: Mapping[str, float] | None, reason: str = "") -> None:
         """Tell what a training of a code reached.
 
-        A code may be told that was never asked for. A code that is told again is a repeat, such as another seed.
+        The code need not come from `ask`. A further result of a code is a repeat, such as another seed.
 
         Args:
             code: in any form that `Space.codes` reads.
@@ -294,7 +297,7 @@ class Study:
         return self._proposal[2:]
 
     def _searcher(self) -> Bayesian:
-        """A searcher that knows everything that was told."""
+        """A searcher that knows all results."""
         record = self._record
         rng = np.random.default_rng([record.seed, len(record.asks)])
         searcher = Bayesian(self.space, rng, prior=self._known_prior(), budget=self.budget)

@@ -97,7 +97,15 @@ def require_same(
                 before=_shown(before, now),
                 now=_shown(now, before),
             )
-    return read_budget_fields(record.budget) if budget is None else budget
+    if budget is not None:
+        return budget
+    if record.budget["max_latency_ms"] is not None:
+        raise ConfigError(
+            "The study {folder} bounds the latency, and its file does not have the model of it. Pass {field} again.",
+            field="budget",
+            folder=str(folder),
+        )
+    return read_budget_fields(record.budget)
 
 
 def _objective(given: Any) -> Objective:

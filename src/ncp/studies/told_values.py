@@ -1,4 +1,4 @@
-"""What was told to a study: checked, as a table, as scores, and the best of it."""
+"""The results of a study: checked, as a table, as scores, and the best of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def checked_values(given: Any, columns: Sequence[str]) -> dict[str, float]:
     """Values by column as Python numbers.
 
     Args:
-        given: what the caller told.
+        given: what the caller passed.
         columns: the columns of earlier values; none before the first.
 
     Raises:
@@ -54,7 +54,7 @@ def checked_values(given: Any, columns: Sequence[str]) -> dict[str, float]:
 
 
 def told_table(record: SearchRecord) -> Table:
-    """The means of all values that were told, one row per code; NaN and the flag `failed` where trainings failed."""
+    """The means over trainings, one row per code; NaN and the flag `failed` where trainings failed."""
     told = record.told
     values = np.full((len(told), len(record.columns)), np.nan)
     for column, trainings in enumerate(told_by_column(record, list(told)).values()):
@@ -77,7 +77,7 @@ def told_by_column(record: SearchRecord, codes: Sequence[str]) -> dict[str, list
 
 
 def told_terms(record: SearchRecord) -> Reals:
-    """The terms of the score of every training that was told, `(n, k)`; NaN where it failed."""
+    """The terms of the score of every training, `(n, k)`; NaN where it failed."""
     if not record.columns:
         return np.full((len(record.tells), 1), np.nan)
     scale = ObjectiveScale(told_table(record), record.objective)

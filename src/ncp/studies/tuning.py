@@ -29,7 +29,7 @@ from ncp.studies.trained_rows import TrainedRow, rows_table
 from ncp.studies.trainings import read_trainings
 from ncp.studies.tuning_source import STOPPED, Limits, TuningSource
 from ncp.studies.worker import Settings
-from ncp.tables.columns import first_of, task_of
+from ncp.tables.columns import first_of, task_of, tasks_of
 from ncp.tables.table import Table
 from ncp.tasks.command import CommandTask
 from ncp.tasks.task import Task
@@ -252,11 +252,15 @@ def _study(
     seed: int | None,
 ) -> Study:
     """The study of the proposals, with an objective that fits the tasks."""
-    known = (folder / SEARCH).exists()
-    given = None if objective is None and known else as_objective(list(tasks) if objective is None else objective)
-    _require_named(read_record(folder).objective if given is None else given, tasks)
+    record = read_record(folder) if (folder / SEARCH).exists() else None
+    wanted = as_objective(list(tasks) if objective is None else objective)
+    if record is not None and objective is None:
+        wanted = record.objective
+    _require_named(wanted, tasks)
+    if record is not None and record.columns:
+        _require_tasks(folder, tasks_of(record.columns), tasks)
     least = [column for task in tasks.values() for column in task.minimised]
-    return Study(folder, objective=given, budget=budget, space=space, prior=prior, seed=seed, minimised=least)
+    return Study(folder, objective=wanted, budget=budget, space=space, prior=prior, seed=seed, minimised=least)
 
 
 def _require_named(objective: Objective, tasks: Mapping[str, StudyTask]) -> None:
@@ -275,6 +279,23 @@ def _require_named(objective: Objective, tasks: Mapping[str, StudyTask]) -> None
                 given=name,
                 known=", ".join(tasks),
             )
+
+
+def _require_tasks(folder: Path, before: Sequence[str], tasks: Mapping[str, StudyTask]) -> None:
+    """Refuse other tasks than those of earlier calls.
+
+    Raises:
+        ConfigError: with both.
+    """
+    if set(before) != set(tasks):
+        raise ConfigError(
+            "The study {folder} has trained its codes on {before}. Give the same {field}, or use another folder. "
+            "Got {now}.",
+            field="tasks",
+            folder=str(folder),
+            before=", ".join(before),
+            now=", ".join(tasks),
+        )
 
 
 def _folder(path: Path, tasks: Mapping[str, StudyTask], space: Space) -> StudyFolder:

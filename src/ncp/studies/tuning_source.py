@@ -68,7 +68,7 @@ class TuningSource:
         scheduler: trains them.
         tasks: the names of the tasks.
         limits: when to stop.
-        progress: called with the share of the codes that were told.
+        progress: called with the share of the codes whose trainings have ended.
 
     Attributes:
         vectors: the codes by their texts.
@@ -91,7 +91,7 @@ class TuningSource:
         scheduler.events = Events(self._looked, self._ended, self.events.said)
 
     def begin(self, retry_failed: bool) -> list[Asked]:
-        """The trainings that an earlier call has left. Codes whose trainings have all ended meanwhile are told."""
+        """The trainings that an earlier call has left. The study learns what has ended meanwhile."""
         self._restore()
         if retry_failed:
             self._forget({self.study.space.text(code) for code in self.study.retry()})
@@ -102,7 +102,7 @@ class TuningSource:
         return [asked for asked in trainings if asked.run not in self.scheduler.rows]
 
     def _restore(self) -> None:
-        """Let the study's folder have trainings again whose file was lost; codes that a user told have none."""
+        """Find the trainings of known codes if `study.json` was lost."""
         study = self.scheduler.study
         known = set(study.codes)
         told = [text for code in self.study.table.codes if (text := self.study.space.text(code)) not in known]
