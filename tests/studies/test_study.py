@@ -271,7 +271,7 @@ def test_settings_that_are_left_out_are_those_of_the_file(tmp_path: Path) -> Non
 def test_invalid_settings_are_refused(tmp_path: Path, given: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Study(tmp_path / "study", **{"objective": "mine", "space": SPACE, **given})
-    assert not (tmp_path / "study" / "search.json").exists()
+    assert not (tmp_path / "study").exists()
 
 
 def test_a_budget_that_no_code_meets_is_refused(tmp_path: Path) -> None:

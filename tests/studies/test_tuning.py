@@ -200,6 +200,8 @@ def test_no_training_begins_that_would_end_too_late(
     assert len(found.study.pending) == 1
     assert tune(task(), folder=tmp_path, trainings=5).stopped == "trainings"
     assert len(pool.trained) == 5
+    none = tune(task(), folder=tmp_path / "none", space=SPACE, hours=1e-9)
+    assert (none.stopped, none.best, len(none.study)) == ("hours", (), 0)
 
 
 def test_the_time_of_a_training_follows_its_cost() -> None:

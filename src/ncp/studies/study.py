@@ -96,17 +96,12 @@ class Study:
         self._prior: Prior | None = None
         if space is not None:
             require_space(space)
-        with self._locked():
-            given = (objective, budget, space, prior, seed, minimised)
-            if (self.folder / SEARCH).exists():
-                self._record = read_record(self.folder)
-                self.budget = require_same(self._record, self.folder, *given)
-            else:
-                self._record, self.budget = begun(self.folder, *given)
-                if not is_default(prior):
-                    self._known_prior()  # refuses what does not fit before the study begins
-                self._record.write(self.folder)
-            self._seen = self._stamp()
+        given = (objective, budget, space, prior, seed, minimised)
+        if not (self.folder / SEARCH).exists():
+            self._begin(given)
+        stamp = self._stamp()  # before it is read: another process may replace the file at any time
+        self._record, self._seen = read_record(self.folder), stamp
+        self.budget = require_same(self._record, self.folder, *given)
 
     def __len__(self) -> int:
         """The number of different codes with a result, which may be a failure."""
@@ -277,6 +272,15 @@ class Study:
         html: Any = import_module("ncp.report.html")  # a report reads studies, so this room must not depend on it
         html.write_report(self.folder, out, None)
         return out
+
+    def _begin(self, given: tuple[Any, ...]) -> None:
+        """Write the file of a new study, unless another process is faster."""
+        self._record = begun(self.folder, *given)
+        if not is_default(self._prior_given):
+            self._known_prior()  # refuses what does not fit before the study begins
+        with self._locked():
+            if not (self.folder / SEARCH).exists():
+                self._record.write(self.folder)
 
     def _taken(self, texts: set[str]) -> tuple[Ask, ...]:
         """What was asked for, with some of it now trained by this process."""

@@ -27,8 +27,8 @@ def begun(
     prior: Any,
     seed: int | None,
     minimised: Sequence[str],
-) -> tuple[SearchRecord, Budget]:
-    """The record of a new study, and its budget.
+) -> SearchRecord:
+    """The record of a new study.
 
     Raises:
         ConfigError: an invalid argument, or no objective.
@@ -44,16 +44,13 @@ def begun(
     wanted, bounds, chosen = _objective(objective), as_budget(budget), MULTIRES if space is None else space
     feasible = Feasible.of(chosen, bounds)
     feasible.require(np.array([[dim.values[0] for dim in chosen.dimensions]]))
-    return (
-        SearchRecord(
-            chosen,
-            wanted,
-            budget_fields(bounds),
-            prior_identity(default_prior(chosen) if is_default(prior) else prior),
-            0 if seed is None else as_seed(seed),
-            _minimised(minimised),
-        ),
-        bounds,
+    return SearchRecord(
+        chosen,
+        wanted,
+        budget_fields(bounds),
+        prior_identity(default_prior(chosen) if is_default(prior) else prior),
+        0 if seed is None else as_seed(seed),
+        _minimised(minimised),
     )
 
 
