@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ncp.errors import ConfigError, NcpError
+from ncp.errors import ConfigError, DataError, NcpError
 from ncp.extras import has_extra
-from ncp.io.files import whole_file, write_json
+from ncp.io.files import read_json, whole_file, write_json
 from ncp.numbers import as_count, as_number
 from ncp.searchers.objective_scale import ObjectiveScale
 from ncp.studies.averages import values_of
-from ncp.studies.study_folder import StudyTask, read_study
+from ncp.studies.study_folder import read_study
 from ncp.studies.trained_rows import TrainedRow, value_of
 from ncp.studies.trainings import read_trainings
 from ncp.tasks.command import KIND as COMMAND
 from ncp.tasks.command import CommandTask
 from ncp.tasks.task import Task, task_from_dict
+from ncp.training.run import Run
 
 if TYPE_CHECKING:
     from ncp.studies.study import Study
@@ -113,37 +114,58 @@ def write_winner(study: Study, row: TrainedRow, trained: Path) -> tuple[Path, tu
     Raises:
         DataError: the folder cannot be written.
     """
-    found, remarks = read_study(trained), []
-    folder = study.folder / WINNER
-    files: dict[str, Any] = {}
+    found, folder = read_study(trained), study.folder / WINNER
+    runs: dict[str, Run] = {}
     for asked, run in found.runs():
-        if asked.code != row.code or asked.task in files or run.status != "done":
-            continue
-        files[asked.task] = {"run": str(run.folder.relative_to(study.folder)), "seed": asked.seed}
-        if not run.weights.exists():
-            continue
-        weights = folder / f"{asked.task}.safetensors"
-        with whole_file(weights) as temporary:
-            shutil.copyfile(run.weights, temporary)
-        files[asked.task]["weights"] = weights.name
-        remark = _exported(weights)
-        if remark:
-            remarks.append(f"{asked.task}: {remark}")
-        else:
-            files[asked.task]["onnx"] = weights.with_suffix(".onnx").name
-    kept = any("weights" in each for each in files.values())
-    if not kept and study.space.has_network and not all(_is_command(task) for task in found.tasks.values()):
+        if asked.code == row.code and run.status == "done":
+            runs.setdefault(asked.task, run)  # that of the first seed
+    before = _files_of(folder / "winner.json")
+    (folder / "winner.json").unlink(missing_ok=True)  # it is written when all files are those of one network
+    files: dict[str, dict[str, str]] = {}
+    remarks = []
+    for task, run in sorted(runs.items()):
+        files[task] = {"run": str(run.folder.relative_to(study.folder))}
+        if {"weights", "onnx"} <= before.get(task, {}).keys() and before[task]["run"] == files[task]["run"]:
+            files[task] = before[task]
+        elif run.weights.exists():
+            remark = _copied(run.weights, folder / f"{task}.safetensors", files[task])
+            remarks += [f"{task}: {remark}"] if remark else []
+    commands = all(str(task.document["kind"]) == COMMAND for task in found.tasks.values())
+    if not commands and not any("weights" in each for each in files.values()):
         remarks.append("The trainings have kept no weights.")
     write_json(folder / "winner.json", {"format": 1, **row.to_dict(), "files": files})
     return folder, tuple(remarks)
 
 
-def _is_command(task: StudyTask) -> bool:
-    return str(task.document["kind"]) == COMMAND
+def _files_of(about: Path) -> dict[str, dict[str, str]]:
+    """The files of the winner of an earlier call that are still there, by task."""
+    try:
+        files = {
+            task: {key: str(name) for key, name in each.items()} for task, each in read_json(about)["files"].items()
+        }
+    except (DataError, LookupError, TypeError, AttributeError):
+        return {}
+    names = ("weights", "onnx")
+    return {
+        task: each
+        for task, each in files.items()
+        if all((about.parent / each[name]).exists() for name in names if name in each)
+    }
 
 
-def _exported(weights: Path) -> str:
-    """Export weights to ONNX beside them; what hindered it, or an empty text."""
+def _copied(run: Path, weights: Path, files: dict[str, str]) -> str:
+    """Copy weights and export them to ONNX beside them; what hindered it, or an empty text.
+
+    Args:
+        run: the weights of the run.
+        weights: the file to write.
+        files: receives the names of the files.
+    """
+    onnx = weights.with_suffix(".onnx")
+    onnx.unlink(missing_ok=True)
+    with whole_file(weights) as temporary:
+        shutil.copyfile(run, temporary)
+    files["weights"] = weights.name
     if not has_extra("export"):
         return "not exported to ONNX, which needs the extra: pip install 'ncp-nas[export]'."
     from ncp.network.export import export, exportable
@@ -152,7 +174,8 @@ def _exported(weights: Path) -> str:
     try:
         net = exportable(load_network(weights))
         size = net.metadata.get("image_size")
-        export(net, weights.with_suffix(".onnx"), image_size=tuple(size) if isinstance(size, list) else 128)
+        export(net, onnx, image_size=tuple(size) if isinstance(size, list) else 128)
     except NcpError as error:
         return f"not exported to ONNX. {error}"
+    files["onnx"] = onnx.name
     return ""
