@@ -95,8 +95,8 @@ class Scheduler:
                 self.lease.require()
                 self._wake(queue)
                 asks = source is not None and not queue and pool.free > 0
-                if source is not None and asks:
-                    queue.extend(source(pool.free))
+                added = source(pool.free) if source is not None and asks else ()
+                queue.extend(added)
                 if not (queue or self.running or self._later) and (asks or source is None):
                     break
                 while queue and pool.free:
@@ -104,7 +104,8 @@ class Scheduler:
                     self.running[asked.run] = asked
                     pool.start(self._work(asked, vectors, settings))
                 self.lease.running = [asked._asdict() for asked in self.running.values()]
-                for ended in pool.ended(LOOK):
+                more = bool(added) and pool.free > 0  # the source may have something for the other workers
+                for ended in pool.ended(0.0 if more else LOOK):
                     self._end(ended, queue)
                 self.events.looked(self.overview)
                 if time.monotonic() - self._written > WRITE:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -122,24 +121,24 @@ class TuningSource:
         return rows
 
     def __call__(self, free: int) -> list[Asked]:
-        """The trainings of further codes for free workers; none if a limit is reached."""
-        self._workers = max(self._workers, free)
+        """The trainings of one further code; none if a limit is reached.
+
+        A proposal takes seconds, so the trainings of the first code begin before the next code is proposed.
+        """
+        self._workers = max(self._workers, free + len(self.scheduler.running))
         while not self._closed and not self._reached():
             try:
-                asked = self.study.ask(min(self._room, math.ceil(free / (len(self.tasks) * self.limits.seeds))))
+                code = self.study.space.text(self.study.ask())
             except InfeasibleError:
                 self.stopped = "exhausted"
                 break
-            codes = [self.study.space.text(code) for code in asked]
-            fitting = [code for code in codes if not self._is_late(self._seconds(code))]
-            if len(fitting) < len(codes):  # the others stay pending: the next call begins with them
-                self.stopped, self._closed = "hours", True
-            found = self._trainings(fitting)
-            for code in fitting:
-                self._tell_if_ended(code)  # it may have been trained by ncp build
-            waiting = [each for each in found if each.run not in self.scheduler.rows]
+            if self._is_late(self._seconds(code)):
+                self.stopped, self._closed = "hours", True  # the code stays pending: the next call begins with it
+                break
+            waiting = [each for each in self._trainings([code]) if each.run not in self.scheduler.rows]
             if waiting:
                 return waiting
+            self._tell_if_ended(code)  # ncp build has trained it before
         return []
 
     @property
