@@ -93,7 +93,10 @@ def test_two_runs_are_equal(strategy: Any, space: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["continuous", "winner-takes-all"])
-@pytest.mark.parametrize("space", [name for name in SPACES if name != "two"])
+@pytest.mark.parametrize(
+    "space",
+    [pytest.param(name, marks=() if name == "mixed" else pytest.mark.slow) for name in SPACES if name != "two"],
+)
 def test_the_last_code_is_among_the_best_of_the_space(strategy: Any, space: str) -> None:
     """Better by the predictor than 99 of 100 codes drawn at random."""
     predictor, where = fitted("gp", space), SPACES[space]

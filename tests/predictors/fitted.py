@@ -56,7 +56,7 @@ QUICK = {
     "default": BlendSettings(epochs=30, members=5, gp=GP),
     "ensemble": EnsembleSettings(epochs=40, members=6),
     "gp": GP,
-    "mlp": MlpSettings(epochs=100),
+    "mlp": MlpSettings(epochs=60),
     "transfer": GP,
 }
 """Settings that are enough for 250 rows; kinds that are not listed are fitted with their defaults."""

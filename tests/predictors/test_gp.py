@@ -97,6 +97,7 @@ def test_fewer_inducing_codes_than_rows_still_rank() -> None:
     assert np.corrcoef(few.predict(codes).mean[:, 0], full[:, 0])[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_noise_is_about_what_was_put_in(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     codes = np.unique(MIXED.sample(900, rng), axis=0)[:600]

@@ -14,6 +14,7 @@ from tests.predictors.fitted import COLUMNS, SPACES, rows
 QUICK = GpSettings(steps=20)
 
 
+@pytest.mark.slow
 def test_known_columns_help_a_new_one() -> None:
     """Six columns are mixtures of two hidden curves; of the last one twenty rows are labelled."""
     space, rng = SPACES["forty"], np.random.default_rng(3)
