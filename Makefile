@@ -3,6 +3,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 
+# processes that tests start read the compiled package, also where the environment forbids to write it
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test slow lint bench clean
 
 demo: $(VENV)/.installed

@@ -4,13 +4,13 @@ import pytest
 
 from ncp import Code
 from ncp.network.profile import Conditions, Latency
-from tests.latencies import computed, require_memory_once
+from tests.latencies import computed
 
 
 @pytest.fixture(autouse=True)
-def memory_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check once for each network and conditions whether the memory suffices."""
-    monkeypatch.setattr(Conditions, "require_memory", require_memory_once)
+def memory_suffices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out a pass on tensors without data, which takes half a second; tests of `ncp profile` check it."""
+    monkeypatch.setattr(Conditions, "require_memory", lambda *_: None)
 
 
 @pytest.fixture
