@@ -120,6 +120,7 @@ def test_a_lost_node_loses_nothing_and_repeats_nothing(cluster: Any, tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @needs_ray
 @pytest.mark.filterwarnings("default")
 def test_a_search_trains_on_the_cluster_and_survives_a_lost_node(cluster: Any, tmp_path: Path) -> None:

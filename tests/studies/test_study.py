@@ -111,6 +111,7 @@ def ask_and_tell(folder: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_processes_share_a_study(tmp_path: Path) -> None:
     begun(tmp_path)
     processes = [get_context("spawn").Process(target=ask_and_tell, args=(str(tmp_path),)) for _ in range(4)]

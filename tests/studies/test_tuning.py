@@ -310,6 +310,7 @@ def test_a_network_is_tuned_exported_and_its_finalists_are_longer(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="kills processes")
 def test_a_search_that_is_killed_loses_and_repeats_nothing(tmp_path: Path) -> None:
     hit, wrong = killed_tuning(tmp_path, kills=8, trainings=16, seconds=0.2)
