@@ -44,7 +44,7 @@ def study_page(folder: str | Path) -> Page:
         text = "Means over seeds against exact cost at 128 x 128 pixels. A point shows its code."
         sections.append(Section("Values and cost", [text], plots=plots))
     sections += [_noise(seeds), _failures(rows), provenance_section(_provenance(study, rows))]
-    subtitle = f"{len(table)} codes, {len(study.tasks)} tasks, {len(study.asked)} trainings"
+    subtitle = f"Codes: {len(table)}, tasks: {len(study.tasks)}, trainings: {len(study.asked)}"
     return Page(f"Study of {', '.join(study.tasks)}", subtitle, sections)
 
 
