@@ -9,12 +9,17 @@ import pytest
 
 import ncp
 from ncp.cli.options import PAGE, require_file, require_outputs
-from ncp.cli.output import print_json, say, show_rows, show_table
+from ncp.cli.output import counted, print_json, say, show_rows, show_table
 from ncp.errors import NcpError
 from ncp.optim.results import Row, Value
 from tests.cli.conftest import Run
 
 NUMBERS = ["77.12 ±0.50", "123456789.12", "-0.25"]
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 codes"), (1, "1 code"), (2, "2 codes")])
+def test_one_is_singular(count: int, said: str) -> None:
+    assert counted(count, "code") == said
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])

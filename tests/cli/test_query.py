@@ -222,7 +222,7 @@ def test_a_cell_in_any_of_its_forms(run: Run) -> None:
         assert (status, document["vector"], document["cost"]) == (0, [1] * 6, None)
         assert document["values"] == {"Acc": {"mean": 2.0, "std": None, "source": "table"}}
     status, out, _ = run("query", "[1, 1, 1, 1, 1, 2]", "--table", "cells.parquet")
-    assert (status, "near 1, 1 steps away" in out) == (0, True)
+    assert (status, "near 1, 1 step away" in out) == (0, True)
 
 
 def test_a_code_can_begin_with_a_minus(run: Run) -> None:

@@ -71,6 +71,11 @@ def say(*lines: str) -> None:
         sys.stdout.write(f"{printable(line)}\n")  # typer.echo writes UTF-8 even where the user wants ASCII
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: 1 code, 2 codes."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 SOURCES = {
     "fitted": "The predictor and its judge were fitted on this table.",
     "fitted and kept": "The predictor and its judge were fitted on this table, and cached for the next search.",

@@ -31,7 +31,18 @@ from ncp.cli.options import (
     read_tasks,
     require_outputs,
 )
-from ncp.cli.output import UNCHECKED, command, print_json, progress_bar, run_id, say, show_rows, source_of, written
+from ncp.cli.output import (
+    UNCHECKED,
+    command,
+    counted,
+    print_json,
+    progress_bar,
+    run_id,
+    say,
+    show_rows,
+    source_of,
+    written,
+)
 from ncp.cli.report import write_page
 from ncp.errors import ConfigError
 
@@ -143,8 +154,7 @@ def _write(front: Front, table: ncp.Table | None, out: Path, report: Path | None
 
 def _summary(front: Front) -> str:
     """The number of codes, their hypervolume, and how far predictions are from the check."""
-    count = len(front.rows)
-    size = f"{count} code{'s' if count > 1 else ''}, none of which beats another. "
+    size = f"{counted(len(front.rows), 'code')}, none of which beats another. "
     size += f"Hypervolume {front.hypervolume:.4g} by the predictor"
     if front.gap is None or front.verified_hypervolume is None:
         return f"{size}. {UNCHECKED} {front.seconds:.1f} s."

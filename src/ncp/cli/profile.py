@@ -20,7 +20,7 @@ from ncp.cli.options import (
     read_image_size,
     require_file,
 )
-from ncp.cli.output import print_json, progress_bar, say, show_table, written
+from ncp.cli.output import counted, print_json, progress_bar, say, show_table, written
 from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -143,9 +143,9 @@ def _show(profiled: Profile) -> None:
         for stage in profiled.stages
     ]
     show_table(["stage", "maps", "MMACs", "M params", "ms"], rows, left=["maps"])
-    threads = f"{conditions.threads} thread{'s' if conditions.threads > 1 else ''} of "
+    threads = f"{counted(conditions.threads, 'thread')} of "
     where = f"{threads if conditions.device == 'cpu' else ''}{profiled.processor}"
-    images = f"{conditions.batch} image{'s' if conditions.batch > 1 else ''} of {height} x {width} pixels"
+    images = f"{counted(conditions.batch, 'image')} of {height} x {width} pixels"
     say(f"{images}, {conditions.task}, {where}")
     for each in profiled.latencies:
         say(f"batch {each.batch}: median {each.median:.2f} ms, 90th percentile {each.p90:.2f} ms ({each.runs} runs)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ncp.cli.options import BENCHMARK, AsJson, CodeArgument, RootOption, require_root
-from ncp.cli.output import print_json, say, show_table
+from ncp.cli.output import counted, print_json, say, show_table
 from ncp.errors import ConfigError, DataError, quoted
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _show(document: dict[str, Any]) -> None:
     if len(heads) + len(neighbours) > 1:
         show_table([*heads, *(f"near {n}" for n in range(1, len(neighbours) + 1))], rows, left=["source"])
     for number, near in enumerate(neighbours, start=1):
-        say(f"near {number}, {near['distance']} steps away in the table: {near['code']}")
+        say(f"near {number}, {counted(near['distance'], 'step')} away in the table: {near['code']}")
     say(*document["notes"])
 
 

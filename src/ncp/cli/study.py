@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ncp.cli.options import AsJson
-from ncp.cli.output import print_json, say, written
+from ncp.cli.output import counted, print_json, say, written
 from ncp.cli.study_screen import show_study
 
 app = typer.Typer(help="Look at studies of many trainings.", no_args_is_help=True)
@@ -35,5 +35,5 @@ def rebuild(folder: FolderArgument) -> None:
     from ncp.studies.study_folder import TABLE, TRAININGS
 
     table = rebuild_tables(folder)
-    say(f"{len(table)} codes, columns {', '.join(table.columns)}.")
+    say(f"{counted(len(table), 'code')}, columns {', '.join(table.columns)}.")
     written(folder / TABLE, folder / TRAININGS)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ncp.cli.output import say, show_table
+from ncp.cli.output import counted, say, show_table
 from ncp.errors import printable
 
 if TYPE_CHECKING:
@@ -140,10 +140,10 @@ def _plain_events() -> Events:
 def show_study(found: Overview) -> None:
     """Print what a study has done and what it does."""
     if found.tasks:
-        say(f"{found.folder}: {found.codes} codes, tasks {', '.join(found.tasks)}")
+        say(f"{found.folder}: {counted(found.codes, 'code')}, tasks {', '.join(found.tasks)}")
     holder = found.scheduler
     if holder is not None:
-        say(f"Process {holder['process']} on {holder['host']} works on it with {holder['workers']} workers.")
+        say(f"Process {holder['process']} on {holder['host']} works on it with {counted(holder['workers'], 'worker')}.")
     if found.tasks:
         say(f"{total_line(found)}.")
     if found.tuning is not None:

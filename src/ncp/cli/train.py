@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ncp.cli.options import AsJson, CodeArgument, SeedOption, read_code
-from ncp.cli.output import ProgressBar, print_json, progress_bar, say, show_table, written
+from ncp.cli.output import ProgressBar, counted, print_json, progress_bar, say, show_table, written
 
 if TYPE_CHECKING:
     import ncp
@@ -132,7 +132,7 @@ def _show(run: ncp.Run) -> None:
         ["metric", "last", "best"],
         [[name, _value(value), _value(best.get(name))] for name, value in result["metrics"].items()],
     )
-    resumed = f", resumed {result['resumes']} times" if result["resumes"] else ""
-    say(f"{result['steps']} steps in {result['seconds']:.0f} s on {result['device']}{resumed}.")
+    resumed = f", resumed {counted(result['resumes'], 'time')}" if result["resumes"] else ""
+    say(f"{counted(result['steps'], 'step')} in {result['seconds']:.0f} s on {result['device']}{resumed}.")
     say("The last evaluation counts. The best one was chosen on the same samples, so it is too high on average.")
     written(*(path for path in (run.folder, run.weights) if path.exists()))
