@@ -316,24 +316,6 @@ def test_a_code_outside_the_space_is_refused(tmp_path: Path) -> None:
             study.tell(code, None)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ('{"format": 2}', "has format 2, but this version of ncp reads format 1"),
-        ('{"format": 1}', "is damaged: 'space'. Restore a copy"),
-        ('{"format": 1, "space', "Cannot read .*search.json: .* Restore a copy"),
-        ("", "Cannot read .*search.json"),
-        ("[]", "is damaged"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: str, message: str) -> None:
-    begun(tmp_path, 1)
-    (tmp_path / "search.json").write_text(content)
-    with pytest.raises(DataError, match=message):
-        Study(tmp_path, objective="mine", space=SPACE)
-    assert (tmp_path / "search.json").read_text() == content
-
-
 @pytest.mark.slow
 def test_a_predictor_is_a_prior_that_is_passed_again(tmp_path: Path) -> None:
     codes = np.unique(SPACE.sample(400, np.random.default_rng(0)), axis=0)

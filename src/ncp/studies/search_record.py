@@ -9,9 +9,11 @@ from typing import Any
 
 from ncp.errors import DataError, quoted
 from ncp.io.files import read_json, write_json
+from ncp.numbers import as_seed, is_finite
 from ncp.optim.budget import BOUNDS, Budget
 from ncp.optim.objective import Objective
 from ncp.spaces.space import Space
+from ncp.tables.columns import column_names
 
 SEARCH = "search.json"
 FORMAT = 1
@@ -156,25 +158,44 @@ def read_record(folder: Path) -> SearchRecord:
             "Update ncp, or use another folder."
         )
     try:
-        space = Space.from_dict(document["space"])
         record = SearchRecord(
-            space,
+            Space.from_dict(document["space"]),
             Objective(document["objective"]["weights"], at_least=document["objective"]["at_least"]),
             {name: document["budget"][name] for name in BUDGET},
             document["prior"],
-            int(document["seed"]),
+            document["seed"],
             tuple(document["minimised"]),
             tuple(document["columns"]),
             tuple(Ask(**each) for each in document["asks"]),
             tuple(Tell(**each) for each in document["tells"]),
         )
-        space.codes([*(each.code for each in record.asks), *(each.code for each in record.tells)])
-        for each in record.tells:
-            if each.values is not None and not set(each.values) <= set(record.columns):
-                raise ValueError(f"a value of an unknown column of {each.code}")
+        _check(record)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{file} is damaged: {error}. {_ADVICE}") from None
     return record
+
+
+def _check(record: SearchRecord) -> None:
+    """Check what the types of a record promise, as a file may have anything.
+
+    Raises:
+        TypeError, ValueError, LookupError: something else.
+    """
+    read_budget_fields({**record.budget, "max_latency_ms": None})
+    as_seed(record.seed)
+    column_names(record.columns)
+    if not isinstance(record.prior, (str, dict, type(None))):
+        raise TypeError("a prior that is neither a name nor a digest")
+    texts = [*record.minimised, *(text for each in record.asks for text in (each.code, each.at, each.host))]
+    texts += [text for each in record.tells for text in (each.code, each.at, each.reason)]
+    numbers = [number for each in record.asks for number in (each.known, each.pending, each.process)]
+    if not all(isinstance(text, str) for text in texts) or not all(type(number) is int for number in numbers):
+        raise TypeError("a text or a number of another type")
+    for each in record.tells:
+        for name, value in ({} if each.values is None else each.values).items():
+            if name not in record.columns or not is_finite(value):
+                raise ValueError(f"{name} {value!r} of {each.code}")
+    record.space.codes([*(each.code for each in record.asks), *(each.code for each in record.tells)])
 
 
 _ADVICE = (
