@@ -47,6 +47,7 @@ PLAN = (
     Step("mini_figures", 3),
     Step("studies", 5, "ray: pictures, the extra ray"),
     Step("tune_killed", 4),
+    Step("tune_workers", 12, "nas-bench-mr"),
     Step("lidar", 30, "shapely; lidar/kitti: frames of KITTI"),
     Step("table", 0.1),
 )
