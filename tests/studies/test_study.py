@@ -13,6 +13,7 @@ import pytest
 
 import ncp
 from ncp import Budget, CodeError, ConfigError, DataError, InfeasibleError, Objective, Space, Study, Table
+from ncp.searchers.prior import as_prior
 
 SPACE = Space.from_dict({"width": [8, 16, 24, 32], "depth": [1, 2, 3], "edge": ["none", "skip"]})
 CODE = "8_8-1_1_1_8-1_2_1_1_8_8-1_3_1_1_1_8_8_8-1_4_1_1_1_1_8_8_8_8-8"
@@ -328,8 +329,9 @@ def test_a_predictor_is_a_prior_that_is_passed_again(tmp_path: Path) -> None:
     assert len(study) == 1
     with pytest.raises(ConfigError, match=r"uses a predictor as its prior, which is not there as it was\. Pass it"):
         study.ask()
-    with pytest.raises(ConfigError, match="another prior"):
-        Study(tmp_path / "study", prior=other)
+    for another in (other, as_prior(other, SPACE), as_prior(known, SPACE), None):
+        with pytest.raises(ConfigError, match="another prior"):
+            Study(tmp_path / "study", prior=another)
     assert Study(tmp_path / "study", prior=known).ask()
     known.save(tmp_path / "known.safetensors")
     begun(tmp_path / "file", 1, prior=tmp_path / "known.safetensors")

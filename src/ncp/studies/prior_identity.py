@@ -11,15 +11,16 @@ from typing import Any
 from ncp.errors import ConfigError
 from ncp.io.files import file_sha256, is_file
 from ncp.optim.pair_cache import digests_of
+from ncp.predictors.fitting import SHIPPED
 from ncp.predictors.predictor import Predictor
+from ncp.searchers.prior import Prior
+from ncp.spaces.families import DEFAULT_TABLE
 from ncp.spaces.multires import MULTIRES
 from ncp.spaces.space import Space
 from ncp.tables.table import Table
 
 DEFAULT = "default"
 """The prior of a new study is the shipped one of its space, and that of a study that goes on is its own."""
-SHIPPED = "nas-bench-mr"
-"""The shipped prior of `MULTIRES`."""
 
 LENGTH = 32
 """The characters of a digest that are kept."""
@@ -32,22 +33,23 @@ def is_default(prior: Any) -> bool:
 
 def default_prior(space: Space) -> str | None:
     """The prior of a new study."""
-    return SHIPPED if space == MULTIRES else None
+    return DEFAULT_TABLE if space == MULTIRES else None
 
 
 def prior_identity(prior: Any) -> str | dict[str, Any] | None:
     """Plain data that tells one prior from another: a name, or a digest of a file, a table or a predictor."""
-    if isinstance(prior, (str, Path)) and is_file(Path(prior)):
+    if isinstance(prior, (str, Path)) and str(prior) not in SHIPPED and is_file(Path(prior)):
         return {"kind": "file", "digest": file_sha256(Path(prior))[:LENGTH], "path": str(Path(prior).absolute())}
     if prior is None or isinstance(prior, str):
         return prior
     if isinstance(prior, Table):
         about = {"space": prior.space.to_dict(), "values": digests_of(prior, prior.columns)}
         digest = hashlib.sha256(json.dumps(about).encode())
-    elif isinstance(prior, Predictor):
+    elif isinstance(prior, (Prior, Predictor)):
         digest = hashlib.sha256(json.dumps(prior.columns).encode())
-        for name, tensor in sorted(prior.state_dict().items()):
-            digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
+        for predictor in prior.predictors if isinstance(prior, Prior) else (prior,):
+            for name, tensor in sorted(predictor.state_dict().items()):
+                digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
     else:
         return {"kind": type(prior).__name__}
     return {"kind": type(prior).__name__, "digest": digest.hexdigest()[:LENGTH]}
