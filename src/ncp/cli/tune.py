@@ -52,7 +52,8 @@ ObjectiveOption = Annotated[
         "--objective",
         "--tasks",
         metavar="TASK[:WEIGHT],..",
-        help="What is wanted, with weights [default: 1], as in roads,clips:2 [default: all tasks alike].",
+        help="Objective: tasks or columns (roads/mIoU), with weights [default: 1], as in roads,clips:2 "
+        "[default: all tasks].",
     ),
 ]
 TrainingsOption = Annotated[int, typer.Option("--trainings", metavar="N", min=1, help="Most codes to train in all.")]
@@ -61,7 +62,7 @@ PriorOption = Annotated[
     typer.Option(
         "--prior",
         metavar="NAME|FILE",
-        help=f"What is known of other tasks: {BENCHMARK}, a predictor (.safetensors), a table, or none "
+        help=f"Values of other tasks to learn from: {BENCHMARK}, a predictor (.safetensors), a table, or none "
         f"[default: {BENCHMARK}; none in other spaces].",
     ),
 ]

@@ -59,7 +59,7 @@ class Final:
 
 
 def longer(task: Task | CommandTask, times: float) -> Task | CommandTask:
-    """The task with a recipe of so many times the epochs or steps.
+    """The task with a recipe of `times` times the epochs or steps.
 
     Raises:
         ConfigError: a command, whose length is not known.

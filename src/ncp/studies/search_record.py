@@ -66,7 +66,7 @@ class SearchRecord:
 
     Attributes:
         space: the space of the codes.
-        objective: what is wanted.
+        objective: the objective, which ranks the codes.
         budget: the fields `BUDGET` of the budget.
         prior: the name of the prior, or what identifies a table or a predictor; None without a prior.
         seed: the seed.
@@ -143,7 +143,7 @@ def read_record(folder: Path) -> SearchRecord:
     """Read the file of a search.
 
     Raises:
-        DataError: there is none, or it is damaged or of another version.
+        DataError: the file is missing, damaged or of another version.
     """
     file = folder / SEARCH
     if not file.exists():

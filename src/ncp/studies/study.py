@@ -66,7 +66,7 @@ class Study:
             all further arguments.
         budget: bounds on the cost of the codes that are asked for.
         space: the space of the codes; `MULTIRES` when left out.
-        prior: what is known of other tasks: `nas-bench-mr`, a `Predictor`, a `Table`, the path of one, or None. The
+        prior: values of other tasks: `nas-bench-mr`, a `Predictor`, a `Table`, the path of one, or None. The
             default is `nas-bench-mr` for codes of `MULTIRES`, and None for other spaces.
         seed: of everything random; 0 when left out.
         minimised: the columns in which less is better.
@@ -123,7 +123,7 @@ class Study:
 
     @property
     def objective(self) -> Objective:
-        """What is wanted."""
+        """The objective, which ranks the codes."""
         return self._record.objective
 
     @property
@@ -319,7 +319,7 @@ class Study:
         return self._prior
 
     def _is_abandoned(self, ask: Ask) -> bool:
-        """Whether a pending code is no longer trained, as far as this machine can tell."""
+        """Whether the training of a pending code has been abandoned, as far as this machine can tell."""
         if ask.code in self._handed or ask.host != node():
             return False
         return ask.process == os.getpid() or is_dead(ask.process)

@@ -12,13 +12,12 @@ from ncp.numbers import is_finite
 from ncp.optim.budget import Budget
 from ncp.searchers.objective_scale import ObjectiveScale
 from ncp.spaces.arrays import Reals, best_first
+from ncp.studies.averages import ORIGIN
 from ncp.studies.search_record import SearchRecord
 from ncp.studies.trained_rows import TrainedRow, trained_rows
 from ncp.tables.columns import column_names, spelling
 from ncp.tables.table import Table
 
-ORIGIN = "trained"
-"""The origin of the rows."""
 FAILED = "failed"
 """The flag of codes with a training that failed."""
 

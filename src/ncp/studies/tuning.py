@@ -48,7 +48,7 @@ class Tuned:
         finalists: the table of all longer trainings, also of earlier calls; None without finalists.
         stopped: why no further code was trained: `trainings`, `hours`, `improvement`, or `exhausted` if
             no code is left.
-        winner: the best finalist, or the best code; None if there is none.
+        winner: the best finalist, or the best code without finalists; None if no code qualifies.
         folder: the folder of the winner's weights and ONNX files; None without a winner.
         remarks: sentences about files that could not be written.
     """
@@ -137,7 +137,7 @@ def tune(
         objective: as in `ncp.search`, by tasks or columns. When left out, that of the study, or all tasks alike.
         budget: as in `ncp.Study`, and likewise `prior` and `seed`.
         trainings: the most different codes, with those of earlier calls.
-        prior: what is known of other tasks.
+        prior: values of other tasks, for codes like these.
         space: as in `ncp.Study`. Only commands train codes of other spaces than `MULTIRES`.
         seed: of the proposals.
         seeds: trainings per code and task. More seeds in a later call apply to codes that follow.

@@ -159,7 +159,7 @@ class TuningSource:
         return True
 
     def _is_late(self, seconds: float) -> bool:
-        """Whether a training of so many seconds would not end in time."""
+        """Whether a training that takes this long [s] would end too late."""
         hours = self.limits.hours
         return hours is not None and time.monotonic() - self._begun + seconds > hours * HOUR
 
