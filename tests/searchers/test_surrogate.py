@@ -55,6 +55,18 @@ def test_the_gradient_of_the_loss(shift: float) -> None:
         assert gradient[j] == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.parametrize("step", [-1e4, -800.0, 800.0, 1e4])
+def test_a_step_that_is_too_long_is_taken_back(step: float) -> None:
+    """The first step of the optimiser follows a gradient that can be large; the exponential of 800 overflows."""
+    rng = np.random.default_rng(0)
+    z, y, prior = rng.normal(size=(12, 4)), rng.normal(size=12), np.zeros(5)
+    near, _ = _loss(prior, z, y, np.ones(12), prior, np.eye(5))
+    for far in (np.full(5, step), step * np.eye(5)[4], step * np.eye(5)[0]):
+        loss, gradient = _loss(far, z, y, np.ones(12), prior, np.eye(5))
+        assert near < loss < math.inf
+        assert np.isfinite(gradient).all()
+
+
 def test_the_loss_is_the_posterior_by_definition() -> None:
     """But for a constant: a normal of unknown level and amplitude, both at their likeliest, times the prior."""
     rng = np.random.default_rng(1)

@@ -28,6 +28,10 @@ LEAST_AMPLITUDE = 1e-9
 """Smallest variance of the signal, which equal targets would make zero."""
 ROUNDS = 15
 """Iterations of the optimiser per fit; the next fit continues from there."""
+FARTHEST = 50.0
+"""Logarithms of weights and noise this far from their prior means, dozens of standard deviations, overflow soon."""
+IMPOSSIBLE = 1e10
+"""The loss where no posterior can be computed."""
 
 
 class Surrogate(Core):
@@ -158,11 +162,13 @@ class _Fit:
 
 def _loss(logarithms: Reals, z: Reals, y: Reals, repeats: Reals, prior: Reals, precision: Reals) -> tuple[float, Reals]:
     """The negative log posterior density of weights and noise, and its gradient."""
+    off = logarithms - prior
+    if np.abs(off).max() > FARTHEST:  # the optimiser's first step can be long
+        return IMPOSSIBLE, np.zeros_like(logarithms)
     try:
         fit = _Fit(logarithms, z, y, repeats)
     except LinAlgError:
-        return 1e10, np.zeros_like(logarithms)
-    off = logarithms - prior
+        return IMPOSSIBLE, np.zeros_like(logarithms)
     pressed = precision @ off
     loss = 0.5 * len(y) * math.log(fit.amplitude) + fit.half_log_determinant + 0.5 * float(off @ pressed)
     slope = 0.5 * (fit.inverse - np.outer(fit.dual, fit.dual) / fit.amplitude)
