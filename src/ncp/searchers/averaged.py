@@ -21,13 +21,13 @@ from torch import Tensor
 from ncp.predictors.features import Meaning
 from ncp.searchers.encoding import Points
 
-LINEAR = 0.7, 0.9
+LINEAR = 0.8, 0.95
 """Shares of the variance that are linear in what the prior predicts."""
 PRIOR_WEIGHT = 0.5
 """Weight of the distance between predictions, beside that between codes."""
 LENGTHSCALES = 1.0, 2.0
-NOISE = 0.05, 0.2, 0.6
-"""Noise variances; the signal's variance is 1 a priori."""
+NOISE, NOISE_WITHOUT_PRIOR = (0.1, 0.4, 1.2), (0.05, 0.2, 0.6)
+"""Noise variances with and without a prior; the signal's variance is 1 a priori."""
 WITHOUT_PRIOR = -2.0
 """Logarithm of the weight of a process that ignores the prior, before there are labels; of the others it is 0."""
 AMPLITUDE_LABELS = 2.0
@@ -58,7 +58,7 @@ def grid(with_prior: bool) -> Hyperparameters:
     """The hyperparameters of all processes."""
     ignoring = [
         (0.0, noise, lengthscale, 0.0, WITHOUT_PRIOR if with_prior else 0.0)
-        for noise, lengthscale in product(NOISE, LENGTHSCALES)
+        for noise, lengthscale in product(NOISE_WITHOUT_PRIOR, LENGTHSCALES)
     ]
     using = [(share, noise, length, PRIOR_WEIGHT, 0.0) for share, noise, length in product(LINEAR, NOISE, LENGTHSCALES)]
     rows = using + ignoring if with_prior else ignoring

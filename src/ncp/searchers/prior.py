@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,10 +18,10 @@ from ncp.errors import ConfigError, DataError, quoted
 from ncp.predictors.fitting import SHIPPED, fit_predictor, load_predictor
 from ncp.predictors.predictor import Predictor
 from ncp.progress import Progress, quiet, share
-from ncp.spaces.arrays import Codes, chunks
+from ncp.spaces.arrays import Codes, Reals, chunks
 from ncp.spaces.space import Space
 from ncp.tables.cache import load_table
-from ncp.tables.columns import task_of
+from ncp.tables.columns import task_of, tasks_of
 from ncp.tables.table import Table
 
 FOLDS = 5
@@ -31,21 +32,27 @@ LEAST_ROWS = 20
 """Fewest rows of a table that says something about other tasks."""
 GROUPS = 2
 """Groups into which the known tasks are divided by how much they agree."""
+KNOTS = 65
+"""Quantiles by which a prediction is turned into a normal score."""
+SCORES = torch.special.ndtri((torch.arange(KNOTS, dtype=torch.float64) + 0.5) / KNOTS)
 
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """Predicted values of known columns, in standard deviations from their means over typical codes; more is better.
+    """Predicted values of known columns, as normal scores among typical codes; more is better.
+
+    The columns of a task together count as much as those of any other task: they are divided by the root of their
+    number.
 
     Attributes:
         space: the space of the codes.
-        columns: the p known columns, one per task.
+        columns: the p known columns.
         source: where they come from, for provenance.
         predictors: one predictor; or several, none of which has seen the rows of its own fold.
         places: the places of the columns among those of the predictors, `(p,)`.
         fold: the place of the predictor that has not seen a code, by the bytes of the code.
-        centre: mean latents of typical codes, `(p,)`.
-        unit: their standard deviations, `(p,)`; negative for columns in which less is better.
+        knots: quantiles of the predictions of typical codes, `(p, q)`, in increasing order.
+        scale: what one normal score of a column counts, `(p,)`; negative for columns in which less is better.
         table: values that were computed before, `(k, p)`.
         rows: the places of codes in `table`, by their bytes.
     """
@@ -56,24 +63,30 @@ class Prior:
     predictors: tuple[Predictor, ...]
     places: tuple[int, ...]
     fold: Mapping[bytes, int] = field(default_factory=dict)
-    centre: Tensor = field(default_factory=lambda: torch.zeros(()))
-    unit: Tensor = field(default_factory=lambda: torch.ones(()))
+    knots: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    scale: Tensor = field(default_factory=lambda: torch.zeros(0))
     table: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     rows: Mapping[bytes, int] = field(default_factory=dict)
 
     @classmethod
     def of_predictors(
-        cls, predictors: Sequence[Predictor], columns: Sequence[str], source: str, fold: Mapping[bytes, int]
+        cls,
+        predictors: Sequence[Predictor],
+        columns: Sequence[str],
+        source: str,
+        fold: Mapping[bytes, int],
+        typical: Codes,
     ) -> Prior:
         """A prior of some columns of predictors that all have the same columns."""
-        first = predictors[0]
+        first, tasks = predictors[0], Counter(map(task_of, columns))
         places = tuple(first.columns.index(column) for column in columns)
         few = tuple(each.subset_output(places) for each in predictors)
-        raw = cls(first.space, tuple(columns), source, few, places, fold)
-        typical = raw.of(first.space.sample(TYPICAL, np.random.default_rng(0)))
-        sign = torch.tensor([-1.0 if column in first.minimised else 1.0 for column in columns], dtype=torch.float64)
-        unit = sign * typical.std(dim=0).clamp_min(1e-6)
-        return cls(first.space, tuple(columns), source, few, places, fold, typical.mean(dim=0), unit)
+        prior = cls(first.space, tuple(columns), source, few, places, fold)
+        chances = (np.arange(KNOTS) + 0.5) / KNOTS
+        knots = np.quantile(prior._predicted(typical), chances, axis=0).T + 1e-9 * np.arange(KNOTS)
+        share = [len(columns) / len(tasks) / tasks[task_of(column)] for column in columns]
+        sign = np.where(np.isin(columns, first.minimised), -1.0, 1.0)
+        return replace(prior, knots=torch.as_tensor(knots.copy()), scale=torch.as_tensor(sign * np.sqrt(share)))
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -84,22 +97,14 @@ class Prior:
     def __call__(self, x: Tensor) -> Tensor:
         """Values `(n, p)` of relaxed codes `(n, width)`; gradients flow. Several predictors are averaged."""
         latents = torch.stack([self._latents(predictor, x) for predictor in self.predictors])
-        return (latents.mean(dim=0) - self.centre) / self.unit
+        return self._scaled(latents.mean(dim=0))
 
     @torch.no_grad()
     def of(self, codes: Codes) -> Tensor:
         """Values `(n, p)` of codes `(n, d)`. For a row of the table, by a predictor that has not seen this row."""
         if self.rows and all(code.tobytes() in self.rows for code in codes):
             return self.table[[self.rows[code.tobytes()] for code in codes]]
-        values = torch.empty(len(codes), len(self.columns), dtype=torch.float64)
-        folds = np.array([self.fold.get(code.tobytes(), -1) for code in codes], dtype=np.int64)
-        for fold in np.unique(folds):
-            rows = np.flatnonzero(folds == fold)
-            part = self if fold < 0 else self._of_fold(int(fold))
-            for chunk in chunks(len(rows), 4096):
-                x = torch.as_tensor(self.space.relax(codes[rows[chunk]]))
-                values[torch.as_tensor(rows[chunk])] = part(x)
-        return values
+        return self._scaled(torch.as_tensor(self._predicted(codes)))
 
     def tabulated(self, codes: Codes) -> Prior:
         """The same prior, which computes the values of some codes only once."""
@@ -112,16 +117,39 @@ class Prior:
         return any(predictor.has_seen(codes[unknown]).any() for predictor in self.predictors if unknown.any())
 
     def groups(self) -> NDArray[np.int64]:
-        """The group of each column, `(p,)`: columns that agree on typical codes are in one group."""
-        if len(self) <= GROUPS:
-            return np.arange(len(self))
-        typical = self.of(self.space.sample(TYPICAL, np.random.default_rng(0)))
+        """The group of each column, `(p,)`: tasks whose first columns agree on typical codes are in one group."""
+        tasks = tasks_of(self.columns)
+        place = np.array([tasks.index(task_of(column)) for column in self.columns])
+        if len(tasks) <= GROUPS:
+            return place
+        first = [int(np.argmax(place == task)) for task in range(len(tasks))]
+        typical = self.of(self.space.sample(TYPICAL, np.random.default_rng(0)))[:, first]
         distance = 1 - np.corrcoef(typical.numpy().T)
-        pairs = np.triu_indices(len(self), 1)
-        return fcluster(linkage(distance[pairs], "average"), GROUPS, "maxclust").astype(np.int64) - 1
+        pairs = np.triu_indices(len(tasks), 1)
+        group = fcluster(linkage(distance[pairs], "average"), GROUPS, "maxclust").astype(np.int64) - 1
+        groups: NDArray[np.int64] = group[place]
+        return groups
 
-    def _of_fold(self, fold: int) -> Prior:
-        return replace(self, predictors=(self.predictors[fold],), fold={}, rows={})
+    @torch.no_grad()
+    def _predicted(self, codes: Codes) -> Reals:
+        """Latents `(n, p)` of codes `(n, d)`, each by a predictor that has not seen the code if there is one."""
+        latents = np.empty((len(codes), len(self.columns)))
+        folds = np.array([self.fold.get(code.tobytes(), -1) for code in codes], dtype=np.int64)
+        for fold in np.unique(folds):
+            rows = np.flatnonzero(folds == fold)
+            fitted = self.predictors if fold < 0 else self.predictors[fold : fold + 1]
+            for chunk in chunks(len(rows), 4096):
+                x = torch.as_tensor(self.space.relax(codes[rows[chunk]]))
+                latents[rows[chunk]] = torch.stack([self._latents(each, x) for each in fitted]).mean(dim=0).numpy()
+        return latents
+
+    def _scaled(self, latents: Tensor) -> Tensor:
+        """Normal scores `(n, p)` of latents, times the scale: lines between the knots, and beyond them."""
+        right = torch.searchsorted(self.knots, latents.detach().T.contiguous()).clamp(1, KNOTS - 1)
+        low, high = self.knots.gather(1, right - 1), self.knots.gather(1, right)
+        scores = SCORES[right - 1] + (latents.T - low) / (high - low) * (SCORES[right] - SCORES[right - 1])
+        scaled: Tensor = scores.T * self.scale
+        return scaled
 
     def _latents(self, predictor: Predictor, x: Tensor) -> Tensor:
         latents: Tensor = predictor.latent(x.to(predictor.unit.dtype))[:, list(self.places)]
@@ -160,13 +188,14 @@ def as_prior(
     if isinstance(given, Prior):
         return given
     hidden = set(without)
-    columns = [name for name in _first_of_each_task(given.columns) if task_of(name) not in hidden]
+    columns = [name for name in given.columns if task_of(name) not in hidden]
     if not columns:
         raise ConfigError(
             "The prior knows only the task of the objective itself. {field} must have other tasks.", field="prior"
         )
     if isinstance(given, Predictor):
-        return Prior.of_predictors([given], columns, source or "predictor", {})
+        typical = space.sample(TYPICAL, np.random.default_rng(0))
+        return Prior.of_predictors([given], columns, source or "predictor", {}, typical)
     return fit_prior(given, columns, source or "table", seed, progress)
 
 
@@ -199,12 +228,4 @@ def fit_prior(table: Table, columns: Sequence[str], source: str, seed: int = 0, 
         for k in range(FOLDS)
     ]
     places = {code.tobytes(): int(k) for code, k in zip(codes, fold, strict=True)}
-    return Prior.of_predictors(predictors, columns, source, places)
-
-
-def _first_of_each_task(columns: Sequence[str]) -> list[str]:
-    """The first column of each task: its main metric."""
-    first: dict[str, str] = {}
-    for column in columns:
-        first.setdefault(task_of(column), column)
-    return list(first.values())
+    return Prior.of_predictors(predictors, columns, source, places, codes)
