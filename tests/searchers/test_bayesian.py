@@ -1,6 +1,7 @@
 """The Bayesian searcher: expected improvement, and the targets that its surrogate is fitted to."""
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,14 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from ncp import CELL201
+from ncp import CELL201, MULTIRES, Budget, InfeasibleError, macs
+from ncp.optim.sampling import sample_codes
 from ncp.searchers.bayesian import Bayesian
 from ncp.searchers.encoding import Points
 from ncp.searchers.improvement import Improvement, distances, log_improvement, normal_scores
+from ncp.searchers.prior import Prior, as_prior
 from ncp.searchers.surrogate import Surrogate
-from ncp.spaces.arrays import Reals
+from ncp.spaces.arrays import Codes, Reals
 from tests.searchers.test_surrogate import data, learnt
 
 
@@ -113,3 +116,84 @@ def test_with_fewer_than_fifty_scores_it_proposes_one_code_and_fits_ranks(monkey
         if measure is distances:
             expected = (expected - expected.mean()) / expected.std()
         np.testing.assert_allclose(fitted[-1], expected)
+
+
+@cache
+def shipped() -> Prior:
+    prior = as_prior("nas-bench-mr", MULTIRES)
+    assert prior is not None
+    return prior
+
+
+def test_in_a_space_too_large_to_list_proposals_are_within_the_budget_and_new() -> None:
+    budget = Budget(max_macs=3e8)
+
+    def proposed() -> Codes:
+        searcher = Bayesian(MULTIRES, np.random.default_rng(1), prior=shipped(), budget=budget)
+        codes = searcher.ask(4)
+        searcher.tell(codes[:3], np.array([1.0, np.nan, 3.0]))
+        more = searcher.ask(2, codes[3:])
+        assert searcher.listed == 0
+        assert searcher.propagated >= 5
+        assert searcher.improvement() is not None
+        return np.concatenate([codes, more])
+
+    codes = proposed()
+    assert len(np.unique(codes, axis=0)) == 6
+    assert (macs(codes) <= 3e8).all()
+    assert MULTIRES.contains(codes).all()
+    np.testing.assert_array_equal(codes, proposed())
+
+
+def test_the_first_codes_are_good_on_known_tasks() -> None:
+    first = Bayesian(MULTIRES, np.random.default_rng(1), prior=shipped(), budget=Budget(max_macs=1e9)).ask(1)
+    others = sample_codes(MULTIRES, 300, Budget(max_macs=1e9))
+    means = shipped().of(np.concatenate([first, others])).mean(dim=1)
+    assert (means[0] > means[1:]).all()
+
+
+def test_trainings_that_all_fail_do_not_end_the_search() -> None:
+    searcher = Bayesian(CELL201, np.random.default_rng(0))
+    for _ in range(8):
+        code = searcher.ask(1)
+        searcher.tell(code, np.array([np.nan]))
+    assert len(np.unique(searcher.told.codes, axis=0)) == 8
+    assert searcher.evidence() is None
+
+
+def test_a_budget_that_no_code_meets() -> None:
+    with pytest.raises(InfeasibleError, match="max_macs"):
+        Bayesian(MULTIRES, np.random.default_rng(0), budget=Budget(max_macs=1.0))
+
+
+def test_evidence_says_whether_the_prior_helps() -> None:
+    codes = sample_codes(MULTIRES, 16, seed=4)
+    searcher = Bayesian(MULTIRES, np.random.default_rng(0), prior=shipped())
+    assert searcher.evidence() is None
+    known = shipped().of(codes)[:, 0].numpy()
+    searcher.tell(codes, known, known[:, None])
+    evidence = searcher.evidence()
+    assert evidence is not None
+    assert evidence.labels == 16
+    assert evidence.tau > 0.8
+    assert evidence.tau > evidence.tau_without_prior
+    assert evidence.prior_weight > 0.9
+    assert max(evidence.resemblance, key=lambda name: evidence.resemblance[name]) == "seg/mIoU"
+    assert evidence.resemblance["seg/mIoU"] == pytest.approx(1)
+
+
+def test_repeats_are_fitted_with_less_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    repeats: list[Reals] = []
+    learn = Surrogate.learn
+
+    def noted(surrogate: Surrogate, z: torch.Tensor, targets: Reals, counts: Reals, *rest: Any) -> None:
+        repeats.append(counts)
+        learn(surrogate, z, targets, counts, *rest)
+
+    monkeypatch.setattr(Surrogate, "learn", noted)
+    searcher = Bayesian(CELL201, np.random.default_rng(0))
+    codes = np.unique(CELL201.sample(9, np.random.default_rng(1)), axis=0)
+    searcher.tell(codes, np.arange(len(codes)) / 10)
+    searcher.tell(codes[:1], np.array([0.7]))
+    searcher.ask()
+    np.testing.assert_array_equal(repeats[-1], [2] + [1] * (len(codes) - 1))

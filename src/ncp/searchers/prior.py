@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ncp.errors import ConfigError, DataError, quoted
 from ncp.predictors.fitting import SHIPPED, fit_predictor, load_predictor
+from ncp.predictors.gp import GpSettings
 from ncp.predictors.predictor import Predictor
 from ncp.progress import Progress, quiet, share
 from ncp.spaces.arrays import Codes, Reals, chunks
@@ -126,7 +127,7 @@ class Prior:
         typical = self.of(self.space.sample(TYPICAL, np.random.default_rng(0)))[:, first]
         distance = 1 - np.corrcoef(typical.numpy().T)
         pairs = np.triu_indices(len(tasks), 1)
-        group = fcluster(linkage(distance[pairs], "average"), GROUPS, "maxclust").astype(np.int64) - 1
+        group = fcluster(linkage(distance[pairs], "ward"), GROUPS, "maxclust").astype(np.int64) - 1
         groups: NDArray[np.int64] = group[place]
         return groups
 
@@ -199,8 +200,23 @@ def as_prior(
     return fit_prior(given, columns, source or "table", seed, progress)
 
 
-def fit_prior(table: Table, columns: Sequence[str], source: str, seed: int = 0, progress: Progress = quiet) -> Prior:
-    """Fit predictors to columns of a table, each without one of `FOLDS` parts of the rows.
+def fit_prior(
+    table: Table,
+    columns: Sequence[str],
+    source: str,
+    seed: int = 0,
+    progress: Progress = quiet,
+    settings: GpSettings | None = None,
+) -> Prior:
+    """Fit Gaussian processes to columns of a table, each without one of `FOLDS` parts of the rows.
+
+    Args:
+        table: the measured values; rows without a value in one of the columns are left out.
+        columns: columns of the table.
+        source: the name of the table, for provenance.
+        seed: of the parts and of the fits.
+        progress: called with the share that is done.
+        settings: how each process is fitted.
 
     Raises:
         DataError: too few rows have a value in all columns.
@@ -222,6 +238,7 @@ def fit_prior(table: Table, columns: Sequence[str], source: str, seed: int = 0, 
             space=table.space,
             kind="gp",
             seed=seed,
+            settings=settings,
             minimised=minimised,
             progress=share(progress, k / FOLDS, (k + 1) / FOLDS),
         )
