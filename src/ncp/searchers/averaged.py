@@ -12,6 +12,7 @@ Notation:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from itertools import product
 from typing import NamedTuple
 
@@ -79,16 +80,19 @@ class Averaged:
         points: of the n labelled codes.
         targets: `(n, m)`, about standardised.
         repeats: how many labels each target is the mean of, `(n,)`.
+        chosen: the hyperparameters of the processes; the whole grid when left out.
 
     Attributes:
         log_evidence: of each process for each column, `(K, m)`, normalised over processes.
         left_out: means and standard deviations of each label without itself, `(K, n, m)` each.
     """
 
-    def __init__(self, weights: Tensor, points: Points, targets: Tensor, repeats: Tensor) -> None:
+    def __init__(
+        self, weights: Tensor, points: Points, targets: Tensor, repeats: Tensor, chosen: Hyperparameters | None = None
+    ) -> None:
         self.weights, self.points, self.targets, self.repeats = weights, points, targets, repeats
         n = len(targets)
-        self.grid = grid(points.known.shape[1] > 0)
+        self.grid = grid(points.known.shape[1] > 0) if chosen is None else chosen
         noise = self.grid.noise[:, None] / repeats
         factor = torch.linalg.cholesky(self._covariances(points) + torch.diag_embed(noise))
         self.inverse = torch.cholesky_inverse(factor)
@@ -117,6 +121,15 @@ class Averaged:
         unexplained = own + (1 - self.grid.linear[:, None]) - ((cross @ self.inverse) * cross).sum(dim=2)
         return mean, (self.amplitude[:, None] * unexplained.clamp_min(1e-6)[:, :, None]).sqrt()
 
+    def only(self, kept: Tensor) -> Averaged:
+        """The processes at the places `kept`, with the weights that they have among all."""
+        few = copy(self)
+        few.grid = Hyperparameters(*(each[kept] for each in self.grid))
+        for name in ("inverse", "level", "dual", "amplitude", "log_evidence"):
+            setattr(few, name, getattr(self, name)[kept])
+        few.left_out = self.left_out[0][kept], self.left_out[1][kept]
+        return few
+
     def with_fantasies(self, points: Points) -> Averaged:
         """The posterior as if further codes had been evaluated, with the values that are expected of them.
 
@@ -126,7 +139,7 @@ class Averaged:
         expected = torch.einsum("km,knm->nm", self.log_evidence.exp(), mean)
         both = Points(*(torch.cat([old, new]) for old, new in zip(self.points, points, strict=True)))
         repeats = torch.cat([self.repeats, torch.ones(len(expected), dtype=torch.float64)])
-        more = Averaged(self.weights, both, torch.cat([self.targets, expected]), repeats)
+        more = Averaged(self.weights, both, torch.cat([self.targets, expected]), repeats, self.grid)
         more.log_evidence = self.log_evidence
         return more
 
@@ -138,9 +151,12 @@ class Averaged:
         near = _squares(a.features * root, b.features * root)
         known = _squares(a.known, b.known) / p
         each = self.grid
-        square = (near + each.weight[:, None, None] * known) / each.lengthscale[:, None, None].square()
+        distances = torch.stack([each.weight, each.lengthscale], dim=1)
+        different, which = torch.unique(distances, dim=0, return_inverse=True)
+        weight, length = different.T[:, :, None, None]
+        matern = matern52((near + weight * known) / length.square())
         linear = each.linear[:, None, None]
-        return linear * (a.known @ b.known.T) / p + (1 - linear) * matern52(square)
+        return linear * ((a.known @ b.known.T) / p) + (1 - linear) * matern[which]
 
 
 def matern52(square: Tensor) -> Tensor:

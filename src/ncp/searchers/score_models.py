@@ -63,11 +63,11 @@ class WithPrior:
     log_weights: Tensor
 
     def __init__(self, averaged: Averaged, scale: Tensor) -> None:
-        self.averaged, self.scale = averaged, scale
-        evidence = averaged.log_evidence
+        kept = torch.nonzero((averaged.log_evidence > math.log(NEGLIGIBLE)).any(dim=1))[:, 0]
+        self.averaged, self.scale = averaged.only(kept), scale
+        evidence = self.averaged.log_evidence.log_softmax(dim=0)
         if len(scale) == 1:
-            kept = torch.nonzero(evidence[:, 0] > math.log(NEGLIGIBLE))[:, 0]
-            self.chosen, self.log_weights = kept[:, None], evidence[kept, 0].log_softmax(dim=0)
+            self.chosen, self.log_weights = torch.arange(len(kept))[:, None], evidence[:, 0]
         else:
             self.chosen = combinations(evidence, COMBINATIONS)
             self.log_weights = torch.full((COMBINATIONS,), -math.log(COMBINATIONS), dtype=torch.float64)
