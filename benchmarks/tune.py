@@ -3,22 +3,19 @@
 The prior is the other families' columns, predicted for every row by a model that has not seen this row. Finished
 simulations are kept in `out/tune`.
 
-python -m benchmarks.tune [new_task random budgets pairs misleading parallel]
+python -m benchmarks.tune [new_task random budgets pairs misleading]
 """
 
 import argparse
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
 import ncp
 from benchmarks.measure import ROOT, record
 from ncp.optim.objective import as_objective
-from ncp.searchers.bayesian import Bayesian
 from ncp.searchers.prior import Prior, fit_prior
 from ncp.searchers.scoring import score_rows
 from ncp.spaces.arrays import Reals
@@ -35,8 +32,6 @@ PAIRS = tuple((a, b) for a in FAMILIES["seg"] for b in FAMILIES["video"])
 AT = (8, 16, 32)
 TARGET, REACH = (0.33, 0.22, 0.11), (0.30, 0.18, 0.08)
 FOLDER = ROOT / "out" / "tune"
-AT_ONCE = 4
-"""Trainings that run at the same time in `parallel`."""
 
 
 @cache
@@ -182,54 +177,12 @@ def misleading(seeds: int, workers: int) -> None:
     )
 
 
-def parallel(seeds: int, workers: int) -> None:
-    """The replay with several trainings at the same time."""
-    with ProcessPoolExecutor(workers) as pool:
-        many = [
-            np.array(list(pool.map(_asynchronous, [task] * seeds, [_scored_prior(task)] * seeds, range(seeds))))
-            for task in SETTINGS
-        ]
-    alone = [regrets([task], prior_of(families_of([task])), seeds, workers) for task in SETTINGS]
-    value = {f"{AT_ONCE} at once": summary(many), "one at a time": summary(alone)}
-    ratio = value[f"{AT_ONCE} at once"]["at_32"][0] / value["one at a time"]["at_32"][0]
-    record(
-        "tune/parallel",
-        claim="Four trainings at the same time: regret after 32 trainings, times that of one at a time",
-        target="<= 1.15",
-        value={"ratio": round(ratio, 3), **value},
-        met=ratio <= 1.15,
-        runs=seeds,
-    )
-
-
-def _scored_prior(task: str) -> Prior:
-    return prior_of(families_of([task])).tabulated(measured().codes)
-
-
-def _asynchronous(task: str, prior: Prior, seed: int) -> NDArray[np.float64]:
-    """Regret after each training, `(32,)`, while `AT_ONCE` trainings run; the one that began first ends first."""
-    scored = score_rows(measured(), as_objective(task))
-    place = {code.tobytes(): row for row, code in enumerate(scored.codes)}
-    searcher = Bayesian(scored.space, np.random.default_rng(seed), scored.codes, prior=prior)
-    running = searcher.ask(AT_ONCE)
-    best: list[float] = []
-    while len(best) < AT[-1]:
-        first, running = running[:1], running[1:]
-        rows = [place[first[0].tobytes()]]
-        searcher.tell(first, scored.scores[rows])
-        best.append(max(float(scored.scores[rows[0]]), best[-1] if best else -np.inf))
-        running = np.concatenate([running, searcher.ask(1, running)])
-    regret: NDArray[np.float64] = (scored.optimum - np.array(best)) / scored.scores.std()
-    return regret
-
-
 PARTS = {
     "new_task": new_task,
     "random": random,
     "budgets": budgets,
     "pairs": pairs,
     "misleading": misleading,
-    "parallel": parallel,
 }
 
 if __name__ == "__main__":

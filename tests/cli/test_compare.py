@@ -148,3 +148,20 @@ def test_numbers_out_of_bounds(run: Run, wrong: tuple[str, str]) -> None:
     status, _, error = run("compare", "--table", "mine.parquet", "--tasks", "seg", *QUICK, *wrong)
     assert status == 2
     assert f"Invalid value for '{wrong[0]}'" in error
+
+
+def test_a_prior_of_another_table(run: Run) -> None:
+    space = Space.from_dict({"depth": [1, 2, 3, 4, 5, 6], "width": [8, 16, 24, 32, 40, 48]})
+    codes = np.unique(space.sample(200, np.random.default_rng(0)), axis=0)
+    values = np.random.default_rng(1).normal(70, 3, size=(len(codes), 3))
+    Table(space, codes, values[:, :1], ["seg/mIoU"]).to_parquet("mine.parquet")
+    Table(space, codes, values[:, 1:], ["near/score", "far/score"]).to_parquet("known.parquet")
+    arguments = ("compare", "--table", "mine.parquet", "--tasks", "mIoU", *QUICK, "--prior", "known.parquet", "--json")
+    status, out, error = run(*arguments, "--searchers", "random,bayesian")
+    assert (status, error.strip()) == (0, "")
+    prior = json.loads(out)["provenance"]["prior"]
+    assert prior["source"] == "known.parquet"
+    assert prior["columns"] == ["near/score", "far/score"]
+    status, _, error = run(*arguments, "--searchers", "random,local")
+    assert status == 2
+    assert "Only the searcher bayesian uses --prior" in error

@@ -109,7 +109,7 @@ def load_prior() -> Prior:
 
 def test_what_an_argument_names(tmp_path: Path) -> None:
     assert as_prior(None, MULTIRES) is None
-    assert load_prior().source == "'nas-bench-mr'"
+    assert load_prior().source == "nas-bench-mr"
     assert as_prior(load_prior(), MULTIRES) is load_prior()
     path = tmp_path / "mine.safetensors"
     load_predictor("nas-bench-mr").save(path)

@@ -49,6 +49,10 @@ def compare(
     warm_start: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Evaluations given to every searcher for free.")
     ] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="What bayesian knows of other tasks: a table, or a predictor of them."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes [default: all cores].")] = None,
     root: RootOption = None,
     out: OutFolder = Path("out"),
@@ -83,6 +87,7 @@ def compare(
             folder=out / "simulations",
             workers=workers,
             warm_start=warm,
+            prior=prior,
             progress=bar,
         )
     _add_names(result, table, warm_start)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor
 
-from ncp.errors import ConfigError, DataError, quoted
+from ncp.errors import ConfigError, DataError
 from ncp.predictors.fitting import SHIPPED, fit_predictor, load_predictor
 from ncp.predictors.gp import GpSettings
 from ncp.predictors.predictor import Predictor
@@ -176,7 +176,7 @@ def as_prior(
     """
     if given is None:
         return None
-    source = quoted(str(given)) if isinstance(given, (str, Path)) else ""
+    source = str(given) if isinstance(given, (str, Path)) else ""
     if isinstance(given, (str, Path)):
         predicted = str(given) in SHIPPED or Path(given).suffix == ".safetensors"
         given = load_predictor(given) if predicted else load_table(given)
