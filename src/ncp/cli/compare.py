@@ -35,6 +35,13 @@ SearchersOption = Annotated[
         f"[default: {', '.join(SEARCHERS)}; tpe needs Optuna].",
     ),
 ]
+WarmStartOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Evaluations given to every searcher for free.")
+]
+PriorOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|FILE", help="What bayesian knows of other tasks: a table, or a predictor of them."),
+]
 
 
 def compare(
@@ -46,13 +53,8 @@ def compare(
     searchers: SearchersOption = None,
     queries: Annotated[int, typer.Option(metavar="N", min=1, help="Evaluations per simulation.")] = 200,
     seeds: Annotated[int, typer.Option(metavar="N", min=2, help="Simulations per searcher.")] = 50,
-    warm_start: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Evaluations given to every searcher for free.")
-    ] = None,
-    prior: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|FILE", help="What bayesian knows of other tasks: a table, or a predictor of them."),
-    ] = None,
+    warm_start: WarmStartOption = None,
+    prior: PriorOption = None,
     workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes [default: all cores].")] = None,
     root: RootOption = None,
     out: OutFolder = Path("out"),
