@@ -108,6 +108,9 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version  # slow to load
 
         value = version("ncp-nas")
+    elif name == "integrations":
+        import_module("ncp.integrations.optuna")  # so that `ncp.integrations.optuna` needs no import of its own
+        value = import_module("ncp.integrations")
     elif not name.startswith("_") and find_spec(f"ncp.{name}") is not None:
         value = import_module(f"ncp.{name}")
     else:

@@ -11,7 +11,7 @@ from ncp.extras import has_extra, require_extra
 from ncp.searchers.bayesian import Bayesian
 from ncp.searchers.evolution import Evolution
 from ncp.searchers.local import Local
-from ncp.searchers.optuna import Gp, Nsga2, Tpe
+from ncp.searchers.optuna_samplers import Gp, Nsga2, Tpe
 from ncp.searchers.random import Random
 from ncp.searchers.searcher import Searcher
 

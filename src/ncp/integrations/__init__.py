@@ -1,0 +1,1 @@
+"""This package inside other programs: each file imports one of them."""
