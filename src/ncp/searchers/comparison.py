@@ -255,14 +255,14 @@ def _provenance(
     scored: Scored, objective: Objective, queries: int, warmed: bool, prior: Prior | None
 ) -> dict[str, Any]:
     """Everything that a simulation's outcome depends on, except searcher and seed."""
-    return {
+    known = {} if prior is None else {"prior": _prior_provenance(prior, scored)}
+    return known | {
         "table": {"sha256": _digest(scored.space, scored.rows, scored.codes, scored.scores, scored.meets)},
         "rows": len(scored.rows),
         "weights": dict(objective.weights),
         "at_least": dict(objective.at_least),
         "queries": queries,
         "warm_start": {"sha256": _digest(scored.space, *scored.warm[:2])} if warmed else None,
-        "prior": None if prior is None else _prior_provenance(prior, scored),
         "version": version("ncp-nas"),
     }
 
