@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib import import_module, reload
 from pathlib import Path
@@ -274,6 +275,7 @@ def test_workers_that_choose_one_code_at_the_same_time(workers: int, monkeypatch
         return code
 
     monkeypatch.setattr(PropagationSampler, "_proposed", together)
+    monkeypatch.setattr("ncp.integrations.optuna.LONGEST_TURN", 0.0)  # nobody waits for a turn
 
     def work(number: int) -> None:
         sampler = PropagationSampler(SPACE, seed=0)
@@ -299,8 +301,8 @@ def test_a_code_of_another_trial_is_given_up_at_once(kept: bool, number: int, mo
     other, own = (trials[number - 8], trials[9 - number])
     frozen = study.trials[own.number]
     code = sampler._proposed(study, frozen, 0)
-    other.storage.set_trial_system_attr(other._trial_id, CLAIM, [code, kept])
-    assert not sampler._keeps(study, frozen, code)
+    other.storage.set_trial_system_attr(other._trial_id, CLAIM, [code, kept, 0.0])
+    assert not sampler._keeps(study, frozen, code, 1.0)
     assert sampler.suggest(own) != code
 
 
@@ -310,9 +312,36 @@ def test_a_claim_of_a_killed_worker_costs_patience_only(monkeypatch: pytest.Monk
     study.sampler = sampler
     own, killed = study.ask(), study.ask()
     code = sampler._proposed(study, study.trials[own.number], 0)
-    killed.storage.set_trial_system_attr(killed._trial_id, CLAIM, [code, False])
-    assert not sampler._keeps(study, study.trials[own.number], code)
+    killed.storage.set_trial_system_attr(killed._trial_id, CLAIM, [code, False, 0.0])
+    assert not sampler._keeps(study, study.trials[own.number], code, 1.0)
     assert sampler.suggest(own) != code
+
+
+def test_a_trial_waits_for_those_that_began_earlier() -> None:
+    study, sampler = optimised(8), PropagationSampler(SPACE, seed=0)
+    study.sampler = sampler
+    earlier, own = study.ask(), study.ask()
+    code = sampler._proposed(study, study.trials[own.number], 0)
+    earlier.storage.set_trial_system_attr(earlier._trial_id, CLAIM, [None, False, time.time()])
+    found: list[str] = []
+    thread = Thread(target=lambda: found.append(str(sampler.suggest(own))))
+    thread.start()
+    thread.join(0.5)
+    assert thread.is_alive()
+    earlier.storage.set_trial_system_attr(earlier._trial_id, CLAIM, [code, True, 0.0])
+    thread.join(60)
+    assert found
+    assert found != [code]
+
+
+@pytest.mark.parametrize("age", [-10.0, 100.0], ids=["began later", "was killed long ago"])
+def test_a_trial_does_not_wait_for(age: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ncp.integrations.optuna.PAUSE", None)  # to wait would be an error
+    study = optimised(8)
+    other = study.ask()
+    other.storage.set_trial_system_attr(other._trial_id, CLAIM, [None, False, time.time() - age])
+    asked(study, PropagationSampler(SPACE, seed=0))
+    assert len(set(codes(study))) == 9
 
 
 def test_studies_that_it_cannot_serve() -> None:

@@ -3,7 +3,8 @@
 Samplers that work at the same time, in threads, processes or on several machines, share only the storage of the study.
 A sampler writes its proposal there as a claim, then reads all other trials, and keeps the code if none of them has it.
 If two trials claim one code at the same time, that of the higher number gives way. This needs no lock: whoever claims
-last sees both claims.
+last sees both claims. Before it proposes, a sampler waits for those that began earlier, only to take their codes into
+account.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,9 +37,34 @@ from optuna.study import Study, StudyDirection  # noqa: E402
 from optuna.trial import BaseTrial, FrozenTrial, TrialState  # noqa: E402
 
 CLAIM = "ncp:claim"
-"""The system attribute of a trial with the text of its code, None for none, and whether it keeps this code."""
+"""The system attribute of a trial with its `Claim`."""
 PATIENCE, PAUSE = 10.0, 0.02
 """How long to wait for another trial to decide about its claim, and between two looks at it [s]."""
+LONGEST_TURN = 60.0
+"""A trial that began to propose longer ago than this is not waited for: it was probably killed [s]."""
+
+
+class Claim(NamedTuple):
+    """What a trial has written about its code; a trial that has written nothing got its code elsewhere, for good.
+
+    Attributes:
+        code: the text of its code; None while it has none.
+        kept: whether the trial will not give it up.
+        began: when it began to propose [s since the epoch].
+    """
+
+    code: str | None = None
+    kept: bool = True
+    began: float = 0.0
+
+    @classmethod
+    def of(cls, trial: FrozenTrial) -> Claim:
+        """The claim of a trial."""
+        return cls(*trial.system_attrs.get(CLAIM, ()))
+
+    def write(self, study: Study, trial: FrozenTrial) -> None:
+        """Write the claim to the storage, where all samplers see it."""
+        study._storage.set_trial_system_attr(trial._trial_id, CLAIM, list(self))
 
 
 class PropagationSampler(BaseSampler):
@@ -156,8 +182,10 @@ class PropagationSampler(BaseSampler):
                 "PropagationSampler proposes all dimensions together, and some of them are fixed. "
                 "Fix all dimensions or none."
             )
+        began = time.time()
+        _wait_for_turn(study, trial, began)
         attempt, code = 0, self._proposed(study, trial, 0)
-        while not self._keeps(study, trial, code):
+        while not self._keeps(study, trial, code, began):
             attempt += 1
             code = self._proposed(study, trial, attempt)
         return self.params(code)
@@ -205,21 +233,18 @@ class PropagationSampler(BaseSampler):
             )
         return proposal
 
-    def _keeps(self, study: Study, trial: FrozenTrial, code: str) -> bool:
+    def _keeps(self, study: Study, trial: FrozenTrial, code: str, began: float) -> bool:
         """Claim a code for a trial; whether the trial keeps it, because no other one has it."""
-        self._claim(study, trial, code, kept=False)
+        Claim(code, False, began).write(study, trial)
         latest = time.monotonic() + PATIENCE
         while rivals := [other for other in _others(study, trial) if self._code_of(other) == code]:
-            gives_way = any(other.number < trial.number or _keeps_its_code(other) for other in rivals)
+            gives_way = any(other.number < trial.number or Claim.of(other).kept for other in rivals)
             if gives_way or time.monotonic() > latest:  # a rival that decides nothing was killed: leave it the code
-                self._claim(study, trial, None, kept=False)
+                Claim(None, False, began).write(study, trial)
                 return False
             time.sleep(PAUSE)
-        self._claim(study, trial, code, kept=True)
+        Claim(code, True, began).write(study, trial)
         return True
-
-    def _claim(self, study: Study, trial: FrozenTrial, code: str | None, kept: bool) -> None:
-        study._storage.set_trial_system_attr(trial._trial_id, CLAIM, [code, kept])
 
     def _code_of(self, trial: FrozenTrial) -> str | None:
         """The text of the code that a trial evaluates or has evaluated; None if it has no code.
@@ -244,7 +269,7 @@ class PropagationSampler(BaseSampler):
                 f"Trial {trial.number} of the study has a value and no code of the sampler's space. "
                 "Call suggest of the sampler in every trial."
             )
-        return None if finished else trial.system_attrs.get(CLAIM, [None])[0]
+        return None if finished else Claim.of(trial).code
 
     def _codes(self, texts: Sequence[str]) -> Codes:
         return self.space.codes(texts) if texts else np.empty((0, len(self.space)), dtype=np.int64)
@@ -254,9 +279,18 @@ def _others(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
     return [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
 
 
-def _keeps_its_code(trial: FrozenTrial) -> bool:
-    """Whether the code of a trial is more than a claim that it may give up."""
-    return bool(trial.system_attrs.get(CLAIM, [None, True])[1])
+def _wait_for_turn(study: Study, trial: FrozenTrial, began: float) -> None:
+    """Wait until the trials that began to propose earlier have their codes."""
+    Claim(None, False, began).write(study, trial)
+
+    def is_ahead(other: FrozenTrial) -> bool:
+        claim = Claim.of(other)
+        proposes = other.state == TrialState.RUNNING and not claim.kept
+        earlier = (claim.began, other.number) < (began, trial.number)
+        return proposes and earlier and time.time() - claim.began < LONGEST_TURN
+
+    while any(map(is_ahead, _others(study, trial))):
+        time.sleep(PAUSE)
 
 
 def _result(trial: FrozenTrial) -> float:
