@@ -41,16 +41,16 @@ def steps_figure(name: str, values: Reals, best: int, budget: float | None = Non
     faint_x, faint_y = [], []
     for start in np.delete(np.arange(values.shape[1]), best):  # one trace: its gaps keep the lines apart
         faint_x += [*steps, None]
-        faint_y += [*_short(values[:, start]), None]
+        faint_y += [*short(values[:, start]), None]
     data: list[Any] = [
         {"type": "scatter", "mode": "lines", "x": faint_x, "y": faint_y, "name": "other starts", "hoverinfo": "skip"}
         | {"line": {"color": "rgba(128,128,128,0.28)", "width": 1}},
-        {"type": "scatter", "mode": "lines", "x": steps, "y": _short(values[:, best]), "name": "the best start"}
+        {"type": "scatter", "mode": "lines", "x": steps, "y": short(values[:, best]), "name": "the best start"}
         | {"line": {"color": BLUE, "width": 2.5}, "hovertemplate": "step %{x}: %{y:.4g}<extra></extra>"},
     ]
     if budget is not None:
-        data.append(_line([0, steps[-1]], [budget, budget], "budget"))
-    return _figure(data, "step", with_unit(name))
+        data.append(dashed_line([0, steps[-1]], [budget, budget], "budget"))
+    return base_figure(data, "step", with_unit(name))
 
 
 def code_figure(trace: Trace) -> Figure:
@@ -59,14 +59,14 @@ def code_figure(trace: Trace) -> Figure:
         "type": "heatmap",
         "z": trace.shares[::-1].tolist(),
         "customdata": trace.path[::-1].tolist(),
-        "y": list(map(_plain, trace.dimensions[::-1])),
+        "y": list(map(plain, trace.dimensions[::-1])),
         "colorscale": "Cividis",
         "zmin": 0,
         "zmax": 1,
         "colorbar": {"title": {"text": "share of range", "side": "right"}, "thickness": 12},
         "hovertemplate": "step %{x}, %{y}: %{customdata}<extra></extra>",
     }
-    figure = _figure([heat], "step", "")
+    figure = base_figure([heat], "step", "")
     figure["layout"]["height"] = 140 + 16 * len(trace.dimensions)
     figure["layout"]["yaxis"] |= {"tickfont": {"size": 10}, "dtick": 1, "showgrid": False}
     return figure
@@ -75,25 +75,25 @@ def code_figure(trace: Trace) -> Figure:
 def tradeoff_figure(panel: Tradeoff) -> Figure:
     """Codes that were found, over a table's rows. A trace of rows has their numbers; the page has their codes."""
     data: list[Any] = []
-    hover = f"%{{customdata}}<br>{_plain(panel.x_name)} %{{x:.4g}}<br>{_plain(panel.y_name)} %{{y:.4g}}<extra></extra>"
+    hover = f"%{{customdata}}<br>{plain(panel.x_name)} %{{x:.4g}}<br>{plain(panel.y_name)} %{{y:.4g}}<extra></extra>"
     if len(panel.rows_x):
-        rows = {"type": "scatter", "mode": "markers", "x": _short(panel.rows_x), "y": _short(panel.rows_y)}
+        rows = {"type": "scatter", "mode": "markers", "x": short(panel.rows_x), "y": short(panel.rows_y)}
         rows |= {"name": "table's rows", "rows": panel.rows.tolist(), "hovertemplate": hover}
         data.append(rows | {"marker": {"size": 4, "color": GREY}})
     edge = np.flatnonzero(panel.edge)[np.argsort(panel.x[panel.edge], kind="stable")]
-    line = {"type": "scatter", "mode": "lines", "x": _short(panel.x[edge]), "y": _short(panel.y[edge])}
+    line = {"type": "scatter", "mode": "lines", "x": short(panel.x[edge]), "y": short(panel.y[edge])}
     data.append(line | {"name": "front", "hoverinfo": "skip", "line": {"color": BLUE, "width": 1.5}})
-    found = {"type": "scatter", "mode": "markers", "x": _short(panel.x), "y": _short(panel.y), "name": "found"}
+    found = {"type": "scatter", "mode": "markers", "x": short(panel.x), "y": short(panel.y), "name": "found"}
     marker = {"size": 8, "color": BLUE, "line": {"width": 0.5, "color": "white"}}
     data.append(found | {"customdata": list(panel.codes), "hovertemplate": hover, "marker": marker})
     every = [x for x in (panel.x, panel.rows_x) if len(x)]
     low, high = min(float(x.min()) for x in every), max(float(x.max()) for x in every)
     if panel.minimum is not None:
-        data.append(_line([low, high], [panel.minimum, panel.minimum], "minimum"))
+        data.append(dashed_line([low, high], [panel.minimum, panel.minimum], "minimum"))
     if panel.budget is not None:
         ends = [float(f(np.concatenate([panel.y, panel.rows_y]))) for f in (np.min, np.max)]
-        data.append(_line([panel.budget, panel.budget], ends, "budget"))
-    return _figure(data, panel.x_name, panel.y_name)
+        data.append(dashed_line([panel.budget, panel.budget], ends, "budget"))
+    return base_figure(data, panel.x_name, panel.y_name)
 
 
 def agreement_figure(found: Agreement, known: str) -> Figure:
@@ -109,28 +109,28 @@ def agreement_figure(found: Agreement, known: str) -> Figure:
     points: dict[str, Any] = {
         "type": "scatter",
         "mode": "markers",
-        "x": _short(found.predicted),
-        "y": _short(found.known),
+        "x": short(found.predicted),
+        "y": short(found.known),
         "customdata": [list(pair) for pair in zip(found.codes, found.sources, strict=True)],
         "hovertemplate": "%{customdata[0]}<br>predicted %{x:.4g}, %{customdata[1]} %{y:.4g}<extra></extra>",
         "marker": {"size": 8 if few else 4, "color": BLUE, "opacity": 1.0 if few else 0.5},
         "name": "codes",
     }
     if few:
-        points["error_x"] = {"type": "data", "array": _short(found.std), "thickness": 0.8, "width": 0, "color": GREY}
+        points["error_x"] = {"type": "data", "array": short(found.std), "thickness": 0.8, "width": 0, "color": GREY}
     column = with_unit(found.column)
-    return _figure([_line(ends, ends, "equal"), points], f"predicted: {column}", f"{known}: {column}")
+    return base_figure([dashed_line(ends, ends, "equal"), points], f"predicted: {column}", f"{known}: {column}")
 
 
 def calibration_figure(found: Sequence[Calibration]) -> Figure:
     """The share of values within intervals, by the confidence level of the intervals."""
-    data: list[Any] = [_line([0, 1], [0, 1], "well calibrated")]
+    data: list[Any] = [dashed_line([0, 1], [0, 1], "well calibrated")]
     for number, each in enumerate(found):
         style = {"color": SERIES[number % len(SERIES)], "dash": DASHES[number % len(DASHES)], "width": 2}
-        trace = {"type": "scatter", "mode": "lines", "x": _short(each.levels), "y": _short(each.shares)}
+        trace = {"type": "scatter", "mode": "lines", "x": short(each.levels), "y": short(each.shares)}
         hover = "%{y:.0%} of values in %{x:.0%} intervals<extra></extra>"
         data.append(trace | {"name": each.column, "line": style, "hovertemplate": hover})
-    figure = _figure(data, "confidence level of the interval", "share of values within it")
+    figure = base_figure(data, "confidence level of the interval", "share of values within it")
     for axis in ("xaxis", "yaxis"):
         figure["layout"][axis] |= {"range": [0, 1], "tickformat": ".0%"}
     return figure
@@ -149,13 +149,13 @@ def curves_figure(curves: Sequence[Curve], measure: str) -> Figure:
             "fill": "toself",
             "hoverinfo": "skip",
         }
-        band |= {"y": _short(curve.low) + _short(curve.high)[::-1], "line": {"width": 0}, "fillcolor": _faint(colour)}
+        band |= {"y": short(curve.low) + short(curve.high)[::-1], "line": {"width": 0}, "fillcolor": _faint(colour)}
         data.append(band | {"showlegend": False, "legendgroup": curve.searcher})
         line = {"color": colour, "width": 2, "dash": DASHES[number % len(DASHES)]}
-        trace = {"type": "scatter", "mode": "lines", "x": queries, "y": _short(curve.mean), "name": curve.searcher}
-        hover = f"{_plain(curve.searcher)}, %{{x}} evaluations: %{{y:.4g}}<extra></extra>"
+        trace = {"type": "scatter", "mode": "lines", "x": queries, "y": short(curve.mean), "name": curve.searcher}
+        hover = f"{plain(curve.searcher)}, %{{x}} evaluations: %{{y:.4g}}<extra></extra>"
         data.append(trace | {"line": line, "legendgroup": curve.searcher, "hovertemplate": hover})
-    figure = _figure(data, "evaluations", f"regret: {measure}")
+    figure = base_figure(data, "evaluations", f"regret: {measure}")
     figure["layout"] |= {"height": 460}
     figure["layout"]["yaxis"] |= {"rangemode": "tozero"}
     return figure
@@ -168,8 +168,8 @@ def learning_figure(found: Learning) -> Figure:
     names: list[str] = []
     for place, (epochs, values) in enumerate(zip(found.epochs, found.values, strict=True)):
         if place != found.best:
-            faint_x += [*_short(epochs), None]
-            faint_y += [*_short(values), None]
+            faint_x += [*short(epochs), None]
+            faint_y += [*short(values), None]
             names += [f"seed {found.seeds[place]} of {found.codes[place]}"] * (len(epochs) + 1)
     hover = "%{customdata}<br>epoch %{x}: %{y:.4g}<extra></extra>"
     faint = {"color": "rgba(128,128,128,0.35)", "width": 1}
@@ -178,20 +178,20 @@ def learning_figure(found: Learning) -> Figure:
         other = {"type": "scatter", "mode": "lines", "x": faint_x, "y": faint_y, "name": "other runs", "line": faint}
         data.append(other | {"customdata": names, "hovertemplate": hover})
     epochs, values = found.epochs[found.best], found.values[found.best]
-    best: dict[str, Any] = {"type": "scatter", "mode": "lines", "x": _short(epochs), "y": _short(values)}
+    best: dict[str, Any] = {"type": "scatter", "mode": "lines", "x": short(epochs), "y": short(values)}
     name = f"seed {found.seeds[found.best]} of {found.codes[found.best]}"
     best |= {"name": "the best run", "customdata": [name] * len(epochs), "hovertemplate": hover}
     best["line"] = {"color": BLUE, "width": 2.5}
-    return _figure([*data, best], "epoch", with_unit(found.column))
+    return base_figure([*data, best], "epoch", with_unit(found.column))
 
 
 def cost_figure(found: CostAndValue) -> Figure:
     """Values against exact cost, on a logarithmic axis."""
     hover = "%{customdata}<br>%{x:.4g} GMACs, %{y:.4g}<extra></extra>"
-    points: dict[str, Any] = {"type": "scatter", "mode": "markers", "x": _short(found.macs), "y": _short(found.values)}
+    points: dict[str, Any] = {"type": "scatter", "mode": "markers", "x": short(found.macs), "y": short(found.values)}
     points |= {"name": "codes", "customdata": list(found.codes), "hovertemplate": hover, "showlegend": False}
     points["marker"] = {"size": 7 if len(found.codes) <= 200 else 4, "color": BLUE, "opacity": 0.8}
-    figure = _figure([points], COST, with_unit(found.column))
+    figure = base_figure([points], COST, with_unit(found.column))
     figure["layout"]["xaxis"] |= {"type": "log", "dtick": "D2"}
     return figure
 
@@ -200,19 +200,20 @@ def noise_figure(found: Deviations) -> Figure:
     """How far single seeds are from the mean of their code, and the standard deviation between seeds."""
     ends = [float(found.means.min()), float(found.means.max())]
     hover = "%{customdata}<br>mean %{x:.4g}, this seed %{y:+.3g}<extra></extra>"
-    points: dict[str, Any] = {"type": "scatter", "mode": "markers", "x": _short(found.means), "y": _short(found.off)}
+    points: dict[str, Any] = {"type": "scatter", "mode": "markers", "x": short(found.means), "y": short(found.off)}
     points |= {"name": "trainings", "customdata": list(found.codes), "hovertemplate": hover}
     points["marker"] = {"size": 7, "color": BLUE}
-    bounds = [_line(ends, [sign * found.std] * 2, "one std") | {"showlegend": sign > 0} for sign in (1, -1)]
-    return _figure([*bounds, points], f"mean over seeds: {with_unit(found.column)}", "seed minus mean")
+    bounds = [dashed_line(ends, [sign * found.std] * 2, "one std") | {"showlegend": sign > 0} for sign in (1, -1)]
+    return base_figure([*bounds, points], f"mean over seeds: {with_unit(found.column)}", "seed minus mean")
 
 
-def _line(x: list[float], y: list[float], name: str) -> dict[str, Any]:
+def dashed_line(x: list[float], y: list[float], name: str) -> dict[str, Any]:
+    """A line that values are compared to."""
     style = {"color": ORANGE, "width": 1.5, "dash": "dash"}
     return {"type": "scatter", "mode": "lines", "x": x, "y": y, "name": name, "line": style, "hoverinfo": "skip"}
 
 
-def _short(numbers: Reals) -> list[float]:
+def short(numbers: Reals) -> list[float]:
     """Numbers with five digits, which keeps pages small."""
     return [float(f"{number:.5g}") for number in numbers]
 
@@ -222,15 +223,15 @@ def _faint(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.16)"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A name in which plotly finds neither markup nor placeholders."""
     return escape(text, quote=False).replace("%{", "% {")
 
 
-def _figure(data: list[Any], x: str, y: str) -> Figure:
+def base_figure(data: list[Any], x: str, y: str) -> Figure:
     """A figure with its legend above the axes, where it covers nothing. The page sets the colours of texts."""
     for trace in data:
-        trace["name"] = _plain(trace.get("name", ""))
+        trace["name"] = plain(trace.get("name", ""))
     axis = {"gridcolor": GRID, "zeroline": False, "automargin": True}
     return {
         "data": data,
@@ -239,8 +240,8 @@ def _figure(data: list[Any], x: str, y: str) -> Figure:
             "margin": {"l": 56, "r": 14, "t": 34, "b": 48},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
-            "xaxis": axis | {"title": {"text": _plain(x), "standoff": 6}},
-            "yaxis": axis | {"title": {"text": _plain(y), "standoff": 6}},
+            "xaxis": axis | {"title": {"text": plain(x), "standoff": 6}},
+            "yaxis": axis | {"title": {"text": plain(y), "standoff": 6}},
             "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 11}},
             "hovermode": "closest",
             "hoverlabel": {"align": "left", "namelength": -1},

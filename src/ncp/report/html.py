@@ -17,13 +17,14 @@ from ncp.report.page_parts import Page
 from ncp.report.predictor_page import predictor_page
 from ncp.report.search_page import search_page
 from ncp.report.study_page import study_page
+from ncp.studies.study import Study
 from ncp.tables.table import Table
 
 BESIDE = ("trace.json", "heldout.json", "predictor.safetensors", "config.yaml")
 """Files in the document's folder that belong to its run."""
 
 
-def write_report(source: str | Path, path: str | Path, table: Table | None = None) -> None:
+def write_report(source: str | Path, path: str | Path, table: Table | None = None, study: Study | None = None) -> None:
     """Write a page about a document that a command wrote, or about a study.
 
     Args:
@@ -31,13 +32,14 @@ def write_report(source: str | Path, path: str | Path, table: Table | None = Non
             `heldout.json` from the same folder, if they are of the same run. A folder is that of a study.
         path: the page to write.
         table: rows to draw behind the codes that were found.
+        study: the open study of the folder, if the source is one.
 
     Raises:
         DataError: no command of this version wrote the source, or the path cannot be written to.
         MissingExtraError: plotly or jinja2 is not installed.
     """
     if Path(source).is_dir():
-        _write(path, study_page(source).html({}))
+        _write(path, study_page(source, study).html({}))
         return
     kind, document = read_document(source)
     folder = Path(source).parent

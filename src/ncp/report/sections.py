@@ -37,14 +37,14 @@ def answer_section(row: Mapping[str, Any], what: str) -> Section:
         values.append([*cells, Cell(_value(row["verified"].get(column)))] if checked else cells)
     texts = [f"{what}:" if row["macs"] is None else f"{what}, {_cost(row)} (exact):"]
     texts += [] if checked else [NOT_CHECKED]
-    return Section("The answer", texts, row["code"], _drawing(row["code"]), Grid(heads, values))
+    return Section("The answer", texts, row["code"], network_drawing(row["code"]), Grid(heads, values))
 
 
 def _cost(row: Mapping[str, Any]) -> str:
     return f"{row['macs'] / 1e9:.3f} GMACs and {row['params'] / 1e6:.2f} M parameters"
 
 
-def _drawing(text: str) -> str:
+def network_drawing(text: str) -> str:
     """A network's drawing as an element of the page; empty for a code of another space."""
     try:
         return network_element(Code.parse(text))

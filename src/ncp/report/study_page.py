@@ -1,8 +1,8 @@
-"""The page of a study: the folder of `ncp build`."""
+"""The page of a study: the folder of `ncp build`, `ncp tune` or `ncp.Study`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,12 @@ from ncp.report.page_parts import Cell, Grid, Page, Plot, Section
 from ncp.report.sections import provenance_section
 from ncp.report.study_facts import CURVES, Deviations, Learning, costs_and_values, deviations, learning_curves
 from ncp.report.style import with_unit
+from ncp.report.tuning_facts import TuningFacts, tuning_facts
+from ncp.report.tuning_sections import told_failures, tuning_answer, tuning_provenance, tuning_sections
 from ncp.studies.averages import noise_between_seeds, table_of, values_of
-from ncp.studies.study_folder import StudyFolder, read_study
+from ncp.studies.search_record import SEARCH
+from ncp.studies.study import Study
+from ncp.studies.study_folder import STUDY, StudyFolder, read_study
 from ncp.studies.trainings import TrainingRow, read_trainings
 from ncp.tables.table import Table
 
@@ -23,32 +27,62 @@ LISTED = 100
 """Most failures that are listed."""
 
 
-def study_page(folder: str | Path) -> Page:
+def study_page(folder: str | Path, search: Study | None = None) -> Page:
     """The page of a study, which may still be growing.
+
+    Args:
+        folder: the folder of the study.
+        search: the study that proposes the codes of the folder, if it is open.
 
     Raises:
         DataError: there is no study, or its file is damaged or of another version.
     """
-    study = read_study(Path(folder))
+    path = Path(folder)
+    found = tuning_facts(path, search) if (path / SEARCH).exists() else None
+    if found is not None and not (path / STUDY).exists():
+        return _told_page(found)
+    study = read_study(path)
     rows = read_trainings(study)
     table, values = table_of(study, rows), values_of(rows)
     noise = {column: each.std for column, each in noise_between_seeds(values).items()}
-    curves, costs = learning_curves(study, rows, table.columns), costs_and_values(table)
-    seeds = deviations(table, values, noise)
-    sections = [_answer(study, rows, table)]
-    if curves:
-        plots = [Plot(f"curves {k}", with_unit(each.column), learning_figure(each)) for k, each in enumerate(curves)]
-        sections.append(Section("Curves", _about_curves(curves), plots=plots))
-    if costs:
-        plots = [Plot(f"cost {k}", with_unit(each.column), cost_figure(each)) for k, each in enumerate(costs)]
-        text = "Means over seeds against exact cost at 128 x 128 pixels. A point shows its code."
-        sections.append(Section("Values and cost", [text], plots=plots))
-    sections += [_noise(seeds), _failures(rows), provenance_section(_provenance(study, rows))]
+    sections = [_trainings(study, rows, table, "The answer" if found is None else "Trainings")]
+    provenance = _provenance(study, rows)
+    shown: set[str] = set()
+    if found is not None:
+        sections = [tuning_answer(found), *tuning_sections(found), *sections]
+        provenance = tuning_provenance(found) | provenance
+        shown = {each.quantity.name for each in found.fronts}
+    sections += _curves(study, rows, table) + _costs(table, shown)
+    sections += [_noise(deviations(table, values, noise)), _failures(rows, found is not None)]
     subtitle = f"Codes: {len(table)}, tasks: {len(study.tasks)}, trainings: {len(study.asked)}"
+    sections.append(provenance_section(provenance))
     return Page(f"Study of {', '.join(study.tasks)}", subtitle, sections)
 
 
-def _answer(study: StudyFolder, rows: Sequence[TrainingRow], table: Table) -> Section:
+def _told_page(found: TuningFacts) -> Page:
+    """The page of a study whose user trains the codes."""
+    record = found.record
+    sections = [tuning_answer(found), *tuning_sections(found), told_failures(found)]
+    subtitle = f"Codes: {len(record.told)}, trainings told: {len(record.tells)}"
+    sections.append(provenance_section(tuning_provenance(found)))
+    return Page(f"Study of {', '.join(record.objective.weights)}", subtitle, sections)
+
+
+def _curves(study: StudyFolder, rows: Sequence[TrainingRow], table: Table) -> list[Section]:
+    curves = learning_curves(study, rows, table.columns)
+    plots = [Plot(f"curves {k}", with_unit(each.column), learning_figure(each)) for k, each in enumerate(curves)]
+    return [Section("Curves", _about_curves(curves), plots=plots)] if curves else []
+
+
+def _costs(table: Table, shown: Collection[str]) -> list[Section]:
+    """Values against cost, of the columns that are not shown yet."""
+    costs = [each for each in costs_and_values(table) if each.column not in shown]
+    plots = [Plot(f"cost {k}", with_unit(each.column), cost_figure(each)) for k, each in enumerate(costs)]
+    text = "Means over seeds against exact cost at 128 x 128 pixels. A point shows its code."
+    return [Section("Values and cost" if not shown else "Other values and cost", [text], plots=plots)] if costs else []
+
+
+def _trainings(study: StudyFolder, rows: Sequence[TrainingRow], table: Table, title: str) -> Section:
     """How many trainings are done, and the best code of each column."""
     done = sum(row.status == "done" for row in rows)
     failed, waiting = len(rows) - done, len(study.asked) - len(rows)
@@ -66,7 +100,7 @@ def _answer(study: StudyFolder, rows: Sequence[TrainingRow], table: Table) -> Se
         name = with_unit(column) + (" (lower is better)" if column in table.minimised else "")
         cells.append([Cell(name), Cell(str(len(known))), *map(Cell, numbers), Cell(code, copied=code, wide=True)])
     heads = ["column", "codes", "best", "median", "range", "best code"]
-    return Section("The answer", [f"{text}."], table=Grid(heads, cells) if cells else None)
+    return Section(title, [f"{text}."], table=Grid(heads, cells) if cells else None)
 
 
 def _about_curves(curves: Sequence[Learning]) -> list[str]:
@@ -101,7 +135,7 @@ def _noise(found: Sequence[Deviations]) -> Section:
     return Section("Noise between seeds", [text], table=Grid(heads, cells), plots=plots)
 
 
-def _failures(rows: Sequence[TrainingRow]) -> Section:
+def _failures(rows: Sequence[TrainingRow], tuned: bool) -> Section:
     failed = [row for row in rows if row.status == "failed"]
     if not failed:
         return Section("Failures", ["No training failed."])
@@ -114,7 +148,8 @@ def _failures(rows: Sequence[TrainingRow]) -> Section:
         ]
         for row in failed[:LISTED]
     ]
-    texts = [f"Failed trainings: {len(failed)}. ncp build --retry-failed trains them again."]
+    command = "ncp tune" if tuned else "ncp build"
+    texts = [f"Failed trainings: {len(failed)}. {command} --retry-failed trains them again."]
     if len(failed) > LISTED:
         texts.append(f"The first {LISTED} are listed; trainings.parquet has all.")
     return Section("Failures", texts, table=Grid(["task", "seed", "reason", "code"], cells))

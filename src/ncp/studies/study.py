@@ -270,7 +270,7 @@ class Study:
         """
         out = self.folder / "report.html" if path is None else as_path(path)
         html: Any = import_module("ncp.report.html")  # a report reads studies, so this room must not depend on it
-        html.write_report(self.folder, out, None)
+        html.write_report(self.folder, out, study=self)
         return out
 
     def _begin(self, given: tuple[Any, ...]) -> None:
