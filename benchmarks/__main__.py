@@ -47,6 +47,7 @@ PLAN = (
     Step("mini_figures", 3),
     Step("studies", 5, "ray: pictures, the extra ray"),
     Step("tune", 60, "nas-bench-mr"),
+    Step("tune_real", 300, "tasks: pictures, masks and clips"),
     Step("tune_killed", 4),
     Step("tune_workers", 12, "nas-bench-mr"),
     Step("lidar", 30, "shapely; lidar/kitti: frames of KITTI"),

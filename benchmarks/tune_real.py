@@ -1,0 +1,113 @@
+"""Tune a backbone for three real tasks with few trainings, against as many random codes, trained the same way.
+
+Each repetition tunes on cifar10, camvid and clips with the recipes of the table `mini`, at most 60 MMACs at 64 x 64
+pixels. The random codes are drawn from those of `mini`, whose trainings are known. The best code of each is trained
+with three new seeds. Everything goes on where it stopped, in `out/tune_real`.
+
+python -m benchmarks.tune_real [--repetitions 2] [--workers 2]
+"""
+
+import argparse
+
+import numpy as np
+from scipy.stats import bootstrap
+
+import ncp
+from benchmarks import mini
+from benchmarks.measure import ROOT, available, record
+from ncp.spaces.arrays import Codes, Reals
+
+FOLDER = ROOT / "out" / "tune_real"
+TRAININGS = 24
+NEW_SEEDS = 3
+BUDGET = ncp.Budget(max_macs=mini.DEAREST, image_size=64, classes=10)
+MAIN = ("cifar10/top1", "camvid/mIoU", "clips/top1")
+"""The columns of the objective."""
+
+
+def tuned(repetition: int, workers: int) -> Codes:
+    """The best code of a search, `(1, d)`."""
+    found = ncp.tune(
+        mini.tasks(),
+        objective=list(MAIN),
+        budget=BUDGET,
+        trainings=TRAININGS,
+        folder=FOLDER / f"tuned-{repetition}",
+        seed=repetition,
+        workers=workers,
+        threads=1,
+        keep_weights=False,
+    )
+    return ncp.MULTIRES.codes(found.best[0].code)
+
+
+def drawn(repetition: int) -> Codes:
+    """The best of random codes of the table `mini`, `(1, d)`, by one training on each task."""
+    table = ncp.load_table("mini")
+    rows = np.random.default_rng(repetition).permutation(len(table))[:TRAININGS]
+    if len(rows) < TRAININGS:
+        raise SystemExit(f"The table mini has {len(table)} codes yet. Run python -m benchmarks.mini first.")
+    return table.codes[rows[[scores(table)[rows].argmax()]]]
+
+
+def scores(table: ncp.Table) -> Reals:
+    """Mean z-scores `(n,)` of a table's codes, on the scale of the table `mini`."""
+    known = ncp.load_table("mini")
+    places = [known.columns.index(column) for column in MAIN]
+    mean, std = known.values[:, places].mean(axis=0), known.values[:, places].std(axis=0)
+    values = table.values[:, [table.columns.index(column) for column in MAIN]]
+    found: Reals = ((values - mean) / std).mean(axis=1)
+    return found
+
+
+def trained_again(code: Codes, name: str, workers: int) -> Reals:
+    """Mean z-scores `(NEW_SEEDS,)` of a code, one per new seed."""
+    folder = FOLDER / name
+    ncp.build(code, mini.tasks(), folder=folder, seeds=NEW_SEEDS + 1, workers=workers, threads=1, keep_weights=False)
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(folder / "trainings.parquet").to_pylist()
+    values = np.full((NEW_SEEDS, len(MAIN)), np.nan)
+    for place, column in enumerate(MAIN):
+        task, metric = column.split("/")
+        for row in rows:
+            if row["task"] == task and row["seed"] > 0:
+                values[row["seed"] - 1, place] = row[metric]
+    return scores(ncp.Table(ncp.MULTIRES, np.repeat(code, NEW_SEEDS, axis=0), values, MAIN))
+
+
+def main() -> None:
+    """Tune, draw, train the winners again, and compare."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tune_real")
+    parser.add_argument("--repetitions", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    if not available(mini.TASKS, "tune/real"):
+        return
+    gains = []
+    for repetition in range(options.repetitions):
+        ours = trained_again(tuned(repetition, options.workers), f"winner-{repetition}", options.workers)
+        theirs = trained_again(drawn(repetition), f"random-{repetition}", options.workers)
+        gains.append(ours[:, None] - theirs)
+        print(f"repetition {repetition}: tuned {ours.round(3)}, random {theirs.round(3)}", flush=True)
+    each = np.array([gain.mean() for gain in gains])
+    pairs = np.concatenate([gain.ravel() for gain in gains])
+    interval = bootstrap((pairs,), np.mean, rng=np.random.default_rng(0)).confidence_interval
+    record(
+        "tune/real",
+        claim=f"cifar10, camvid and clips, {TRAININGS} trainings per task: mean z of the tuned winner over that of the "
+        "best of as many random codes, both trained again with three new seeds",
+        target="stated",
+        value={
+            "difference": round(float(each.mean()), 3),
+            "interval": [round(float(interval.low), 3), round(float(interval.high), 3)],
+            "by_repetition": each.round(3).tolist(),
+        },
+        met=True,
+        note="the interval is over pairs of seeds, within repetitions",
+        runs=options.repetitions,
+    )
+
+
+if __name__ == "__main__":
+    main()
