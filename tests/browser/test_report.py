@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from ncp import MULTIRES, Budget, Objective, Table, search
+from ncp import MULTIRES, Budget, Objective, Study, Table, search
+from ncp.optim.sampling import sample_codes
 from ncp.report.html import write_report
 from ncp.report.trace import Trace
 from tests.browser.conftest import SIZES
@@ -74,3 +75,26 @@ def test_codes_are_copied_by_a_press_and_by_a_click(page: Page) -> None:
     trace = place.evaluate("(e) => [].concat(...e.data.map((t) => t.customdata ?? []))")
     assert copied in trace
     assert code in trace
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_page_of_a_search_for_few_trainings_is_drawn_and_fits(browser: Browser, tmp_path: Path, size: str) -> None:
+    budget = Budget(max_macs=1e9)
+    study = Study(tmp_path / "study", objective=["roads", "clips"], budget=budget)
+    for place, code in enumerate(sample_codes(MULTIRES, 9, budget)):
+        study.tell(code, None if place == 3 else {"roads/mIoU": float(code.sum()), "clips/top1": float(code[0])})
+    page = browser.new_context(viewport=SIZES[size]).new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(study.report(tmp_path / "report.html").as_uri())
+    names = ["progress", "cost 0", "cost 1", "cost 2", "tasks", "effects"]
+    for name in names:
+        expect(page.locator(f'[data-figure="tuning {name}"] .main-svg').first).to_be_visible()
+    assert page.locator("[data-figure]").count() == len(names)
+    evidence = study.evidence
+    assert evidence is not None
+    bars = page.locator('[data-figure="tuning tasks"] .ytick text')
+    expect(bars).to_have_count(len(evidence.resemblance))
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert said == []

@@ -13,6 +13,7 @@ from ncp.optim.sampling import sample_codes
 from ncp.report.html import write_report
 from ncp.report.study_page import study_page
 from ncp.report.tuning_facts import chance_tau, tuning_facts
+from tests.predictors.fitted import GP
 from tests.report.test_html import EVIL, Read
 from tests.report.test_study import write_study
 
@@ -107,7 +108,7 @@ def test_a_study_whose_user_trains_has_a_page(tmp_path: Path) -> None:
 def test_a_prior_that_the_file_only_identifies_is_named_or_used(tmp_path: Path) -> None:
     codes = SPACE.codes([[w, d, e] for w in (8, 16, 24, 32) for d in (1, 2, 3) for e in (0, 1)])
     values = np.stack([codes @ [1.0, 5, 3], -codes @ [1.0, 5, 3]], axis=1)
-    prior = ncp.fit_predictor(codes, values, ["like/a", "unlike/a"], space=SPACE, kind="gp")
+    prior = ncp.fit_predictor(codes, values, ["like/a", "unlike/a"], space=SPACE, kind="gp", settings=GP)
     study = Study(tmp_path / "study", objective="mine", space=SPACE, prior=prior)
     for code in codes[::3]:
         study.tell(code, {"mine/a": float(code @ [1.0, 5, 3])})

@@ -28,7 +28,7 @@ def tuning_answer(found: TuningFacts) -> Section:
     failed = told - found.scored
     text = f"Codes with a result: {told}"
     text += f", of which {failed} failed" if failed else ""
-    text += f"; still in training: {pending}." if pending else "."
+    text += f"; asked for, without a result yet: {pending}." if pending else "."
     if not found.best:
         return Section("The answer", [text, _why_none(found)])
     best = found.best[0]
@@ -128,7 +128,9 @@ def _fronts(found: TuningFacts) -> list[Section]:
         "code is both better and cheaper than one on the front. Click on a point to copy its code."
     ]
     if found.record.budget["max_latency_ms"] is not None:
-        texts.append(f"The budget also bounds the latency: at most {found.record.budget['max_latency_ms']:g} ms.")
+        unchecked = " This page was made without the latency model, so it does not check this bound."
+        bound = f"The budget also bounds the latency: at most {found.record.budget['max_latency_ms']:g} ms."
+        texts.append(bound + (unchecked if found.unknown else ""))
     plots = [
         Plot(f"tuning cost {k}", each.quantity.label, front_figure(each), alone=len(found.fronts) == 1)
         for k, each in enumerate(found.fronts)
