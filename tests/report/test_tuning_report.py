@@ -1,6 +1,7 @@
 """The report of a search for few trainings: its numbers, and that it shows a search in any state."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from ncp.optim.sampling import sample_codes
 from ncp.report.html import write_report
 from ncp.report.study_page import study_page
 from ncp.report.tuning_facts import chance_tau, tuning_facts
+from ncp.report.tuning_sections import tuning_sections
+from ncp.searchers.evidence import Evidence
 from tests.predictors.fitted import GP
 from tests.report.test_html import EVIL, Read
 from tests.report.test_study import write_study
@@ -123,6 +126,28 @@ def test_a_prior_that_the_file_only_identifies_is_named_or_used(tmp_path: Path) 
     assert bars["x"][0] > 0.8 > -0.8 > bars["x"][1]
     assert f"{evidence.tau:.2f} with it and {evidence.tau_without_prior:.2f} without it" in page
     assert f"predictions of {len(codes[::3])} codes" in page
+
+
+@pytest.mark.parametrize(
+    ("tau", "without", "weight", "verdict"),
+    [
+        (0.6, 0.3, 0.8, "The prior helps: "),
+        (0.3, 0.6, 0.8, "The prior does not help: "),
+        (0.31, 0.3, 0.8, "The prior makes little difference: "),
+        (0.3, 0.3, 0.01, "The model has given up the prior: "),
+    ],
+)
+def test_one_sentence_says_whether_the_prior_helps(
+    tmp_path: Path, tau: float, without: float, weight: float, verdict: str
+) -> None:
+    evidence = Evidence(9, tau, without, weight, {"low/a": -0.2, "high/a": 0.7})
+    facts = replace(tuning_facts(told(tmp_path).folder), evidence=evidence)
+    section = next(each for each in tuning_sections(facts) if each.title.endswith("known tasks said"))
+    assert section.texts[0].startswith(f"{verdict}Kendall's tau is {tau:.2f} with it and {without:.2f} without it")
+    assert "of 9 codes" in section.texts[0]
+    assert "with so few codes this may still change" in section.texts[0]
+    [plot] = section.plots
+    assert plot.figure["data"][0]["customdata"] == ["high/a", "low/a"]
 
 
 @pytest.mark.parametrize("state", ["empty", "failed", "missed", "single"])

@@ -17,6 +17,8 @@ FEW = 20
 """With fewer labels, the sentence on the prior says that they are few."""
 SWITCHED_OFF = 0.1
 """The weight of the prior below which the model is said not to use it."""
+ALIKE = 0.05
+"""Two values of Kendall's tau that are closer say that the prior makes little difference."""
 FAILURES = 100
 """Most failures that are listed."""
 
@@ -167,6 +169,8 @@ def _verdict(found: TuningFacts) -> str:
         return ""
     if evidence.prior_weight < SWITCHED_OFF:
         verdict = "The model has given up the prior"
+    elif abs(evidence.tau - evidence.tau_without_prior) < ALIKE:
+        verdict = "The prior makes little difference"
     elif evidence.tau > evidence.tau_without_prior:
         verdict = "The prior helps"
     else:
