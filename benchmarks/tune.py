@@ -125,7 +125,7 @@ def random(seeds: int, workers: int) -> None:
     record(
         "tune/without_prior",
         claim="The same replays without a prior: mean regret of `bayesian`, and of random search, with 95 % intervals",
-        target="for comparison",
+        target="none",
         value={"bayesian": summary(plain), "random": summary(blind, (*AT, 100, 200, 400))},
         met=True,
         runs=seeds,
@@ -137,11 +137,11 @@ def budgets(seeds: int, workers: int) -> None:
     value = {}
     for bound in (1, 4):
         found = [regrets([task], prior_of(families_of([task])), seeds, workers, max_gmacs=bound) for task in SETTINGS]
-        value[f"{bound} GMACs"] = summary(found)
+        value[f"gmacs_{bound}"] = summary(found)
     record(
         "tune/budgets",
         claim="The same replays among the networks of at most 1 and 4 GMACs: mean regret with 95 % intervals",
-        target="stated",
+        target="none",
         value=value,
         met=True,
         runs=seeds,
@@ -156,8 +156,8 @@ def pairs(seeds: int, workers: int) -> None:
         "tune/pairs",
         claim="A setting of seg and one of video at once (mean z), both families hidden: mean regret of four pairs "
         "with 95 % intervals, with and without the prior",
-        target="stated",
-        value={"with prior": summary(found), "without prior": summary(plain)},
+        target="none",
+        value={"with_prior": summary(found), "without_prior": summary(plain)},
         met=True,
         runs=seeds,
     )
@@ -167,8 +167,8 @@ def misleading(seeds: int, workers: int) -> None:
     """The replay with a prior that says nothing."""
     shuffled = [regrets([task], prior_of(families_of([task]), shuffled=True), seeds, workers) for task in SETTINGS]
     plain = [regrets([task], None, seeds, workers) for task in SETTINGS]
-    value = {"shuffled prior": summary(shuffled), "without prior": summary(plain)}
-    ratio = value["shuffled prior"]["at_32"][0] / value["without prior"]["at_32"][0]
+    value = {"shuffled_prior": summary(shuffled), "without_prior": summary(plain)}
+    ratio = value["shuffled_prior"]["at_32"][0] / value["without_prior"]["at_32"][0]
     record(
         "tune/misleading",
         claim="A prior whose values belong to other networks: regret after 32 trainings, times that without a prior",
