@@ -1,6 +1,6 @@
 """What is known of other tasks: normal scores of predictions, none of which has seen the row that it predicts."""
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from ncp import CELL201, MULTIRES, ConfigError, DataError, Predictor, Table, compare, load_predictor, simulate
+from ncp import (
+    CELL201,
+    MULTIRES,
+    ConfigError,
+    DataError,
+    Predictor,
+    Table,
+    compare,
+    load_predictor,
+    load_table,
+    simulate,
+)
+from ncp.optim.objective import as_objective
 from ncp.predictors.gp import GpSettings
 from ncp.searchers.prior import KNOTS, Prior, as_prior, fit_prior
+from ncp.searchers.scoring import score_rows
+from ncp.searchers.simulation import prior_of_rows
 from tests.predictors.fitted import GP, SPACES
 
 MIXED = SPACES["mixed"]
@@ -183,3 +197,24 @@ def test_a_comparison_names_its_prior(tmp_path: Path) -> None:
     assert np.array_equal(plain.best["random"], found.best["random"])
     assert not np.array_equal(plain.best["bayesian"], found.best["bayesian"])
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_name_of_a_table_on_its_own_rows_gives_predictions_out_of_fold(
+    imported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shipped predictor has seen the rows, so others are fitted."""
+    monkeypatch.setenv("NCP_CACHE", str(imported))
+    published = load_table("nas-bench-mr")
+    few = published.select(rows=np.arange(200))
+    monkeypatch.setattr("ncp.searchers.simulation.load_table", lambda _: few)
+    quick = GpSettings(steps=1, inducing=20)
+    monkeypatch.setattr("ncp.searchers.simulation.fit_prior", partial(fit_prior, settings=quick))
+    objective = as_objective("seg-4x")
+    scored = score_rows(few, objective)
+    found = prior_of_rows("nas-bench-mr", few, scored, objective)
+    assert found is not None
+    assert found.source == "nas-bench-mr"
+    assert not found.has_seen(scored.codes)
+    assert "seg/mIoU" in found.columns
+    assert not any(column.startswith("seg-4x/") for column in found.columns)
+    assert found.of(scored.codes).shape == (200, len(found.columns))

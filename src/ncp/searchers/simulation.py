@@ -18,12 +18,12 @@ from ncp.optim.objective import Objective, as_objective
 from ncp.predictors.fitting import SHIPPED
 from ncp.progress import Progress, quiet
 from ncp.searchers.bayesian import Bayesian
-from ncp.searchers.prior import Prior, as_prior
+from ncp.searchers.prior import Prior, as_prior, fit_prior
 from ncp.searchers.registry import OURS, SEARCHERS, Make, require_searchers
 from ncp.searchers.scoring import Scored, score_rows
 from ncp.spaces.arrays import Codes, Reals
 from ncp.tables.cache import load_table
-from ncp.tables.columns import tasks_of
+from ncp.tables.columns import task_of, tasks_of
 from ncp.tables.table import Table
 from ncp.threads import one_thread
 
@@ -138,7 +138,8 @@ def prior_of_rows(
                 "Give the table of the other tasks instead.",
                 field="prior",
             )
-        prior = as_prior(load_table(given), table.space, own, progress=progress)
+        columns = [name for name in load_table(given).columns if task_of(name) not in own]
+        prior = fit_prior(load_table(given), columns, given, progress=progress)
     return None if prior is None else prior.tabulated(scored.codes)
 
 
