@@ -37,7 +37,7 @@ BLOCK_WEIGHT = 1 / 3
 """Sum of the weights of a block of features."""
 
 
-class Hyperparameters(NamedTuple):
+class Grid(NamedTuple):
     """Of K processes, `(K,)` each.
 
     Attributes:
@@ -55,7 +55,7 @@ class Hyperparameters(NamedTuple):
     log_weight: Tensor
 
 
-def grid(with_prior: bool) -> Hyperparameters:
+def grid(with_prior: bool) -> Grid:
     """The hyperparameters of all processes."""
     ignoring = [
         (0.0, noise, lengthscale, 0.0, WITHOUT_PRIOR if with_prior else 0.0)
@@ -63,7 +63,7 @@ def grid(with_prior: bool) -> Hyperparameters:
     ]
     using = [(share, noise, length, PRIOR_WEIGHT, 0.0) for share, noise, length in product(LINEAR, NOISE, LENGTHSCALES)]
     rows = using + ignoring if with_prior else ignoring
-    return Hyperparameters(*torch.tensor(rows, dtype=torch.float64).T)
+    return Grid(*torch.tensor(rows, dtype=torch.float64).T)
 
 
 def block_weights(meanings: Sequence[Meaning]) -> Tensor:
@@ -88,7 +88,7 @@ class Averaged:
     """
 
     def __init__(
-        self, weights: Tensor, points: Points, targets: Tensor, repeats: Tensor, chosen: Hyperparameters | None = None
+        self, weights: Tensor, points: Points, targets: Tensor, repeats: Tensor, chosen: Grid | None = None
     ) -> None:
         self.weights, self.points, self.targets, self.repeats = weights, points, targets, repeats
         n = len(targets)
@@ -124,7 +124,7 @@ class Averaged:
     def only(self, kept: Tensor) -> Averaged:
         """The processes at the places `kept`, with the weights that they have among all."""
         few = copy(self)
-        few.grid = Hyperparameters(*(each[kept] for each in self.grid))
+        few.grid = Grid(*(each[kept] for each in self.grid))
         for name in ("inverse", "level", "dual", "amplitude", "log_evidence"):
             setattr(few, name, getattr(self, name)[kept])
         few.left_out = self.left_out[0][kept], self.left_out[1][kept]
