@@ -128,18 +128,18 @@ def shipped() -> Prior:
 def test_in_a_space_too_large_to_list_proposals_are_within_the_budget_and_new() -> None:
     budget = Budget(max_macs=3e8)
 
+    known, pending = np.split(sample_codes(MULTIRES, 5, budget, seed=3), [4])
+
     def proposed() -> Codes:
         searcher = Bayesian(MULTIRES, np.random.default_rng(1), prior=shipped(), budget=budget)
-        codes = searcher.ask(4)
-        searcher.tell(codes[:3], np.array([1.0, np.nan, 3.0]))
-        more = searcher.ask(2, codes[3:])
-        assert searcher.listed == 0
-        assert searcher.propagated >= 5
+        searcher.tell(known, np.array([1.0, np.nan, 3.0, 2.0]))
+        codes = searcher.ask(2, pending)
+        assert (searcher.listed, searcher.propagated) == (0, 2)
         assert searcher.improvement() is not None
-        return np.concatenate([codes, more])
+        return codes
 
     codes = proposed()
-    assert len(np.unique(codes, axis=0)) == 6
+    assert len(np.unique(np.concatenate([codes, known, pending]), axis=0)) == 7
     assert (macs(codes) <= 3e8).all()
     assert MULTIRES.contains(codes).all()
     np.testing.assert_array_equal(codes, proposed())
