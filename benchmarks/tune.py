@@ -90,14 +90,16 @@ def regrets(
     return regret
 
 
-def summary(by_setting: Sequence[Reals], at: Sequence[int] = AT) -> dict[str, list[float]]:
+def summary(by_setting: Sequence[Reals], at: Sequence[int] = AT) -> dict[str, dict[str, float]]:
     """Mean regret over settings and seeds, with a 95 % interval (bootstrap over seeds)."""
     summed = {}
     for place in at:
         over = np.mean([regret[:, place - 1] for regret in by_setting], axis=0)
         ends = bootstrap((over,), np.mean, rng=np.random.default_rng(0)).confidence_interval if np.ptp(over) else None
         low, high = (over[0], over[0]) if ends is None else (ends.low, ends.high)
-        summed[f"at_{place}"] = [round(float(each), 4) for each in (over.mean(), low, high)]
+        summed[f"at_{place}"] = {
+            name: round(float(each), 4) for name, each in (("mean", over.mean()), ("low", low), ("high", high))
+        }
     return summed
 
 
@@ -106,7 +108,7 @@ def new_task(seeds: int, workers: int) -> None:
     found = [regrets([task], prior_of(families_of([task])), seeds, workers) for task in SETTINGS]
     each = {task: summary([regret]) for task, regret in zip(SETTINGS, found, strict=True)}
     mean = summary(found)
-    reached = [mean[f"at_{at}"][0] for at in AT]
+    reached = [mean[f"at_{at}"]["mean"] for at in AT]
     record(
         "tune/new_task",
         claim="A new task in NAS-Bench-MR, with its family hidden from the prior: mean regret after 8, 16 and 32 "
@@ -168,7 +170,7 @@ def misleading(seeds: int, workers: int) -> None:
     shuffled = [regrets([task], prior_of(families_of([task]), shuffled=True), seeds, workers) for task in SETTINGS]
     plain = [regrets([task], None, seeds, workers) for task in SETTINGS]
     value = {"shuffled_prior": summary(shuffled), "without_prior": summary(plain)}
-    ratio = value["shuffled_prior"]["at_32"][0] / value["without_prior"]["at_32"][0]
+    ratio = value["shuffled_prior"]["at_32"]["mean"] / value["without_prior"]["at_32"]["mean"]
     record(
         "tune/misleading",
         claim="A prior whose values belong to other networks: regret after 32 trainings, times that without a prior",

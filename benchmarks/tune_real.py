@@ -100,8 +100,9 @@ def main() -> None:
         target="none",
         value={
             "difference": round(float(each.mean()), 3),
-            "interval": [round(float(interval.low), 3), round(float(interval.high), 3)],
-            "by_repetition": each.round(3).tolist(),
+            "low": round(float(interval.low), 3),
+            "high": round(float(interval.high), 3),
+            **{f"repetition_{place}": round(float(gain), 3) for place, gain in enumerate(each)},
         },
         met=True,
         note="the interval is over pairs of seeds, within repetitions",
