@@ -22,7 +22,7 @@ from ncp import (
 )
 from ncp.optim.objective import as_objective
 from ncp.predictors.gp import GpSettings
-from ncp.searchers.prior import KNOTS, Prior, as_prior, fit_prior
+from ncp.searchers.prior import BEYOND, KNOTS, LIMIT, SCORES, Prior, as_prior, fit_prior
 from ncp.searchers.scoring import score_rows
 from ncp.searchers.simulation import prior_of_rows
 from tests.predictors.fitted import GP, SPACES
@@ -218,3 +218,14 @@ def test_the_name_of_a_table_on_its_own_rows_gives_predictions_out_of_fold(
     assert "seg/mIoU" in found.columns
     assert not any(column.startswith("seg-4x/") for column in found.columns)
     assert found.of(scored.codes).shape == (200, len(found.columns))
+
+
+def test_codes_far_worse_than_typical_ones_are_hardly_differ() -> None:
+    """Their predictions would else be so extreme that a search tries them only to see what they do."""
+    step = prior().knots[:, -1] - prior().knots[:, -2]
+    far = torch.stack([prior().knots[:, 0] - 1e3 * step, prior().knots[:, 0] - 2e3 * step])
+    scores = prior()._scaled(far) / prior().scale
+    assert (scores < -LIMIT).all()
+    assert (scores[1] < scores[0]).all()
+    slope = (scores[0] - scores[1]) * (prior().knots[:, 1] - prior().knots[:, 0]) / (far[0] - far[1])
+    torch.testing.assert_close(slope, torch.full_like(slope, BEYOND * float(SCORES[1] - SCORES[0])))

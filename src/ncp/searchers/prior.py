@@ -35,6 +35,9 @@ GROUPS = 2
 """Groups into which the known tasks are divided by how much they agree."""
 KNOTS = 513
 """Quantiles by which a prediction is turned into a normal score."""
+LIMIT, BEYOND = 4.0, 0.05
+"""Normal scores beyond the limit grow by this slope. Otherwise a code that is far worse than all typical ones would be
+so uncertain that it seems worth a try."""
 SCORES = torch.special.ndtri((torch.arange(KNOTS, dtype=torch.float64) + 0.5) / KNOTS)
 
 
@@ -145,11 +148,12 @@ class Prior:
         return latents
 
     def _scaled(self, latents: Tensor) -> Tensor:
-        """Normal scores `(n, p)` of latents, times the scale: lines between the knots, and beyond them."""
+        """Normal scores `(n, p)` of latents, times the scale: lines between the knots, and flatter ones beyond them."""
         right = torch.searchsorted(self.knots, latents.detach().T.contiguous()).clamp(1, KNOTS - 1)
         low, high = self.knots.gather(1, right - 1), self.knots.gather(1, right)
         scores = SCORES[right - 1] + (latents.T - low) / (high - low) * (SCORES[right] - SCORES[right - 1])
-        scaled: Tensor = scores.T * self.scale
+        inside = scores.clamp(-LIMIT, LIMIT)
+        scaled: Tensor = (inside + BEYOND * (scores - inside)).T * self.scale
         return scaled
 
     def _latents(self, predictor: Predictor, x: Tensor) -> Tensor:
