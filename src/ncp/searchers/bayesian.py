@@ -87,7 +87,6 @@ class Bayesian(Searcher):
         if self.pool is not None and self.feasible.budget.bounds:
             self.pool = self.pool[self.feasible.budget.allows(self.pool)]
         self.lists = self.pool is not None and len(self.pool) <= list_up_to
-        self._groups = None if prior is None else prior.groups()
         self._pool_points: Points | None = None
         self.told = Told(space)
         self._best_improvement: float | None = None
@@ -112,7 +111,7 @@ class Bayesian(Searcher):
     def tell(self, codes: Codes, scores: Reals, values: Reals | None = None) -> None:
         """Add evaluated codes and their scores.
 
-        A code that is told with different scores was evaluated several times; a score that is told again counts once.
+        Different scores of one code are repeats, which are averaged. The same score of the same code counts once.
 
         Args:
             codes: `(k, d)`.
@@ -163,15 +162,16 @@ class Bayesian(Searcher):
 
     def _start(self, evaluated: Codes) -> Codes:
         """One of the first codes, `(d,)`: good on all known tasks, then on groups of them with random weights."""
-        if self.prior is None or self._groups is None:
+        if self.prior is None:
             fresh = _without(self.draw(TYPICAL if self.pool is None else len(self.pool)), evaluated)
             code: Codes = (fresh if len(fresh) else self.draw(1))[0]
             return code
         place = len(evaluated)
         weights = np.ones(len(self.prior))
         if place:
-            group = (place - 1) % (self._groups.max() + 1)
-            weights = np.where(self._groups == group, self.rng.dirichlet(weights), 0.0)
+            groups = self.prior.groups()
+            group = (place - 1) % (groups.max() + 1)
+            weights = np.where(groups == group, self.rng.dirichlet(weights), 0.0)
         direction = torch.as_tensor(weights / weights.sum())
         elite: Codes = np.empty((0, len(self.space)), dtype=np.int64)
         first: Codes = self._best(lambda points: points.known @ direction, elite, evaluated, 1)[0]

@@ -138,8 +138,9 @@ def prior_of_rows(
                 "Give the table of the other tasks instead.",
                 field="prior",
             )
-        columns = [name for name in load_table(given).columns if task_of(name) not in own]
-        prior = fit_prior(load_table(given), columns, given, progress=progress)
+        known = load_table(given)
+        columns = [name for name in known.columns if task_of(name) not in own]
+        prior = fit_prior(known, columns, given, progress=progress)
     return None if prior is None else prior.tabulated(scored.codes)
 
 
