@@ -375,7 +375,7 @@ def test_wrong_arguments() -> None:
     with pytest.raises(ConfigError, match="another search space"):
         PropagationSampler(SPACE, prior="nas-bench-mr")
     sampler = PropagationSampler(SPACE)
-    with pytest.raises(ConfigError, match=r"^params must have a value of every dimension\. There is none of op\.$"):
+    with pytest.raises(ConfigError, match=r"^params must have a value for every dimension\. op is missing\.$"):
         sampler.code({"width": 8, "depth": 1})
     with pytest.raises(CodeError):
         sampler.code({"width": 9, "op": "skip", "depth": 1})

@@ -75,8 +75,8 @@ class PropagationSampler(BaseSampler):
     choices. All of them are proposed together, so let `suggest` make them.
 
     Completed trials are labels, in either direction of the study. A trial that failed or was pruned counts as the worst
-    value. Trials that run or wait count as evaluated with the values that are expected of them, and no other trial
-    gets their codes. The next proposal depends on the seed, on the number of the trial and on the other trials only, so
+    value. The model assumes its expected value for each running or waiting trial, and proposes its code to no other
+    trial. The next proposal depends on the seed, on the number of the trial and on the other trials only, so
     any number of threads and processes may share a study.
 
     >>> import optuna
@@ -143,7 +143,7 @@ class PropagationSampler(BaseSampler):
         missing = [name for name in self.space.names if name not in params]
         if missing:
             raise ConfigError(
-                "{field} must have a value of every dimension. There is none of {missing}.",
+                "{field} must have a value for every dimension. {missing} is missing.",
                 field="params",
                 missing=missing[0],
             )

@@ -110,7 +110,7 @@ class TuningFacts:
     """A search for few trainings, as a page shows it.
 
     Attributes:
-        record: the settings, what was asked for, and what it reached.
+        record: the settings of the study, its asked codes, and their values.
         scores: the told codes; None before the first value.
         best: the best codes, best first.
         fronts: the score and the main columns against cost; none in a space whose cost is not known.

@@ -96,7 +96,7 @@ class SearchRecord:
 
     @property
     def pending(self) -> list[Ask]:
-        """What was asked for and has no result yet."""
+        """The asked codes that have no result yet."""
         told = {each.code for each in self.tells}
         return [each for each in self.asks if each.code not in told]
 

@@ -243,7 +243,7 @@ class Study:
             return self.pending
 
     def retry(self) -> list[Code | str]:
-        """Forget the trainings of codes of which none succeeded; `ask` hands these codes out again, before others."""
+        """Forget the failures of codes without any success. `ask` hands out these codes again, before new ones."""
         with self._locked():
             told = self._record.told
             failed = [code for code, tells in told.items() if all(each.values is None for each in tells)]
