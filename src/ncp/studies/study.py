@@ -28,7 +28,7 @@ from ncp.spaces.multires import MULTIRES, Code
 from ncp.spaces.space import Space, require_space
 from ncp.studies.prior_identity import DEFAULT, is_default, named_prior
 from ncp.studies.search_record import SEARCH, Ask, SearchRecord, Tell, read_record
-from ncp.studies.study_settings import begun, require_same
+from ncp.studies.study_settings import Given, begun, require_same
 from ncp.studies.told_values import best_rows, checked_values, told_table, told_terms
 from ncp.studies.trained_rows import TrainedRow, rows_table
 from ncp.tables.columns import minimised_names
@@ -96,12 +96,12 @@ class Study:
         self._prior: Prior | None = None
         if space is not None:
             require_space(space)
-        given = (objective, budget, space, prior, seed, minimised)
+        given = Given(objective, budget, space, prior, seed, minimised)
         if not (self.folder / SEARCH).exists():
             self._begin(given)
         stamp = self._stamp()  # before it is read: another process may replace the file at any time
         self._record, self._seen = read_record(self.folder), stamp
-        self.budget = require_same(self._record, self.folder, *given)
+        self.budget = require_same(self._record, self.folder, given)
 
     def __len__(self) -> int:
         """The number of different codes with a result, which may be a failure."""
@@ -273,9 +273,9 @@ class Study:
         html.write_report(self.folder, out, study=self)
         return out
 
-    def _begin(self, given: tuple[Any, ...]) -> None:
+    def _begin(self, given: Given) -> None:
         """Write the file of a new study, unless another process is faster."""
-        self._record = begun(self.folder, *given)
+        self._record = begun(self.folder, given)
         if not is_default(self._prior_given):
             self._known_prior()  # refuses what does not fit before the study begins
         with self._locked():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,21 +19,25 @@ from ncp.studies.prior_identity import default_prior, is_default, is_same, prior
 from ncp.studies.search_record import SearchRecord, budget_fields, read_budget_fields
 
 
-def begun(
-    folder: Path,
-    objective: Any,
-    budget: Budget | None,
-    space: Space | None,
-    prior: Any,
-    seed: int | None,
-    minimised: Sequence[str],
-) -> SearchRecord:
+class Given(NamedTuple):
+    """The settings that a caller gives for a study; None where they are left out, but for `prior` and `minimised`."""
+
+    objective: Any
+    budget: Budget | None
+    space: Space | None
+    prior: Any
+    seed: int | None
+    minimised: Sequence[str]
+
+
+def begun(folder: Path, given: Given) -> SearchRecord:
     """The record of a new study.
 
     Raises:
         ConfigError: an invalid argument, or no objective.
         InfeasibleError: no code meets the budget.
     """
+    objective, budget, space, prior, seed, minimised = given
     if objective is None:
         raise ConfigError(
             "There is no study in {folder} yet. A new one needs an {field}, such as {example}.",
@@ -54,36 +58,28 @@ def begun(
     )
 
 
-def require_same(
-    record: SearchRecord,
-    folder: Path,
-    objective: Any,
-    budget: Budget | None,
-    space: Space | None,
-    prior: Any,
-    seed: int | None,
-    minimised: Sequence[str],
-) -> Budget:
+def require_same(record: SearchRecord, folder: Path, given: Given) -> Budget:
     """Refuse arguments that differ from a study's record, and return its budget.
 
     Raises:
         ConfigError: with the argument that differs.
     """
-    given: dict[str, tuple[Any, Any]] = {}
+    objective, budget, space, prior, seed, minimised = given
+    pairs: dict[str, tuple[Any, Any]] = {}
     if space is not None:
-        given["space"] = (record.space, space)
+        pairs["space"] = (record.space, space)
     if objective is not None:
-        given["objective"] = (record.objective, _objective(objective))
+        pairs["objective"] = (record.objective, _objective(objective))
     if budget is not None:
-        given["budget"] = (dict(record.budget), budget_fields(as_budget(budget)))
+        pairs["budget"] = (dict(record.budget), budget_fields(as_budget(budget)))
     if not is_default(prior):
-        given["prior"] = (record.prior, prior_identity(prior))
+        pairs["prior"] = (record.prior, prior_identity(prior))
     if seed is not None:
-        given["seed"] = (record.seed, as_seed(seed))
+        pairs["seed"] = (record.seed, as_seed(seed))
     least = _minimised(minimised)
     if least:
-        given["minimised"] = (sorted(record.minimised), sorted(least))
-    for name, (before, now) in given.items():
+        pairs["minimised"] = (sorted(record.minimised), sorted(least))
+    for name, (before, now) in pairs.items():
         if not (is_same(before, now) if name == "prior" else before == now):
             shown = "" if name == "space" else " It was {before} and is now {now}."
             raise ConfigError(
