@@ -1,4 +1,4 @@
-"""What a search was told: the scores of codes, with repeats and failures."""
+"""The scores that a search has learned, with repeats and failures."""
 
 from __future__ import annotations
 
