@@ -26,6 +26,7 @@ PLAN = (
     Step("space", 0.2),
     Step("cost", 0.2, "cost/exact: the published pickle"),
     Step("predictors", 4, "nas-bench-mr"),
+    Step("few_rows", 30, "both tables, catboost, lightgbm; tasks: nb201_tasks.csv.gz"),
     Step("propagation", 3, "nas-bench-mr; parity: reference runs"),
     Step("search", 3, "nas-bench-mr"),
     Step("parts", 2),

@@ -21,6 +21,7 @@ TOPICS = {
     "compare": "Searchers on tables",
     "compare_propagated": "Searchers where nothing can be listed",
     "predictors": "Predictors",
+    "few_rows": "Predictors from few rows",
     "transfer": "A new task from few trainings",
     "propagation": "Propagation",
     "space": "Spaces",

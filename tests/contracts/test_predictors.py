@@ -196,7 +196,7 @@ def test_the_same_seed_gives_the_same_predictor(kind: str) -> None:
         runs.append(predictor.predict(codes).mean)
         assert torch.equal(state, torch.get_rng_state())
     np.testing.assert_array_equal(runs[0], runs[1])
-    assert (runs[0] != runs[2]).any()
+    assert (runs[0] != runs[2]).any() == (kind != "exact")  # nothing is random in exact processes
 
 
 @every_kind

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ncp import CELL201, MULTIRES, Categorical, Ordinal, Predictor, Space, fit_predictor
 from ncp.predictors.blend import BlendSettings
 from ncp.predictors.ensemble import EnsembleSettings
+from ncp.predictors.exact import ExactSettings
 from ncp.predictors.fitting import KINDS
 from ncp.predictors.gp import GpSettings
 from ncp.predictors.mlp import MlpSettings
@@ -56,6 +57,7 @@ QUICK = {
     "default": BlendSettings(epochs=30, members=5, gp=GP),
     "ensemble": EnsembleSettings(epochs=40, members=6),
     "gp": GP,
+    "exact": ExactSettings(rounds=8),
     "mlp": MlpSettings(epochs=60),
     "transfer": GP,
 }

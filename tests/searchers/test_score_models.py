@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ncp.predictors.features import Meaning
+from ncp.predictors.meaning import Meaning
 from ncp.searchers.averaged import Averaged
 from ncp.searchers.encoding import Points
 from ncp.searchers.improvement import normal_scores

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from ncp import CELL201, ConfigError, Predictor
-from ncp.predictors.features import Features
+from ncp.predictors.features import CodeFeatures, Features
+from ncp.predictors.likeliest import Posterior, covariances, negative_log_density
 from ncp.predictors.scale import Scale
-from ncp.searchers.surrogate import Surrogate, _Fit, _loss
+from ncp.searchers.surrogate import Surrogate
 from ncp.spaces.arrays import Codes, Reals
 from tests.predictors.fitted import SPACES
 
@@ -48,10 +49,10 @@ def test_the_gradient_of_the_loss(shift: float) -> None:
     precision = np.linalg.inv(np.eye(5) + 0.5)
     at = prior + shift * rng.normal(size=5)
     repeats = np.array([1.0, 3.0, 2.0] * 4)
-    loss, gradient = _loss(at, z, y, repeats, prior, precision)
+    loss, gradient = negative_log_density(at, z, y, repeats, prior, precision)
     assert math.isfinite(loss)
     for j, step in enumerate(1e-5 * np.eye(5)):
-        up, down = (_loss(at + sign * step, z, y, repeats, prior, precision)[0] for sign in (1, -1))
+        up, down = (negative_log_density(at + sign * step, z, y, repeats, prior, precision)[0] for sign in (1, -1))
         assert gradient[j] == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-6)
 
 
@@ -60,9 +61,9 @@ def test_a_step_that_is_too_long_is_taken_back(step: float) -> None:
     """The first step of the optimiser follows a gradient that can be large; the exponential of 800 overflows."""
     rng = np.random.default_rng(0)
     z, y, prior = rng.normal(size=(12, 4)), rng.normal(size=12), np.zeros(5)
-    near, _ = _loss(prior, z, y, np.ones(12), prior, np.eye(5))
+    near, _ = negative_log_density(prior, z, y, np.ones(12), prior, np.eye(5))
     for far in (np.full(5, step), step * np.eye(5)[4], step * np.eye(5)[0]):
-        loss, gradient = _loss(far, z, y, np.ones(12), prior, np.eye(5))
+        loss, gradient = negative_log_density(far, z, y, np.ones(12), prior, np.eye(5))
         assert near < loss < math.inf
         assert np.isfinite(gradient).all()
 
@@ -81,8 +82,8 @@ def test_the_loss_is_the_posterior_by_definition() -> None:
     level = inverse.sum(0) @ y / inverse.sum()
     amplitude = (y - level) @ inverse @ (y - level) / 7
     expected = 3.5 * np.log(amplitude) + 0.5 * np.log(np.linalg.det(kernel)) + 0.5 * at @ precision @ at
-    assert _loss(at, z, y, repeats, prior, precision)[0] == pytest.approx(expected)
-    fit = _Fit(at, z, y, repeats)
+    assert negative_log_density(at, z, y, repeats, prior, precision)[0] == pytest.approx(expected)
+    fit = Posterior(at, z, y, repeats)
     assert (fit.level, fit.amplitude) == (pytest.approx(level), pytest.approx(amplitude))
     np.testing.assert_allclose(fit.dual, inverse @ (y - level))
 
@@ -93,11 +94,11 @@ def test_learning_goes_down_and_on_from_where_it_stopped(space: str) -> None:
     surrogate, _ = learnt(space)
     z = surrogate.rows.numpy()
     losses = [
-        _loss(at, z, targets, np.ones(30), surrogate.prior, surrogate.precision)[0]
-        for at in (surrogate.prior, surrogate.logarithms.copy())
+        negative_log_density(at, z, targets, np.ones(30), *surrogate.prior)[0]
+        for at in (surrogate.prior.mean, surrogate.logarithms.copy())
     ]
     surrogate.learn(surrogate.rows, targets)
-    losses.append(_loss(surrogate.logarithms, z, targets, np.ones(30), surrogate.prior, surrogate.precision)[0])
+    losses.append(negative_log_density(surrogate.logarithms, z, targets, np.ones(30), *surrogate.prior)[0])
     assert losses[0] > losses[1] >= losses[2]
 
 
@@ -120,10 +121,10 @@ def test_predictions_have_the_noise_that_was_learnt(space: str) -> None:
     """Of a new value: the posterior's variance plus the noise, by definition."""
     _, targets = data(space)
     surrogate, predictor = learnt(space)
-    fit = _Fit(surrogate.logarithms, surrogate.rows.numpy(), targets, np.ones(30))
+    fit = Posterior(surrogate.logarithms, surrogate.rows.numpy(), targets, np.ones(30))
     others = SPACES[space].sample(20, np.random.default_rng(4))
     with torch.no_grad():
-        across = surrogate._covariances(predictor.inputs(predictor.relaxed(others))).numpy()
+        across = covariances(predictor.inputs(predictor.relaxed(others)), surrogate.rows, surrogate.weights).numpy()
     explained = np.einsum("ij,jk,ik->i", across, np.linalg.inv(fit.covariance + fit.noise * np.eye(30)), across)
     std = predictor.predict(others).std
     np.testing.assert_allclose(std[:, 0], np.sqrt(fit.amplitude * (1 - explained + fit.noise)), rtol=1e-4)
@@ -163,10 +164,10 @@ def test_gradients_flow_through_mean_and_std(space: str) -> None:
 
 
 def test_weights_of_a_dimension_and_of_a_choice_are_alike_a_priori() -> None:
-    meanings = Features(CELL201).meanings
+    meanings = CodeFeatures(CELL201).meanings
     surrogate = Surrogate(meanings)
     names = [(meaning.block, meaning.dimension, meaning.choice) for meaning in meanings]
-    covariance = np.linalg.inv(surrogate.precision)
+    covariance = np.linalg.inv(surrogate.prior.precision)
 
     def between(a: int, b: int) -> float:
         return float(covariance[a, b] / math.sqrt(covariance[a, a] * covariance[b, b]))
@@ -178,4 +179,4 @@ def test_weights_of_a_dimension_and_of_a_choice_are_alike_a_priori() -> None:
     assert covariance[-1, :-1] == pytest.approx(0)
     blocks = np.array([block for block, _, _ in names])
     for block in ("dimension", "count"):
-        assert np.exp(surrogate.prior[:-1][blocks == block]).sum() == pytest.approx(1 / 3)
+        assert np.exp(surrogate.prior.mean[:-1][blocks == block]).sum() == pytest.approx(1 / 3)

@@ -171,7 +171,7 @@ def judge_for(
         few.values[unseen],
         few.columns,
         space=few.space,
-        kind="ensemble" if predictor.kind == "gp" else "gp",
+        kind="ensemble" if predictor.kind in ("gp", "exact") else "gp",
         seed=seed,
         progress=progress,
         minimised=few.minimised,

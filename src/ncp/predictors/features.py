@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ncp.cost import has_cost, macs, macs_by_part, params
+from ncp.predictors.graph_features import GraphFeatures
+from ncp.predictors.meaning import Meaning
 from ncp.spaces.dimensions import Categorical
 from ncp.spaces.multires import LAYOUT, STAGES
 from ncp.spaces.space import Space
@@ -20,20 +22,6 @@ GROUPS = [
     list(range(len(_BRANCHES))),
 ]
 """Groups of the ten (stage, branch) pairs of a network: by stage, by branch, and all together."""
-
-
-class Meaning(NamedTuple):
-    """What a feature describes.
-
-    Attributes:
-        block: `dimension`, `count` or `network`.
-        dimension: the dimension of the space, or the number of the network's cost; empty for counts.
-        choice: the choice of a categorical dimension; empty for others.
-    """
-
-    block: str
-    dimension: str = ""
-    choice: str = ""
 
 
 class Inputs(nn.Module):
@@ -78,9 +66,7 @@ class Inputs(nn.Module):
 class Features(Inputs):
     """Standardised features `(n, f)` of relaxed codes `(n, width)`; gradients flow.
 
-    Positive ordinal dimensions enter as logarithms, other ordinal ones as they are, categorical ones as points on
-    their simplex. If several dimensions have the same choices, the count of each choice over them is a feature too. In
-    the space of NAS-Bench-MR, so are logarithms of a network's costs and of sums over its stages and branches.
+    A space with a graph has `GraphFeatures`, every other one `CodeFeatures`.
 
     Attributes:
         meanings: f descriptions, one per feature.
@@ -90,11 +76,48 @@ class Features(Inputs):
 
     feature_mean: Tensor
     feature_std: Tensor
+
+    def __init__(self, space: Space) -> None:
+        super().__init__(space)
+        self.raw = CodeFeatures(space) if space.graph is None else GraphFeatures(space)
+        self.meanings = self.raw.meanings
+        self.register_buffer("feature_mean", torch.zeros(len(self.meanings)))
+        self.register_buffer("feature_std", torch.ones(len(self.meanings)))
+
+    def __len__(self) -> int:
+        return len(self.feature_mean)
+
+    def fit(self, x: Tensor) -> Self:
+        """Standardise by the means and standard deviations of `x` `(n, width)` and of its features."""
+        super().fit(x)
+        raw = self.raw(x.double())
+        std = raw.std(dim=0, correction=0)
+        self.feature_mean.copy_(raw.mean(dim=0))
+        self.feature_std.copy_(torch.where(std > 1e-6, std, 1.0))
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The features of `x`."""
+        standardised: Tensor = (self.raw(x) - self.feature_mean) / self.feature_std
+        return standardised
+
+
+class CodeFeatures(nn.Module):
+    """Features `(n, f)` of relaxed codes `(n, width)`, dimension by dimension.
+
+    Positive ordinal dimensions enter as logarithms, other ordinal ones as they are, categorical ones as points on
+    their simplex. If several dimensions have the same choices, the count of each choice over them is a feature too. In
+    the space of NAS-Bench-MR, so are logarithms of a network's costs and of sums over its stages and branches.
+
+    Attributes:
+        meanings: f descriptions, one per feature.
+    """
+
     logarithmic: Tensor
     counted: Tensor
 
     def __init__(self, space: Space) -> None:
-        super().__init__(space)
+        super().__init__()
         positive = np.zeros(space.width, dtype=bool)
         for dim, where in zip(space.dimensions, space.slices, strict=True):
             positive[where] = not isinstance(dim, Categorical) and dim.values[0] > 0
@@ -114,28 +137,11 @@ class Features(Inputs):
                 counted[[start + k for start in starts], len(self.meanings) - space.width] = 1.0
                 self.meanings.append(Meaning("count", choice=choice))
         self.register_buffer("counted", counted, persistent=False)
-        count = self._raw(torch.as_tensor(space.bounds, dtype=torch.float32)).shape[1]
+        count = self(torch.as_tensor(space.bounds, dtype=torch.float32)).shape[1]
         self.meanings += [Meaning("network", f"cost {k}") for k in range(count - len(self.meanings))]
-        self.register_buffer("feature_mean", torch.zeros(count))
-        self.register_buffer("feature_std", torch.ones(count))
-
-    def __len__(self) -> int:
-        return len(self.feature_mean)
-
-    def fit(self, x: Tensor) -> Self:
-        """Standardise by the means and standard deviations of `x` `(n, width)` and of its features."""
-        super().fit(x)
-        raw = self._raw(x.double())
-        std = raw.std(dim=0, correction=0)
-        self.feature_mean.copy_(raw.mean(dim=0))
-        self.feature_std.copy_(torch.where(std > 1e-6, std, 1.0))
-        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """The features of `x`."""
-        return (self._raw(x) - self.feature_mean) / self.feature_std
-
-    def _raw(self, x: Tensor) -> Tensor:
         ordinal = torch.where(self.logarithmic, torch.where(self.logarithmic, x, 1.0).log(), x)
         blocks = [ordinal, x @ self.counted.to(x.dtype)]
         if self._has_cost:

@@ -15,7 +15,7 @@ from torch import Tensor, contiguous_format
 from ncp.errors import DataError, quoted
 from ncp.io.files import is_file, whole_file
 
-FORMAT = 4
+FORMAT = 5
 """Rises with every change of what a file contains, or of what a predictor computes from it, such as its features."""
 HINT = "Train one: ncp train-predictor --config FILE."
 DAMAGE = (

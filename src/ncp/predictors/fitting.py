@@ -17,6 +17,7 @@ from ncp.numbers import as_seed
 from ncp.predictors.blend import Blend
 from ncp.predictors.core import Core, TrainingSet
 from ncp.predictors.ensemble import Ensemble
+from ncp.predictors.exact import Exact
 from ncp.predictors.file import DAMAGE, HINT, damaged, read
 from ncp.predictors.gp import GaussianProcess
 from ncp.predictors.mlp import Mlp
@@ -33,9 +34,9 @@ from ncp.spaces.space import Space, require_space
 from ncp.tables.columns import column_names, minimised_names
 from ncp.threads import one_thread
 
-Kind = Literal["default", "mlp", "ensemble", "gp", "transfer"]
+Kind = Literal["default", "mlp", "ensemble", "gp", "exact", "transfer"]
 """Names of the kinds, for annotations."""
-KINDS: dict[str, type[Core]] = {cls.kind: cls for cls in (Blend, Mlp, Ensemble, GaussianProcess, Transfer)}
+KINDS: dict[str, type[Core]] = {cls.kind: cls for cls in (Blend, Mlp, Ensemble, GaussianProcess, Exact, Transfer)}
 """The core of each kind."""
 SHIPPED = (DEFAULT_TABLE,)
 """Names of the predictors that come with the package, each with its judge."""
@@ -62,8 +63,9 @@ def fit_predictor(
             where NaN says that a row has no value.
         columns: m different names, `task/metric`.
         space: the space of the codes.
-        kind: `default` (an ensemble and Gaussian processes), `mlp` (the paper's), `ensemble`, `gp`; or `transfer`, for
-            new columns with values in few rows, beside columns with values in most.
+        kind: `default` (an ensemble and Gaussian processes), `mlp` (the paper's), `ensemble`, `gp`, `exact` (a Gaussian
+            process per column, for up to about 1,000 rows); or `transfer`, for new columns with values in few rows,
+            beside columns with values in most.
         seed: of all randomness; the same seed gives the same predictor, with any number of threads.
         progress: called with the share of the work that is done.
         settings: how to fit, an object of the kind's settings class; its defaults when left out.

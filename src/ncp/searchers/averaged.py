@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ncp.predictors.features import Meaning
+from ncp.predictors.meaning import Meaning
 from ncp.searchers.encoding import Points
 
 LINEAR = 0.8, 0.95

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ncp.predictors.features import Meaning
+from ncp.predictors.meaning import Meaning
 from ncp.searchers.averaged import Averaged
 from ncp.searchers.encoding import Points
 from ncp.searchers.improvement import distances, normal_scores, robust_deviation

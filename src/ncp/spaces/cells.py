@@ -9,6 +9,7 @@ import numpy as np
 
 from ncp.errors import CodeError, quoted
 from ncp.spaces.arrays import CodesLike
+from ncp.spaces.cell_graph import CellGraph
 from ncp.spaces.dimensions import Categorical
 from ncp.spaces.space import Space
 from ncp.spaces.text import read_values
@@ -23,6 +24,9 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 
 CELL201 = Space(Categorical(f"edge{a}-{b}", OPERATIONS) for a, b in EDGES)
 """The 6-dimensional space of cells; its relaxation `(n, 30)` is the published one-hot code."""
+
+GRAPH = CellGraph(EDGES, none="none", skip="skip_connect", convolutions=("nor_conv_1x1", "nor_conv_3x3"))
+"""What a code of `CELL201` means."""
 
 _TEXT = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
 _NAME = "([a-z0-9_]+)"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from ncp.spaces.cells import CELL201, cell_text, read_cell
+from ncp.spaces.cells import CELL201, GRAPH, cell_text, read_cell
 from ncp.spaces.family import FAMILIES, Family
 from ncp.spaces.multires import LABELS, MULTIRES, Code, read_network
 from ncp.spaces.space import Space
@@ -24,7 +24,7 @@ FAMILIES[MULTIRES] = Family(
     network=True,
     labels=LABELS,
 )
-FAMILIES[CELL201] = Family(name="cell201", parse=read_cell, format=cell_text, table="nas-bench-201")
+FAMILIES[CELL201] = Family(name="cell201", parse=read_cell, format=cell_text, table="nas-bench-201", graph=GRAPH)
 
 
 def named_spaces() -> dict[str, Space]:

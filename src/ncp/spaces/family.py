@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ncp.spaces.cell_graph import CellGraph
+
 
 @dataclass(frozen=True)
 class Family:
@@ -20,6 +22,7 @@ class Family:
         table: name of the published table, for `ncp.load_table` and the option `--table`.
         network: whether the codes are multi-resolution networks, which `ncp.cost` counts exactly and
             `ncp.network` builds.
+        graph: for cells, what their codes mean; predictors then see what a cell computes instead of its code.
         labels: short descriptions of the dimensions in order, by the group in which the page shows them. Without
             labels the page shows the names of the dimensions.
     """
@@ -29,6 +32,7 @@ class Family:
     format: Callable[[Sequence[int]], str]
     table: str
     network: bool = False
+    graph: CellGraph | None = None
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 

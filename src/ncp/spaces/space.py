@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ncp.errors import CodeError, quoted
 from ncp.numbers import as_items, require_type
 from ncp.spaces.arrays import Codes, CodesLike, Reals, chunks, distinct, read_array
+from ncp.spaces.cell_graph import CellGraph
 from ncp.spaces.dimensions import Categorical, Dimension, Ordinal, described
 from ncp.spaces.family import FAMILIES, Family
 from ncp.spaces.text import read_texts, read_values, values_text
@@ -329,6 +330,11 @@ class Space:
     def family(self) -> Family | None:
         """The family of the space; None unless a published benchmark has this space."""
         return FAMILIES.get(self)
+
+    @property
+    def graph(self) -> CellGraph | None:
+        """For cells, what the codes mean; None for every other space."""
+        return None if self.family is None else self.family.graph
 
     @property
     def has_network(self) -> bool:

@@ -1,0 +1,19 @@
+"""What features describe, by which priors tie their weights."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Meaning(NamedTuple):
+    """What a feature describes.
+
+    Attributes:
+        block: `dimension`, `count` or `network`; of a graph `edges`, `paths` or `sequences`.
+        dimension: the dimension of the space, or the number of the network's cost; empty for others.
+        choice: the choice of a categorical dimension or of a count; empty for others.
+    """
+
+    block: str
+    dimension: str = ""
+    choice: str = ""
