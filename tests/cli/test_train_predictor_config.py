@@ -143,11 +143,11 @@ REFUSED = [
     ("split.test_size=1", "Expected split.test_size to be less than 1. Got 1."),
     (
         "predictor.kind=tree",
-        "Expected predictor.kind to be 'default', 'mlp', 'ensemble', 'gp' or 'transfer'. Got 'tree'.",
+        "Expected predictor.kind to be 'default', 'mlp', 'ensemble', 'gp', 'exact' or 'transfer'. Got 'tree'.",
     ),
     (
         "predictor.kind=[gp]",
-        "Expected predictor.kind to be 'default', 'mlp', 'ensemble', 'gp' or 'transfer'. Got ['gp'].",
+        "Expected predictor.kind to be 'default', 'mlp', 'ensemble', 'gp', 'exact' or 'transfer'. Got ['gp'].",
     ),
     ("predictor.kind=gp", "Expected a known key. Got 'optimization.epochs'. Did you mean optimization.steps?"),
     ("output.folder=3", "Expected output.folder to be a path. Got 3."),
