@@ -282,7 +282,7 @@ def test_codes_must_lie_in_the_space() -> None:
 @pytest.mark.parametrize("kind", ["forest", ["gp"], None])
 def test_an_unknown_kind_is_refused(kind: Any) -> None:
     codes, values = rows("mixed", 40)
-    with pytest.raises(ConfigError, match=r"^kind must be one of default, mlp, ensemble, gp, transfer\. Got "):
+    with pytest.raises(ConfigError, match=r"^kind must be one of default, mlp, ensemble, gp, exact, transfer\. Got "):
         fit_predictor(codes, values, COLUMNS, space=SPACES["mixed"], kind=kind)
 
 

@@ -66,7 +66,9 @@ class Inputs(nn.Module):
 class Features(Inputs):
     """Standardised features `(n, f)` of relaxed codes `(n, width)`; gradients flow.
 
-    A space with a graph has `GraphFeatures`, every other one `CodeFeatures`.
+    Args:
+        space: the space of the codes.
+        graph: whether a space with a graph has `GraphFeatures`; every other space has `CodeFeatures`.
 
     Attributes:
         meanings: f descriptions, one per feature.
@@ -77,9 +79,9 @@ class Features(Inputs):
     feature_mean: Tensor
     feature_std: Tensor
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, *, graph: bool = True) -> None:
         super().__init__(space)
-        self.raw = CodeFeatures(space) if space.graph is None else GraphFeatures(space)
+        self.raw = GraphFeatures(space) if graph and space.graph is not None else CodeFeatures(space)
         self.meanings = self.raw.meanings
         self.register_buffer("feature_mean", torch.zeros(len(self.meanings)))
         self.register_buffer("feature_std", torch.ones(len(self.meanings)))

@@ -28,6 +28,9 @@ class Points(NamedTuple):
 class Encoding:
     """Turns codes into points, in double precision.
 
+    The features are those of the code, even for cells: with a few dozen labels features of the graph find worse cells
+    (decision 0032).
+
     Args:
         space: the space of the codes.
         typical: codes that show how features vary, `(n, d)`.
@@ -36,7 +39,7 @@ class Encoding:
 
     def __init__(self, space: Space, typical: Codes, prior: Prior | None = None) -> None:
         self.space, self.prior = space, prior
-        self.features = Features(space).double().fit(self.relaxed(typical))
+        self.features = Features(space, graph=False).double().fit(self.relaxed(typical))
 
     @property
     def known_columns(self) -> tuple[str, ...]:
