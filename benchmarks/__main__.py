@@ -36,6 +36,7 @@ PLAN = (
     Step("latency", 7),
     Step("command", 1),
     Step("compare", 90, "both tables, the extra search; tasks: nb201_tasks.csv.gz"),
+    Step("peers", 240, "both tables, the extras search and bench, syne-tune"),
     Step("compare_propagated", 4, "nas-bench-201, the extra search"),
     Step("pareto", 3, "nas-bench-mr, the extra search"),
     Step("transfer", 4, "nas-bench-mr"),

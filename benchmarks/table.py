@@ -19,6 +19,7 @@ TOPICS = {
     "known": "Measured and predicted values together",
     "pareto": "Fronts",
     "compare": "Searchers on tables",
+    "peers": "Searchers of other projects",
     "compare_propagated": "Searchers where nothing can be listed",
     "predictors": "Predictors",
     "few_rows": "Predictors from few rows",

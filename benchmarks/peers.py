@@ -1,0 +1,159 @@
+"""Our searcher beside those of other projects, simulated on tables; also writes a table of docs/comparison.md.
+
+python -m benchmarks.peers [cells networks-z networks-cls]  [--seeds 20] [--workers 2]
+
+Needs both imported tables and the packages that `benchmarks/README.md` names. Every simulation is kept in
+benchmarks/simulations/peers, so a second run goes on where the first one stopped.
+"""
+
+import argparse
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import bootstrap, mannwhitneyu
+
+import ncp
+from benchmarks.measure import ROOT, record, use_threads
+from benchmarks.peer_searchers import PEERS
+from ncp.io.files import read_json, whole_file, write_json
+from ncp.searchers.registry import OURS, SEARCHERS
+from ncp.searchers.scoring import Scored, score_rows
+from ncp.searchers.simulation import simulate_scored
+
+Reals = NDArray[np.float64]
+
+SIMULATIONS = Path(__file__).with_name("simulations") / "peers"
+PAGE = ROOT / "docs" / "comparison.md"
+NAMES = (OURS, *PEERS, "tpe", "gp", "evolution-10", "random")
+"""Ours, the peers, Optuna's two searchers, and two of our baselines."""
+SEEDS = 20
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A table, an objective, and how many evaluations are simulated.
+
+    Attributes:
+        title: in the document.
+        table: its name.
+        objective: its columns.
+        checkpoints: evaluations at which the regret is stated; the last is simulated.
+        unit: of the regret.
+    """
+
+    title: str
+    table: str
+    objective: tuple[str, ...]
+    checkpoints: tuple[int, ...]
+    unit: str
+
+
+SETTINGS = {
+    "cells": Setting("nas-bench-201, accuracy [%]", "nas-bench-201", ("Acc",), (50, 100), "%"),
+    "networks-z": Setting(
+        "nas-bench-mr, mean z-score of three tasks", "nas-bench-mr", ("seg", "cls-50-1000", "video"), (25, 50), ""
+    ),
+    "networks-cls": Setting("nas-bench-mr, cls-50-1000 [%]", "nas-bench-mr", ("cls-50-1000",), (25, 50), "%"),
+}
+
+
+@cache
+def scored(setting: str) -> Scored:
+    """The rows of a setting with their scores."""
+    found = SETTINGS[setting]
+    return score_rows(ncp.load_table(found.table), ncp.Objective(dict.fromkeys(found.objective, 1.0)), None)
+
+
+def regrets(setting: str, name: str, seed: int) -> list[float]:
+    """The regret of one simulation after each evaluation."""
+    path = SIMULATIONS / setting / f"{name}-{seed}.json"
+    if path.exists():
+        kept: list[float] = read_json(path)
+        return kept
+    use_threads(1)
+    warnings.simplefilter("ignore")
+    make = PEERS.get(name) or SEARCHERS[name]
+    history = simulate_scored(scored(setting), name, make, queries=SETTINGS[setting].checkpoints[-1], seed=seed)
+    found: list[float] = history.regret.round(6).tolist()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, found)
+    return found
+
+
+def simulated(setting: str, seeds: int, workers: int) -> dict[str, Reals]:
+    """The regrets `(seeds, evaluations)` of every searcher."""
+    asked = [(name, seed) for seed in range(seeds) for name in NAMES]
+    with ProcessPoolExecutor(workers) as pool:
+        jobs = [pool.submit(regrets, setting, *each) for each in asked]
+        for count, job in enumerate(as_completed(jobs), start=1):
+            job.result()
+            print(f"\r{setting}: {count} of {len(jobs)} simulations", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return {name: np.array([regrets(setting, name, seed) for seed in range(seeds)]) for name in NAMES}
+
+
+def compared(found: dict[str, Reals], at: int) -> dict[str, dict[str, float]]:
+    """Mean regret after `at` evaluations with its 95 % interval; for others the p-value of ours being better."""
+    ours = found[OURS][:, at - 1]
+    rows = {}
+    for name, regret in found.items():
+        values = regret[:, at - 1]
+        interval = bootstrap((values,), np.mean, rng=np.random.default_rng(0)).confidence_interval
+        ends = [values.mean(), interval.low, interval.high] if np.ptp(values) else [values.mean()] * 3
+        rows[name] = dict(zip(("mean", "low", "high"), np.round(ends, 4).tolist(), strict=True))
+        if name != OURS:
+            p = mannwhitneyu(ours, values, alternative="less").pvalue if np.ptp([ours, values]) else 1.0
+            rows[name]["p"] = float(f"{p:.2g}")
+    return rows
+
+
+def lines(setting: Setting, at: dict[int, dict[str, dict[str, float]]]) -> list[str]:
+    """A table of the document: the best first."""
+    last = setting.checkpoints[-1]
+    heads = " | ".join(f"regret at {queries}" for queries in setting.checkpoints)
+    text = [f"{setting.title}:", "", f"| searcher | {heads} | p at {last} |"]
+    text.append("|---" * (len(setting.checkpoints) + 2) + "|")
+    for name in sorted(NAMES, key=lambda each: at[last][each]["mean"]):
+        cells = ["{mean:.3f} ({low:.3f} to {high:.3f})".format(**at[queries][name]) for queries in setting.checkpoints]
+        text.append(f"| {name} | {' | '.join(cells)} | {at[last][name].get('p', '')} |")
+    return [*text, ""]
+
+
+def main() -> None:
+    """Simulate what is missing, record it, and write the tables of the document."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers")
+    parser.add_argument("settings", nargs="*", default=list(SETTINGS), help=", ".join(SETTINGS))
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    written = []
+    for name in options.settings:
+        found, setting = simulated(name, options.seeds, options.workers), SETTINGS[name]
+        at = {queries: compared(found, queries) for queries in setting.checkpoints}
+        written += lines(setting, at)
+        last = at[setting.checkpoints[-1]]
+        record(
+            f"peers/{name}",
+            claim=f"{setting.title}: mean regret by evaluations; p-values of `bayesian` being better",
+            target="bayesian has the lowest regret",
+            value={f"at_{queries}": values for queries, values in at.items()},
+            unit=setting.unit,
+            met=all(last[OURS]["mean"] <= each["mean"] for each in last.values()),
+            runs=options.seeds,
+        )
+    if len(options.settings) == len(SETTINGS):
+        before, rest = PAGE.read_text(encoding="utf-8").split("<!-- peers -->")
+        after = rest.split("<!-- end of peers -->")[1]
+        with whole_file(PAGE) as temporary:
+            text = "\n".join(written)
+            temporary.write_text(f"{before}<!-- peers -->\n{text}<!-- end of peers -->{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
