@@ -147,4 +147,8 @@ class Backbone(nn.Module):
         transformed = self.transform(merged(maps, like))
         if self.task == "classification":
             transformed = adaptive_avg_pool2d(transformed, 1)
-        return cast("Tensor", self.classifier(transformed))
+        return self.scores(transformed)
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Map the head's last map to the scores of the classes."""
+        return cast("Tensor", self.classifier(x))

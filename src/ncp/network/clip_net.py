@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -39,7 +38,7 @@ class _OverClips(Backbone):
         pixels = merged(maps, maps[-1]).flatten(2)
         over_time = pixels.view(*clips.shape[:2], *pixels.shape[1:]).transpose(1, 2)
         averaged = adaptive_avg_pool2d(self.transform(over_time), 1)
-        return cast("Tensor", self.classifier(averaged)).flatten(1)
+        return self.scores(averaged).flatten(1)
 
 
 class InferenceClipNet(_OverClips, InferenceNet):

@@ -1,19 +1,23 @@
-"""The inference form of a network: batch norm folded into convolutions, maps channels last, sums in place."""
+"""The inference form of a network: batch norm folded, maps channels last, sums in place, bfloat16 if wanted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Self, cast
+from typing import Literal, Self, cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from ncp.errors import ConfigError
 from ncp.network import winograd
 from ncp.network.backbone import Backbone
 from ncp.network.layers import Block, Unit, resized
+
+Precision = Literal["float32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 CHANNELS, PIXELS = 96, 400
 """From this number of channels and of pixels per map, Winograd's filtering is faster on a CPU."""
@@ -24,18 +28,30 @@ class InferenceNet(Backbone):
 
     Batch norm is folded into convolutions, wide convolutions use Winograd's filtering, maps stay channels last, sums
     are taken in place, and the head of a segmentation network works on every branch at its own size.
+
+    In bfloat16, weights and maps have this type from the stem to the head; batch norm is folded before its weights are
+    rounded. Images, outputs and the classifier are float32.
+
+    Attributes:
+        precision: the type of weights and maps.
     """
 
     transform: Folded
 
-    def __init__(self, net: Backbone) -> None:
+    def __init__(self, net: Backbone, precision: Precision = "float32") -> None:
         super().__init__()
+        require_precision(precision)
+        self.precision = precision
         self.code, self.task, self.in_channels = net.code, net.task, net.in_channels
         self.feature_info, self.classes, self.metadata = net.feature_info, net.classes, net.metadata
         self.downsamples = _folded(deepcopy(net.downsamples))
         self.features = cast("nn.ModuleList", _folded(deepcopy(net.features)))
         if net.task != "features":
             self.transform, self.classifier = cast("Folded", _folded(net.transform)), deepcopy(net.classifier)
+        if precision == "bfloat16":
+            self.bfloat16()
+            if net.task != "features":
+                self.classifier.float()
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor | list[Tensor]:
@@ -44,13 +60,20 @@ class InferenceNet(Backbone):
 
     def stem(self, image: Tensor) -> list[Tensor]:
         """As `Backbone.stem`, channels last."""
-        return super().stem(image.contiguous(memory_format=torch.channels_last))
+        dtype = torch.bfloat16 if self.precision == "bfloat16" else image.dtype
+        return super().stem(image.to(dtype, memory_format=torch.channels_last))
 
     def head(self, maps: list[Tensor]) -> Tensor | list[Tensor]:
         """As `Backbone.head`."""
         if self.task == "segmentation":
-            return cast("Tensor", self.classifier(self._transformed(maps)))
+            return self.scores(self._transformed(maps))
+        if self.task == "features" and self.precision == "bfloat16":
+            return [x.float() for x in maps]
         return super().head(maps)
+
+    def scores(self, x: Tensor) -> Tensor:
+        """As `Backbone.scores`, in float32 also for maps in bfloat16."""
+        return super().scores(x.float() if self.precision == "bfloat16" else x)
 
     def _transformed(self, maps: list[Tensor]) -> Tensor:
         """The transform before the resizing: both are linear, so their order does not matter."""
@@ -64,7 +87,8 @@ class InferenceNet(Backbone):
 class Folded(nn.Module):
     """A convolution with its batch norm folded in, an optional sum with another map, and a ReLU.
 
-    Winograd's filters, which take four times the memory of the weights, are for CPUs; a move to a GPU drops them.
+    Winograd's filters, which take four times the memory of the weights, are for CPUs and for single or double
+    precision; a move to a GPU or to half precision drops them.
     """
 
     filters: Tensor | None
@@ -92,7 +116,7 @@ class Folded(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        if self.weight.device.type != "cpu":
+        if self.weight.device.type != "cpu" or self.weight.element_size() < 4:
             self.filters = None
         return self
 
@@ -107,6 +131,18 @@ class FoldedBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """As `Block.forward`."""
         return cast("Tensor", self.second(self.first(x), x))
+
+
+def require_precision(precision: object) -> None:
+    """Refuse a precision that networks do not have.
+
+    Raises:
+        ConfigError: none of `PRECISIONS`.
+    """
+    if precision not in PRECISIONS:
+        raise ConfigError(
+            f"{{field}} must be {' or '.join(PRECISIONS)}. Got {{given}}.", field="precision", given=precision
+        )
 
 
 def _folded(module: nn.Module) -> nn.Module:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ncp.cost import MOST_CHANNELS, MOST_CLASSES, Head, Strides, as_strides, require_head
 from ncp.errors import CodeError, ConfigError, DataError
 from ncp.network.backbone import Backbone, FeatureInfo
-from ncp.network.inference import InferenceNet
+from ncp.network.inference import InferenceNet, Precision
 from ncp.network.layers import Fusion, Parallel, Unit, draw_weights
 from ncp.network.network_file import Description, read_network
 from ncp.network.weights import load_weights
@@ -150,10 +150,21 @@ class MultiResolutionNet(Backbone):
         load_weights(self, path)
         return self
 
-    def for_inference(self) -> InferenceNet:
-        """A faster copy for inference: its outputs equal those of `eval` mode up to rounding; it cannot be trained."""
+    def for_inference(self, precision: Precision = "float32") -> InferenceNet:
+        """A faster copy for inference: its outputs equal those of `eval` mode up to rounding; it cannot be trained.
+
+        On one image and a processor, other runtimes are faster for narrow networks: `ncp.network.runtimes.prepare` runs
+        the network in onnxruntime or OpenVINO, and docs/network.md compares them.
+
+        Args:
+            precision: `float32`, or `bfloat16` for hardware that computes in it. Images and outputs are float32 in
+                both. The largest error of an output in bfloat16 is 1 to 2 % of the largest output.
+
+        Raises:
+            ConfigError: another precision.
+        """
         with torch.no_grad():
-            fast: InferenceNet = self.inference_form(self).eval().requires_grad_(False)
+            fast: InferenceNet = self.inference_form(self, precision).eval().requires_grad_(False)
             return fast.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
 

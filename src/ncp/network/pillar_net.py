@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ncp.cost import LARGEST_IMAGE, MOST_CHANNELS, MOST_CLASSES
 from ncp.errors import ConfigError
 from ncp.network.backbone import Backbone
+from ncp.network.inference import Precision
 from ncp.network.net import MultiResolutionNet
 from ncp.network.network_file import Description
 from ncp.numbers import as_count, as_items
@@ -183,10 +184,17 @@ class PillarNet(nn.Module):
         backbone = {"code": code, "in_channels": CHANNELS, "stem_strides": list(STEM_STRIDES)}
         return Description("PillarNet", arguments, backbone, prefix="backbone.")
 
-    def for_inference(self) -> PillarNet:
-        """A faster copy for inference: its outputs equal those of `eval` mode up to rounding; it cannot be trained."""
+    def for_inference(self, precision: Precision = "float32") -> PillarNet:
+        """A faster copy for inference: its outputs equal those of `eval` mode up to rounding; it cannot be trained.
+
+        Args:
+            precision: that of the backbone, as for `MultiResolutionNet.for_inference`.
+
+        Raises:
+            ConfigError: another precision.
+        """
         fast = deepcopy(self)
-        fast.backbone = cast("MultiResolutionNet", fast.backbone).for_inference()
+        fast.backbone = cast("MultiResolutionNet", fast.backbone).for_inference(precision)
         return fast.eval().requires_grad_(False)
 
 
