@@ -10,6 +10,7 @@ EXTRAS = {
     "app": ("nicegui",),
     "draw": ("matplotlib",),
     "export": ("onnx", "onnxruntime", "onnxscript"),
+    "openvino": ("onnx", "openvino"),
     "ray": ("ray",),
     "report": ("jinja2", "plotly"),
     "search": ("optuna",),

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 import torch
 
 import ncp
+from ncp.extras import has_extra
 from ncp.network.profile import STAGE_NAMES, Conditions, processor, profile
 from tests.cli.conftest import Run
 from tests.latencies import computed, require_memory_once
 
 CODE = "8_16-1_1_1_8-1_2_1_1_16_8-1_3_1_1_1_8_8_24-1_4_1_1_1_1_8_8_8_8-32"
 QUICK = ("--image-size", "32x64", "--batch", "2", "--threads", "1")
+TORCH = {"runtime": "torch", "precision": "float32"}
 CALIBRATE = ("--calibrate", "here.json", "--codes", "40", "--image-size", "64", "--threads", "1")
 
 
@@ -58,6 +61,8 @@ def test_prints_stages_latencies_and_memory(run: Run) -> None:
         assert re.search(r"\d\.\d \s*\d\.\d{3} \s*\d+\.\d\d\s*$", line)
     assert "24x2x4" in out.replace(" ", "").split("stage3")[1].splitlines()[0]
     assert f"2 images of 32 x 64 pixels, classification, 1 thread of {processor('cpu')}" in lines
+    assert "runtime torch, float32" in lines
+    assert max(map(len, lines)) <= 80
     for batch in (1, 2):
         assert re.search(
             rf"^batch {batch}: median \d+\.\d\d ms, 90th percentile \d+\.\d\d ms \(\d+ runs\)$", out, re.MULTILINE
@@ -71,7 +76,7 @@ def test_json_is_one_document(run: Run) -> None:
     found = json.loads(out)
     assert status == 0
     assert found["code"] == CODE
-    conditions = {"task": "segmentation", "classes": 7, "batch": 1, "device": "cpu", "threads": 1}
+    conditions = {"task": "segmentation", "classes": 7, "batch": 1, "device": "cpu", "threads": 1, **TORCH}
     assert found["conditions"] == conditions | {"image_size": [32, 64]}
     assert [stage["name"] for stage in found["stages"]] == list(STAGE_NAMES)
     code = ncp.Code.parse(CODE)
@@ -98,14 +103,14 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
     assert status == 0
     first, second = out.splitlines()
     assert re.fullmatch(
-        rf"40 architectures measured on {re.escape(processor('cpu'))}\. On 8 held-out ones: "
+        rf"40 architectures measured in torch, float32, on {re.escape(processor('cpu'))}\. On 8 held-out ones: "
         r"mean absolute error \d+\.\d%, Kendall's tau [01]\.\d{3}\.",
         first,
     )
     assert second == "Written: here.json"
     content = json.loads(Path("here.json").read_text())
     conditions = {"task": "classification", "classes": 50, "image_size": [64, 64], "batch": 1, "device": "cpu"}
-    assert content["conditions"] == conditions | {"threads": 1}
+    assert content["conditions"] == conditions | {"threads": 1, **TORCH}
     assert len(content["milliseconds"]) == 40
     assert run("profile", *CALIBRATE)[:2] == (0, out)
     assert json.loads(Path("here.json").read_text()) == content
@@ -141,6 +146,12 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
             f"--threads must be at most {os.cpu_count()}, the cores of this machine. Got",
         ),
         ((CODE, "--threads", "1", "--device", "cuda"), "--threads does nothing with --device cuda. Leave it out."),
+        ((CODE, "--runtime", "tvm"), "--runtime must be one of torch, onnxruntime, openvino. Got 'tvm'."),
+        ((CODE, "--precision", "int8"), "--precision must be float32 or bfloat16. Got 'int8'."),
+        (
+            (CODE, "--runtime", "onnxruntime", "--precision", "bfloat16"),
+            "--precision must be float32 for onnxruntime. Got 'bfloat16'. bfloat16 needs torch or openvino.",
+        ),
         ((CODE, "--device", "tpu"), "--device must be cpu or cuda. Got 'tpu'."),
         ((CODE, "--batch", "9999999"), "Images of 224 x 224 pixels, 9999999 at once, do not fit in the memory of "),
         (
@@ -183,4 +194,33 @@ def test_a_file_of_other_conditions_is_refused(run: Run) -> None:
     status, out, error = run("profile", *CALIBRATE, "--batch", "2")
     assert (status, out) == (2, "")
     assert "ncp: here.json holds latencies for " in error
+    for other in (("--precision", "bfloat16"), ("--runtime", "onnxruntime")):
+        status, out, error = run("profile", *CALIBRATE, *other)
+        assert (status, out) == (2, "")
+        assert " torch in float32 on " in error
+        assert f"{other[1]} on" in error or f"{other[1]} in" in error
     assert Path("here.json").read_text() == content
+
+
+@pytest.mark.usefixtures("hasty")
+def test_another_runtime_computes_whole_networks_only(run: Run) -> None:
+    if not has_extra("openvino"):
+        pytest.skip("needs the extra openvino")
+    status, out, error = run("profile", CODE, *QUICK, "--runtime", "openvino")
+    lines = out.splitlines()
+    assert (status, error) == (0, "")
+    assert "runtime openvino, float32" in lines
+    assert not re.search(r"\bms\b", lines[0])
+    assert "peak memory" not in out
+    (stem,) = (line for line in lines if line.lstrip().startswith("stem"))
+    assert stem.split()[1] == "16x8x16"
+    assert out.count(": median ") == 2
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_a_runtime_that_is_not_installed_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    message = "The runtime openvino needs openvino. Install the extra: pip install 'ncp-nas[openvino]'."
+    for arguments in ((CODE,), ("--calibrate", "here.json")):
+        assert run("profile", *arguments, "--runtime", "openvino") == (2, "", f"ncp: {message}\n")
+    assert not Path("here.json").exists()

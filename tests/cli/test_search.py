@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import ncp
+from ncp.network.latency import FORMAT
 from tests.cli.conftest import Run
 from tests.latencies import latency_model
 
@@ -18,7 +19,7 @@ def calibrated(path: str, machine: str | None = None) -> None:
     """Write a calibration file of this machine, or of another one."""
     model = latency_model()
     known = {str(ncp.Code(code.tolist())): [ms] for code, ms in zip(model.codes, model.milliseconds, strict=True)}
-    document = {"format": 2, "machine": machine or model.machine, "conditions": vars(model.conditions)}
+    document = {"format": FORMAT, "machine": machine or model.machine, "conditions": vars(model.conditions)}
     Path(path).write_text(json.dumps(document | {"milliseconds": known}))
 
 
@@ -83,6 +84,7 @@ def test_a_bound_on_latency_is_kept_and_printed_with_what_was_measured(run: Run)
         "latency",
         "predictor",
         "judge, measured",
+        "Latencies are of torch in float32, 1 x 64 x 64 pixels, 1 thread.",
         "±",
         "Written: out/result.json, out/trace.json, out/search.svg",
     ):

@@ -39,7 +39,7 @@ def document(codes: int = 3, measurements: int | None = None, **changed: Any) ->
         for number, text in enumerate(texts(45)[: min(codes, done)])
     }
     conditions = json.loads(json.dumps(asdict(CONDITIONS)))
-    return {"format": 2, "machine": MACHINE, "conditions": conditions, "milliseconds": known} | changed
+    return {"format": 3, "machine": MACHINE, "conditions": conditions, "milliseconds": known} | changed
 
 
 @pytest.fixture
@@ -176,11 +176,13 @@ def test_progress_rises_to_one(tmp_path: Path, interrupted: Callable[[int], None
 @pytest.mark.parametrize(
     ("other", "shown"),
     [
-        ({"batch": 2}, "classification, 50 classes, 2 x 64 x 64 pixels, 1 threads"),
-        ({"threads": 2}, "classification, 50 classes, 1 x 64 x 64 pixels, 2 threads"),
-        ({"image_size": (64, 96)}, "classification, 50 classes, 1 x 64 x 96 pixels, 1 threads"),
-        ({"task": "features"}, "features, 50 classes, 1 x 64 x 64 pixels, 1 threads"),
-        ({"classes": 19}, "classification, 19 classes, 1 x 64 x 64 pixels, 1 threads"),
+        ({"batch": 2}, "classification, 50 classes, 2 x 64 x 64 pixels, 1 thread, torch in float32"),
+        ({"threads": 2}, "classification, 50 classes, 1 x 64 x 64 pixels, 2 threads, torch in float32"),
+        ({"image_size": (64, 96)}, "classification, 50 classes, 1 x 64 x 96 pixels, 1 thread, torch in float32"),
+        ({"task": "features"}, "features, 50 classes, 1 x 64 x 64 pixels, 1 thread, torch in float32"),
+        ({"runtime": "openvino"}, "classification, 50 classes, 1 x 64 x 64 pixels, 1 thread, openvino in float32"),
+        ({"precision": "bfloat16"}, "classification, 50 classes, 1 x 64 x 64 pixels, 1 thread, torch in bfloat16"),
+        ({"classes": 19}, "classification, 19 classes, 1 x 64 x 64 pixels, 1 thread, torch in float32"),
     ],
 )
 def test_a_file_of_other_conditions_is_refused(
@@ -189,8 +191,8 @@ def test_a_file_of_other_conditions_is_refused(
     path = tmp_path / "here.json"
     path.write_text(json.dumps(document(3)))
     message = (
-        f"{path} holds latencies for classification, 50 classes, 1 x 64 x 64 pixels, 1 threads on {MACHINE}, "
-        f"not for {shown} on {MACHINE}. Choose another file."
+        f"{path} holds latencies for classification, 50 classes, 1 x 64 x 64 pixels, 1 thread, torch in float32 on "
+        f"{MACHINE}, not for {shown} on {MACHINE}. Choose another file."
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         calibrate(path, replace(CONDITIONS, **other), LEAST)
@@ -245,7 +247,9 @@ FIRST = texts(1)[0]
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"format": 1}, "it is damaged: 'format 1'"),
+        ({"format": 1}, " has latencies of an earlier version of ncp, which did not note the runtime and the precis"),
+        ({"format": 2}, " Delete it and measure again with ncp profile --calibrate."),
+        ({"format": 4}, "it is damaged: 'format 4'"),
         ({"milliseconds": {FIRST: [1.0, float("nan")]}}, "it is damaged: 'a latency is not a positive number'"),
         ({"milliseconds": {FIRST: [1.0, float("inf")]}}, "it is damaged: 'a latency is not a positive number'"),
         ({"milliseconds": {FIRST: [1.0, -1.0]}}, "it is damaged: 'a latency is not a positive number'"),
@@ -258,6 +262,10 @@ FIRST = texts(1)[0]
         ({"milliseconds": [1.0]}, "it is damaged: "),
         ({"conditions": {"image_size": [64, 64], "cores": 3}}, "it is damaged: "),
         ({"conditions": {"image_size": 64}}, "it is damaged: "),
+        (
+            {"conditions": {"image_size": [64, 64], "runtime": "tvm"}},
+            "runtime must be one of torch, onnxruntime, openvi",
+        ),
         ({"conditions": {"image_size": [64, 64], "batch": -1}}, "batch must be a positive integer. Got -1."),
         (
             {"conditions": {"image_size": [64, 64], "task": "x"}},

@@ -1,6 +1,7 @@
 """The latency model: what it predicts, how well, and how found codes are measured."""
 
 import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -112,6 +113,22 @@ def test_found_codes_are_measured_as_the_codes_of_the_calibration_were(
     ):
         latency_model().measure(SOME[:3])
     assert len(measured) == 6
+
+
+def test_found_codes_are_measured_in_the_runtime_of_the_calibration_only(
+    monkeypatch: pytest.MonkeyPatch, measured: list[str]
+) -> None:
+    codes = random_codes(LEAST, np.random.default_rng(0))
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    model = LatencyModel(replace(CONDITIONS, runtime="openvino"), MACHINE, codes, milliseconds(codes))
+    assert model(SOME).shape == (200,)  # to predict is allowed
+    for refused in (model.require_here, lambda: model.measure(SOME[:1])):
+        with pytest.raises(ncp.MissingExtraError, match=r"^The runtime openvino needs openvino\. Install the extra"):
+            refused()
+    budget = ncp.Budget(max_latency_ms=5, latency=model)
+    with pytest.raises(ncp.MissingExtraError, match=r"^The runtime openvino needs openvino\."):
+        ncp.search("seg", budget=budget, starts=2, steps=1, top=1)
+    assert not measured
 
 
 def test_the_lower_of_two_measurements_of_a_found_code_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,16 @@ def source_of(provenance: Mapping[str, Any]) -> list[str]:
     return [SOURCES[source]] if source in SOURCES else []
 
 
+def latency_source(provenance: Mapping[str, Any]) -> list[str]:
+    """A line about what latencies were measured with; none if the budget does not bound them."""
+    of = provenance["latency_of"]
+    if of is None:
+        return []
+    images = f"{of['batch']} x {of['image_size'][0]} x {of['image_size'][1]} pixels"
+    where = counted(of["threads"], "thread") if of["device"] == "cpu" else of["device"]
+    return [f"Latencies are of {of['runtime']} in {of['precision']}, {images}, {where}."]
+
+
 def exact_cost(macs: int) -> str:
     """Multiply-adds in billions, and exactly.
 

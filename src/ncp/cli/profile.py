@@ -45,6 +45,12 @@ def profile(
     ] = None,
     device: Annotated[str, typer.Option(metavar="NAME", help="Device: cpu or cuda.")] = "cpu",
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="CPU threads [default: all cores].")] = None,
+    runtime: Annotated[
+        str, typer.Option(metavar="NAME", help="What computes the network: torch, onnxruntime or openvino.")
+    ] = "torch",
+    precision: Annotated[
+        str, typer.Option(metavar="NAME", help="float32, or bfloat16 (torch and openvino).")
+    ] = "float32",
     calibrate: Annotated[
         Path | None,
         typer.Option(
@@ -78,6 +84,8 @@ def profile(
         batch if batch is not None else 1 if calibrate else 8,
         device,  # type: ignore[arg-type]
         threads if threads is not None else torch.get_num_threads(),
+        runtime,  # type: ignore[arg-type]
+        precision,  # type: ignore[arg-type]
     )
     if calibrate is not None:
         _calibrate(calibrate, conditions, codes or CODES, as_json)
@@ -118,7 +126,8 @@ def _calibrate(path: Path, conditions: Conditions, count: int, as_json: bool) ->
         print_json({"file": str(path), "measured": len(model.codes), "error": error})
         return
     say(
-        f"{len(model.codes)} architectures measured on {model.machine}. On {model.error.codes} held-out ones: "
+        f"{len(model.codes)} architectures measured in {model.conditions.runtime}, {model.conditions.precision}, on "
+        f"{model.machine}. On {model.error.codes} held-out ones: "
         f"mean absolute error {model.error.mape:.1%}, Kendall's tau {model.error.tau:.3f}."
     )
     if model.error.mape > USUAL_ERROR:
@@ -138,17 +147,19 @@ def _show(profiled: Profile) -> None:
             ", ".join("x".join(map(str, shape[1:])) for shape in stage.shapes),
             "-" if stage.macs is None else f"{stage.macs / 1e6:.1f}",
             f"{stage.params / 1e6:.3f}",
-            f"{stage.milliseconds:.2f}",
+            *([] if stage.milliseconds is None else [f"{stage.milliseconds:.2f}"]),
         ]
         for stage in profiled.stages
     ]
-    show_table(["stage", "maps", "MMACs", "M params", "ms"], rows, left=["maps"])
+    times = [] if profiled.peak_bytes is None else ["ms"]
+    show_table(["stage", "maps", "MMACs", "M params", *times], rows, left=["maps"])
     threads = f"{counted(conditions.threads, 'thread')} of "
     where = f"{threads if conditions.device == 'cpu' else ''}{profiled.processor}"
     images = f"{counted(conditions.batch, 'image')} of {height} x {width} pixels"
-    say(f"{images}, {conditions.task}, {where}")
+    say(f"{images}, {conditions.task}, {where}", f"runtime {conditions.runtime}, {conditions.precision}")
     for each in profiled.latencies:
         say(f"batch {each.batch}: median {each.median:.2f} ms, 90th percentile {each.p90:.2f} ms ({each.runs} runs)")
-    say(f"peak memory (weights and maps), batch {conditions.batch}: {profiled.peak_bytes / 1e6:.1f} MB")
+    if profiled.peak_bytes is not None:
+        say(f"peak memory (weights and maps), batch {conditions.batch}: {profiled.peak_bytes / 1e6:.1f} MB")
     if any(each.p90 > USUAL_SPREAD * each.median for each in profiled.latencies):
         say("These times vary widely. Measure again when nothing else is running.")

@@ -32,7 +32,18 @@ from ncp.cli.options import (
     read_tasks,
     require_outputs,
 )
-from ncp.cli.output import UNCHECKED, command, print_json, progress_bar, run_id, say, show_rows, source_of, written
+from ncp.cli.output import (
+    UNCHECKED,
+    command,
+    latency_source,
+    print_json,
+    progress_bar,
+    run_id,
+    say,
+    show_rows,
+    source_of,
+    written,
+)
 from ncp.cli.report import write_page
 from ncp.errors import ConfigError
 
@@ -143,7 +154,8 @@ def _write(result: Result, table: ncp.Table | None, out: Path, report: Path | No
         edited = result.provenance["max_changes"] is not None
         for number, row in enumerate(result.rows, start=1):
             say(f"{number:2} {row.code}", *([f"   {edits(result, row)}"] if edited else []))
-        say(baseline_text(result.to_dict()), *source_of(result.provenance), _summary(result))
+        provenance = result.provenance
+        say(baseline_text(result.to_dict()), *source_of(provenance), *latency_source(provenance), _summary(result))
     save(search_picture(trace), out / "search.svg", trace.run)
     page = [] if report is None else [write_page(out / "result.json", report, table)]
     if not as_json:

@@ -1,4 +1,4 @@
-"""A latency model for searches: measured for some codes on this machine, predicted for all others."""
+"""A latency model for searches: measured for some codes in one runtime on this machine, predicted for all others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ncp.progress import Progress, quiet
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.multires import LAYOUT, MULTIRES, Code
 
-FORMAT = 2
+FORMAT = 3
 """The version of the files."""
 
 LEAST = 40
@@ -114,7 +114,8 @@ class LatencyModel:
         As in the calibration, each code is measured in several rounds, and the minimum counts.
 
         Raises:
-            ConfigError: this is not the machine of the model.
+            ConfigError: this is not the machine of the model, or it lacks the precision of the model.
+            MissingExtraError: the runtime of the model is not installed.
         """
         self.require_here()
         rounds = [
@@ -123,10 +124,11 @@ class LatencyModel:
         return [min(found, key=lambda each: each.median) for found in zip(*rounds, strict=True)]
 
     def require_here(self) -> None:
-        """Refuse to measure on another machine than the model's.
+        """Refuse to measure on another machine than the model's, or without the runtime of the model.
 
         Raises:
-            ConfigError: this is not the machine of the model.
+            ConfigError: this is not the machine of the model, or it lacks the precision of the model.
+            MissingExtraError: the runtime of the model is not installed.
         """
         here = processor(self.conditions.device)
         if here != self.machine:
@@ -134,6 +136,7 @@ class LatencyModel:
                 f"The latency model is for {self.machine}, but this machine has {here}. "
                 "Calibrate here with ncp profile --calibrate."
             )
+        self.conditions.require_runtime()
 
 
 def calibrate(
@@ -157,17 +160,20 @@ def calibrate(
         progress: called with the finished share.
 
     Raises:
-        ConfigError: fewer codes than `LEAST`, or an invalid seed.
-        DataError: a file of other conditions or of another machine, or one that cannot be read or written.
+        ConfigError: fewer codes than `LEAST`, an invalid seed, or a precision that the runtime or this machine lacks.
+        MissingExtraError: the runtime is not installed.
+        DataError: a file of other conditions, such as another runtime, or of another machine, or one that cannot be
+            read or written.
     """
     count = as_count(count, "count", least=LEAST)
+    conditions.require_runtime()
     target, machine = as_path(path), processor(conditions.device)
     known: dict[str, list[float]] = {}
     if target.exists():
         there, their_machine, known = _read_file(target)
         if (there, their_machine) != (conditions, machine):
             raise DataError(
-                f"{target} holds latencies for {_text(there)} on {their_machine}, not for {_text(conditions)} on "
+                f"{target} holds latencies for {there.text} on {their_machine}, not for {conditions.text} on "
                 f"{machine}. Choose another file."
             )
     codes = random_codes(count, np.random.default_rng(as_seed(seed)))
@@ -261,12 +267,6 @@ def _model(conditions: Conditions, machine: str, known: dict[str, list[float]]) 
     return LatencyModel(conditions, machine, codes, np.array([min(times) for times in known.values()]))
 
 
-def _text(conditions: Conditions) -> str:
-    height, width = conditions.image_size
-    where = f"{conditions.threads} threads" if conditions.device == "cpu" else "cuda"
-    return f"{conditions.task}, {conditions.classes} classes, {conditions.batch} x {height} x {width} pixels, {where}"
-
-
 def _write_file(path: Path, conditions: Conditions, machine: str, known: dict[str, list[float]]) -> None:
     document = {"format": FORMAT, "machine": machine, "conditions": asdict(conditions), "milliseconds": known}
     write_json(path, document, indent=1)
@@ -275,8 +275,7 @@ def _write_file(path: Path, conditions: Conditions, machine: str, known: dict[st
 def _read_file(path: Path) -> tuple[Conditions, str, dict[str, list[float]]]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if document["format"] != FORMAT:
-            raise ValueError(f"format {quoted(document['format'])}")
+        _require_format(path, document["format"])
         given = document["conditions"]
         conditions = Conditions(**{**given, "image_size": tuple(given["image_size"])})
         measured = document["milliseconds"].items()
@@ -288,9 +287,27 @@ def _read_file(path: Path) -> tuple[Conditions, str, dict[str, list[float]]]:
         raise DataError(
             f"Cannot read latencies from {path}: {error.strerror or error}. Measure them with ncp profile --calibrate."
         ) from error
+    except DataError:
+        raise
     except ConfigError as error:
         raise DataError(f"The latencies in {path} are for conditions that this machine lacks. {error}") from error
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(
             f"{path} does not hold latencies, or it is damaged: {quoted(str(error))}. Measure again."
         ) from error
+
+
+def _require_format(path: Path, number: object) -> None:
+    """Refuse the files of other versions.
+
+    Raises:
+        DataError: a file of an earlier version, which measured another inference form.
+        ValueError: a file of no version.
+    """
+    if number in (1, 2):
+        raise DataError(
+            f"{path} has latencies of an earlier version of ncp, which did not note the runtime and the precision. "
+            "Delete it and measure again with ncp profile --calibrate."
+        )
+    if number != FORMAT:
+        raise ValueError(f"format {quoted(number)}")

@@ -5,27 +5,25 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from ncp.cost import LARGEST_IMAGE, MOST_CLASSES, Head, macs, macs_by_part, require_head
 from ncp.errors import ConfigError
 from ncp.network import winograd
 from ncp.network.backbone import Backbone
-from ncp.network.inference import InferenceNet
+from ncp.network.inference import InferenceNet, Precision, require_precision
+from ncp.network.memory import bytes_alive, memory_of
 from ncp.network.net import MultiResolutionNet
+from ncp.network.runtimes import Forward, RuntimeName, as_runtime
 from ncp.numbers import as_count
 from ncp.spaces.multires import Code
 
@@ -44,9 +42,12 @@ class Conditions:
         batch: images per forward pass.
         device: `cpu` or `cuda`.
         threads: threads on a CPU.
+        runtime: what computes the network: `torch`, `onnxruntime` or `openvino`.
+        precision: the type of weights and maps, `float32` or `bfloat16`.
 
     Raises:
-        ConfigError: an unknown task, a missing device, a number that is not positive, or more threads than cores.
+        ConfigError: an unknown task, runtime or precision, a missing device, a number that is not positive, more
+            threads than cores, or a runtime that does not run on the device.
     """
 
     task: Head = "classification"
@@ -55,12 +56,19 @@ class Conditions:
     batch: int = 1
     device: Device = "cpu"
     threads: int = 1
+    runtime: RuntimeName = "torch"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
+        as_runtime(self.runtime)
+        require_precision(self.precision)
         if self.device not in ("cpu", "cuda"):
             raise ConfigError("{field} must be cpu or cuda. Got {given}.", field="device", given=self.device)
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ConfigError("{field} is cuda, but torch finds no GPU. Use cpu.", field="device", given=self.device)
+        if self.device == "cuda" and self.runtime != "torch":
+            message = "{field} must be torch on cuda. Got {given}, which is measured on processors only."
+            raise ConfigError(message, field="runtime", given=self.runtime)
         require_head(self.task)
         as_count(self.classes, "classes", most=MOST_CLASSES)
         if not isinstance(self.image_size, tuple) or len(self.image_size) != 2:
@@ -83,6 +91,24 @@ class Conditions:
                 cores=cores,
             )
 
+    @property
+    def text(self) -> str:
+        """The conditions in words."""
+        height, width = self.image_size
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        where = threads if self.device == "cpu" else "cuda"
+        images = f"{self.task}, {self.classes} classes, {self.batch} x {height} x {width} pixels"
+        return f"{images}, {where}, {self.runtime} in {self.precision}"
+
+    def require_runtime(self) -> None:
+        """Refuse a runtime that is not installed, or a precision that it or the processor lacks.
+
+        Raises:
+            ConfigError: the precision.
+            MissingExtraError: the runtime is not installed.
+        """
+        as_runtime(self.runtime).require(self.precision)
+
     def require_memory(self, code: Code) -> None:
         """Refuse images that do not fit in memory, by a forward pass on tensors without data.
 
@@ -93,10 +119,10 @@ class Conditions:
             with torch.device("meta"):
                 net = MultiResolutionNet(code, task=self.task, num_classes=self.classes).eval()
                 images = torch.empty(self.batch, 3, *self.image_size)
-            needed = _bytes_alive(net, images)
+            needed = bytes_alive(net, images)
         except (RuntimeError, TypeError):  # more bytes than can be counted
             needed = sys.maxsize
-        memory = _memory(self.device)
+        memory = memory_of(self.device)
         if needed > memory:
             height, width = self.image_size
             raise ConfigError(
@@ -108,9 +134,18 @@ class Conditions:
             )
 
     def network(self, code: Code) -> InferenceNet:
-        """The network of a code in its inference form."""
-        net = MultiResolutionNet(code, task=self.task, num_classes=self.classes).to(self.device)
-        return net.for_inference()
+        """The network of a code in torch's inference form."""
+        return self._trainable(code).for_inference(self.precision)
+
+    def prepared(self, code: Code, batch: int) -> Forward:
+        """The network of a code in the runtime, for this number of images, with torch's number of threads."""
+        if self.runtime == "torch":
+            return self.network(code)
+        net = self._trainable(code)
+        return as_runtime(self.runtime).prepared(net, (batch, net.in_channels, *self.image_size), self.precision)
+
+    def _trainable(self, code: Code) -> MultiResolutionNet:
+        return MultiResolutionNet(code, task=self.task, num_classes=self.classes).to(self.device)
 
     def images(self) -> Tensor:
         """A batch of random images."""
@@ -136,14 +171,14 @@ class StageProfile:
         shapes: the shapes of its output maps, `(batch, channels, height, width)` each.
         macs: multiply-adds per image; None for an image size at which `ncp.macs` does not count.
         params: trainable parameters.
-        milliseconds: median time [ms].
+        milliseconds: median time [ms]; None for a runtime that only computes whole networks.
     """
 
     name: str
     shapes: tuple[tuple[int, ...], ...]
     macs: int | None
     params: int
-    milliseconds: float
+    milliseconds: float | None
 
 
 @dataclass(frozen=True)
@@ -156,7 +191,7 @@ class Profile:
         processor: the name of the CPU or GPU.
         stages: stem, stages and head, in order, for a batch as in `conditions`.
         latencies: for one image, and for a batch if that is more than one.
-        peak_bytes: the peak memory of weights and maps, for a batch.
+        peak_bytes: the peak memory of weights and maps, for a batch; None for other runtimes than torch.
     """
 
     code: str
@@ -164,29 +199,36 @@ class Profile:
     processor: str
     stages: tuple[StageProfile, ...]
     latencies: tuple[Latency, ...]
-    peak_bytes: int
+    peak_bytes: int | None
 
 
 def profile(code: Code, conditions: Conditions, seconds: float = 1.0) -> Profile:
-    """Measure the network of a code in its inference form, spending about `seconds` on every figure.
+    """Measure the network of a code in its runtime, spending about `seconds` on every figure.
 
     Raises:
-        ConfigError: images that do not fit in memory.
+        ConfigError: images that do not fit in memory, or a precision that the runtime or the processor lacks.
+        MissingExtraError: the runtime is not installed.
     """
+    conditions.require_runtime()
     conditions.require_memory(code)
-    net = conditions.network(code)
     images = conditions.images()
     with _threads(conditions):
-        sizes = sorted({1, conditions.batch})
-        latencies = [latency(partial(net, images[:size]), size, conditions, seconds) for size in sizes]
-        passes = [_stage_by_stage(net, images, conditions) for _ in range(max(3, min(latencies[-1].runs, 20)))]
-        peak = _peak_bytes(net, images, conditions)
+        latencies = []
+        for size in sorted({1, conditions.batch}):
+            forward = conditions.prepared(code, size)
+            latencies.append(latency(partial(forward, images[:size]), size, conditions, seconds))
+        if isinstance(forward, InferenceNet):
+            passes = [_stage_by_stage(forward, images, conditions) for _ in range(max(3, min(latencies[-1].runs, 20)))]
+            times = np.median([spent for _, spent in passes], axis=0).tolist()
+            shapes, peak = passes[0][0], _peak_bytes(forward, images, conditions)
+        else:
+            shapes, times, peak = _shapes(code, conditions), [None] * len(STAGE_NAMES), None
     stages = zip(
         STAGE_NAMES,
-        passes[0][0],
+        shapes,
         _macs_by_stage(code, conditions),
         _params_by_stage(code, conditions),
-        np.median([times for _, times in passes], axis=0).tolist(),
+        times,
         strict=True,
     )
     return Profile(
@@ -200,10 +242,11 @@ def profile(code: Code, conditions: Conditions, seconds: float = 1.0) -> Profile
 
 
 def measure(code: Code, conditions: Conditions, seconds: float = 0.2) -> Latency:
-    """Measure the latency of a code's network in its inference form, for about `seconds`."""
-    net, images = conditions.network(code), conditions.images()
+    """Measure the latency of a code's network in its runtime, for about `seconds`."""
+    images = conditions.images()
     with _threads(conditions):
-        return latency(lambda: net(images), conditions.batch, conditions, seconds)
+        forward = conditions.prepared(code, conditions.batch)
+        return latency(lambda: forward(images), conditions.batch, conditions, seconds)
 
 
 def latency(forward: Callable[[], object], batch: int, conditions: Conditions, seconds: float) -> Latency:
@@ -255,6 +298,14 @@ def _stage_by_stage(
     return shapes, times
 
 
+def _shapes(code: Code, conditions: Conditions) -> list[tuple[tuple[int, ...], ...]]:
+    """The shapes of each stage's maps, by a forward pass on tensors without data."""
+    with torch.device("meta"):
+        net = MultiResolutionNet(code, task=conditions.task, num_classes=conditions.classes).eval()
+        images = torch.empty(conditions.batch, net.in_channels, *conditions.image_size)
+    return _stage_by_stage(net, images, conditions)[0]
+
+
 def _macs_by_stage(code: Code, conditions: Conditions) -> list[int | None]:
     if any(side % 32 or side > LARGEST_IMAGE for side in conditions.image_size):
         return [None] * len(STAGE_NAMES)
@@ -298,51 +349,4 @@ def _peak_bytes(net: InferenceNet, images: Tensor, conditions: Conditions) -> in
         net(images)
         return int(torch.cuda.max_memory_allocated())
     winograd.release()
-    return _bytes_alive(net, images)
-
-
-@torch.no_grad()
-def _bytes_alive(net: nn.Module, images: Tensor) -> int:
-    """The most bytes of weights, images and maps that are alive at once in a pass."""
-    with _Alive() as alive:
-        net(images)
-    return sum(int(x.nbytes) for x in (*net.parameters(), *net.buffers(), images)) + int(alive.peak)
-
-
-def _memory(device: Device) -> int:
-    """The memory that a process may use [bytes]."""
-    if device == "cuda":
-        return int(torch.cuda.mem_get_info()[1])
-    if not hasattr(os, "sysconf"):  # the size is unknown on this system
-        return sys.maxsize
-    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    with suppress(OSError, ValueError):  # the limit of a container, if any
-        sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
-    return min(sizes)
-
-
-class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Count the bytes of the tensors that are alive at once."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.now, self.peak, self.known = 0, 0, set[int]()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation and count the storage of its results."""
-        results = func(*args, **(kwargs or {}))
-        mine = {x.untyped_storage()._cdata for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)}
-        for result in tree_leaves(results):
-            if isinstance(result, Tensor):
-                storage = result.untyped_storage()
-                place, size = storage._cdata, storage.nbytes()  # tensors without data have no address
-                if place not in mine and place not in self.known:
-                    self.known.add(place)
-                    self.now += size
-                    self.peak = max(self.peak, self.now)
-                    weakref.finalize(storage, self._gone, place, size)
-        return results
-
-    def _gone(self, place: int, size: int) -> None:
-        self.known.discard(place)
-        self.now -= size
+    return bytes_alive(net, images)

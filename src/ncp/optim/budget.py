@@ -41,7 +41,7 @@ class Budget:
         classes: outputs of the classifier that is counted.
         task: what the network returns: `classification`, `segmentation` or `features`.
         max_latency_ms: highest latency [ms], as `latency` predicts it; None for no bound.
-        latency: a latency model of a machine, from `ncp.load_latency`.
+        latency: a latency model of a machine, a runtime and a precision, from `ncp.load_latency`.
 
     Raises:
         ConfigError: a bound that is not a positive number, a bound on latency without a latency model, or an image
