@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+import ncp
 from benchmarks.table import pages
 from ncp.cli import app
 
@@ -97,3 +98,13 @@ def keys(value: object) -> list[str]:
     if not isinstance(value, dict):
         return []
     return [key for name, inner in value.items() for key in (name, *keys(inner))]
+
+
+def test_the_site_has_every_page() -> None:
+    listed = re.findall(r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+
+
+def test_the_reference_lists_every_public_name() -> None:
+    listed = re.findall(r"^::: ncp\.(\w+)$", (ROOT / "docs/reference.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted([*listed, "__version__"]) == ncp.__all__
