@@ -20,6 +20,7 @@ TOPICS = {
     "pareto": "Fronts",
     "compare": "Searchers on tables",
     "peers": "Searchers of other projects",
+    "unlisted": "Searchers among all networks, with noise",
     "compare_propagated": "Searchers where nothing can be listed",
     "predictors": "Predictors",
     "few_rows": "Predictors from few rows",
