@@ -34,6 +34,7 @@ PLAN = (
     Step("gpu", 5, "a GPU; parity: reference runs"),
     Step("export", 5, "the extra export"),
     Step("latency", 7),
+    Step("runtimes", 12, "the extras export and openvino"),
     Step("command", 1),
     Step("compare", 90, "both tables, the extra search; tasks: nb201_tasks.csv.gz"),
     Step("peers", 240, "both tables, the extras search and bench, syne-tune"),

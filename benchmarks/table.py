@@ -32,6 +32,7 @@ TOPICS = {
     "gpu": "Networks on a GPU",
     "export": "Export",
     "latency": "Latency",
+    "runtimes": "Runtimes",
     "training": "One training",
     "learning": "What a small network learns",
     "lidar": "Detection in the points of a lidar",
