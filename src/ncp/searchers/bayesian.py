@@ -125,7 +125,8 @@ class Bayesian(Searcher):
         labels = self.told.labels()
         if labels is None or len(self.told.codes) < max(self.first, 3):
             return None
-        targets, points = targets_of(labels.scores, labels.columns), self.encoding.of(labels.codes)
+        targets = targets_of(labels.scores, labels.columns, with_prior=self.prior is not None)
+        points = self.encoding.of(labels.codes)
         averaged = self._averaged(labels, targets, points)
         return evidence_of(averaged, targets, labels.scores, points, self.encoding.known_columns)
 
@@ -179,7 +180,7 @@ class Bayesian(Searcher):
 
     def _improvement(self, labels: Labels, pending: Codes) -> Improvement:
         """The expected improvement on the labels, while others are pending."""
-        targets = targets_of(labels.scores, labels.columns)
+        targets = targets_of(labels.scores, labels.columns, with_prior=self.prior is not None)
         points = self.encoding.of(labels.codes)
         model: WithPrior | WithoutPrior = self.without_prior
         if self.prior is None:

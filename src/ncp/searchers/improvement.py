@@ -16,6 +16,8 @@ from ncp.spaces.arrays import Reals
 
 FAR = 5.0
 """Standard deviations below the best score from which the expected improvement is computed by its asymptote."""
+FAILED = 5.0
+"""Robust standard deviations below the median from which a value counts as failed."""
 
 
 class ScoreModel(Protocol):
@@ -84,6 +86,12 @@ def distances(values: Reals) -> Reals:
     unit = robust_deviation(values)
     targets: Reals = np.where(off < 0, -np.log1p(np.maximum(-off, 0) / unit), off / unit)
     return targets
+
+
+def without_failures(values: Reals) -> Reals:
+    """Values, with those of failures raised to `FAILED` robust standard deviations below the median."""
+    cut: Reals = np.maximum(values, np.median(values) - FAILED * robust_deviation(values))
+    return cut
 
 
 def robust_deviation(values: Reals) -> float:

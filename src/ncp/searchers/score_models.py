@@ -13,7 +13,7 @@ from torch import Tensor
 from ncp.predictors.meaning import Meaning
 from ncp.searchers.averaged import Averaged
 from ncp.searchers.encoding import Points
-from ncp.searchers.improvement import distances, normal_scores, robust_deviation
+from ncp.searchers.improvement import distances, normal_scores, robust_deviation, without_failures
 from ncp.searchers.surrogate import Surrogate
 from ncp.spaces.arrays import Reals
 
@@ -39,18 +39,23 @@ class Targets(NamedTuple):
     scale: Tensor
 
 
-def targets_of(scores: Reals, columns: Reals | None) -> Targets:
+def targets_of(scores: Reals, columns: Reals | None, *, with_prior: bool) -> Targets:
     """The targets of labelled codes.
 
-    A single column is fitted by ranks while there are few labels. Columns whose sum counts keep their distances above
-    the median; below it a logarithm compresses them.
+    A model without a prior fits a single column by its ranks while there are few labels, then by its distances. A model
+    with a prior keeps the values, because the prior says how they spread; failures are cut. Columns whose sum counts
+    keep their distances above the median; below it a logarithm compresses them.
 
     Args:
         scores: `(n,)`.
         columns: `(n, m)`, which add up to the scores; None for scores that are no sum.
+        with_prior: whether the model has a prior.
     """
     if columns is None or columns.shape[1] == 1:
-        values = normal_scores(scores) if len(scores) < FEW else _standardised(distances(scores))[0]
+        if with_prior:
+            values = _standardised(without_failures(scores))[0]
+        else:
+            values = normal_scores(scores) if len(scores) < FEW else _standardised(distances(scores))[0]
         return Targets(torch.as_tensor(values)[:, None], torch.ones(1, dtype=torch.float64))
     found = [_standardised(distances(column) * robust_deviation(column)) for column in columns.T]
     values = np.stack([values for values, _ in found], axis=1)
