@@ -103,6 +103,7 @@ def _headlines(results: dict[str, dict[str, Any]]) -> list[str]:
         *lines,
         "",
         f"That search takes {seconds:.1f} s on two processor cores. Missed targets: {', '.join(missed) or 'none'}.",
+        "See [all figures](docs/measured.md), and [how to remake them](benchmarks/README.md).",
     ]
 
 

@@ -16,7 +16,7 @@ TASK = Path(__file__).parent / "program" / "task.yaml"
 def main() -> None:
     """Train three codes, and print the best."""
     budget = ncp.Budget(max_macs=2e6, image_size=32, classes=3)
-    found = ncp.tune(TASK, budget=budget, trainings=3, folder="tuned", workers=1)
+    found = ncp.tune(TASK, budget=budget, trainings=3, folder="tuned", workers=2, threads=1)  # the networks are tiny
     for row in found.best:
         print(f"{row.code}: top1 {row.values['mine/top1'].mean:.1f} %, {row.macs / 1e6:.1f} MMACs")
     print(f"stopped by: {found.stopped}; {len(found.study)} codes trained")

@@ -45,6 +45,11 @@ def require_gradients(net: Any) -> None:
     assert first.grad.abs().max() > 0
 
 
+def test_pytorch(tmp_path: Path) -> None:
+    made = program("PyTorch", tmp_path)
+    assert (made["channels"], made["strides"]) == (CHANNELS, STRIDES)
+
+
 def test_mmsegmentation(libraries: dict[str, ModuleType], tmp_path: Path) -> None:
     registry = libraries["mmseg.registry"].MODELS
     program("ncp_backbone.py", tmp_path)
