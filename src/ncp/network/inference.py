@@ -60,8 +60,9 @@ class InferenceNet(Backbone):
 
     def stem(self, image: Tensor) -> list[Tensor]:
         """As `Backbone.stem`, channels last."""
-        dtype = torch.bfloat16 if self.precision == "bfloat16" else image.dtype
-        return super().stem(image.to(dtype, memory_format=torch.channels_last))
+        if self.precision == "bfloat16":
+            image = image.bfloat16()
+        return super().stem(image.contiguous(memory_format=torch.channels_last))
 
     def head(self, maps: list[Tensor]) -> Tensor | list[Tensor]:
         """As `Backbone.head`."""
