@@ -120,6 +120,7 @@ class OpenVino(Runtime):
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
             "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # on a pinned core it would wait for whatever else runs there
         }
         compiled = core.compile_model(core.read_model(onnx_graph(net, shape).SerializeToString()), "CPU", settings)
         request = compiled.create_infer_request()
