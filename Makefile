@@ -6,7 +6,7 @@ PYTHON ?= python3
 # processes that tests start read the compiled package, also where the environment forbids to write it
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test slow lint docs bench clean
+.PHONY: demo test slow lint docs package bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ncp search --tasks seg,cls-50-1000,video --max-gmacs 4 --out out
@@ -26,6 +26,9 @@ lint: $(VENV)/.installed
 
 docs: $(VENV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+package: $(VENV)/.installed
+	.ci/package $(abspath $(BIN))/python
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks
