@@ -19,7 +19,7 @@ from benchmarks.mini import CODES, KEPT, REPEATED, SEEDS
 
 MAIN = {"cifar10": "cifar10/top1", "camvid": "camvid/mIoU", "clips": "clips/top1"}
 """The main column of each task."""
-KINDS = ("gp", "ensemble", "default")
+KINDS = ("gp", "exact", "ensemble", "default")
 SPLITS, TEST = 20, 0.25
 LEAST = 20
 """Fewest codes for which predictors are measured."""
