@@ -59,7 +59,7 @@ HEADLINES = {
     "tune/new_task": (
         "`ncp tune`, 8 trainings on a new task: distance from the best network [standard deviations]",
         "{mean[at_8][mean]:.2f}",
-        "1.03: random search after 8 trainings; it needs more than 200 for 0.27",
+        "1.03: random search after 8 trainings; it needs more than 200 for this",
     ),
     "compare/cells": (
         "`ncp compare`, 100 evaluations of NAS-Bench-201: accuracy of the best cell found [%]",
