@@ -80,7 +80,7 @@ def test_measured_values_have_no_deviation_and_unknown_costs_no_column(capsys: p
     predicted, verified = {"acc": Value(71.054, 0.5, "predictor")}, {"acc": Value(71.0, 0.0, "table")}
     show_rows([Row("a", (1,), 0.5, 0.5, 0.25, predicted, verified, None, None)], [0], with_score=True)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == ["#", "source", "acc", "mean", "z"]
+    assert lines[0] == ["#", "source", "acc", "score"]
     assert lines[2:] == [["1", "predictor", "71.05", "±0.50", "0.50"], ["table", "71.00", "0.25"]]
 
 

@@ -69,7 +69,7 @@ def test_prints_every_value_in_full_with_its_source(run: Run, monkeypatch: pytes
         for number in numbers:
             assert any(f" {number} " in f"{line} " for line in lines)
         assert any(line.endswith(row["code"]) for line in lines)
-    for text in ("seg/mIoU", "cls-50-1000/top1", "GMACs", "M params", "mean z", "predictor", "judge"):
+    for text in ("seg/mIoU", "cls-50-1000/top1", "GMACs", "M params", "score", "predictor", "judge"):
         assert text in out
     assert "Written: out/result.json, out/trace.json, out/search.svg" in lines
 
@@ -223,7 +223,7 @@ def test_edits_a_code_with_few_changes(run: Run) -> None:
             if before != after
         ]
         assert 1 <= len(differ) <= 2
-        assert line.startswith(f"{len(differ)} changes: {', '.join(differ)}; mean z +")
+        assert line.startswith(f"{len(differ)} changes: {', '.join(differ)}; score +")
     for more, message in (
         (("--origin", SMALL), "--from and --origin both name the code to start from. Leave one of them out."),
         (("--max-changes", "0"), "Invalid value for '--max-changes': "),

@@ -24,19 +24,21 @@ def result_table(result: Result, rows: tuple[Row, ...], step: int | None = None)
     """
     result = replace(result, rows=rows)
     columns, has_cost = list(rows[0].predicted), rows[0].macs is not None
-    heads = ["#", "objective [std]", *columns, *(["GMACs", "M parameters"] if has_cost else [])]
+    heads = ["#", "score [std]", *columns, *(["GMACs", "M parameters"] if has_cost else [])]
     head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in heads)
     body = "".join(_row(number, row, columns, result) for number, row in enumerate(rows))
     until = f" until step {step}" if step is not None else ""
     gap = ""
     if result.gap is not None:
         gap = f" Predictions are {abs(result.gap):.2f} std {'above' if result.gap >= 0 else 'below'} it on average."
+    baseline = baseline_text(result.to_dict())
+    baseline = f'<p class="note">{escape(baseline)}</p>' if baseline else ""
     buttons = _button("json", "Save result.json") + _button("report", "Save report")
     return (
         f'<div class="results-head"><h2>The best {len(rows)}{until}</h2><span class="buttons">{buttons}</span></div>'
         f'<p class="note">Predicted by {escape(result.provenance["predictor"])}; in grey, an independent check and its '
         f"source.{gap} {result.seconds:.1f} s.</p>"
-        f'<p class="note">{escape(baseline_text(result.to_dict()))}</p>{_missing_extras()}'
+        f"{baseline}{_missing_extras()}"
         '<div class="scroll" tabindex="0" role="group" aria-label="the best codes"><table class="best">'
         f"<thead><tr>{head}</tr></thead>{body}</table></div>"
     )

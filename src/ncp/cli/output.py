@@ -9,19 +9,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import typer
 
+from ncp.cli.options import BENCHMARK
 from ncp.errors import printable
 from ncp.io.files import plain
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ncp.optim.results import Row, Value
+    from ncp.optim.results import Baseline, Row, Value
 
 UNCHECKED = "Not checked: these values come from the predictor alone. Pass --table to get a check."
+SCORES = "Scores: the weighted mean of the tasks, in standard deviations above the average measured architecture."
+NO_BASELINE = f"No baseline: run `ncp data fetch {BENCHMARK}` once to compare with the best trained network."
 FOLDED = 16
 """Width of a column whose heading is folded, unless its cells are wider [characters]."""
 GAP = 2
@@ -109,9 +112,16 @@ def exact_cost(macs: int) -> str:
     return f"{macs / 1e9:.4f} GMACs ({macs:,})"
 
 
-def written(*paths: Path) -> None:
-    """List the files that a command wrote; not with --json."""
-    say(f"Written: {', '.join(map(str, paths))}")
+def earlier_run(path: Path) -> str:
+    """A sentence on the result that a command is about to replace; empty if there is none."""
+    if not path.is_file():
+        return ""
+    return f"They replace those of an earlier run in {path.parent}. To keep both, name another folder with --out."
+
+
+def written(*paths: Path, replaced: str = "") -> None:
+    """List the files that a command wrote, and say what they replaced; not with --json."""
+    say(f"Written: {', '.join(map(str, paths))}", *filter(None, [replaced]))
 
 
 def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]], keys: int = 1, left: Sequence[str] = ()) -> None:
@@ -166,32 +176,63 @@ def _table(columns: Sequence[tuple[str, int, bool]], gap: int) -> Table:
     return table
 
 
-def show_rows(rows: Sequence[Row], indices: Sequence[int], with_score: bool) -> None:
+def show_rows(rows: Sequence[Row], indices: Sequence[int], with_score: bool, baseline: Baseline | None = None) -> None:
     """Print the predicted values of rows and, below them, the check; each with its source.
 
     Args:
         rows: rows of a result or front.
         indices: the rows to print.
-        with_score: whether to print the objective's value, too.
+        with_score: whether to print the score, too.
+        baseline: the best measured row, to print below the others: as measured and, below that, by the judge.
     """
     columns = list(rows[0].predicted)
-    has_cost = rows[0].macs is not None
-    cost = ("GMACs", "M params") if has_cost else ()
-    cells = []
+    lines: list[_Line] = []
     for index in indices:
         row = rows[index]
-        source = ", ".join(dict.fromkeys(value.source for value in row.verified.values())) or "none"
-        verified_score = "-" if row.verified_score is None else f"{row.verified_score:.2f}"
-        cells.append(
-            [
-                str(index + 1),
-                f"predictor\n{source}",
-                *(f"{_format(row.predicted.get(c))}\n{_format(row.verified.get(c))}" for c in columns),
-                *([f"{row.predicted_score:.2f}\n{verified_score}"] if with_score else []),
-                *([f"{(row.macs or 0) / 1e9:.3f}", f"{(row.params or 0) / 1e6:.2f}"] if has_cost else []),
-            ]
+        upper = _Values("predictor", row.predicted, row.predicted_score)
+        lines.append(_Line(str(index + 1), upper, _Values.of(row.verified, row.verified_score), row.macs, row.params))
+    if baseline is not None:
+        upper, lower = (
+            _Values.of(baseline.measured, baseline.score),
+            _Values.of(baseline.judged, baseline.judged_score),
         )
-    show_table(["#", "source", *columns, *(["mean z"] if with_score else []), *cost], cells, keys=2)
+        lines.append(_Line("base", upper, lower, baseline.macs, baseline.params))
+    cells = []
+    for line in lines:
+        pairs = [(line.upper.source, line.lower.source)]
+        pairs += [(_format(line.upper.values.get(c)), _format(line.lower.values.get(c))) for c in columns]
+        pairs += [(_score(line.upper.score), _score(line.lower.score))] if with_score else []
+        cost = [] if line.macs is None else [f"{line.macs / 1e9:.3f}", f"{(line.params or 0) / 1e6:.2f}"]
+        cells.append([line.name, *map("\n".join, pairs), *cost])
+    cost = [] if rows[0].macs is None else ["GMACs", "M params"]
+    show_table(["#", "source", *columns, *(["score"] if with_score else []), *cost], cells, keys=2)
+
+
+class _Values(NamedTuple):
+    """Values of one code by column, their sources, and the score that they make."""
+
+    source: str
+    values: Mapping[str, Value]
+    score: float | None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Value], score: float | None) -> _Values:
+        """Values that name their sources."""
+        return cls(", ".join(dict.fromkeys(value.source for value in values.values())) or "none", values, score)
+
+
+class _Line(NamedTuple):
+    """What a table of codes shows of one code: two lines of values, and the cost where it is known."""
+
+    name: str
+    upper: _Values
+    lower: _Values
+    macs: int | None
+    params: int | None
+
+
+def _score(score: float | None) -> str:
+    return "-" if score is None else f"{score:.2f}"
 
 
 def _format(value: Value | None) -> str:

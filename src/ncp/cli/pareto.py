@@ -35,6 +35,7 @@ from ncp.cli.output import (
     UNCHECKED,
     command,
     counted,
+    earlier_run,
     print_json,
     progress_bar,
     run_id,
@@ -135,6 +136,7 @@ def _write(front: Front, table: ncp.Table | None, out: Path, report: Path | None
     from ncp.report.formats import save
     from ncp.report.pictures import front_picture
 
+    replaced = earlier_run(out / "pareto.json")
     front.provenance["command"] = command()
     front.provenance["run"] = run_id(front.to_dict())
     front.to_json(out / "pareto.json")
@@ -144,12 +146,13 @@ def _write(front: Front, table: ncp.Table | None, out: Path, report: Path | None
         shown = evenly(len(front.rows), SHOWN)
         show_rows(front.rows, shown, with_score=False)
         say(*(f"{index + 1:3} {front.rows[index].code}" for index in shown))
-        say(front_baseline_text(front.to_dict()), *source_of(front.provenance), _summary(front))
+        baseline = front_baseline_text(front.to_dict())
+        say(*filter(None, [baseline]), *source_of(front.provenance), _summary(front))
     picture = front_picture(objective_tradeoffs(front.to_dict(), table))
     save(picture, out / "pareto.svg", front.provenance["run"])
     page = [] if report is None else [write_page(out / "pareto.json", report, table)]
     if not as_json:
-        written(out / "pareto.json", out / "pareto.svg", *page)
+        written(out / "pareto.json", out / "pareto.svg", *page, replaced=replaced)
 
 
 def _summary(front: Front) -> str:

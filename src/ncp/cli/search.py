@@ -33,8 +33,12 @@ from ncp.cli.options import (
     require_outputs,
 )
 from ncp.cli.output import (
+    NO_BASELINE,
+    SCORES,
+    SOURCES,
     UNCHECKED,
     command,
+    earlier_run,
     latency_source,
     print_json,
     progress_bar,
@@ -137,11 +141,11 @@ def search(
 
 def _write(result: Result, table: ncp.Table | None, out: Path, report: Path | None, as_json: bool) -> None:
     """Write the files of a result, and print it."""
-    from ncp.optim.results import baseline_text
     from ncp.report.formats import save
     from ncp.report.pictures import search_picture
     from ncp.report.trace import Trace
 
+    replaced = earlier_run(out / "result.json")
     result.provenance["command"] = command()
     result.provenance["run"] = run_id(result.to_dict())
     trace = Trace.of(result)
@@ -150,16 +154,31 @@ def _write(result: Result, table: ncp.Table | None, out: Path, report: Path | No
     if as_json:
         print_json(result.to_dict())
     else:
-        show_rows(result.rows, range(len(result.rows)), with_score=True)
-        edited = result.provenance["max_changes"] is not None
-        for number, row in enumerate(result.rows, start=1):
-            say(f"{number:2} {row.code}", *([f"   {edits(result, row)}"] if edited else []))
-        provenance = result.provenance
-        say(baseline_text(result.to_dict()), *source_of(provenance), *latency_source(provenance), _summary(result))
+        _show(result)
     save(search_picture(trace), out / "search.svg", trace.run)
     page = [] if report is None else [write_page(out / "result.json", report, table)]
     if not as_json:
-        written(out / "result.json", out / "trace.json", out / "search.svg", *page)
+        written(out / "result.json", out / "trace.json", out / "search.svg", *page, replaced=replaced)
+
+
+def _show(result: Result) -> None:
+    """Print the codes, how they differ, what they are compared with, and where the numbers come from."""
+    from ncp.optim.results import baseline_text, difference_text
+
+    document, provenance = result.to_dict(), result.provenance
+    show_rows(result.rows, range(len(result.rows)), with_score=True, baseline=result.baseline)
+    best = document["rows"][0]
+    for number, row in enumerate(result.rows, start=1):
+        say(f"{number:2} {row.code}")
+        if provenance["max_changes"] is not None:
+            say(f"   {edits(result, row)}")
+        elif number > 1:
+            say(f"   {difference_text(document['rows'][number - 1], best)}")
+    if len(result.rows) > 1 and provenance["max_changes"] is None:
+        say("Below each code: how its predictions and cost differ from those of the first.")
+    shipped = provenance["predictor_source"] not in SOURCES and result.rows[0].macs is not None
+    baseline = baseline_text(document) or (NO_BASELINE if shipped else "")
+    say(SCORES, *filter(None, [baseline]), *source_of(provenance), *latency_source(provenance), _summary(result))
 
 
 def _require_partners(from_: str | None, origin: str | None, max_changes: int | None) -> None:
@@ -186,7 +205,7 @@ def edits(result: Result, row: Row) -> str:
         if before != after
     ]
     gain = row.predicted_score - result.provenance["origin_predicted_score"]
-    return f"{len(changes)} changes: {', '.join(changes) or 'none'}; mean z {gain:+.2f}"
+    return f"{len(changes)} changes: {', '.join(changes) or 'none'}; score {gain:+.2f}"
 
 
 def _summary(result: Result) -> str:

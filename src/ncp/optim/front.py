@@ -163,7 +163,7 @@ def _baseline(document: Mapping[str, Any]) -> FrontBaseline:
 
 
 def front_baseline_text(document: Mapping[str, Any]) -> str:
-    """One or two sentences on the baseline in a front's document."""
+    """One or two sentences on the baseline in a front's document; empty if no table was given."""
     baseline = document["baseline"]
     if baseline is None:
         return no_baseline_text(document)

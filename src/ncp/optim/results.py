@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from ncp.io.data_frames import data_frame
 from ncp.io.files import read_json, write_json
 from ncp.optim.notebook import columns_of_rows, html_table
 from ncp.spaces.arrays import Reals
+from ncp.tables.columns import task_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -251,7 +252,7 @@ class Result:
 
 
 def baseline_text(document: Mapping[str, Any]) -> str:
-    """One or two sentences on the baseline in a result's document."""
+    """One or two sentences on the baseline in a result's document; empty if no table was given."""
     baseline = document["baseline"]
     if baseline is None:
         return no_baseline_text(document)
@@ -259,16 +260,43 @@ def baseline_text(document: Mapping[str, Any]) -> str:
     by_judge = "" if judged is None else f", and {judged:.2f} by the judge"
     first = " It is the first code." if document["rows"][0]["code"] == baseline["code"] else ""
     return (
-        f"Baseline: the best of {baseline['rows']} measured rows within the budget has an objective of "
+        f"Baseline: the best of {baseline['rows']} measured rows within the budget has a score of "
         f"{baseline['score']:.2f} by the table{by_judge}.{first}"
     )
 
 
+def difference_text(row: Mapping[str, Any], best: Mapping[str, Any]) -> str:
+    """How a row of a result's document differs from the first one: in cost, and in each predicted value.
+
+    >>> value = lambda mean: {"mean": mean, "std": 0.0, "source": "predictor"}
+    >>> best = {"macs": 200, "predicted": {"seg/mIoU": value(77.0), "video/top1": value(26.5)}}
+    >>> difference_text({"macs": 150, "predicted": {"seg/mIoU": value(76.0), "video/top1": value(27.0)}}, best)
+    '25 % fewer multiply-adds; seg -1.00, video +0.50'
+    """
+    names = _labels(list(best["predicted"]))
+    values = [
+        f"{names[column]} {row['predicted'][column]['mean'] - value['mean']:+.2f}"
+        for column, value in best["predicted"].items()
+        if column in row["predicted"]
+    ]
+    if row["macs"] is None or not best["macs"]:
+        return ", ".join(values)
+    share = round(100 * (row["macs"] / best["macs"] - 1))
+    cost = f"{abs(share)} % {'more' if share > 0 else 'fewer'} multiply-adds" if share else "the same multiply-adds"
+    return f"{cost}; {', '.join(values)}"
+
+
+def _labels(columns: Sequence[str]) -> dict[str, str]:
+    """The task of every column, or its whole name where the task has several columns."""
+    tasks = list(map(task_of, columns))
+    return {column: column if tasks.count(task) > 1 else task for column, task in zip(columns, tasks, strict=True)}
+
+
 def no_baseline_text(document: Mapping[str, Any]) -> str:
-    """Why the document of a result or a front has no baseline."""
+    """Why the document of a result or a front has no baseline; empty if no table was given."""
     rows = document["provenance"]["table_rows"]
     if rows is None:
-        return "No baseline: no table was given."
+        return ""
     return f"No baseline: none of the table's {rows} rows is complete, within the budget and above the minimum values."
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ncp.errors import ConfigError
 from ncp.numbers import as_count, as_seed
+from ncp.optim.alternatives import cheaper_codes, different
 from ncp.optim.budget import Budget, as_budget
 from ncp.optim.feasible import Feasible
 from ncp.optim.judge import Pair, predictor_and_judge, read_predictor
@@ -33,8 +34,6 @@ from ncp.threads import one_thread
 
 POOL = 500
 """Most propagated codes, and most measured rows, that are candidates for the result."""
-APART = 9
-"""A returned code differs from every better one in at least d // APART dimensions, if there are enough such codes."""
 FITTING = 0.6
 """The share of progress that fitting a predictor and a judge takes, if they have to be fitted."""
 PROPAGATING = 0.8
@@ -61,10 +60,14 @@ def search(
 ) -> Result:
     """Find the best codes for an objective within a budget.
 
-    Random codes are propagated through the predictor, and improved by local search. The best of them that differ from
-    each other are checked by the judge, which is independent of the predictor. With a table, its measured rows are
-    candidates too: the first code is never one that the table measured to be worse than its best row within the budget.
-    `ncp.optim.measured_rows` says how measured and predicted values are weighed.
+    Random codes are propagated through the predictor, and improved by local search. The first row of the result is the
+    best code. Every further one is the next best that has an advantage over each better one: it needs more than 10 %
+    fewer multiply-adds, or is better in a column by 0.1 standard deviations. If there are too few of these, others
+    follow that differ in many dimensions (see `ncp.optim.alternatives`). All are checked by the judge, which is
+    independent of the predictor.
+
+    With a table, its measured rows are candidates too: the first code is never one that the table measured to be worse
+    than its best row within the budget. `ncp.optim.measured_rows` says how measured and predicted values are weighed.
 
     Args:
         objective: an objective, a task or column, several of them, or weights by column.
@@ -167,6 +170,9 @@ def _found(
     run = follow(problem, settings.strategy, start.codes, settings.steps, share(progress, 0.0, PROPAGATING))
     known = None if table is None else MeasuredRows.of(problem, table, start.origin, start.max_changes)
     codes = _improved(problem, run.best(POOL), start, share(progress, PROPAGATING, 1.0))
+    if start.max_changes is None and settings.top > 1:
+        cheaper = cheaper_codes(problem, settings.strategy, run, codes[0], settings.steps)
+        codes = np.concatenate([codes, cheaper])
     codes, ranks = ranked(problem, codes, known, settings.top, varied=start.max_changes is None)
     rows = rows_of(problem, codes, pair.judge, table, ranks)
     baseline = None if known is None or table is None else baseline_of(problem, known, pair.judge, table)
@@ -260,7 +266,7 @@ def ranked(
         codes: within the budget.
         known: the measured rows.
         top: how many codes to return.
-        varied: whether codes that differ little from a better one come last.
+        varied: whether to choose codes with an advantage over the better ones (see `different`), not just the best.
 
     Raises:
         InfeasibleError: no code meets the minimum values.
@@ -270,19 +276,9 @@ def ranked(
     codes = codes[np.sort(distinct(codes)[0])]
     values, scores = problem.values_and_scores(codes)
     kept = meets_minimums(problem, values, codes, known)
-    codes, scores = codes[kept], scores[kept]
+    codes, values, scores = codes[kept], values[kept], scores[kept]
     if known is not None:
         scores = known.rank(codes, scores)
     order = best_first(scores)
-    order = order[apart(codes[order], top)] if varied else order[:top]
+    order = order[different(problem, codes[order], values[order], top)] if varied else order[:top]
     return codes[order], scores[order]
-
-
-def apart(codes: Codes, top: int) -> list[int]:
-    """The rows of the first `top` codes that differ enough from each other, filled up with the best other codes."""
-    chosen: list[int] = []
-    for row, code in enumerate(codes):
-        if len(chosen) < top and ((codes[chosen] != code).sum(axis=1) >= max(1, codes.shape[1] // APART)).all():
-            chosen.append(row)
-    others = [row for row in range(len(codes)) if row not in chosen]
-    return sorted([*chosen, *others[: top - len(chosen)]])

@@ -41,7 +41,7 @@ def front_page(document: Mapping[str, Any], table: Table | None) -> Page:
     sections = [
         answer_section(best, "The code with the best mean over the objectives"),
         tradeoff_section(document, table),
-        Section("The codes", [text, lines_text(rows), front_baseline_text(document)], table=listed),
+        Section("The codes", [*filter(None, [text, lines_text(rows), front_baseline_text(document)])], table=listed),
         *checked_sections(rows),
         provenance_section(provenance),
     ]

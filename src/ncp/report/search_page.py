@@ -39,7 +39,7 @@ def search_page(document: Mapping[str, Any], folder: Path, table: Table | None) 
     names = ", ".join(name if weight == 1 else f"{name} (weight {weight:g})" for name, weight in weights)
     sections = [
         answer_section(rows[0], "The recommended code"),
-        Section("The codes", [lines_text(rows), baseline_text(document)], table=codes_table(rows)),
+        Section("The codes", [*filter(None, [lines_text(rows), baseline_text(document)])], table=codes_table(rows)),
     ]
     if (folder / "trace.json").is_file():
         trace = Trace.from_json(folder / "trace.json")

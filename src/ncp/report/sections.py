@@ -61,7 +61,7 @@ def codes_table(rows: Sequence[Mapping[str, Any]]) -> Grid:
     """Codes with their predicted values, and below these the checked ones."""
     columns = list(rows[0]["predicted"])
     costly = rows[0]["macs"] is not None
-    heads = ["#", *columns, "mean z", *(["GMACs", "M params"] if costly else []), "code"]
+    heads = ["#", *columns, "score", *(["GMACs", "M params"] if costly else []), "code"]
     cells = []
     for number, row in enumerate(rows, start=1):
         cost = [Cell(f"{row['macs'] / 1e9:.3f}"), Cell(f"{row['params'] / 1e6:.2f}")] if costly else []

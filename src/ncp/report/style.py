@@ -66,7 +66,7 @@ MONO = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monos
 PERCENT = ("mIoU", "mAcc", "aAcc", "top1", "top5", "easy", "moderate", "hard", "Acc")
 """Metrics of the published tables that are measured in percent."""
 COST = "cost [GMACs]"
-SCORE = "objective [std]"
+SCORE = "score [std]"
 """Names of the quantities that are not columns."""
 TESTS = (
     "Second lines: 95 % intervals. p-values: one-sided Mann-Whitney tests against random search and against the best "
