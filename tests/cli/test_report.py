@@ -19,7 +19,12 @@ def test_a_search_with_its_page_and_the_page_later(run: Run) -> None:
     status, out, _ = run("report", "out/result.json", "-o", "again.html")
     assert (status, "Written: again.html" in out) == (0, True)
     assert Path("first.html").read_text() == Path("again.html").read_text()
-    provenance = json.loads(Path("out/result.json").read_text())["provenance"]
+    assert json.loads(run("report", "out/result.json", "-o", "again.html", "--json").out) == {"path": "again.html"}
+    status, out, _ = run("search", "--tasks", "seg", *quick)
+    assert (status, out.splitlines()[-1].startswith("They replace those of an earlier run in out.")) == (0, True)
+    status, out, _ = run("search", "--tasks", "seg,video", *quick, "--out", "other")
+    assert (status, "replace" in out) == (0, False)
+    provenance = json.loads(Path("other/result.json").read_text())["provenance"]
     assert provenance["command"].startswith("ncp search --tasks seg,video --starts 4")
 
 

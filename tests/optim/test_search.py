@@ -73,8 +73,8 @@ def test_the_best_predicted_score_comes_first_and_every_row_is_checked(found: Re
     verified_scores = np.array([row.verified_score for row in found.rows], dtype=float)
     assert np.isfinite(verified_scores).all()
     assert found.gap == pytest.approx((predicted_scores - verified_scores).mean())
-    assert predicted_scores.min() > 1.0  # few codes are this good: standard deviations of the mean of three tasks
-    assert verified_scores.min() > 0.9
+    assert predicted_scores[0] > 1.3  # few codes are this good: standard deviations of the mean of three tasks
+    assert verified_scores[0] > 1.2
 
 
 def test_every_number_names_its_source(found: Result) -> None:

@@ -18,9 +18,11 @@ from ncp.report.documents import read_document
 from ncp.report.facts import MOST, Agreement, agreements, calibrations, heldout_agreements, tradeoffs
 from ncp.report.figures import curves_figure, steps_figure, tradeoff_figure
 from ncp.report.html import write_report
+from ncp.report.sections import ENOUGH, checked_sections
 from ncp.report.trace import Trace
 from tests.predictors.fitted import fitted, rows
 
+SMALL = "8_8-1_1_1_8-1_2_1_1_8_8-1_3_1_1_1_8_8_8-1_4_1_1_1_1_8_8_8_8-8"
 EVIL = "<script>alert(1)</script>"
 
 
@@ -74,12 +76,46 @@ def test_a_search_is_one_small_page_that_fetches_nothing(found: Path, tmp_path: 
     assert page.count('<svg class="picture net"') == 1
     assert "default-src 'none'" in page
     assert set(read.named) == set(read.figures)
-    assert {"steps 0", "code", "tradeoff 0", "checked 0", "calibration"} <= set(read.figures)
+    assert {"steps 0", "code", "tradeoff 0"} <= set(read.figures)
+    assert not {"checked 0", "calibration"} & set(read.figures)  # four codes say nothing about calibration
     assert "plotly.js v" in gzip.decompress(base64.b64decode(read.scripted["library"])).decode()[:300]
     first = json.loads((found / "result.json").read_text())["rows"][0]
     places = [page.index(text) for text in (first["code"], "The codes", "Steps of the search", "Provenance")]
     assert places == sorted(places)
     assert page.count("ncp search --tasks seg,video:2 --max-gmacs 3") == 2  # shown, and copied
+
+
+def test_a_search_begins_with_a_sentence_and_its_baseline(found: Path, tmp_path: Path) -> None:
+    document = json.loads((found / "result.json").read_text())
+    first = document["rows"][0]
+    write_report(found / "result.json", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "<h1>The best architecture for seg/mIoU + video/top1 (weight 2), at most 3 GMACs</h1>" in page
+    values = ", ".join(f"{column} [%] {first['verified'][column]['mean']:.2f}" for column in first["verified"])
+    sentence = f"The best code reaches {values} at {first['macs'] / 1e9:.3g} GMACs (by the judge)."
+    assert f"<p>{sentence}</p>" in page
+    assert page.index(sentence) < page.index(first["code"])
+    assert ("baseline" in page, "No baseline" in page) == (False, False)
+    measured = {column: value | {"mean": 70.0, "source": "table"} for column, value in first["verified"].items()}
+    judged = {column: value | {"mean": 60.0} for column, value in first["verified"].items()}
+    known = {"code": SMALL, "vector": [], "measured": measured, "judged": judged, "score": 1.5, "judged_score": 1.25}
+    document["baseline"] = known | {"macs": 2_500_000_000, "params": 3_000_000, "rows": 17}
+    (tmp_path / "result.json").write_text(json.dumps(document))
+    write_report(tmp_path / "result.json", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    other = "seg/mIoU [%] 60.00, video/top1 [%] 60.00 at 2.5 GMACs (by the same judge)"
+    assert f"The best of 17 measured architectures within the budget has {other}.</p>" in page
+    row = page[page.index('<td class=" ">baseline') :]
+    assert [row.index(text) for text in ("70.00", "60.00", "1.50", "1.25", "2.500", SMALL)]
+    assert " % fewer multiply-adds; seg " in page or " % more multiply-adds; seg " in page
+
+
+def test_many_codes_show_how_well_the_predictor_is_calibrated(found: Path) -> None:
+    rows = json.loads((found / "result.json").read_text())["rows"]
+    assert checked_sections(rows) == []
+    many, calibration = checked_sections(rows * (ENOUGH // len(rows) + 1))
+    assert [plot.title for plot in many.plots] == ["seg/mIoU", "video/top1"]
+    assert calibration.title == "Calibration"
 
 
 @pytest.mark.slow
@@ -102,7 +138,7 @@ def test_the_trace_is_kept_with_the_best_start_first(found: Path, tmp_path: Path
     assert read.scores[:, 0].max() == read.scores.max()
     vectors = read.path.T
     np.testing.assert_allclose(read.gmacs[:, 0], macs(vectors) / 1e9, rtol=1e-4)  # type: ignore[index]
-    figure = steps_figure("objective [std]", read.scores, 0, 1.5)
+    figure = steps_figure("score [std]", read.scores, 0, 1.5)
     assert [len(trace["x"]) for trace in figure["data"]] == [5 * 6, 5, 2]
     assert figure["data"][1]["y"] == pytest.approx(read.scores[:, 0].tolist(), rel=1e-4)
     (tmp_path / "bad.json").write_text("{}")

@@ -42,7 +42,7 @@ def test_the_numbers_are_the_trajectory_s(result: ncp.Result) -> None:
 def test_it_is_drawn(result: ncp.Result, tmp_path: Path) -> None:
     save(search_picture(Trace.of(result)), tmp_path / "search.svg", "a run")
     texts = [str(text.text) for text in ElementTree.parse(tmp_path / "search.svg").iter(f"{SVG}text")]  # noqa: S314
-    assert {"objective [std]", "cost [GMACs]", "budget", "seg/mIoU [%]", "video/top1 [%]"} < set(texts)
+    assert {"score [std]", "cost [GMACs]", "budget", "seg/mIoU [%]", "video/top1 [%]"} < set(texts)
     assert {"6 starts; in blue the best", "the best start's code", *ncp.MULTIRES.names} < set(texts)
     assert len(list(tmp_path.iterdir())) == 1
 

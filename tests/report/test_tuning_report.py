@@ -74,7 +74,7 @@ def test_fronts_are_not_dominated_and_count_cost_as_the_budget_does(tmp_path: Pa
     for code in codes:
         study.tell(code, {"roads/mIoU": float(rng.normal(60, 2)), "clips/error": float(rng.normal(20, 3))})
     facts = tuning_facts(tmp_path, study)
-    assert [each.quantity.name for each in facts.fronts] == ["objective [std]", "roads/mIoU", "clips/error"]
+    assert [each.quantity.name for each in facts.fronts] == ["score [std]", "roads/mIoU", "clips/error"]
     cost = ncp.macs(codes, image_size=64, classes=10) / 1e9
     for each in facts.fronts:
         assert each.budget == 0.05

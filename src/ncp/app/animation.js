@@ -3,7 +3,7 @@ export default {
   template: `
     <div class="animation" v-if="frames.length">
       <div class="animation-head">
-        <div class="figure"><span class="figure-value">{{ frame.score }}</span><span class="figure-name">objective [std]</span></div>
+        <div class="figure"><span class="figure-value">{{ frame.score }}</span><span class="figure-name">score [std]</span></div>
         <div v-for="fact in frame.facts" :key="fact[0]" class="figure">
           <span class="figure-value">{{ fact[1] }}</span><span class="figure-name">{{ fact[0] }}</span>
         </div>

@@ -100,7 +100,8 @@ TableOption = Annotated[
     typer.Option(
         "--table",
         metavar="NAME|FILE",
-        help="Measured values: a benchmark or a table file. Its rows are candidates, and a judge is fitted on it.",
+        help="Measured values: a benchmark or a table file. Its rows are candidates, and a judge is fitted on it "
+        f"[default: {BENCHMARK}, if it is installed and no --predictor is given].",
     ),
 ]
 RootOption = Annotated[
@@ -283,6 +284,27 @@ def load_table(table: str | None, root: Path | None) -> ncp.Table | None:
 
     require_root(root, table)
     return None if table is None else ncp.load_table(table, root)
+
+
+def searched_table(table: str | None, root: Path | None, predictor: str | None) -> ncp.Table | None:
+    """The table that a search compares with: the one that options name, or by default the benchmark's.
+
+    A search with a predictor of the user's has no default: the predictor may be of another space.
+
+    Raises:
+        ConfigError: a folder of the benchmarks' tables beside a table file.
+        DataError: a table that cannot be read.
+    """
+    named = load_table(table, root)
+    return installed_table(root) if named is None and predictor is None else named
+
+
+def installed_table(root: Path | None) -> ncp.Table | None:
+    """The default table, or None if it is not installed."""
+    import ncp
+    from ncp.tables.cache import table_status
+
+    return ncp.load_table(BENCHMARK, root) if table_status(BENCHMARK, root).present else None
 
 
 def require_root(root: Path | None, table: str | None) -> None:

@@ -25,11 +25,11 @@ from ncp.cli.options import (
     TableOption,
     TopOption,
     UncertaintyPenaltyOption,
-    load_table,
     read_budget,
     read_minimums,
     read_tasks,
     require_outputs,
+    searched_table,
 )
 from ncp.cli.output import (
     UNCHECKED,
@@ -96,7 +96,7 @@ def pareto(
         import ncp
         from ncp.optim.front_search import pareto_search
 
-        measured = load_table(table, root)
+        measured = searched_table(table, root, predictor)
         front = pareto_search(
             [ncp.Objective({name: w}, uncertainty_penalty=uncertainty_penalty) for name, w in weights.items()],
             budget=read_budget(max_gmacs, max_mparams, image_size, head, classes),

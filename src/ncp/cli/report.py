@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncp.cli.options import BENCHMARK, PAGE, require_file
-from ncp.cli.output import written
+from ncp.cli.options import BENCHMARK, PAGE, AsJson, RootOption, installed_table, load_table, require_file
+from ncp.cli.output import print_json, written
 from ncp.extras import require_extra
 
 if TYPE_CHECKING:
@@ -30,23 +30,23 @@ def report(
             help=f"Table whose rows are drawn in grey [default: {BENCHMARK}, if it is installed].",
         ),
     ] = None,
+    root: RootOption = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write one page about the results of another command."""
     require_file(out, "out", PAGE)
     require_extra("report", "a report")
 
-    import ncp
+    page = write_page(source, out, load_table(table, root), root)
+    if as_json:
+        print_json({"path": page})
+    else:
+        written(page)
 
-    written(write_page(source, out, None if table is None else ncp.load_table(table)))
 
-
-def write_page(source: Path, out: Path, table: ncp.Table | None = None) -> Path:
+def write_page(source: Path, out: Path, table: ncp.Table | None = None, root: Path | None = None) -> Path:
     """Write the page and return its path. Without a table, it shows the benchmark's rows if these are installed."""
-    import ncp
     from ncp.report.html import write_report
-    from ncp.tables.cache import table_status
 
-    if table is None and table_status(BENCHMARK, None).present:
-        table = ncp.load_table(BENCHMARK)
-    write_report(source, out, table)
+    write_report(source, out, installed_table(root) if table is None else table)
     return out

@@ -26,11 +26,11 @@ from ncp.cli.options import (
     TasksOption,
     TopOption,
     UncertaintyPenaltyOption,
-    load_table,
     read_budget,
     read_minimums,
     read_tasks,
     require_outputs,
+    searched_table,
 )
 from ncp.cli.output import (
     NO_BASELINE,
@@ -120,7 +120,7 @@ def search(
     with progress_bar("Loading") as bar:
         import ncp
 
-        measured = load_table(table, root)
+        measured = searched_table(table, root, predictor)
         result = ncp.search(
             ncp.Objective(weights, uncertainty_penalty=uncertainty_penalty, at_least=minimums),
             budget=read_budget(max_gmacs, max_mparams, image_size, head, classes, max_latency_ms, latency),

@@ -61,11 +61,8 @@ def search(
     """Find the best codes for an objective within a budget.
 
     Random codes are propagated through the predictor, and improved by local search. The first row of the result is the
-    best code. Every further one is the next best that has an advantage over each better one: it needs more than 10 %
-    fewer multiply-adds, or is better in a column by 0.1 standard deviations. If there are too few of these, others
-    follow that differ in many dimensions (see `ncp.optim.alternatives`). All are checked by the judge, which is
-    independent of the predictor.
-
+    best code. Every further one is cheaper than each better one, or better in a column, as far as there are such codes
+    (`ncp.optim.alternatives`). All are checked by the judge, which is independent of the predictor.
     With a table, its measured rows are candidates too: the first code is never one that the table measured to be worse
     than its best row within the budget. `ncp.optim.measured_rows` says how measured and predicted values are weighed.
 

@@ -68,6 +68,7 @@ def code_figure(trace: Trace) -> Figure:
     }
     figure = base_figure([heat], "step", "")
     figure["layout"]["height"] = 140 + 16 * len(trace.dimensions)
+    figure["layout"]["xaxis"] |= {"showgrid": False}
     figure["layout"]["yaxis"] |= {"tickfont": {"size": 10}, "dtick": 1, "showgrid": False}
     return figure
 

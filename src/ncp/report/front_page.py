@@ -10,6 +10,7 @@ from ncp.report.facts import evenly
 from ncp.report.page_parts import Page, Section
 from ncp.report.sections import (
     answer_section,
+    budget_text,
     checked_sections,
     codes_table,
     lines_text,
@@ -46,4 +47,5 @@ def front_page(document: Mapping[str, Any], table: Table | None) -> Page:
         provenance_section(provenance),
     ]
     cost = " and cost" if provenance["cost"] else ""
-    return Page(f"Front of {', '.join(provenance['objectives'])}{cost}", summary(document), sections)
+    title = f"Trade-offs between {', '.join(provenance['objectives'])}{cost}"
+    return Page(", ".join(filter(None, [title, budget_text(provenance)])), summary(document), sections)

@@ -11,6 +11,7 @@ from ncp.report.figures import code_figure, steps_figure
 from ncp.report.page_parts import Page, Plot, Section
 from ncp.report.sections import (
     answer_section,
+    budget_text,
     checked_sections,
     codes_table,
     left_out_section,
@@ -18,12 +19,16 @@ from ncp.report.sections import (
     provenance_section,
     summary,
     tradeoff_section,
+    verdict,
 )
 from ncp.report.style import COST, with_unit
 from ncp.report.trace import Trace
 from ncp.tables.table import Table
 
 STEPS = "Steps of the search"
+ADVANTAGE = (
+    "Each code below the first is cheaper than every better one, or better at a task, as far as there are such codes."
+)
 
 
 def search_page(document: Mapping[str, Any], folder: Path, table: Table | None) -> Page:
@@ -36,17 +41,21 @@ def search_page(document: Mapping[str, Any], folder: Path, table: Table | None) 
     """
     rows, provenance = document["rows"], document["provenance"]
     weights = provenance["weights"].items()
-    names = ", ".join(name if weight == 1 else f"{name} (weight {weight:g})" for name, weight in weights)
+    names = " + ".join(name if weight == 1 else f"{name} (weight {weight:g})" for name, weight in weights)
+    baseline = document["baseline"]
+    varied = provenance.get("max_changes") is None
+    texts = [ADVANTAGE if varied else "", lines_text(rows), baseline_text(document)]
     sections = [
-        answer_section(rows[0], "The recommended code"),
-        Section("The codes", [*filter(None, [lines_text(rows), baseline_text(document)])], table=codes_table(rows)),
+        answer_section(rows[0], "The recommended code", verdict(rows[0], baseline)),
+        Section("The codes", [*filter(None, texts)], table=codes_table(rows, varied, baseline)),
     ]
     if (folder / "trace.json").is_file():
         trace = Trace.from_json(folder / "trace.json")
         same = trace.run == provenance.get("run")
         sections.append(_steps(trace) if same else left_out_section(STEPS, ["trace.json"]))
     sections += [tradeoff_section(document, table), *checked_sections(rows), provenance_section(provenance)]
-    return Page(f"Search for {names}", summary(document), sections)
+    title = ", ".join(filter(None, [f"The best architecture for {names}", budget_text(provenance)]))
+    return Page(title, summary(document), sections)
 
 
 def _steps(trace: Trace) -> Section:

@@ -6,29 +6,91 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ncp.errors import CodeError
+from ncp.optim.results import difference_text
 from ncp.report.facts import Agreement, agreements, calibrations, tradeoffs
 from ncp.report.figures import agreement_figure, calibration_figure, tradeoff_figure
 from ncp.report.network_drawing import network_element
 from ncp.report.page_parts import Cell, Grid, Plot, Section
-from ncp.report.style import with_unit
+from ncp.report.style import SCORE, with_unit
 from ncp.spaces.multires import Code
 from ncp.tables.table import Table
 
 NOT_CHECKED = "Not checked: these values come from the search predictor alone."
 LINES = "Values by the predictor; in grey below them, an independent check and its source."
+ENOUGH = 50
+"""Fewer codes say nothing about a predictor's calibration; the table shows their checked values."""
+SETTINGS = {
+    "weights": "tasks and weights",
+    "max_macs": "most multiply-adds",
+    "max_params": "most parameters",
+    "max_latency_ms": "highest latency [ms]",
+    "at_least": "minimum values",
+    "uncertainty_penalty": "uncertainty penalty [std]",
+    "image_size": "image size [pixels]",
+    "task": "head",
+    "max_changes": "most changed dimensions",
+    "freeze": "frozen dimensions",
+    "origin_predicted_score": "predicted score of the origin",
+    "table_rows": "rows of the table",
+    "predictor_source": "predictor from",
+    "latency_of": "latencies of",
+    "run": "run id",
+}
+"""Plain names of settings in the provenance; other names are shown as they are."""
+
+
+def budget_text(provenance: Mapping[str, Any]) -> str:
+    """The bounds of a search in words; empty without bounds.
+
+    >>> budget_text({"max_macs": 4e9, "max_params": None, "max_latency_ms": 7.5})
+    'at most 4 GMACs and 7.5 ms'
+    """
+    units = {"max_macs": (1e9, "GMACs"), "max_params": (1e6, "M parameters"), "max_latency_ms": (1.0, "ms")}
+    bounds = [
+        f"{provenance[name] / unit:g} {word}"
+        for name, (unit, word) in units.items()
+        if provenance.get(name) is not None
+    ]
+    return f"at most {' and '.join(bounds)}" if bounds else ""
 
 
 def summary(document: Mapping[str, Any]) -> str:
-    """A line on a search or front: budget, predictor, judge, time and version."""
+    """A line on a search or front: predictor, judge, time and version."""
     provenance = document["provenance"]
-    budget = "" if provenance.get("max_macs") is None else f"at most {provenance['max_macs'] / 1e9:g} GMACs, "
-    judge = "not checked" if provenance.get("judge") is None else f"checked by {provenance['judge']}"
-    predictor = f"predicted by {provenance['predictor']}, {judge}"
-    return f"{budget}{predictor}, {document['seconds']:.1f} s, version {provenance['version']}"
+    judge = provenance.get("judge")
+    checked = "not checked" if judge is None else f"checked by an independent judge ({judge})"
+    predictor = f"Predicted by the model {provenance['predictor']}, {checked}"
+    return f"{predictor}; {document['seconds']:.1f} s; ncp {provenance['version']}."
 
 
-def answer_section(row: Mapping[str, Any], what: str) -> Section:
-    """One code with its cost, its values, a button that copies it, and its drawing if it is a network's."""
+def verdict(row: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> str:
+    """One sentence on what a code reaches, and one on how that compares with the best measured architecture."""
+    known = row["verified"] or row["predicted"]
+    values = ", ".join(f"{with_unit(column)} {value['mean']:.2f}" for column, value in known.items())
+    cost = "" if row["macs"] is None else f" at {row['macs'] / 1e9:.3g} GMACs"
+    sources = " and ".join(dict.fromkeys(value["source"] for value in known.values()))
+    by = {"predictor": "as predicted, not checked", "judge": "by the judge", "table": "as measured"}
+    text = f"The best code reaches {values}{cost} ({by.get(sources, f'by {sources}')})."
+    if baseline is None:
+        return text
+    if baseline["code"] == row["code"]:
+        return f"{text} It is the best of the {baseline['rows']} measured architectures within the budget."
+    judged = baseline["judged"] and row["verified_score"] is not None and set(sources.split(" and ")) == {"judge"}
+    other, how = (baseline["judged"], "by the same judge") if judged else (baseline["measured"], "as measured")
+    others = ", ".join(f"{with_unit(column)} {value['mean']:.2f}" for column, value in other.items())
+    cost = "" if baseline["macs"] is None else f" at {baseline['macs'] / 1e9:.3g} GMACs"
+    count = f"{baseline['rows']} measured architectures within the budget"
+    return f"{text} The best of {count} has {others}{cost} ({how})."
+
+
+def answer_section(row: Mapping[str, Any], what: str, *first: str) -> Section:
+    """One code with its cost, its values, a button that copies it, and its drawing if it is a network's.
+
+    Args:
+        row: the code.
+        what: what to call it.
+        first: sentences before it.
+    """
     checked = bool(row["verified"])
     heads = ["column", "predicted", *(["checked"] if checked else [])]
     values = []
@@ -37,7 +99,7 @@ def answer_section(row: Mapping[str, Any], what: str) -> Section:
         values.append([*cells, Cell(_value(row["verified"].get(column)))] if checked else cells)
     texts = [f"{what}:" if row["macs"] is None else f"{what}, {_cost(row)} (exact):"]
     texts += [] if checked else [NOT_CHECKED]
-    return Section("The answer", texts, row["code"], network_drawing(row["code"]), Grid(heads, values))
+    return Section("The answer", [*first, *texts], row["code"], network_drawing(row["code"]), Grid(heads, values))
 
 
 def _cost(row: Mapping[str, Any]) -> str:
@@ -57,19 +119,45 @@ def lines_text(rows: Sequence[Mapping[str, Any]]) -> str:
     return LINES if any(row["verified"] for row in rows) else NOT_CHECKED
 
 
-def codes_table(rows: Sequence[Mapping[str, Any]]) -> Grid:
-    """Codes with their predicted values, and below these the checked ones."""
+def codes_table(
+    rows: Sequence[Mapping[str, Any]], compared: bool = False, baseline: Mapping[str, Any] | None = None
+) -> Grid:
+    """Codes with their predicted values, and below these the checked ones.
+
+    Args:
+        rows: the codes.
+        compared: whether to say how each code differs from the first.
+        baseline: the best measured row of a search, which is shown below them.
+    """
     columns = list(rows[0]["predicted"])
     costly = rows[0]["macs"] is not None
-    heads = ["#", *columns, "score", *(["GMACs", "M params"] if costly else []), "code"]
+    heads = ["#", *map(with_unit, columns), SCORE, *(["GMACs", "M params"] if costly else []), "code"]
     cells = []
     for number, row in enumerate(rows, start=1):
-        cost = [Cell(f"{row['macs'] / 1e9:.3f}"), Cell(f"{row['params'] / 1e6:.2f}")] if costly else []
-        verified_score = "" if row["verified_score"] is None else f"{row['verified_score']:.2f}"
-        values = [Cell(_estimate(row["predicted"][c]), _value(row["verified"].get(c))) for c in columns]
-        code = Cell(row["code"], copied=row["code"], wide=True)
-        cells.append([Cell(str(number)), *values, Cell(f"{row['predicted_score']:.2f}", verified_score), *cost, code])
+        upper, lower = row["predicted"], row["verified"]
+        values = [Cell(_estimate(upper[c]), _value(lower.get(c))) for c in columns]
+        score = Cell(f"{row['predicted_score']:.2f}", _number(row["verified_score"]))
+        against = difference_text(row, rows[0]) if compared and number > 1 else ""
+        cells.append([Cell(str(number)), *values, score, *_cost_cells(row), _code_cell(row, against)])
+    if baseline is not None:
+        upper, lower = baseline["measured"], baseline["judged"]
+        values = [Cell(_value(upper.get(c)), _value(lower.get(c))) for c in columns]
+        score = Cell(_number(baseline["score"]), _number(baseline["judged_score"]))
+        note = f"the best of {baseline['rows']} measured architectures within the budget"
+        cells.append([Cell("baseline"), *values, score, *_cost_cells(baseline), _code_cell(baseline, note)])
     return Grid(heads, cells)
+
+
+def _cost_cells(row: Mapping[str, Any]) -> list[Cell]:
+    return [] if row["macs"] is None else [Cell(f"{row['macs'] / 1e9:.3f}"), Cell(f"{row['params'] / 1e6:.2f}")]
+
+
+def _code_cell(row: Mapping[str, Any], below: str) -> Cell:
+    return Cell(row["code"], below, copied=row["code"], wide=True)
+
+
+def _number(number: float | None) -> str:
+    return "" if number is None else f"{number:.2f}"
 
 
 def _value(value: Mapping[str, Any] | None) -> str:
@@ -91,8 +179,8 @@ def tradeoff_section(document: Mapping[str, Any], table: Table | None) -> Sectio
 
 
 def checked_sections(rows: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """Predicted against checked values of a search or front, and how well calibrated the predictor is."""
-    found = agreements(rows)
+    """Predicted against checked values of a front, and how well calibrated the predictor is; none for few codes."""
+    found = agreements(rows) if len(rows) >= ENOUGH else ()
     if not found:
         return []
     sources = " or ".join(sorted({source for each in found for source in each.sources}))
@@ -118,7 +206,7 @@ def provenance_section(provenance: Mapping[str, Any]) -> Section:
     """All settings, and the command that makes the same result again."""
     command = provenance.get("command", "")
     rows = [
-        [Cell(str(name)), Cell(_shown(value), wide=True)]
+        [Cell(SETTINGS.get(name, str(name).replace("_", " "))), Cell(_shown(value), wide=True)]
         for name, value in provenance.items()
         if value not in (None, [], {}) and name != "command"
     ]
@@ -131,4 +219,6 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{name}: {_shown(each)}" for name, each in value.items())
     if isinstance(value, list):
         return ", ".join(map(_shown, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value.is_integer() else f"{value:g}"
+    return str(value)

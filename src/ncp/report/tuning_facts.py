@@ -38,7 +38,7 @@ class Quantity:
     """A score or column of the told codes.
 
     Attributes:
-        name: `task/metric`, or `objective [std]` for a score of several columns.
+        name: `task/metric`, or `score [std]` for a score of several columns.
         label: the name with its unit, and whether lower is better.
         values: `(n,)`, means over trainings [raw units]; NaN where trainings failed.
         lower: whether lower is better.
