@@ -10,6 +10,7 @@ import torch
 from ncp import CELL201
 from ncp.predictors.features import Features
 from ncp.predictors.graph_features import GraphFeatures
+from ncp.predictors.meaning import GRAPH
 from ncp.spaces.cell_graph import CellGraph
 from ncp.spaces.cells import EDGES, OPERATIONS, parse_cell
 
@@ -74,10 +75,10 @@ def test_gradients_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(GraphFeatures(CELL201), x.requires_grad_())
 
 
-def test_predictors_of_cells_see_the_graph() -> None:
-    inputs = Features(CELL201)
-    assert len(inputs) == len(inputs.meanings) == 76
-    assert {meaning.block for meaning in inputs.meanings} == {"edges", "paths", "sequences"}
+def test_predictors_of_cells_see_the_graph_beside_the_code() -> None:
+    inputs, code = Features(CELL201), Features(CELL201, graph=False)
+    assert len(inputs) == len(inputs.meanings) == len(code) + 76
+    assert {meaning.block for meaning in inputs.meanings} - {meaning.block for meaning in code.meanings} == set(GRAPH)
 
 
 @pytest.mark.parametrize(

@@ -66,9 +66,12 @@ class Inputs(nn.Module):
 class Features(Inputs):
     """Standardised features `(n, f)` of relaxed codes `(n, width)`; gradients flow.
 
+    They are `CodeFeatures`, and in a space with a graph `GraphFeatures` besides: accuracy depends on what a cell
+    computes, and its cost on operations that nothing reaches, too.
+
     Args:
         space: the space of the codes.
-        graph: whether a space with a graph has `GraphFeatures`; every other space has `CodeFeatures`.
+        graph: whether a space with a graph has `GraphFeatures`.
 
     Attributes:
         meanings: f descriptions, one per feature.
@@ -81,8 +84,11 @@ class Features(Inputs):
 
     def __init__(self, space: Space, *, graph: bool = True) -> None:
         super().__init__(space)
-        self.raw = GraphFeatures(space) if graph and space.graph is not None else CodeFeatures(space)
-        self.meanings = self.raw.meanings
+        blocks: list[CodeFeatures | GraphFeatures] = [CodeFeatures(space)]
+        if graph and space.graph is not None:
+            blocks.append(GraphFeatures(space))
+        self.blocks = nn.ModuleList(blocks)
+        self.meanings = [meaning for block in blocks for meaning in block.meanings]
         self.register_buffer("feature_mean", torch.zeros(len(self.meanings)))
         self.register_buffer("feature_std", torch.ones(len(self.meanings)))
 
@@ -92,7 +98,7 @@ class Features(Inputs):
     def fit(self, x: Tensor) -> Self:
         """Standardise by the means and standard deviations of `x` `(n, width)` and of its features."""
         super().fit(x)
-        raw = self.raw(x.double())
+        raw = self._raw(x.double())
         std = raw.std(dim=0, correction=0)
         self.feature_mean.copy_(raw.mean(dim=0))
         self.feature_std.copy_(torch.where(std > 1e-6, std, 1.0))
@@ -100,8 +106,10 @@ class Features(Inputs):
 
     def forward(self, x: Tensor) -> Tensor:
         """The features of `x`."""
-        standardised: Tensor = (self.raw(x) - self.feature_mean) / self.feature_std
-        return standardised
+        return (self._raw(x) - self.feature_mean) / self.feature_std
+
+    def _raw(self, x: Tensor) -> Tensor:
+        return torch.cat([block(x) for block in self.blocks], dim=1)
 
 
 class CodeFeatures(nn.Module):

@@ -16,13 +16,15 @@ from scipy.linalg import LinAlgError, cho_solve, cholesky
 from scipy.optimize import minimize
 from torch import Tensor
 
-from ncp.predictors.meaning import Meaning
+from ncp.predictors.meaning import GRAPH, Meaning
 from ncp.spaces.arrays import Reals
 
 NOISE, NOISE_LOG_STD = 0.2, 1.5
 """Prior of a score's noise: median ratio of noise variance to signal variance, and standard deviation of its log."""
 BLOCK_WEIGHT = 1 / 3
 """Prior median of the weights of a block of features, summed."""
+BESIDE_GRAPH = 0.03
+"""Prior median of a block of the code's features beside features of its graph, as a share of `BLOCK_WEIGHT`."""
 SHARED_STD, DIMENSION_STD, CHOICE_STD, OWN_STD = 1.0, 1.0, 0.5, 0.5
 """Prior standard deviations of the terms that add up to the log of a weight: one shared by all weights, one of its
 dimension, one of its choice, and one of its own."""
@@ -56,8 +58,10 @@ def prior_of(meanings: Sequence[Meaning]) -> Prior:
     own = np.where((dimensions == "") & (choices == ""), ALONE_STD, OWN_STD)
     covariance = np.diag(np.append(own**2, NOISE_LOG_STD**2))
     covariance[:f, :f] += SHARED_STD**2 + DIMENSION_STD**2 * same_dimension + CHOICE_STD**2 * same_choice
-    sizes = (blocks[:, None] == blocks).sum(1)
-    return Prior(np.log(np.append(BLOCK_WEIGHT / sizes, NOISE)), np.linalg.inv(covariance))
+    medians = BLOCK_WEIGHT / (blocks[:, None] == blocks).sum(1)
+    if np.isin(blocks, GRAPH).any():
+        medians = np.where(np.isin(blocks, GRAPH), medians, BESIDE_GRAPH * medians)
+    return Prior(np.log(np.append(medians, NOISE)), np.linalg.inv(covariance))
 
 
 class Posterior:
