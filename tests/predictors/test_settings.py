@@ -12,6 +12,7 @@ from ncp import ConfigError
 from ncp.cli.train_predictor_config import read_config
 from ncp.predictors.blend import BlendSettings
 from ncp.predictors.ensemble import EnsembleSettings
+from ncp.predictors.exact import ExactSettings
 from ncp.predictors.fitting import KINDS
 from ncp.predictors.gp import GpSettings
 from ncp.predictors.mlp import MlpSettings
@@ -28,7 +29,9 @@ BAD: dict[str, list[Any]] = {
     "inducing": [0, 1.0],
     "subset": [1, None],
     "steps": [0, 2.5],
+    "rounds": [0, -1, 1.5, None],
     "gp": [None, MlpSettings(), {"steps": 3}],
+    "exact": [None, GpSettings(), {"rounds": 3}],
 }
 GOOD: dict[str, tuple[Any, Any]] = {
     "hidden": (np.array([8, 4]), (8, 4)),
@@ -42,7 +45,9 @@ GOOD: dict[str, tuple[Any, Any]] = {
     "inducing": (np.int64(1), 1),
     "subset": (np.array(2), 2),
     "steps": (np.int8(1), 1),
+    "rounds": (np.int16(3), 3),
     "gp": (GpSettings(steps=1), GpSettings(steps=1)),
+    "exact": (ExactSettings(rounds=1), ExactSettings(rounds=1)),
 }
 EVERY = [(kind, field.name) for kind in {core.settings for core in KINDS.values()} for field in fields(kind)]
 
