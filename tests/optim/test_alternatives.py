@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import ncp
-from ncp.optim.alternatives import CHEAPER, GAIN, different
+from ncp.optim.alternatives import CHEAPER, GAIN, LOSS, different
 from ncp.optim.problem import Problem
 from tests.predictors.fitted import fitted
 
@@ -18,8 +18,13 @@ def chosen_one_by_one(problem: Problem, codes: np.ndarray, values: np.ndarray) -
     }
     macs = [int(ncp.macs(code).item()) for code in codes]
     kept: list[int] = []
+    total = sum(abs(weight) for weight in signs.values())
     for row in range(len(codes)):
-        has_advantage = True
+        losses = [
+            w * (values[0, names.index(n)] - values[row, names.index(n)]) / unit[names.index(n)]
+            for n, w in signs.items()
+        ]
+        has_advantage = sum(losses) / total <= LOSS
         for better in kept:
             cheaper = macs[row] < (1 - CHEAPER) * macs[better]
             gains = [

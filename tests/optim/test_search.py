@@ -143,7 +143,7 @@ def test_a_bound_on_latency_gives_predicted_and_measured_latencies(
     read = json.loads((tmp_path / "result.json").read_text())
     assert read["provenance"]["max_latency_ms"] == 5.0
     conditions = {"task": "classification", "classes": 50, "image_size": [64, 64], "batch": 1, "device": "cpu"}
-    assert read["provenance"]["latency_of"] == conditions | {"threads": 1}
+    assert read["provenance"]["latency_of"] == conditions | {"threads": 1, "runtime": "torch", "precision": "float32"}
     assert read["rows"][0]["verified"][LATENCY] == vars(result.rows[0].verified[LATENCY])
     assert (tmp_path / "search.svg").stat().st_size > 1000
     unbounded = ncp.search(WANTED, budget=Budget(latency=model), **options)

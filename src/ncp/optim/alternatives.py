@@ -22,6 +22,8 @@ CHEAPER = 0.1
 """A code has an advantage over a better one if it needs fewer multiply-adds, by more than this share of them."""
 GAIN = 0.1
 """Or if its value in a column of the objective is better, by at least this [standard deviations]."""
+LOSS = 0.5
+"""Codes whose objective is worse than the best one's by more than this have no advantage [standard deviations]."""
 APART = 9
 """Further codes differ from every better one in at least d // APART dimensions, if there are enough such codes."""
 
@@ -66,9 +68,9 @@ def _best_by_cost(problem: Problem, run: Trajectory) -> Codes:
 def different(problem: Problem, codes: Codes, values: Reals, top: int) -> list[int]:
     """The rows of the first `top` codes that have an advantage over every better one of them, in order.
 
-    An advantage is a cost that is lower by more than `CHEAPER`, or a column of the objective that is better by `GAIN`.
-    If there are too few such codes, others are added that differ from all of these in many dimensions, and then the
-    best of the rest.
+    An advantage is a cost that is lower by more than `CHEAPER`, or a column of the objective that is better by `GAIN`,
+    while the objective is worse than the best code's by at most `LOSS`. If there are too few such codes, others are
+    added that differ from all of these in many dimensions, and then the best of the rest.
 
     Args:
         problem: its objective names the columns and the direction of each; its budget counts cost.
@@ -78,8 +80,10 @@ def different(problem: Problem, codes: Codes, values: Reals, top: int) -> list[i
     """
     z = _gains(problem, values)
     costs = problem.budget.counting.macs(codes) if has_cost(problem.space) else np.zeros(len(codes))
+    weights = np.abs(list(problem.objective.weights.values()))
+    good = (z[:1] - z) @ weights <= LOSS * weights.sum()
     chosen: list[int] = []
-    for row in range(len(codes)):
+    for row in np.flatnonzero(good).tolist():
         cheaper = costs[row] < (1 - CHEAPER) * costs[chosen]
         if len(chosen) < top and (cheaper | (z[row] >= z[chosen] + GAIN).any(axis=1)).all():
             chosen.append(row)
