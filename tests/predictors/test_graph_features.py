@@ -71,7 +71,7 @@ def test_the_order_of_operations_on_a_path_matters() -> None:
 
 
 def test_gradients_are_those_of_finite_differences() -> None:
-    x = torch.rand(5, 30, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x = torch.rand(1, 30, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert torch.autograd.gradcheck(GraphFeatures(CELL201), x.requires_grad_())
 
 
