@@ -239,7 +239,7 @@ PEERS: dict[str, Make] = {
 
 
 def _never_called(config: object, seed: int = 0) -> float:
-    """Stands for the function that SMAC would call: here it only asks and is told."""
+    """The function that SMAC would evaluate. The benchmark evaluates codes itself, so nothing calls this."""
     raise NotImplementedError(f"{config} {seed}")
 
 
