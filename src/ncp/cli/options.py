@@ -302,9 +302,9 @@ def searched_table(table: str | None, root: Path | None, predictor: str | None) 
 def installed_table(root: Path | None) -> ncp.Table | None:
     """The default table, or None if it is not installed."""
     import ncp
-    from ncp.tables.cache import table_status
+    from ncp.tables.cache import is_installed
 
-    return ncp.load_table(BENCHMARK, root) if table_status(BENCHMARK, root).present else None
+    return ncp.load_table(BENCHMARK, root) if is_installed(BENCHMARK, root) else None
 
 
 def require_root(root: Path | None, table: str | None) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from annotated_types import Ge
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import solve_triangular
 from torch import Tensor
 
 from ncp.predictors.core import Core, TrainingSet
@@ -94,8 +94,7 @@ class Exact(Core):
 
     def _condition(self, j: int, fit: Posterior) -> None:
         """Set the posterior of column j."""
-        factor = cholesky(fit.covariance + fit.noise * np.eye(len(fit.dual)), lower=True)
-        whitening = solve_triangular(factor, np.eye(len(factor)), lower=True)
+        whitening = solve_triangular(fit.factor, np.eye(len(fit.factor)), lower=True)
         for name, values in (("weights", fit.weights), ("dual", fit.dual), ("whitening", whitening)):
             getattr(self, name)[j] = torch.as_tensor(values)
         self.level[j], self.amplitude[j] = fit.level, fit.amplitude

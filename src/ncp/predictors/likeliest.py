@@ -73,7 +73,8 @@ class Posterior:
         level: the mean far from all rows.
         amplitude: the signal variance.
         dual: `(n,)`; the mean at a code is `level` plus its covariances times these.
-        inverse: of the covariances with noise, `(n, n)`.
+        factor: the lower Cholesky factor of the covariances with noise, `(n, n)`.
+        inverse: of these covariances, `(n, n)`.
     """
 
     def __init__(self, logarithms: Reals, z: Reals, y: Reals, repeats: Reals) -> None:
@@ -84,12 +85,12 @@ class Posterior:
         shrink = np.exp(-r)
         self.covariance: NDArray[np.float64] = (1 + r + r**2 / 3) * shrink
         self.slope: NDArray[np.float64] = -5 / 6 * (1 + r) * shrink  # by the squared distance
-        factor = cholesky(self.covariance + np.diag(self.noise / repeats), lower=True)
-        self.inverse: NDArray[np.float64] = cho_solve((factor, True), np.eye(len(z)))
+        self.factor: NDArray[np.float64] = cholesky(self.covariance + np.diag(self.noise / repeats), lower=True)
+        self.inverse: NDArray[np.float64] = cho_solve((self.factor, True), np.eye(len(z)))
         self.level = float((self.inverse @ y).sum() / self.inverse.sum())
         self.dual = self.inverse @ (y - self.level)
         self.amplitude = max(float((y - self.level) @ self.dual / len(z)), LEAST_AMPLITUDE)
-        self.half_log_determinant = float(np.log(np.diag(factor)).sum())
+        self.half_log_determinant = float(np.log(np.diag(self.factor)).sum())
 
 
 def likeliest(start: Reals, z: Reals, y: Reals, repeats: Reals, prior: Prior, rounds: int) -> Reals:

@@ -131,6 +131,19 @@ def fetch_tables(
     return import_folder(folder, root)
 
 
+def is_installed(name: str, root: str | Path | None = None) -> bool:
+    """Whether there is a file of a benchmark's table, without reading it; False without a home folder.
+
+    Raises:
+        DataError: the root is a file.
+    """
+    try:
+        _root(root)
+    except DataError:
+        return False
+    return is_file(_folder(root) / f"{name}.parquet")
+
+
 def table_status(name: str, root: str | Path | None = None) -> TableStatus:
     """Read a table in the cache and compare all hashes.
 
