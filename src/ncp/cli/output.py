@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import typer
 
-from ncp.cli.options import BENCHMARK
 from ncp.errors import printable
 from ncp.io.files import plain
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 UNCHECKED = "Not checked: these values come from the predictor alone. Pass --table to get a check."
 SCORES = "Scores: the weighted mean of the tasks, in standard deviations above the average measured architecture."
-NO_BASELINE = f"No baseline: run `ncp data fetch {BENCHMARK}` once to compare with the best trained network."
+NO_BASELINE = "No baseline: run `ncp data fetch` once to compare with the best trained network."
 FOLDED = 16
 """Width of a column whose heading is folded, unless its cells are wider [characters]."""
 GAP = 2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ncp.cli.options import BENCHMARK, AsJson, CodeArgument, RootOption, require_root
+from ncp.cli.options import BENCHMARK, AsJson, CodeArgument, RootOption, installed_table, require_root
 from ncp.cli.output import counted, print_json, say, show_table
 from ncp.errors import ConfigError, DataError, quoted
 
@@ -126,11 +126,8 @@ def _network(code: tuple[int, ...]) -> dict[str, Any]:
 def _table(name: str | None, root: Path | None) -> ncp.Table | None:
     """The table with a name, by default the benchmark's; None if that is not installed."""
     import ncp
-    from ncp.tables.cache import table_status
 
-    if name is None and not table_status(BENCHMARK, root).present:
-        return None
-    return ncp.load_table(name or BENCHMARK, root)
+    return installed_table(root) if name is None else ncp.load_table(name, root)
 
 
 def _no_table() -> str:
