@@ -161,7 +161,7 @@ class Smac(Searcher):
             deterministic=True,
             n_trials=10_000,
             seed=int(rng.integers(2**31)),
-            output_directory=self.folder.name,  # type: ignore[arg-type]
+            output_directory=self.folder.name,
         )
         self.smac = HyperparameterOptimizationFacade(scenario, _never_called, overwrite=True)
 
