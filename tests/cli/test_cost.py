@@ -68,7 +68,7 @@ def test_json_for_programs(run: Run, written: str, options: list[str], size: lis
         ),
         (
             ["abc"],
-            "Expected 31 integers in 6 groups joined by '-'. Got 'abc' in 'abc'. "
+            "Expected 31 integers in 6 groups joined by '-'. Got 'abc'. "
             "Write '_' within a group, and digits without spaces, signs or leading zeros.",
         ),
         (["[1, 2]"], "Expected 27 integers, or the 31 of a text. Got 2 in [1, 2]."),

@@ -59,6 +59,21 @@ def test_json(run: Run, folder: Path, tmp_path: Path) -> None:
     assert len(mr["sha256"]) == 64
 
 
+def test_an_empty_list_says_how_to_get_tables(run: Run) -> None:
+    status, out, _ = run("data", "list")
+    assert status == 0
+    assert out.splitlines()[-1] == (
+        "There are no published tables yet. Download them with `ncp data fetch`, or import the published files with "
+        "`ncp data import FOLDER`."
+    )
+
+
+def test_import_of_a_folder_that_does_not_exist(run: Run) -> None:
+    status, out, err = run("data", "import", "none")
+    assert (status, out) == (2, "")
+    assert err.startswith("ncp: There is no folder 'none'. Name the published data folder, or download it with ")
+
+
 def test_import_of_nothing(run: Run, tmp_path: Path) -> None:
     status, out, err = run("data", "import", str(tmp_path))
     assert (status, out) == (2, "")
@@ -150,8 +165,11 @@ def test_import_of_a_users_file(run: Run, own: ncp.Table, tmp_path: Path) -> Non
     assert (status, err) == (0, "")
     assert "mine.parquet: 194 rows, 12 dimensions, 2 columns: acc, latency (lower is better)" in out
     assert "left out of 200 rows: 2 (a code is outside the space), 1 (a value is missing)" in out
-    assert "next: ncp train-predictor --config FILE --set data.table=mine.parquet" in out
+    assert "next: ncp train-predictor --set data.table=mine.parquet" in out
     assert "ncp search --tasks acc,latency --table mine.parquet" in out
+    assert "replaces" not in out
+    replaced = "mine.parquet replaces an earlier file. To keep both, name another file with --out."
+    assert replaced in run(*COMMAND, "--drop-bad").out.splitlines()
     read = ncp.load_table("mine.parquet")
     assert (read.space, read.columns, read.minimised) == (own.space, own.columns, own.minimised)
     order = [own.row(code) for code in read.codes]
@@ -243,12 +261,13 @@ def small(tmp_path: Path) -> Path:
 def test_the_output_is_named_after_the_input_and_written_in_the_current_folder(run: Run, small: Path) -> None:
     (small / "data").mkdir()
     (small / "data" / "my.table.csv.gz").write_bytes(gzip.compress((small / "mine.csv").read_bytes()))
-    for options in ([], ["--drop-bad"]):  # the second time it replaces the first
+    replaces = "ncp: my.table.parquet replaces an earlier file. To keep both, name another file with --out.\n"
+    for options, said in (([], ""), (["--drop-bad"], replaces)):
         status, out, err = run(
             *("data", "import", "data/my.table.csv.gz", "--space", "space.yaml", "--values", "acc:min", "--json"),
             *options,
         )
-        assert (status, err) == (0, "")
+        assert (status, err) == (0, said)
         document = json.loads(out)
         assert document["path"] == "my.table.parquet"
         assert (document["rows_in_file"], document["left_out"], document["code_columns"]) == (2, {}, ["c", "edge"])

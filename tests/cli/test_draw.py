@@ -20,6 +20,9 @@ CODE = Code.parse(TEXT)
 @pytest.mark.parametrize("written", [TEXT, json.dumps(CODE.vector), json.dumps(CODE.setting)])
 def test_draws_any_written_form(run: Run, written: str) -> None:
     assert run("draw", written) == (0, "Written: net.svg\n", "")
+    replaced = "net.svg replaces an earlier file. To keep both, name another file with --out.\n"
+    assert run("draw", written) == (0, f"Written: net.svg\n{replaced}", "")
+    assert run("draw", written, "--json").err == f"ncp: {replaced}"
     save(network_picture(network_facts(CODE)), "expected.svg")
     assert Path("net.svg").read_bytes() == Path("expected.svg").read_bytes()
 

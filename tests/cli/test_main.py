@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,22 @@ def test_help_shows_every_word(run: Run, monkeypatch: pytest.MonkeyPatch, column
             assert "".join((getattr(parameter, "help", "") or "").split()) in shown
             assert all(flag in shown for flag in parameter.opts if flag.startswith("-"))
         assert max(map(len, out.splitlines())) <= int(columns)
+
+
+@pytest.mark.parametrize("name", ["search", "pareto", "tune", "compare"])
+def test_the_options_of_a_search_are_in_groups(run: Run, name: str) -> None:
+    out = run(name, "--help").out
+    titles = re.findall(r"^(\w+):$", out, flags=re.MULTILINE)
+    assert [title for title in titles if title in ("Goal", "Budget", "Search", "Output")] == (
+        ["Goal", "Search", "Output"] if name == "compare" else ["Goal", "Budget", "Search", "Output"]
+    )
+    assert out.endswith("Other:\n  -h, --help  Show this message and exit.\n")
+
+
+def test_usage_shows_arguments_as_they_are_typed(run: Run) -> None:
+    for names, usage in ((("cost",), "CODE"), (("draw",), "CODE [CODE2]"), (("export",), "[CODE]")):
+        assert run(*names, "--help").out.splitlines()[0].endswith(f"{names[0]} [OPTIONS] {usage}")
+    assert "{" not in "".join(run(*names, "--help").out for names in COMMANDS)
 
 
 def test_the_list_of_commands_cuts_no_description(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,13 @@ def test_one_is_singular(count: int, said: str) -> None:
     assert counted(count, "code") == said
 
 
+def test_zero_has_no_sign_and_a_measured_value_no_deviation(capsys: pytest.CaptureFixture[str]) -> None:
+    predicted, measured = {"a/x": Value(-0.001, 0.5, "predictor")}, {"a/x": Value(2.0, 0.0, "table")}
+    rows = [Row("1,2", (1, 2), -0.001, -0.001, 0.4, predicted, measured, None, None)]
+    show_rows(rows, [0], with_score=True)
+    assert capsys.readouterr().out.split()[-8:] == ["1", "predictor", "0.00", "±0.50", "0.00", "table", "2.00", "0.40"]
+
+
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_no_screen_cuts_a_number_or_a_name(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int

@@ -153,7 +153,7 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
             "--precision must be float32 for onnxruntime. Got 'bfloat16'. bfloat16 needs torch or openvino.",
         ),
         ((CODE, "--device", "tpu"), "--device must be cpu or cuda. Got 'tpu'."),
-        ((CODE, "--batch", "9999999"), "Images of 224 x 224 pixels, 9999999 at once, do not fit in the memory of "),
+        ((CODE, "--batch", "9999999"), "Images of 128 x 128 pixels, 9999999 at once, do not fit in the memory of "),
         (
             (CODE, "--batch", "1", "--image-size", "999999999"),
             "Images of 999999999 x 999999999 pixels do not fit",
@@ -163,7 +163,7 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
         (("--calibrate", "here.json", "--head", "x"), "--head must be one of classification, segmentation, features"),
         (
             ("--calibrate", "here.json", "--batch", "99999999"),
-            "Images of 224 x 224 pixels, 99999999 at once",
+            "Images of 128 x 128 pixels, 99999999 at once",
         ),
         (("--calibrate", "here.json", "--codes", "39"), "--codes must be an integer, 40 or more. Got 39."),
         (("--calibrate", "taken/here.json"), "Cannot write taken/here.json: "),

@@ -161,7 +161,7 @@ def test_published_rows(run: Run, shared: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["abc"], "Expected 31 integers in 6 groups joined by '-'. Got 'abc' in 'abc'."),
+        (["abc"], "Expected 31 integers in 6 groups joined by '-'. Got 'abc'."),
         ([TEXT.replace("96", "97")], "Expected a multiple of 8 from 8 to 128 for i1. Got 97."),
         (["[1"], "Expected a code's vector or setting as JSON. Got '[1'"),
         ([TEXT, "--table", "none"], "There is no file 'none'. Give the path of a table"),

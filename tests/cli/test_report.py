@@ -19,7 +19,9 @@ def test_a_search_with_its_page_and_the_page_later(run: Run) -> None:
     status, out, _ = run("report", "out/result.json", "-o", "again.html")
     assert (status, "Written: again.html" in out) == (0, True)
     assert Path("first.html").read_text() == Path("again.html").read_text()
-    assert json.loads(run("report", "out/result.json", "-o", "again.html", "--json").out) == {"path": "again.html"}
+    status, out, error = run("report", "out/result.json", "-o", "again.html", "--json")
+    assert (status, json.loads(out)) == (0, {"path": "again.html"})
+    assert error == "ncp: again.html replaces an earlier file. To keep both, name another file with --out.\n"
     status, out, _ = run("search", "--tasks", "seg", *quick)
     assert (status, out.splitlines()[-1].startswith("They replace those of an earlier run in out.")) == (0, True)
     status, out, _ = run("search", "--tasks", "seg,video", *quick, "--out", "other")

@@ -84,6 +84,7 @@ def test_a_bound_on_latency_is_kept_and_printed_with_what_was_measured(run: Run)
         "latency",
         "predictor",
         "judge, measured",
+        "Costs are exact, for 64 x 64 pixels, 50 classes, classification.",
         "Latencies are of torch in float32, 1 x 64 x 64 pixels, 1 thread.",
         "±",
         "Written: out/result.json, out/trace.json, out/search.svg",
@@ -97,6 +98,7 @@ def test_a_bound_on_latency_is_kept_and_printed_with_what_was_measured(run: Run)
         assert (predicted["source"], measured["source"]) == ("predictor", "measured")
         assert predicted["mean"] == pytest.approx(model(row["vector"]).item())
         assert predicted["mean"] <= 3
+        assert row["macs"] == ncp.macs(row["vector"], 64).item()  # counted for the networks that were measured
         assert 0 < measured["mean"] < float("inf")
         for value in (predicted, measured):
             assert f"{value['mean']:.2f} ±{value['std']:.2f}" in out
@@ -177,6 +179,14 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
         (
             ("--tasks", "seg", "--max-latency-ms", "0.01", "--latency", "here.json"),
             "--max-latency-ms = 0.01 is below the cost of every code.",
+        ),
+        (
+            ("--tasks", "seg", "--max-latency-ms", "5", "--latency", "here.json", "--image-size", "128"),
+            "--latency was measured at 64 x 64 pixels, but --image-size is 128 x 128 pixels. Leave",
+        ),
+        (
+            ("--tasks", "seg", "--max-latency-ms", "5", "--latency", "here.json", "--head", "features"),
+            "--latency was measured with the head classification, but --head is features. Leave out --head, or",
         ),
         (
             ("--tasks", "seg", "--latency", "here.json"),

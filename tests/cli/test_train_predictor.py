@@ -67,6 +67,18 @@ def test_every_kind(run: Run, config: str, table: ncp.Table, kind: str) -> None:
     assert yaml.safe_load((folder / "config.yaml").read_text())["predictor"] == {"kind": kind, "seed": 0}
 
 
+def test_an_earlier_predictor_is_not_replaced_without_a_word(run: Run, table: ncp.Table) -> None:  # noqa: ARG001
+    chosen = sets("predictor.kind=gp", "data.table=table.parquet", *SMALL["gp"])
+    status, out, _ = run("train-predictor", *chosen)  # without a file, other keys have their defaults
+    assert (status, "replace" in out) == (0, False)
+    assert yaml.safe_load(Path("out/predictor-gp/config.yaml").read_text())["split"] == {"seed": 0, "test_size": 0.2}
+    *_, last = run("train-predictor", *chosen, "--set", "split.seed=1").out.splitlines()
+    assert last == (
+        "They replace those of an earlier run in out/predictor-gp. To keep both, name another folder with "
+        "--set output.folder=FOLDER."
+    )
+
+
 def test_metrics_for_programs(run: Run, config: str, table: ncp.Table) -> None:
     chosen = sets("predictor.kind=ensemble", *SMALL["ensemble"], "output.folder=here", "split.seed=5")
     status, out, _ = run("train-predictor", "--config", config, "--json", *chosen)
@@ -163,7 +175,10 @@ def test_the_published_table(run: Run, shared: Path, tmp_path: Path) -> None:
             sets("output.folder=config.yaml"),
             "Cannot write config.yaml: ",
         ),
-        (["--config", "none.yaml"], "Expected a configuration file. Got none.yaml: No such file or directory."),
+        (
+            ["--config", "none.yaml"],
+            "Cannot read the configuration file none.yaml: No such file or directory.",
+        ),
         (
             ["--config", "twice.yaml"],
             "Cannot read twice.yaml: the section at line 2 has the key 'seed' twice. Keep one of them.\n",
@@ -182,7 +197,7 @@ def test_bad_input_is_one_message_and_exit_status_2(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("arguments", [[], ["--config", "x", "y"], ["--config", "x", "--nonsense"]])
+@pytest.mark.parametrize("arguments", [["--config", "x", "y"], ["--config", "x", "--nonsense"]])
 def test_a_mistake_in_the_command_line_is_exit_status_2(run: Run, arguments: list[str]) -> None:
     status, out, err = run("train-predictor", *arguments)
     assert (status, out) == (2, "")

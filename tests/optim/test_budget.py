@@ -1,6 +1,7 @@
 """Budgets: which codes they allow, and the messages about budgets that no code meets."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ncp import CELL201, MULTIRES, Budget, Code, ConfigError, InfeasibleError, macs, params
+from ncp import CELL201, MULTIRES, Budget, Code, ConfigError, InfeasibleError, LatencyModel, macs, params
 from ncp.cli.flags import flag
 from ncp.cost import HEADS, Head
 from ncp.optim.budget import as_budget
-from tests.latencies import latency_model
+from tests.latencies import CONDITIONS, latency_model
 from tests.strategies import generators
 
 SMALLEST = np.array([[dim.values[0] for dim in MULTIRES.dimensions]])
@@ -46,13 +47,44 @@ def test_a_bound_on_latency_needs_a_latency_model() -> None:
     assert Budget(max_latency_ms=5, latency=latency_model()).bounds == {"max_latency_ms": 5.0}
 
 
+def test_costs_are_counted_for_the_networks_whose_latency_was_measured() -> None:
+    plain, here = Budget(max_macs=1e9), Budget(max_macs=1e9, max_latency_ms=5, latency=latency_model())
+    assert (plain.image_size, plain.classes, plain.task) == (128, 50, "classification")
+    assert (here.image_size, here.classes, here.task) == ((64, 64), 50, "classification")
+    np.testing.assert_array_equal(here.costs(LARGEST)["max_macs"], macs(LARGEST, 64))
+    assert Budget(image_size=64, classes=10, latency=latency_model()).classes == 10
+    known = latency_model()
+    odd = LatencyModel(replace(CONDITIONS, image_size=(60, 97)), known.machine, known.codes, known.milliseconds)
+    assert Budget(latency=odd).image_size == (64, 128)  # the model counts at multiples of 32, too
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"image_size": (64, 128)},
+            "latency was measured at 64 x 64 pixels, but image_size is 64 x 128 pixels. Leave out image_size, or "
+            "calibrate at that size.",
+        ),
+        (
+            {"task": "segmentation"},
+            "latency was measured with the head classification, but task is segmentation. Leave out task, or calibrate "
+            "with that head.",
+        ),
+    ],
+)
+def test_other_networks_than_those_of_the_latency_model_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        Budget(latency=latency_model(), **given)
+
+
 @pytest.mark.parametrize("given", [{"image_size": 100}, {"image_size": (64, 0)}, {"classes": 0}, {"classes": True}])
 def test_image_size_and_classes_are_checked_at_once(given: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=rf"Got {re.escape(repr(next(iter(given.values()))))}\.$"):
         Budget(**given)
 
 
-@pytest.mark.parametrize("task", ["seg", "", None, 1])
+@pytest.mark.parametrize("task", ["seg", "", 1])
 def test_an_unknown_task_is_refused_at_once(task: Any) -> None:
     message = f"task must be one of classification, segmentation, features. Got {task!r}."
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
@@ -125,14 +157,15 @@ def test_a_budget_allows_the_codes_whose_latency_is_at_most_its_bound(rng: np.ra
     bound = float(np.quantile(model(codes), 0.6)) * (1 + 1e-9)
     np.testing.assert_array_equal(Budget(max_latency_ms=bound, latency=model).allows(codes), model(codes) <= bound)
     all_three = Budget(
-        max_macs=int(np.quantile(macs(codes), 0.7)),
+        max_macs=int(np.quantile(macs(codes, 64), 0.7)),
         max_params=int(np.quantile(params(codes), 0.7)),
         max_latency_ms=bound,
         latency=model,
     )
-    within = [macs(codes) <= all_three.max_macs, params(codes) <= all_three.max_params, model(codes) <= bound]
+    known = macs(codes, 64), params(codes), model(codes)
+    within = [macs(codes, 64) <= all_three.max_macs, params(codes) <= all_three.max_params, model(codes) <= bound]
     np.testing.assert_array_equal(all_three.allows(codes), np.all(within, axis=0))
-    for cost, expected in zip(all_three.costs(codes).values(), (macs(codes), params(codes), model(codes)), strict=True):
+    for cost, expected in zip(all_three.costs(codes).values(), known, strict=True):
         np.testing.assert_array_equal(cost, expected)
 
 

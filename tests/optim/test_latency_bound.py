@@ -37,14 +37,14 @@ def test_no_propagated_code_is_above_the_bound(
     low = least(frozen, start) * (1 + 1e-9)
     bound = low * (100 / low) ** share if low < 100 else low
     floor = np.where(frozen, start, SMALLEST)
-    bounds = {"max_macs": float(2 * macs(floor).max())} if also else {}
+    bounds = {"max_macs": float(2 * macs(floor, 64).max())} if also else {}
     budget = Budget(max_latency_ms=bound, latency=model, **bounds)
     names = np.array(MULTIRES.names)[frozen]
     trajectory = ncp.propagate(fitted("ensemble"), SEG, start, budget=budget, strategy=strategy, steps=4, freeze=names)
     codes = trajectory.codes.reshape(-1, 27)
     for some in (codes, trajectory.best(5)):
         assert (model(some) <= bound).all()
-        assert not also or (macs(some) <= bounds["max_macs"]).all()
+        assert not also or (macs(some, 64) <= bounds["max_macs"]).all()
     assert (trajectory.codes[..., frozen] == start[:, frozen]).all()
 
 

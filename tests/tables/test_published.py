@@ -166,13 +166,14 @@ def test_a_file_with_another_hash_is_not_opened(tmp_path: Path, published: Path,
         read_published(folder)
 
 
-@pytest.mark.parametrize("make", [True, False])
-def test_an_empty_folder(tmp_path: Path, make: bool) -> None:
-    folder = tmp_path / "empty"
-    if make:
-        folder.mkdir()
+def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"There are no published files such as seg/trainval.pkl in .*ncp data"):
-        read_published(folder)
+        read_published(tmp_path)
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^There is no folder '.*/none'\. Name the published data folder, or download"):
+        read_published(tmp_path / "none")
 
 
 KITTI = ("easy", "moderate", "hard")

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import Annotated, Any, TextIO
+from typing import Annotated, TextIO
 
 import typer
 
@@ -29,6 +29,7 @@ from ncp.cli import (
     tune,
 )
 from ncp.cli.flags import flag
+from ncp.cli.grouped_help import Command, GroupedCommands, GroupedOptions
 from ncp.errors import NcpError, printable
 from ncp.processes import exit_on_termination
 
@@ -37,26 +38,6 @@ UNWRITTEN = 1
 STOPPED = 130
 """Exit status after Ctrl-C: 128 plus the number of the signal, as in shells."""
 
-GROUPS = {
-    "Find architectures": ("search", "pareto", "tune"),
-    "Look at architectures and results": ("query", "cost", "draw", "profile", "compare", "report", "app"),
-    "Make networks, predictors and files": ("train", "build", "train-predictor", "export"),
-    "Manage tables, tasks and studies": ("data", "task", "study"),
-}
-"""The commands by heading, in the order of the help."""
-
-
-class GroupedCommands(typer.core.TyperGroup):
-    """Commands whose help lists them in groups."""
-
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ARG002
-        """Write a section per group."""
-        for title, names in GROUPS.items():
-            width = formatter.width - 6 - max(map(len, names))
-            with formatter.section(title):
-                formatter.write_dl([(name, self.commands[name].get_short_help_str(width)) for name in names])
-
-
 app = typer.Typer(
     cls=GroupedCommands,
     no_args_is_help=True,
@@ -64,14 +45,12 @@ app = typer.Typer(
     rich_markup_mode=None,  # else [ms] is markup
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+for grouped in (search.search, pareto.pareto, tune.tune, compare.compare):
+    app.command(cls=GroupedOptions)(grouped)
 for command in (
-    search.search,
-    pareto.pareto,
-    tune.tune,
     cost.cost,
     draw.draw,
     profile.profile,
-    compare.compare,
     report.report,
     page.app,
     train.train,
@@ -79,8 +58,9 @@ for command in (
     train_predictor.train_predictor,
     export.export,
 ):
-    app.command()(command)
-app.command(context_settings={"ignore_unknown_options": True})(query.query)  # a code can begin with a minus: -5,0,e
+    app.command(cls=Command)(command)
+# A code can begin with a minus: -5,0,e.
+app.command(cls=Command, context_settings={"ignore_unknown_options": True})(query.query)
 app.add_typer(data.app, name="data")
 app.add_typer(task.app, name="task")
 app.add_typer(study.app, name="study")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,9 +18,9 @@ from ncp.cli.options import (
     require_outputs,
     require_root,
 )
-from ncp.cli.output import command, print_json, progress_bar, say, show_table, written
+from ncp.cli.output import command, earlier_file, earlier_run, print_json, progress_bar, say, show_table, written
 from ncp.cli.report import write_page
-from ncp.errors import printable
+from ncp.errors import DataError, printable
 
 if TYPE_CHECKING:
     from ncp.searchers.comparison import Comparison
@@ -93,6 +94,7 @@ def compare(
             progress=bar,
         )
     _add_names(result, table, warm_start)
+    replaced = _earlier_question(out / "compare.json", result) + earlier_file(report, "--report")
     result.to_json(out / "compare.json")
     _warn(result, [name for name in SEARCHERS if searchers is None and name not in names])
     if as_json:
@@ -101,8 +103,18 @@ def compare(
         _show(result)
     save(comparison_picture(regret_curves(result)), out / "compare.svg")
     page = [] if report is None else [write_page(out / "compare.json", report)]
-    if not as_json:
-        written(out / "compare.json", out / "compare.svg", *page)
+    written(out / "compare.json", out / "compare.svg", *page, replaced=replaced, as_json=as_json)
+
+
+def _earlier_question(path: Path, result: Comparison) -> list[str]:
+    """A sentence on the comparison that is about to be replaced, unless it is the same one, which has continued."""
+    from ncp.io.files import plain, read_json
+
+    with suppress(DataError, LookupError, TypeError, AttributeError):  # damaged, or not a comparison
+        earlier, now = read_json(path)["provenance"], plain(result.provenance)
+        if {**earlier, "command": ""} == {**now, "command": ""}:
+            return []
+    return earlier_run(path)
 
 
 def _add_names(result: Comparison, table: str, warm_start: Path | None) -> None:
@@ -131,8 +143,8 @@ def _show(result: Comparison) -> None:
     rows = [
         (
             each.searcher,
-            f"{each.best:.3f}\n{each.low:.2f}..{each.high:.2f}",
-            f"{each.regret:.3f}",
+            f"{each.best:z.3f}\n{each.low:z.2f}..{each.high:z.2f}",
+            f"{each.regret:z.3f}",
             f"{each.found:.0%}\n{each.found_low:.0%}..{each.found_high:.0%}",
             p_text(each.over_random),
             p_text(each.over_baseline) + (f"\n{each.baseline}" if each.baseline else ""),
@@ -143,6 +155,6 @@ def _show(result: Comparison) -> None:
     show_table(heads, rows)
     say(
         f"{standings[0].runs} simulations of {standings[0].queries} evaluations each; the best in the table is "
-        f"{result.optimum:.3f}. {TESTS}",
+        f"{result.optimum:z.3f}. {TESTS}",
         *proposal_counts(result),
     )

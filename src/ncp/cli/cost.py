@@ -33,18 +33,19 @@ def cost(
         Path | None,
         typer.Option(metavar="FILE", help="Task file, whose image size, head and number of classes are counted."),
     ] = None,
-    image_size: ImageSizeOption = "128",
-    head: HeadOption = "classification",
+    image_size: ImageSizeOption = None,
+    head: HeadOption = None,
     classes: ClassesOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the exact multiply-adds and parameters of an architecture."""
     from ncp.cost import Counting
+    from ncp.optim.budget import counting_text
 
     architecture, size, read = read_code(code), read_image_size(image_size), read_head(head)
     if task is None:
         counting = Counting(size, read_classes(classes, read), read)
-    elif (image_size, head, classes) == ("128", "classification", None):
+    elif (image_size, head, classes) == (None, None, None):
         counting = _of_task(task)
     else:
         raise ConfigError("--task decides image size, head and classes. Leave out --image-size, --head and --classes.")
@@ -55,7 +56,7 @@ def cost(
             settings = {name: settings[name] for name in ("image_size", "classes", "task")}
         print_json({"code": str(architecture), **settings, "macs": macs, "params": params})
         return
-    say(f"{exact_cost(macs)} at {_described(counting)}")
+    say(f"{exact_cost(macs)} at {counting_text(counting)}")
     say(f"{params / 1e6:.4f} M params ({params:,})")
 
 
@@ -76,11 +77,3 @@ def _of_task(path: Path) -> Counting:
             "that are multiples of 32."
         )
     return task.counting
-
-
-def _described(counting: Counting) -> str:
-    """What is counted, in words."""
-    size = counting.image_size
-    height, width = size if isinstance(size, tuple) else (size, size)
-    frames = "" if counting.frames is None else f" and {counting.frames} frames"
-    return f"{height} x {width} pixels{frames}, {counting.classes} classes, {counting.task}"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ncp.cli.grouped_help import Command
 from ncp.cli.options import AsJson, RootOption
-from ncp.cli.output import print_json, say, show_table
+from ncp.cli.output import earlier_file, print_json, say, show_table, written
 from ncp.errors import ConfigError, DataError, printable
 from ncp.io.files import is_file
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ncp.tables.cache import TableStatus
+
+ABSENT = (
+    "There are no published tables yet. Download them with `ncp data fetch`, or import the published files with "
+    "`ncp data import FOLDER`."
+)
 
 app = typer.Typer(help="Download, import, list and check tables.", no_args_is_help=True)
 
@@ -52,7 +58,7 @@ def fetch(
     _show(tables, as_json)
 
 
-@app.command("import")
+@app.command("import", cls=Command)
 def import_(
     source: Annotated[
         Path,
@@ -116,7 +122,10 @@ def list_(root: RootOption = None, as_json: AsJson = False) -> None:
     """List the tables with their rows, columns and hashes."""
     from ncp.tables.cache import SHIPPED_TABLE, table_status
 
-    _show((table_status(SHIPPED_TABLE), *_all(root)), as_json)
+    tables = _all(root)
+    _show((table_status(SHIPPED_TABLE), *tables), as_json)
+    if not as_json and not any(table.present for table in tables):
+        say(ABSENT)
 
 
 @app.command()
@@ -131,10 +140,7 @@ def check(root: RootOption = None, as_json: AsJson = False) -> None:
     if problems:
         raise DataError("\n".join(problems))
     if not any(table.present for table in tables):
-        raise DataError(
-            "There are no tables yet. Download them with `ncp data fetch`, or import the published files with "
-            "`ncp data import FOLDER`."
-        )
+        raise DataError(ABSENT)
 
 
 def _require_folder(source: Path, with_options: bool) -> None:
@@ -163,6 +169,7 @@ def _import_file(
     code_columns = [name.strip() for name in codes.split(",")] if codes is not None and "," in codes else codes
     raw = read_rows(source, load_space(space), code_columns, names, drop_bad=drop_bad)
     table = Table.from_raw(raw, minimised)
+    replaced = earlier_file(target)
     table.to_parquet(target)
     if as_json:
         print_json(
@@ -176,6 +183,7 @@ def _import_file(
                 "left_out": raw.left_out,
             }
         )
+        written(target, replaced=replaced, as_json=True)
         return
     left_out = [f"{count} ({reason})" for reason, count in raw.left_out.items()]
     shown = [f"{name} (lower is better)" if name in table.minimised else name for name in table.columns]
@@ -183,6 +191,7 @@ def _import_file(
         f"{target}: {len(table)} rows, {len(table.space)} dimensions, {len(shown)} columns: {', '.join(shown)}",
         f"codes from {', '.join(raw.code_columns)}",
         f"left out of {raw.rows_in_file} rows: {', '.join(left_out) or 'none'}",
+        *replaced,
         *_next_commands(table.columns, str(target)),
     ]
     typer.echo("\n".join(map(printable, lines)))
@@ -215,7 +224,7 @@ def _next_commands(columns: Sequence[str], path: str) -> list[str]:
     value = path if re.fullmatch(r"[\w./-]+\.parquet", path) else json.dumps(path)  # --set reads YAML
     wanted = ",".join(column for column in columns if not set(column) & {",", ":"})
     commands = [
-        ["ncp", "train-predictor", "--config", "FILE", "--set", f"data.table={value}"],
+        ["ncp", "train-predictor", "--set", f"data.table={value}"],
         ["ncp", "search", "--tasks", wanted, "--table", path],
         ["ncp", "compare", "--tasks", wanted, "--table", path],
     ]

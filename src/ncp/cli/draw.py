@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from ncp.cli.options import PICTURE, AsJson, CodeArgument, read_code, require_file
-from ncp.cli.output import print_json, written
+from ncp.cli.output import earlier_file, print_json, written
 
 
 def draw(
     code: CodeArgument,
-    other: Annotated[str | None, typer.Argument(metavar="[CODE2]", help="A second architecture to compare.")] = None,
+    other: Annotated[str | None, typer.Argument(metavar="CODE2", help="A second architecture to compare.")] = None,
     out: Annotated[
         Path,
         typer.Option("--out", "-o", metavar="FILE", help="The picture: .svg, or with matplotlib .png or .pdf."),
@@ -28,6 +28,7 @@ def draw(
     from ncp.report.network_facts import comparison_facts, document_of, network_facts
 
     require_ending(out)
+    replaced = earlier_file(out)
     if second is None:
         network = network_facts(first)
         save(network_picture(network), out)
@@ -40,5 +41,4 @@ def draw(
         document = {"networks": [document_of(a), document_of(b)], "changed": compared.changed, "difference": difference}
     if as_json:
         print_json(document | {"path": out})
-    else:
-        written(out)
+    written(out, replaced=replaced, as_json=as_json)

@@ -19,7 +19,7 @@ from ncp.cli.options import (
     read_image_size,
     require_file,
 )
-from ncp.cli.output import exact_cost, print_json, say, written
+from ncp.cli.output import earlier_file, exact_cost, print_json, say, written
 from ncp.errors import ConfigError, DataError
 from ncp.io.files import is_file
 
@@ -101,6 +101,7 @@ def export(
     size = given_size or _size(net)
     if min(size) > 0:
         Conditions(net.task, net.num_classes, size).require_memory(net.code)
+    replaced = earlier_file(path)
     exported = export_network(
         net,
         path,
@@ -118,9 +119,9 @@ def export(
             "image_size": size,
         }
         print_json({**settings, "weights": file and str(file), **asdict(exported), "path": str(path)})
-        return
-    say(*_lines(exported, net, file, size))
-    written(path)
+    else:
+        say(*_lines(exported, net, file, size))
+    written(path, replaced=replaced, as_json=as_json)
 
 
 def _file(code: str | None, run: Path | None, weights: Path | None) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,8 @@ MOST = 100_000
 """Most codes at once, so that they fit in memory."""
 CLASSES = 50
 """Default number of classes."""
+IMAGE_SIZE = 128
+"""Default height and width of images [pixels]."""
 PAGE = (".html", ".htm")
 """Endings of a report."""
 PICTURE = (".svg", ".png", ".pdf")
@@ -52,13 +54,21 @@ TasksOption = Annotated[
     ),
 ]
 ImageSizeOption = Annotated[
-    str, typer.Option("--image-size", metavar="SIZE", help="Image size [pixels]: 224, or HEIGHTxWIDTH.")
+    str | None,
+    typer.Option(
+        "--image-size", metavar="SIZE", help=f"Image size [pixels]: 224, or HEIGHTxWIDTH [default: {IMAGE_SIZE}]."
+    ),
 ]
 ClassesOption = Annotated[
     int | None, typer.Option("--classes", metavar="N", min=1, help=f"Number of classes [default: {CLASSES}].")
 ]
 HeadOption = Annotated[
-    str, typer.Option("--head", metavar="NAME", help="Head: classification, segmentation or features (no head).")
+    str | None,
+    typer.Option(
+        "--head",
+        metavar="NAME",
+        help="Head: classification, segmentation or features (no head) [default: classification].",
+    ),
 ]
 MaxGmacs = Annotated[
     float | None, typer.Option("--max-gmacs", metavar="NUMBER", min=0, help="Most multiply-adds [1e9].")
@@ -171,21 +181,23 @@ def read_code(text: str) -> ncp.Code:
     return read_network(text)
 
 
-def read_image_size(text: str) -> tuple[int, int]:
-    """Height and width from `224` or `512x1024`."""
+def read_image_size(text: str | None) -> tuple[int, int]:
+    """Height and width from `224` or `512x1024`, or their default."""
     from ncp.cost import read_image_size
 
-    return read_image_size(text)
+    return (IMAGE_SIZE, IMAGE_SIZE) if text is None else read_image_size(text)
 
 
-def read_head(text: str) -> Head:
-    """A head from its name.
+def read_head(text: str | None) -> Head:
+    """A head from its name, or the default.
 
     Raises:
         ConfigError: another name.
     """
     from ncp.cost import HEADS
 
+    if text is None:
+        return "classification"
     for head in HEADS:
         if text == head:
             return head
@@ -240,13 +252,15 @@ def read_minimums(texts: Sequence[str] | None) -> dict[str, float]:
 def read_budget(
     max_gmacs: float | None,
     max_mparams: float | None,
-    image_size: str,
-    head: str,
+    image_size: str | None,
+    head: str | None,
     classes: int | None,
     max_latency_ms: float | None = None,
     latency: Path | None = None,
 ) -> ncp.Budget:
     """The budget that options describe, in the units of the options; `latency` is a calibration file.
+
+    What is left out is as in the calibration, if there is one.
 
     Raises:
         ConfigError: an option with a wrong value, or without its partner.
@@ -261,15 +275,19 @@ def read_budget(
         )
     if latency is not None and max_latency_ms is None:
         raise ConfigError("--latency does nothing without --max-latency-ms. Add --max-latency-ms.")
-    read = read_head(head)
+    if classes is not None:
+        read_classes(classes, read_head(head))
+    counted: dict[str, Any] = {
+        "image_size": None if image_size is None else read_image_size(image_size),
+        "task": None if head is None else read_head(head),
+        "classes": classes,
+    }
     return ncp.Budget(
         max_macs=None if max_gmacs is None else max_gmacs * 1e9,
         max_params=None if max_mparams is None else max_mparams * 1e6,
         max_latency_ms=max_latency_ms,
         latency=None if latency is None else ncp.load_latency(latency),
-        image_size=read_image_size(image_size),
-        classes=read_classes(classes, read),
-        task=read,
+        **counted,
     )
 
 

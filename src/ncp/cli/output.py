@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import typer
 
 from ncp.errors import printable
-from ncp.io.files import plain
+from ncp.io.files import is_file, plain
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -102,6 +102,16 @@ def latency_source(provenance: Mapping[str, Any]) -> list[str]:
     return [f"Latencies are of {of['runtime']} in {of['precision']}, {images}, {where}."]
 
 
+def cost_source(document: Mapping[str, Any]) -> list[str]:
+    """A line about what the costs of a result or front are counted for; none in spaces without cost."""
+    from ncp.optim.budget import counting_text
+    from ncp.optim.results import counting_of
+
+    if document["rows"][0]["macs"] is None:
+        return []
+    return [f"Costs are exact, for {counting_text(counting_of(document['provenance']))}."]
+
+
 def exact_cost(macs: int) -> str:
     """Multiply-adds in billions, and exactly.
 
@@ -111,16 +121,27 @@ def exact_cost(macs: int) -> str:
     return f"{macs / 1e9:.4f} GMACs ({macs:,})"
 
 
-def earlier_run(path: Path) -> str:
-    """A sentence on the result that a command is about to replace; empty if there is none."""
-    if not path.is_file():
-        return ""
-    return f"They replace those of an earlier run in {path.parent}. To keep both, name another folder with --out."
+def earlier_run(path: Path, option: str = "--out") -> list[str]:
+    """A sentence on the result that a command is about to replace, and on the option that avoids it."""
+    if not is_file(path):
+        return []
+    return [f"They replace those of an earlier run in {path.parent}. To keep both, name another folder with {option}."]
 
 
-def written(*paths: Path, replaced: str = "") -> None:
-    """List the files that a command wrote, and say what they replaced; not with --json."""
-    say(f"Written: {', '.join(map(str, paths))}", *filter(None, [replaced]))
+def earlier_file(path: Path | None, option: str = "--out") -> list[str]:
+    """A sentence on the file that a command is about to replace, and on the option that avoids it."""
+    if path is None or not is_file(path):
+        return []
+    return [f"{path} replaces an earlier file. To keep both, name another file with {option}."]
+
+
+def written(*paths: Path, replaced: Sequence[str] = (), as_json: bool = False) -> None:
+    """List the files that a command wrote, and say what they replaced; with --json only that, on standard error."""
+    if as_json:
+        for line in replaced:
+            typer.echo(f"ncp: {printable(line)}", err=True)
+    else:
+        say(f"Written: {', '.join(map(str, paths))}", *replaced)
 
 
 def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]], keys: int = 1, left: Sequence[str] = ()) -> None:
@@ -231,11 +252,11 @@ class _Line(NamedTuple):
 
 
 def _score(score: float | None) -> str:
-    return "-" if score is None else f"{score:.2f}"
+    return "-" if score is None else f"{score:z.2f}"
 
 
 def _format(value: Value | None) -> str:
     """A value with its standard deviation; a measured value of a table has none."""
     if value is None:
         return "-"
-    return f"{value.mean:.2f} ±{value.std:.2f}" if value.std else f"{value.mean:.2f}"
+    return f"{value.mean:z.2f} ±{value.std:.2f}" if value.std else f"{value.mean:z.2f}"

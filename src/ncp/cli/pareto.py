@@ -34,7 +34,9 @@ from ncp.cli.options import (
 from ncp.cli.output import (
     UNCHECKED,
     command,
+    cost_source,
     counted,
+    earlier_file,
     earlier_run,
     print_json,
     progress_bar,
@@ -71,8 +73,8 @@ def pareto(
     max_mparams: MaxMparams = None,
     at_least: AtLeast = None,
     cost: CostOption = True,
-    image_size: ImageSizeOption = "128",
-    head: HeadOption = "classification",
+    image_size: ImageSizeOption = None,
+    head: HeadOption = None,
     classes: ClassesOption = None,
     uncertainty_penalty: UncertaintyPenaltyOption = 0.0,
     starts: StartsOption = 512,
@@ -136,7 +138,7 @@ def _write(front: Front, table: ncp.Table | None, out: Path, report: Path | None
     from ncp.report.formats import save
     from ncp.report.pictures import front_picture
 
-    replaced = earlier_run(out / "pareto.json")
+    replaced = earlier_run(out / "pareto.json") + earlier_file(report, "--report")
     front.provenance["command"] = command()
     front.provenance["run"] = run_id(front.to_dict())
     front.to_json(out / "pareto.json")
@@ -146,13 +148,13 @@ def _write(front: Front, table: ncp.Table | None, out: Path, report: Path | None
         shown = evenly(len(front.rows), SHOWN)
         show_rows(front.rows, shown, with_score=False)
         say(*(f"{index + 1:3} {front.rows[index].code}" for index in shown))
-        baseline = front_baseline_text(front.to_dict())
-        say(*filter(None, [baseline]), *source_of(front.provenance), _summary(front))
+        document = front.to_dict()
+        say(*filter(None, [front_baseline_text(document)]), *cost_source(document))
+        say(*source_of(front.provenance), _summary(front))
     picture = front_picture(objective_tradeoffs(front.to_dict(), table))
     save(picture, out / "pareto.svg", front.provenance["run"])
     page = [] if report is None else [write_page(out / "pareto.json", report, table)]
-    if not as_json:
-        written(out / "pareto.json", out / "pareto.svg", *page, replaced=replaced)
+    written(out / "pareto.json", out / "pareto.svg", *page, replaced=replaced, as_json=as_json)
 
 
 def _summary(front: Front) -> str:
@@ -161,7 +163,7 @@ def _summary(front: Front) -> str:
     size += f"Hypervolume {front.hypervolume:.4g} by the predictor"
     if front.gap is None or front.verified_hypervolume is None:
         return f"{size}. {UNCHECKED} {front.seconds:.1f} s."
-    gaps = ", ".join(f"{gap:+.2f} in {name}" for name, gap in front.gap.items())
+    gaps = ", ".join(f"{gap:+z.2f} in {name}" for name, gap in front.gap.items())
     return (
         f"{size}, {front.verified_hypervolume:.4g} by table and judge. Predictions minus table and judge, on average "
         f"[standard deviations]: {gaps}. {front.seconds:.1f} s."

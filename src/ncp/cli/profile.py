@@ -37,9 +37,9 @@ CODES = 300
 
 def profile(
     code: OptionalCodeArgument = None,
-    head: HeadOption = "classification",
+    head: HeadOption = None,
     classes: ClassesOption = None,
-    image_size: ImageSizeOption = "224",
+    image_size: ImageSizeOption = None,
     batch: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Batch size [default: 8; 1 to calibrate].")
     ] = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ncp.cli.options import BENCHMARK, PAGE, AsJson, RootOption, installed_table, load_table, require_file
-from ncp.cli.output import print_json, written
+from ncp.cli.output import earlier_file, print_json, written
 from ncp.extras import require_extra
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ def report(
     require_file(out, "out", PAGE)
     require_extra("report", "a report")
 
+    replaced = earlier_file(out)
     page = write_page(source, out, load_table(table, root), root)
     if as_json:
         print_json({"path": page})
-    else:
-        written(page)
+    written(page, replaced=replaced, as_json=as_json)
 
 
 def write_page(source: Path, out: Path, table: ncp.Table | None = None, root: Path | None = None) -> Path:

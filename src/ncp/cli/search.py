@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ncp.cli.options import (
+    IMAGE_SIZE,
     AsJson,
     AtLeast,
     ClassesOption,
-    HeadOption,
-    ImageSizeOption,
     MaxGmacs,
     MaxMparams,
     OutFolder,
@@ -38,6 +37,8 @@ from ncp.cli.output import (
     SOURCES,
     UNCHECKED,
     command,
+    cost_source,
+    earlier_file,
     earlier_run,
     latency_source,
     print_json,
@@ -65,6 +66,23 @@ MaxLatencyMs = Annotated[
 LatencyOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Latency model of this machine, from ncp profile --calibrate.")
 ]
+ImageSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--image-size",
+        metavar="SIZE",
+        help=f"Image size [pixels]: 224, or HEIGHTxWIDTH [default: that of --latency, or {IMAGE_SIZE}].",
+    ),
+]
+HeadOption = Annotated[
+    str | None,
+    typer.Option(
+        "--head",
+        metavar="NAME",
+        help="Head: classification, segmentation or features (no head) [default: that of --latency, or "
+        "classification].",
+    ),
+]
 StrategyOption = Annotated[
     str, typer.Option(metavar="NAME", help="How codes move: continuous, winner-takes-all or paper.")
 ]
@@ -89,8 +107,8 @@ def search(
     max_mparams: MaxMparams = None,
     max_latency_ms: MaxLatencyMs = None,
     latency: LatencyOption = None,
-    image_size: ImageSizeOption = "128",
-    head: HeadOption = "classification",
+    image_size: ImageSizeOption = None,
+    head: HeadOption = None,
     classes: ClassesOption = None,
     at_least: AtLeast = None,
     uncertainty_penalty: UncertaintyPenaltyOption = 0.0,
@@ -145,7 +163,7 @@ def _write(result: Result, table: ncp.Table | None, out: Path, report: Path | No
     from ncp.report.pictures import search_picture
     from ncp.report.trace import Trace
 
-    replaced = earlier_run(out / "result.json")
+    replaced = earlier_run(out / "result.json") + earlier_file(report, "--report")
     result.provenance["command"] = command()
     result.provenance["run"] = run_id(result.to_dict())
     trace = Trace.of(result)
@@ -157,8 +175,8 @@ def _write(result: Result, table: ncp.Table | None, out: Path, report: Path | No
         _show(result)
     save(search_picture(trace), out / "search.svg", trace.run)
     page = [] if report is None else [write_page(out / "result.json", report, table)]
-    if not as_json:
-        written(out / "result.json", out / "trace.json", out / "search.svg", *page, replaced=replaced)
+    files = (out / "result.json", out / "trace.json", out / "search.svg", *page)
+    written(*files, replaced=replaced, as_json=as_json)
 
 
 def _show(result: Result) -> None:
@@ -178,7 +196,8 @@ def _show(result: Result) -> None:
         say("Below each code: how its predictions and cost differ from those of the first.")
     shipped = provenance["predictor_source"] not in SOURCES and result.rows[0].macs is not None
     baseline = baseline_text(document) or (NO_BASELINE if shipped else "")
-    say(SCORES, *filter(None, [baseline]), *source_of(provenance), *latency_source(provenance), _summary(result))
+    say(SCORES, *filter(None, [baseline]), *cost_source(document), *latency_source(provenance))
+    say(*source_of(provenance), _summary(result))
 
 
 def _require_partners(from_: str | None, origin: str | None, max_changes: int | None) -> None:
@@ -205,7 +224,7 @@ def edits(result: Result, row: Row) -> str:
         if before != after
     ]
     gain = row.predicted_score - result.provenance["origin_predicted_score"]
-    return f"{len(changes)} changes: {', '.join(changes) or 'none'}; score {gain:+.2f}"
+    return f"{len(changes)} changes: {', '.join(changes) or 'none'}; score {gain:+z.2f}"
 
 
 def _summary(result: Result) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ncp.cli.grouped_help import Command
 from ncp.cli.options import AsJson
 from ncp.cli.output import counted, print_json, say, written
 from ncp.cli.study_screen import show_study
@@ -16,7 +17,7 @@ app = typer.Typer(help="Look at studies of many trainings.", no_args_is_help=Tru
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the study, from ncp build.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def status(folder: FolderArgument, as_json: AsJson = False) -> None:
     """Show what is done, running, waiting and failed, and how long the rest takes."""
     from ncp.studies.overview import overview
@@ -28,7 +29,7 @@ def status(folder: FolderArgument, as_json: AsJson = False) -> None:
         show_study(found)
 
 
-@app.command()
+@app.command(cls=Command)
 def rebuild(folder: FolderArgument) -> None:
     """Make the tables of a study again from its runs."""
     from ncp.studies.building import rebuild as rebuild_tables

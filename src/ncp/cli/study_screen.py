@@ -60,7 +60,7 @@ def running_line(each: Running) -> str:
     epochs = "" if each.epochs is None else f" of {each.epochs}"
     parts = [f"{each.asked.task}, seed {each.asked.seed}"]
     parts += ["running" if each.epoch is None else f"epoch {each.epoch:.4g}{epochs}"]
-    parts += [] if each.value is None else [f"{each.metric} {each.value:.2f}"]
+    parts += [] if each.value is None else [f"{each.metric} {each.value:z.2f}"]
     parts += [] if each.seconds_left is None else [f"{duration(each.seconds_left)} left"]
     return f"{', '.join(parts)}: {each.asked.code}"
 

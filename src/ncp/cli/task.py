@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ncp.cli.grouped_help import Command
 from ncp.cli.options import AsJson, read_code
 from ncp.cli.output import print_json, progress_bar, say, show_table
 from ncp.io.files import plain
@@ -36,7 +37,7 @@ SetOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=Command)
 def show(file: FileArgument, override: SetOption = None, as_json: AsJson = False) -> None:
     """Print a task file with every default."""
     import ncp
@@ -48,7 +49,7 @@ def show(file: FileArgument, override: SetOption = None, as_json: AsJson = False
         say(*_yaml(document))
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
     file: FileArgument,
     code: Annotated[

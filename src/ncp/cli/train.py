@@ -115,7 +115,7 @@ def _say_that_it_stops() -> None:
 
 def _value(metric: float | None) -> str:
     """A metric with two digits; a dash if it is not defined, as the average precision without any object."""
-    return "-" if metric is None or isnan(metric) else f"{metric:.2f}"
+    return "-" if metric is None or isnan(metric) else f"{metric:z.2f}"
 
 
 def _show(run: ncp.Run) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ncp.cli.options import AsJson, ReportOption, RootOption, require_outputs, require_root
-from ncp.cli.output import print_json, progress_bar, run_id, say, show_table, written
+from ncp.cli.output import earlier_file, earlier_run, print_json, progress_bar, run_id, say, show_table, written
 from ncp.cli.report import write_page
 from ncp.errors import DataError
 
@@ -36,8 +36,13 @@ LEAST_ROWS = 10
 
 def train_predictor(
     config: Annotated[
-        Path, typer.Option("--config", metavar="FILE", help="Configuration as YAML; the folder configs has examples.")
-    ],
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Configuration as YAML; the folder configs of the repository has examples [default: every default].",
+        ),
+    ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,14 +65,15 @@ def train_predictor(
     import ncp
 
     table = ncp.load_table(settings.data.table, root).select(columns=settings.data.columns)
+    replaced = earlier_run(settings.folder / FILES["metrics"], "--set output.folder=FOLDER")
+    replaced += earlier_file(report, "--report")
     metrics = _fit(table, *split(table, settings), settings)
     if as_json:
         print_json(metrics)
     else:
         _show(metrics)
     page = [] if report is None else [write_page(settings.folder / "metrics.json", report, table)]
-    if not as_json:
-        written(*map(Path, metrics["files"].values()), *page)
+    written(*map(Path, metrics["files"].values()), *page, replaced=replaced, as_json=as_json)
 
 
 def split(table: ncp.Table, settings: Configuration) -> tuple[Rows, Rows]:
@@ -159,7 +165,7 @@ def _show(metrics: dict[str, Any]) -> None:
     rows = [
         [
             column,
-            "-" if math.isnan(found["tau"]) else f"{found['tau']:.3f}",
+            "-" if math.isnan(found["tau"]) else f"{found['tau']:z.3f}",
             f"{found['mae']:.3f}",
             f"{found['within_one']:.0%}",
             f"{found['within_two']:.0%}",

@@ -128,25 +128,35 @@ def _inside(section: str, problem: dict[str, Any]) -> InitErrorDetails:
     )
 
 
-def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Configuration:
+def read_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Configuration:
     """Read a configuration file, and override keys by texts such as `optimization.epochs=50`.
+
+    Without a file, every key has its default.
 
     Raises:
         ConfigError: a file that cannot be read or is not YAML; a key that is unknown (the message names the closest
             known one) or occurs twice; a value of the wrong type or out of range.
     """
-    file = as_path(path, "config")
+    document = {} if path is None else _sections(_content(as_path(path, "config")))
+    for override in overrides:
+        set_key(document, override, "optimization.epochs=50")
+    return _validated(document)
+
+
+def _content(file: Path) -> Any:
+    """The content of a YAML file.
+
+    Raises:
+        ConfigError: the file cannot be read, or it is not YAML.
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(
-            f"Expected a configuration file. Got {file}: {reason}. See the examples in configs."
+            f"Cannot read the configuration file {file}: {reason}. Leave out --config to use every default."
         ) from None
-    document = _sections(read_yaml(text, str(file)))
-    for override in overrides:
-        set_key(document, override, "optimization.epochs=50")
-    return _validated(document)
+    return read_yaml(text, str(file))
 
 
 def _sections(document: Any) -> dict[str, Any]:

@@ -105,8 +105,8 @@ def tune(
     at_least: AtLeast = None,
     max_gmacs: MaxGmacs = None,
     max_mparams: MaxMparams = None,
-    image_size: ImageSizeOption = "128",
-    head: HeadOption = "classification",
+    image_size: ImageSizeOption = None,
+    head: HeadOption = None,
     classes: ClassesOption = None,
     trainings: TrainingsOption = 32,
     hours: HoursOption = None,
@@ -145,7 +145,7 @@ def tune(
     counting = (max_gmacs, max_mparams, image_size, head, classes)
     settings: dict[str, Any] = {
         "objective": _objective(objective, at_least, [each.name for each in tasks]),
-        "budget": None if counting == (None, None, "128", "classification", None) else read_budget(*counting),
+        "budget": None if counting == (None,) * 5 else read_budget(*counting),
         "space": None if space is None else ncp.load_space(space),
         "prior": _prior(prior),
         "seed": seed,
@@ -234,9 +234,9 @@ def _show_rows(rows: Sequence[TrainedRow]) -> None:
     cost = ["GMACs", "M params"] if rows[0].macs is not None else []
     cells = []
     for number, row in enumerate(rows, start=1):
-        values = [f"{row.values[column].mean:.2f}" if column in row.values else "-" for column in columns]
+        values = [f"{row.values[column].mean:z.2f}" if column in row.values else "-" for column in columns]
         exact = [f"{(row.macs or 0) / 1e9:.3f}", f"{(row.params or 0) / 1e6:.2f}"] if cost else []
-        cells.append([str(number), *values, f"{row.score:.2f}", *exact])
+        cells.append([str(number), *values, f"{row.score:z.2f}", *exact])
     show_table(["#", *columns, "score", *cost], cells)
     for number, row in enumerate(rows, start=1):
         say(f"{number} {row.code}")
@@ -246,10 +246,10 @@ def _evidence_lines(evidence: Evidence | None) -> Iterator[str]:
     """Whether the prior helped, by predictions of each code from the others."""
     if evidence is None or evidence.labels < LABELS:
         return
-    text = f"Rank correlation (Kendall's tau) of predictions for codes that were left out: {evidence.tau:.2f}"
+    text = f"Rank correlation (Kendall's tau) of predictions for codes that were left out: {evidence.tau:z.2f}"
     if not evidence.resemblance:
         yield f"{text}."
         return
-    yield f"{text}; {evidence.tau_without_prior:.2f} without the prior, whose weight is {evidence.prior_weight:.0%}."
+    yield f"{text}; {evidence.tau_without_prior:z.2f} without the prior, whose weight is {evidence.prior_weight:.0%}."
     alike = sorted(evidence.resemblance.items(), key=lambda each: -each[1])[:3]
-    yield f"Known tasks that are most alike: {', '.join(f'{column} {tau:.2f}' for column, tau in alike)}."
+    yield f"Known tasks that are most alike: {', '.join(f'{column} {tau:z.2f}' for column, tau in alike)}."

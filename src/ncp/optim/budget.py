@@ -19,6 +19,8 @@ from ncp.spaces.space import Space
 
 BOUNDS = ("max_macs", "max_params", "max_latency_ms")
 """Arguments of `Budget` that bound a cost."""
+COUNTED: dict[str, Any] = {"image_size": 128, "classes": 50, "task": "classification"}
+"""What costs are counted for, if neither the budget nor its latency model says it."""
 
 
 class LatencyOf(Protocol):
@@ -37,22 +39,24 @@ class Budget:
     Args:
         max_macs: most multiply-adds [MACs]; None for no bound.
         max_params: most parameters; None for no bound.
-        image_size: height and width at which multiply-adds are counted [pixels], multiples of 32.
-        classes: outputs of the classifier that is counted.
-        task: what the network returns: `classification`, `segmentation` or `features`.
+        image_size: height and width at which multiply-adds are counted [pixels], multiples of 32; when left out, those
+            of the latency model, or 128.
+        classes: outputs of the classifier that is counted; when left out, those of the latency model, or 50.
+        task: what the network returns: `classification`, `segmentation` or `features`; when left out, as in the latency
+            model, or `classification`.
         max_latency_ms: highest latency [ms], as `latency` predicts it; None for no bound.
         latency: a latency model of a machine, a runtime and a precision, from `ncp.load_latency`.
 
     Raises:
-        ConfigError: a bound that is not a positive number, a bound on latency without a latency model, or an image
-            size, number of classes or task that cannot be counted.
+        ConfigError: a bound that is not a positive number, a bound on latency without a latency model, an image size,
+            number of classes or task that cannot be counted, or an image size or task that is not the latency model's.
     """
 
     max_macs: float | None = None
     max_params: float | None = None
-    image_size: ImageSize = 128
-    classes: int = 50
-    task: Head = "classification"
+    image_size: ImageSize = None  # type: ignore[assignment]  # `__post_init__` replaces None here and below
+    classes: int = None  # type: ignore[assignment]
+    task: Head = None  # type: ignore[assignment]
     max_latency_ms: float | None = None
     latency: LatencyOf | None = None
 
@@ -74,7 +78,13 @@ class Budget:
                 field="latency",
                 given=self.latency,
             )
+        measured = _measured(self.latency)
+        for name, default in COUNTED.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, getattr(measured, name, default))
         counting = self.counting
+        if measured is not None:
+            _require_same_networks(counting, measured)
         object.__setattr__(self, "image_size", counting.image_size)
         object.__setattr__(self, "classes", counting.classes)
 
@@ -162,6 +172,61 @@ def as_budget(given: Any) -> Budget:
             "{field} must be an ncp.Budget, such as ncp.Budget(max_macs=4e9). Got {given}.", field="budget", given=given
         )
     return given
+
+
+def counting_text(counting: Counting) -> str:
+    """What costs are counted for, in words.
+
+    >>> counting_text(Counting((512, 1024), 19, "segmentation"))
+    '512 x 1024 pixels, 19 classes, segmentation'
+    """
+    frames = "" if counting.frames is None else f" and {counting.frames} frames"
+    classes = "" if counting.task == "features" else f", {counting.classes} classes"
+    return f"{_pixels(counting)}{frames}{classes}, {counting.task}"
+
+
+def _pixels(counting: Counting) -> str:
+    size = counting.image_size
+    return "{} x {} pixels".format(*(size if isinstance(size, tuple) else (size, size)))
+
+
+def _measured(latency: Any) -> Counting | None:
+    """How the costs of the networks are counted whose latency a model predicts; None if it does not know them.
+
+    Sides are rounded up to multiples of 32, as in the model.
+    """
+    conditions = getattr(latency, "conditions", None)
+    if conditions is None:
+        return None
+    height, width = (32 * math.ceil(side / 32) for side in conditions.image_size)
+    return Counting((height, width), conditions.classes, conditions.task)
+
+
+def _require_same_networks(counted: Counting, measured: Counting) -> None:
+    """Refuse to count costs of other networks than those whose latency was measured.
+
+    The number of classes may differ: it hardly changes the latency.
+
+    Raises:
+        ConfigError: another image size or head.
+    """
+    if _pixels(counted) != _pixels(measured):
+        raise ConfigError(
+            "{latency} was measured at {there}, but {field} is {here}. Leave out {field}, or calibrate at that size.",
+            field="image_size",
+            given=counted.image_size,
+            here=_pixels(counted),
+            there=_pixels(measured),
+        )
+    if counted.task != measured.task:
+        raise ConfigError(
+            "{latency} was measured with the head {there}, but {field} is {here}. Leave out {field}, or calibrate with "
+            "that head.",
+            field="task",
+            given=counted.task,
+            here=counted.task,
+            there=measured.task,
+        )
 
 
 def _rounded_up(number: float) -> float:

@@ -168,8 +168,8 @@ def front_baseline_text(document: Mapping[str, Any]) -> str:
     if baseline is None:
         return no_baseline_text(document)
     judged = baseline["judged_hypervolume"]
-    by_judge = "" if judged is None else f", and {judged:.4g} by the judge"
+    by_judge = "" if judged is None else f"; the judge, which also checks the other codes, estimates {judged:.4g}"
     return (
         f"Baseline: {baseline['size']} of {baseline['rows']} measured rows within the budget form the table's own "
-        f"front. Its hypervolume is {baseline['hypervolume']:.4g} by the table{by_judge}."
+        f"front. Their trainings reached a hypervolume of {baseline['hypervolume']:.4g} (table){by_judge}."
     )

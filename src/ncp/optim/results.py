@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncp.cost import Counting
 from ncp.errors import DataError
 from ncp.io.data_frames import data_frame
 from ncp.io.files import read_json, write_json
@@ -251,17 +252,22 @@ class Result:
         return data_frame(columns_of_rows([row_dict(row) for row in self.rows]))
 
 
+def counting_of(provenance: Mapping[str, Any]) -> Counting:
+    """How the costs of a result or front were counted."""
+    return Counting(provenance["image_size"], provenance["classes"], provenance["task"])
+
+
 def baseline_text(document: Mapping[str, Any]) -> str:
     """One or two sentences on the baseline in a result's document; empty if no table was given."""
     baseline = document["baseline"]
     if baseline is None:
         return no_baseline_text(document)
     judged = baseline["judged_score"]
-    by_judge = "" if judged is None else f", and {judged:.2f} by the judge"
+    by_judge = "" if judged is None else f"; the judge, which also checks the other codes, estimates {judged:z.2f}"
     first = " It is the first code." if document["rows"][0]["code"] == baseline["code"] else ""
     return (
-        f"Baseline: the best of {baseline['rows']} measured rows within the budget has a score of "
-        f"{baseline['score']:.2f} by the table{by_judge}.{first}"
+        f"Baseline: the best of {baseline['rows']} measured rows within the budget. Its training reached a score of "
+        f"{baseline['score']:z.2f} (table){by_judge}.{first}"
     )
 
 
@@ -275,7 +281,7 @@ def difference_text(row: Mapping[str, Any], best: Mapping[str, Any]) -> str:
     """
     names = _labels(list(best["predicted"]))
     values = [
-        f"{names[column]} {row['predicted'][column]['mean'] - value['mean']:+.2f}"
+        f"{names[column]} {row['predicted'][column]['mean'] - value['mean']:+z.2f}"
         for column, value in best["predicted"].items()
         if column in row["predicted"]
     ]

@@ -23,7 +23,7 @@ def comparison_page(document: Mapping[str, Any]) -> Page:
     weights = document["provenance"]["weights"]
     objective = ", ".join(weights)
     answer = (
-        f"{first.searcher} is ahead after {first.queries} evaluations: mean regret {first.regret:.3f}, and the "
+        f"{first.searcher} is ahead after {first.queries} evaluations: mean regret {first.regret:z.3f}, and the "
         f"table's best row in {first.found:.0%} of {first.runs} simulations."
     )
     measure = with_unit(objective) if len(weights) == 1 else "mean z-score"
@@ -38,7 +38,7 @@ def comparison_page(document: Mapping[str, Any]) -> Page:
     ]
     subtitle = (
         f"{first.runs} simulations of {first.queries} evaluations each; the best in the table is "
-        f"{comparison.optimum:.3f}."
+        f"{comparison.optimum:z.3f}."
     )
     return Page(f"Searchers compared on {objective}", subtitle, sections)
 
@@ -46,8 +46,8 @@ def comparison_page(document: Mapping[str, Any]) -> Page:
 def _cells(each: Standing) -> list[Cell]:
     return [
         Cell(each.searcher),
-        Cell(f"{each.best:.3f}", f"{each.low:.3f} to {each.high:.3f}"),
-        Cell(f"{each.regret:.3f}"),
+        Cell(f"{each.best:z.3f}", f"{each.low:z.3f} to {each.high:z.3f}"),
+        Cell(f"{each.regret:z.3f}"),
         Cell(f"{each.found:.0%}", f"{each.found_low:.0%} to {each.found_high:.0%}"),
         Cell(p_text(each.over_random)),
         Cell(p_text(each.over_baseline), each.baseline or ""),

@@ -167,7 +167,7 @@ def network_element(code: Code) -> str:
     network = network_facts(code)
     height = COMPACT.top + STAGES * COMPACT.lane + 4
     items = _drawn(network, network.code, COMPACT, 0.0)
-    return Picture(COMPACT.width + 4, height, _label(network), items).element("net")
+    return Picture(COMPACT.width + 4, height, f"Network {code}", items).element("net")
 
 
 def network_picture(data: Network | NetworkPair) -> Picture:

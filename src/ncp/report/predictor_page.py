@@ -48,13 +48,13 @@ def predictor_page(document: Mapping[str, Any], folder: Path) -> Page:
 
 
 def _answer(taus: list[float], rows: int) -> str:
-    return f"Mean Kendall tau {np.mean(taus):.3f} over {len(taus)} columns, on {rows} held-out rows."
+    return f"Mean Kendall tau {np.mean(taus):z.3f} over {len(taus)} columns, on {rows} held-out rows."
 
 
 def _cells(column: str, found: Mapping[str, Any]) -> list[Cell]:
     return [
         Cell(column),
-        Cell("-" if found["tau"] is None else f"{found['tau']:.3f}"),
+        Cell("-" if found["tau"] is None else f"{found['tau']:z.3f}"),
         Cell(f"{found['mae']:.4g}"),
         Cell(f"{found['within_one']:.0%}"),
         Cell(f"{found['within_two']:.0%}"),

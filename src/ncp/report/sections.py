@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ncp.errors import CodeError
-from ncp.optim.results import difference_text
+from ncp.optim.budget import counting_text
+from ncp.optim.results import counting_of, difference_text
 from ncp.report.facts import Agreement, agreements, calibrations, tradeoffs
 from ncp.report.figures import agreement_figure, calibration_figure, tradeoff_figure
 from ncp.report.network_drawing import network_element
@@ -55,18 +56,20 @@ def budget_text(provenance: Mapping[str, Any]) -> str:
 
 
 def summary(document: Mapping[str, Any]) -> str:
-    """A line on a search or front: predictor, judge, time and version."""
+    """A line on a search or front: predictor, judge, what costs are counted for, time and version."""
     provenance = document["provenance"]
     judge = provenance.get("judge")
     checked = "not checked" if judge is None else f"checked by an independent judge ({judge})"
     predictor = f"Predicted by the model {provenance['predictor']}, {checked}"
-    return f"{predictor}; {document['seconds']:.1f} s; ncp {provenance['version']}."
+    costly = document["rows"] and document["rows"][0]["macs"] is not None
+    costs = f"; costs at {counting_text(counting_of(provenance))}" if costly else ""
+    return f"{predictor}{costs}; {document['seconds']:.1f} s; ncp {provenance['version']}."
 
 
 def verdict(row: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> str:
     """One sentence on what a code reaches, and one on how that compares with the best measured architecture."""
     known = row["verified"] or row["predicted"]
-    values = ", ".join(f"{with_unit(column)} {value['mean']:.2f}" for column, value in known.items())
+    values = ", ".join(f"{with_unit(column)} {value['mean']:z.2f}" for column, value in known.items())
     cost = "" if row["macs"] is None else f" at {row['macs'] / 1e9:.3g} GMACs"
     sources = " and ".join(dict.fromkeys(value["source"] for value in known.values()))
     by = {"predictor": "as predicted, not checked", "judge": "by the judge", "table": "as measured"}
@@ -77,7 +80,7 @@ def verdict(row: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> str:
         return f"{text} It is the best of the {baseline['rows']} measured architectures within the budget."
     judged = baseline["judged"] and row["verified_score"] is not None and set(sources.split(" and ")) == {"judge"}
     other, how = (baseline["judged"], "by the same judge") if judged else (baseline["measured"], "as measured")
-    others = ", ".join(f"{with_unit(column)} {value['mean']:.2f}" for column, value in other.items())
+    others = ", ".join(f"{with_unit(column)} {value['mean']:z.2f}" for column, value in other.items())
     cost = "" if baseline["macs"] is None else f" at {baseline['macs'] / 1e9:.3g} GMACs"
     count = f"{baseline['rows']} measured architectures within the budget"
     return f"{text} The best of {count} has {others}{cost} ({how})."
@@ -136,7 +139,7 @@ def codes_table(
     for number, row in enumerate(rows, start=1):
         upper, lower = row["predicted"], row["verified"]
         values = [Cell(_estimate(upper[c]), _value(lower.get(c))) for c in columns]
-        score = Cell(f"{row['predicted_score']:.2f}", _number(row["verified_score"]))
+        score = Cell(f"{row['predicted_score']:z.2f}", _number(row["verified_score"]))
         against = difference_text(row, rows[0]) if compared and number > 1 else ""
         cells.append([Cell(str(number)), *values, score, *_cost_cells(row), _code_cell(row, against)])
     if baseline is not None:
@@ -157,7 +160,7 @@ def _code_cell(row: Mapping[str, Any], below: str) -> Cell:
 
 
 def _number(number: float | None) -> str:
-    return "" if number is None else f"{number:.2f}"
+    return "" if number is None else f"{number:z.2f}"
 
 
 def _value(value: Mapping[str, Any] | None) -> str:
@@ -165,7 +168,8 @@ def _value(value: Mapping[str, Any] | None) -> str:
 
 
 def _estimate(value: Mapping[str, Any]) -> str:
-    return f"{value['mean']:.2f} ±{value['std']:.2f}"
+    """A value with its standard deviation; a measured value of a table has none."""
+    return f"{value['mean']:z.2f} ±{value['std']:.2f}" if value["std"] else f"{value['mean']:z.2f}"
 
 
 def tradeoff_section(document: Mapping[str, Any], table: Table | None) -> Section:

@@ -76,7 +76,7 @@ def tau_figure(taus: Mapping[str, float], chance: float) -> Figure:
     places = list(range(len(names)))
     bars: dict[str, Any] = {"type": "bar", "orientation": "h", "y": places, "customdata": names}
     bars |= {"x": short(values), "name": "tau", "showlegend": False, "marker": {"color": BLUE}}
-    bars |= {"text": [f"{value:+.2f}" for value in values], "textposition": "outside", "cliponaxis": False}
+    bars |= {"text": [f"{value:+z.2f}" for value in values], "textposition": "outside", "cliponaxis": False}
     bars |= {"hovertemplate": "%{customdata}: %{x:+.3f}<extra></extra>"}
     data = [bars]
     for sign in (1, -1) if chance < 1 else ():

@@ -96,7 +96,7 @@ def _best_table(found: TuningFacts) -> Grid:
     heads += [*(["GMACs", "M params"] if costly else []), "trainings", "code"]
     rows = []
     for number, row in enumerate(found.best, start=1):
-        cells = [Cell(str(number)), *([Cell(f"{row.score:.2f}")] if several else [])]
+        cells = [Cell(str(number)), *([Cell(f"{row.score:z.2f}")] if several else [])]
         cells += [Cell(_value(row, column)) for column in columns]
         cells += [Cell(f"{row.macs / 1e9:.3g}"), Cell(f"{(row.params or 0) / 1e6:.3g}")] if row.macs else []
         rows.append([*cells, Cell(str(row.trainings)), Cell(row.code, copied=row.code, wide=True)])
@@ -149,7 +149,7 @@ def _known_tasks(found: TuningFacts) -> Section:
         return Section(title, [f"Not computed: {found.unknown}", "An open ncp.Study has all of this in its report()."])
     named = dict(sorted(evidence.resemblance.items(), key=lambda pair: -pair[1]))
     if not named:
-        text = f"The study has no prior. Its model reaches Kendall's tau {evidence.tau:.2f} {_between(found)}."
+        text = f"The study has no prior. Its model reaches Kendall's tau {evidence.tau:z.2f} {_between(found)}."
         return Section(title, [text])
     texts = [
         _verdict(found),
@@ -177,7 +177,7 @@ def _verdict(found: TuningFacts) -> str:
         verdict = "The prior does not help"
     few = "; with so few codes this may still change" if evidence.labels < FEW else ""
     return (
-        f"{verdict}: Kendall's tau is {evidence.tau:.2f} with it and {evidence.tau_without_prior:.2f} without it, "
+        f"{verdict}: Kendall's tau is {evidence.tau:z.2f} with it and {evidence.tau_without_prior:z.2f} without it, "
         f"{_between(found)}{few}. Models that use the prior ({_prior_name(found.record.prior)}) have the weight "
         f"{evidence.prior_weight:.2f} of 1."
     )

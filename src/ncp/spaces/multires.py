@@ -102,8 +102,9 @@ class Code:
         groups = [group.split("_") for group in text.split("-")]
         for part in (part for group in groups for part in group):
             if not re.fullmatch(r"0|[1-9][0-9]{0,99}", part):
+                where = f"{quoted(part)} in " if part != text else ""
                 raise CodeError(
-                    f"Expected 31 integers in 6 groups joined by '-'. Got {quoted(part)} in {quoted(text)}. "
+                    f"Expected 31 integers in 6 groups joined by '-'. Got {where}{quoted(text)}. "
                     "Write '_' within a group, and digits without spaces, signs or leading zeros."
                 )
         sizes = [len(group) for group in groups]

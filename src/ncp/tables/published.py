@@ -71,9 +71,14 @@ def read_published(folder: str | Path) -> PublishedTables:
             contains it. For 3ddet, `3ddet_moderate.csv` is read if the pickle is missing.
 
     Raises:
-        DataError: no published file in the folder, a file with another hash, or no search_list.txt.
+        DataError: no folder, no published file in it, a file with another hash, or no search_list.txt.
     """
     base = as_path(folder, "folder")
+    if not base.exists():
+        raise DataError(
+            f"There is no folder {quoted(str(base))}. Name the published data folder, or download it with "
+            "ncp data fetch."
+        )
     if not is_file(base / SEARCH_LIST.path) and is_file(base / "data" / SEARCH_LIST.path):
         base = base / "data"
     notes: list[str] = []
