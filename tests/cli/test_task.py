@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 import ncp
@@ -161,3 +162,31 @@ def test_check_reads_the_files_of_a_command(run: Run) -> None:
     before = json.loads(run("task", "check", "mine.yaml", "--json").out)["data_hash"]
     Path("train.py").write_text("print(2)\n")
     assert json.loads(run("task", "check", "mine.yaml", "--json").out)["data_hash"] != before
+
+
+def test_check_reads_the_weights_that_trainings_start_from(run: Run) -> None:
+    written("segmentation")
+    start = ("task", "check", "mine.yaml", "--set", "recipe.pretrained=start.pth")
+    ran = run(*start)
+    missing = Path("start.pth").resolve()
+    assert (ran.status, ran.out, ran.err) == (
+        2,
+        "",
+        f"ncp: Cannot read the weights in {missing}: No such file or directory.\n",
+    )
+    Path("start.pth").write_text("no weights")
+    assert (run(*start).status, "start.pth is not a file of torch" in run(*start).err) == (2, True)
+    weights = ncp.MultiResolutionNet(CODE, task="classification", num_classes=7).state_dict()  # of another head
+    torch.save(weights, "start.pth")
+    numbers = sum(weight.numel() for weight in weights.values())
+    lines = run(*start).out.splitlines()
+    assert lines[-2:] == [
+        f"Start: {missing}, {len(weights)} arrays, {numbers:,} numbers.",
+        "Whether they fit a network depends on its code: add --code CODE.",
+    ]
+    assert run(*start, "--code", CODE).out.splitlines()[-1] == "They fit the network."
+    document = json.loads(run(*start, "--code", CODE, "--json").out)
+    assert document["pretrained"] == {"file": str(missing), "arrays": len(weights), "numbers": numbers, "fits": True}
+    ran = run(*start, "--code", CODE.replace("8_8-1_1", "16_8-1_1"))
+    assert (ran.status, ran.out) == (2, "")
+    assert f"The weights in {missing} are of another network: " in ran.err

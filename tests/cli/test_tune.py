@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ncp
 from tests.cli.conftest import Run
+from tests.cli.test_search import calibrated
 from tests.studies.inline import InlinePool, pool
 from tests.studies.test_tuning import reached
 
@@ -76,6 +78,39 @@ def test_the_budget_binds_in_multires(run: Run) -> None:
     assert run("tune", "--task", "len.yaml", "--out", "s", "--trainings", "3").status == 0
     status, _, error = run("tune", "--task", "len.yaml", "--out", "s", "--max-gmacs", "0.3", "--image-size", "64")
     assert (status, "The study s has another" in error) == (2, True)
+
+
+@pytest.mark.usefixtures("files", "pool")
+def test_a_bound_on_latency_binds(run: Run) -> None:
+    calibrated("here.json")
+    model = ncp.load_latency("here.json")
+    bound = float(np.quantile(model(ncp.MULTIRES.sample(50, np.random.default_rng(0))), 0.1))
+    Path("len.yaml").write_text("kind: command\nfunction: tests.studies.inline:train_quickly\n")
+    asked = ("tune", "--task", "len.yaml", "--prior", "none", "--out", "s", "--latency", "here.json")
+    asked += ("--max-latency-ms", str(bound))
+    assert run(*asked, "--trainings", "3").status == 0
+    record = json.loads(Path("s/search.json").read_text())
+    assert (record["budget"]["max_latency_ms"], record["budget"]["image_size"]) == (bound, [64, 64])
+    assert (model([each["code"] for each in record["tells"]]) <= bound).all()
+    assert run(*asked, "--trainings", "4").status == 0
+    assert run("study", "status", "s").status == 0
+    status, _, error = run("tune", "--task", "len.yaml", "--out", "s", "--trainings", "5")
+    assert (status, "Pass --max-latency-ms and --latency again." in error) == (2, True)
+
+
+@pytest.mark.usefixtures("files", "pool")
+def test_a_search_in_which_everything_fails_stops_and_says_why(run: Run) -> None:
+    Path("bad.yaml").write_text("kind: command\nfunction: tests.studies.test_tuning:fail\nmetrics: [accuracy]\n")
+    asked = ("tune", "--task", "bad.yaml", "--space", "space.yaml", "--out", "s", "--trainings", "20")
+    status, out, _ = run(*asked)
+    assert status == 1
+    assert out.splitlines()[-5:-2] == [
+        "5 codes, 5 failed. No code has succeeded, so no more are trained.",
+        "5 failed: bad: The function raised OSError: no data",
+        "Every training failed. ncp study status s lists them; --retry-failed trains them again.",
+    ]
+    found = json.loads(run(*asked, "--json").out)  # five others
+    assert (found["stopped"], found["codes"], found["best"]) == ("failures", 10, [])
 
 
 def test_status_shows_a_study_whose_user_trains(run: Run) -> None:

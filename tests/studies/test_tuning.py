@@ -19,6 +19,7 @@ from ncp.studies.study_folder import Asked
 from ncp.studies.training_times import TrainingTimes
 from ncp.studies.trainings import TrainingRow
 from ncp.studies.tuning import tune
+from ncp.studies.tuning_source import FAILURES
 from ncp.studies.worker import Ended, Work
 from tests.studies.inline import InlinePool, pool
 from tests.training.pictures import picture_task, write_pictures
@@ -43,6 +44,18 @@ def train(code: str, seed: int, folder: Path) -> dict[str, float]:
     if code.endswith("2,skip"):
         raise ValueError("too deep")
     return reached(code, seed)
+
+
+def fail(code: str, seed: int, folder: Path) -> dict[str, float]:  # noqa: ARG001
+    """A function that cannot work."""
+    raise OSError("no data")
+
+
+def once(code: str, seed: int, folder: Path) -> dict[str, float]:
+    """A function that works for the first code of a study only."""
+    if len(list(folder.parent.iterdir())) > 1:
+        raise OSError("no data")
+    return {"accuracy": reached(code, seed)["accuracy"]}
 
 
 def other(code: str, seed: int, folder: Path) -> dict[str, float]:  # noqa: ARG001
@@ -156,6 +169,20 @@ def test_failed_codes_are_trained_again_on_request(pool: InlinePool, tmp_path: P
     assert len(pool.trained) == 8
     assert len(set(pool.trained)) == 4
     assert (len(again.study), again.study.pending) == (4, [])
+
+
+def test_the_first_codes_that_all_fail_stop_the_search(pool: InlinePool, tmp_path: Path) -> None:
+    broken = ncp.function_task("mine", fail, ["accuracy", "latency:min"])
+    found = tune(broken, folder=tmp_path, space=SPACE, trainings=20)
+    assert (found.stopped, len(found.study), len(pool.trained)) == ("failures", FAILURES, FAILURES)
+    assert found.remarks == (f"{FAILURES} failed: mine: The function raised OSError: no data",)
+
+
+@pytest.mark.usefixtures("pool")
+def test_codes_that_fail_after_a_success_do_not_stop_the_search(tmp_path: Path) -> None:
+    found = tune(ncp.function_task("mine", once, ["accuracy"]), folder=tmp_path, space=SPACE, trainings=9)
+    assert (found.stopped, len(found.study)) == ("trainings", 9)
+    assert (found.study.table.flags == "failed").sum() == 8 > FAILURES
 
 
 def test_other_tasks_than_before_are_refused(pool: InlinePool, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ncp.cli.data_cache import cache
 from ncp.cli.grouped_help import Command
 from ncp.cli.options import AsJson, RootOption
 from ncp.cli.output import earlier_file, print_json, say, show_table, written
@@ -27,6 +28,7 @@ ABSENT = (
 )
 
 app = typer.Typer(help="Download, import, list and check tables.", no_args_is_help=True)
+app.command("cache", cls=Command)(cache)
 
 
 @app.command()

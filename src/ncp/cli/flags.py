@@ -7,6 +7,7 @@ from ncp.errors import Name
 _FLAGS = {
     "max_macs": Name("--max-gmacs", 1e9),
     "max_params": Name("--max-mparams", 1e6),
+    "budget": Name("budget"),
     "objective": Name("--tasks"),
     "objectives": Name("--tasks"),
     "weights": Name("--tasks"),

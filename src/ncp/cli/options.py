@@ -76,6 +76,31 @@ MaxGmacs = Annotated[
 MaxMparams = Annotated[
     float | None, typer.Option("--max-mparams", metavar="NUMBER", min=0, help="Most parameters [1e6].")
 ]
+MaxLatencyMs = Annotated[
+    float | None,
+    typer.Option("--max-latency-ms", metavar="NUMBER", min=0, help="Highest latency [ms]; it needs --latency."),
+]
+LatencyOption = Annotated[
+    Path | None,
+    typer.Option("--latency", metavar="FILE", help="Latency model of this machine, from ncp profile --calibrate."),
+]
+MeasuredImageSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--image-size",
+        metavar="SIZE",
+        help=f"Image size [pixels]: 224, or HEIGHTxWIDTH [default: that of --latency, or {IMAGE_SIZE}].",
+    ),
+]
+MeasuredHeadOption = Annotated[
+    str | None,
+    typer.Option(
+        "--head",
+        metavar="NAME",
+        help="Head: classification, segmentation or features (no head) [default: that of --latency, or "
+        "classification].",
+    ),
+]
 AtLeast = Annotated[
     list[str] | None,
     typer.Option(

@@ -73,9 +73,9 @@ def say(*lines: str) -> None:
         sys.stdout.write(f"{printable(line)}\n")  # typer.echo writes UTF-8 even where the user wants ASCII
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str, plural: str = "") -> str:
     """A number with its noun: 1 code, 2 codes."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or f'{noun}s'}"
 
 
 SOURCES = {

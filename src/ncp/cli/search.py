@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ncp.cli.options import (
-    IMAGE_SIZE,
     AsJson,
     AtLeast,
     ClassesOption,
+    LatencyOption,
     MaxGmacs,
+    MaxLatencyMs,
     MaxMparams,
+    MeasuredHeadOption,
+    MeasuredImageSizeOption,
     OutFolder,
     PredictorOption,
     ReportOption,
@@ -60,29 +63,6 @@ CHANGES = 6
 """Default of --max-changes."""
 
 
-MaxLatencyMs = Annotated[
-    float | None, typer.Option(metavar="NUMBER", min=0, help="Highest latency [ms]; it needs --latency.")
-]
-LatencyOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Latency model of this machine, from ncp profile --calibrate.")
-]
-ImageSizeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--image-size",
-        metavar="SIZE",
-        help=f"Image size [pixels]: 224, or HEIGHTxWIDTH [default: that of --latency, or {IMAGE_SIZE}].",
-    ),
-]
-HeadOption = Annotated[
-    str | None,
-    typer.Option(
-        "--head",
-        metavar="NAME",
-        help="Head: classification, segmentation or features (no head) [default: that of --latency, or "
-        "classification].",
-    ),
-]
 StrategyOption = Annotated[
     str, typer.Option(metavar="NAME", help="How codes move: continuous, winner-takes-all or paper.")
 ]
@@ -107,8 +87,8 @@ def search(
     max_mparams: MaxMparams = None,
     max_latency_ms: MaxLatencyMs = None,
     latency: LatencyOption = None,
-    image_size: ImageSizeOption = None,
-    head: HeadOption = None,
+    image_size: MeasuredImageSizeOption = None,
+    head: MeasuredHeadOption = None,
     classes: ClassesOption = None,
     at_least: AtLeast = None,
     uncertainty_penalty: UncertaintyPenaltyOption = 0.0,

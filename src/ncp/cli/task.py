@@ -11,7 +11,7 @@ import typer
 
 from ncp.cli.grouped_help import Command
 from ncp.cli.options import AsJson, read_code
-from ncp.cli.output import print_json, progress_bar, say, show_table
+from ncp.cli.output import counted, print_json, progress_bar, say, show_table
 from ncp.io.files import plain
 
 if TYPE_CHECKING:
@@ -61,29 +61,61 @@ def check(
 ) -> None:
     """Read all data of a task; print bad files, classes, sizes, the recipe and the cost of an epoch.
 
-    The decoded data stays in the cache, where trainings find it. The exit status is 2 if files cannot be used.
+    The weights of recipe.pretrained are read, too; with --code, they must fit its network. The decoded data stays in
+    the cache, where trainings find it. The exit status is 2 if files cannot be used.
     """
     import ncp
     from ncp.tasks.decoded import BadFilesError
     from ncp.tasks.epoch import epoch_of
     from ncp.tasks.task import Task
+    from ncp.training.loop import start_from
 
     architecture = read_code(code or SMALL)
     task = ncp.load_task(file, override or ())
     if not isinstance(task, Task):
         _show_command(task, as_json)
         return
+    weights = _pretrained(task)
     try:
         with progress_bar("Reading the data") as bar:
             prepared = task.prepare(bar)
     except BadFilesError as error:
         _show_bad(error, as_json)
         raise typer.Exit(BAD) from None
+    if weights is not None and code is not None:
+        start_from(task.kind.network(architecture, prepared.classes, task.recipe), task.recipe.pretrained)
+        weights["fits"] = True
     epoch = epoch_of(task, prepared, architecture)
     if as_json:
-        print_json(_facts(task, prepared, str(architecture), epoch))
+        print_json({**_facts(task, prepared, str(architecture), epoch), "pretrained": weights})
     else:
         _show(task, prepared, str(architecture), epoch)
+        _show_weights(weights)
+
+
+def _pretrained(task: Task) -> dict[str, Any] | None:
+    """What is in the file of weights that trainings start from; None if they start from random ones.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    from ncp.network.weights import read_weights
+
+    file = task.recipe.pretrained
+    if file is None:
+        return None
+    weights = read_weights(file)
+    return {"file": file, "arrays": len(weights), "numbers": sum(each.numel() for each in weights.values())}
+
+
+def _show_weights(weights: dict[str, Any] | None) -> None:
+    if weights is None:
+        return
+    say(f"Start: {weights['file']}, {counted(weights['arrays'], 'array')}, {weights['numbers']:,} numbers.")
+    if "fits" in weights:
+        say("They fit the network.")
+    else:
+        say("Whether they fit a network depends on its code: add --code CODE.")
 
 
 def _show_command(task: CommandTask, as_json: bool) -> None:

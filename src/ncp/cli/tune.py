@@ -21,10 +21,12 @@ from ncp.cli.options import (
     AsJson,
     AtLeast,
     ClassesOption,
-    HeadOption,
-    ImageSizeOption,
+    LatencyOption,
     MaxGmacs,
+    MaxLatencyMs,
     MaxMparams,
+    MeasuredHeadOption,
+    MeasuredImageSizeOption,
     read_budget,
     read_minimums,
     read_tasks,
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from ncp.searchers.evidence import Evidence
     from ncp.studies.trained_rows import TrainedRow
 
+FAILED = 1
+"""Exit status if all trainings failed."""
 SHOWN = 5
 """The rows that are printed."""
 LABELS = 6
@@ -105,8 +109,10 @@ def tune(
     at_least: AtLeast = None,
     max_gmacs: MaxGmacs = None,
     max_mparams: MaxMparams = None,
-    image_size: ImageSizeOption = None,
-    head: HeadOption = None,
+    max_latency_ms: MaxLatencyMs = None,
+    latency: LatencyOption = None,
+    image_size: MeasuredImageSizeOption = None,
+    head: MeasuredHeadOption = None,
     classes: ClassesOption = None,
     trainings: TrainingsOption = 32,
     hours: HoursOption = None,
@@ -142,15 +148,18 @@ def tune(
     where: dict[str, Any] = {"workers": workers, "ray": ray, "device": device, "threads": threads}
     runs: dict[str, Any] = {"seeds": seeds, "keep_weights": keep_weights, "retry_failed": retry_failed}
     tasks = [ncp.load_task(file, override or ()) for file in task]
-    counting = (max_gmacs, max_mparams, image_size, head, classes)
+    bounds = (max_gmacs, max_mparams, image_size, head, classes, max_latency_ms, latency)
     settings: dict[str, Any] = {
         "objective": _objective(objective, at_least, [each.name for each in tasks]),
-        "budget": None if counting == (None,) * 5 else read_budget(*counting),
+        "budget": None if bounds == (None,) * len(bounds) else read_budget(*bounds),
         "space": None if space is None else ncp.load_space(space),
         "prior": _prior(prior),
         "seed": seed,
     }
-    _show(_tuned(tasks, out, as_json, **settings, **final, **until, **where, **runs), as_json)
+    found = _tuned(tasks, out, as_json, **settings, **final, **until, **where, **runs)
+    _show(found, as_json)
+    if found.stopped == "failures":
+        raise typer.Exit(FAILED)
 
 
 def _tuned(tasks: list[ncp.Task | ncp.CommandTask], out: Path, quietly: bool, **settings: Any) -> ncp.Tuned:
@@ -217,7 +226,8 @@ def _show(found: ncp.Tuned, as_json: bool) -> None:
     elif failed < len(found.study):
         say("No code meets the minimum values of --at-least yet.")
     else:
-        say(f"Every training failed. ncp study status {folder} lists the reasons; --retry-failed trains again.")
+        say(*(" ".join(remark.split()) for remark in found.remarks))
+        say(f"Every training failed. ncp study status {folder} lists them; --retry-failed trains them again.")
     say(*_evidence_lines(evidence))
     if found.winner is not None:
         final = "by the final trainings " if found.finalists is not None else ""

@@ -94,7 +94,8 @@ def require_same(record: SearchRecord, folder: Path, given: Given) -> Budget:
         return budget
     if record.budget["max_latency_ms"] is not None:
         raise ConfigError(
-            "The study {folder} bounds the latency, and its file does not have the model of it. Pass {field} again.",
+            "The study {folder} bounds the latency, and its file does not have the model of it. Pass "
+            "{max_latency_ms} and {latency} again.",
             field="budget",
             folder=str(folder),
         )

@@ -46,11 +46,11 @@ class Tuned:
         study: the study, which can be asked for more.
         best: the best codes of the study, best first; empty if no code succeeded and meets all minimum values.
         finalists: the table of all longer trainings, also of earlier calls; None without finalists.
-        stopped: why no further code was trained: `trainings`, `hours`, `improvement`, or `exhausted` if
-            no code is left.
+        stopped: why no further code was trained: `trainings`, `hours`, `improvement`, `exhausted` if no code is left,
+            or `failures` if the first codes of the call all failed and none of an earlier call has succeeded.
         winner: the best finalist, or the best code without finalists; None if no code qualifies.
         folder: the folder of the winner's weights and ONNX files; None without a winner.
-        remarks: sentences about files that could not be written.
+        remarks: sentences about files that could not be written; after `failures`, why the codes failed.
     """
 
     study: Study
@@ -127,7 +127,8 @@ def tune(
     """Train few codes on tasks, each proposed by what the others reached, and return the best.
 
     The folder is a study of `ncp.Study` and of `ncp.build`. No training is lost or repeated: the same call goes on
-    after Ctrl-C or a crash, and a later call with more `trainings` continues.
+    after Ctrl-C or a crash, and a later call with more `trainings` continues. If the first five codes all fail, no more
+    are trained: what broke them, such as a missing file, would break the others, too.
 
     >>> found = tune(["roads.yaml", "clips.yaml"], budget=ncp.Budget(max_macs=1e9), folder="study")  # doctest: +SKIP
 
@@ -174,7 +175,7 @@ def _tune(
     heard = events or Events()
     read = read_tasks(tasks, _space(path, wanted[2]))
     lasting = [longer(task, final.epochs) for task in read]
-    study, stopped = _search(path, read, wanted, limits, heard, keep_weights, retry_failed, progress, **where)
+    study, source = _search(path, read, wanted, limits, heard, keep_weights, retry_failed, progress, **where)
     best = study.best(max(BEST, final.count))
     winners, table, trained = best[:1], None, path
     if final.count and best:
@@ -194,8 +195,10 @@ def _tune(
         )
         winners = final_rows(study, trained)
     written, remarks = write_winner(study, winners[0], trained) if winners else (None, ())
+    if source.stopped == "failures":
+        remarks = tuple(f"{count} failed: {reason}" for reason, count in source.reasons)
     progress(1.0)
-    return Tuned(study, tuple(best[:BEST]), table, stopped, winners[0] if winners else None, written, remarks)
+    return Tuned(study, tuple(best[:BEST]), table, source.stopped, winners[0] if winners else None, written, remarks)
 
 
 def _search(
@@ -211,8 +214,8 @@ def _search(
     device: str | None = None,
     workers: int | None = None,
     threads: int | None = None,
-) -> tuple[Study, str]:
-    """Train until a limit is reached; the study, and which limit it was."""
+) -> tuple[Study, TuningSource]:
+    """Train until a limit is reached; the study, and the source of its trainings, which knows the limit."""
     pool = make_pool(ray, device, workers, threads, tasks)
     settings = Settings((path / RUNS).absolute(), pool.threads, keep_weights)
     try:
@@ -231,7 +234,7 @@ def _search(
             scheduler.write()
     finally:
         pool.close()
-    return study, source.stopped
+    return study, source
 
 
 def _space(folder: Path, space: Space | None) -> Space:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,11 +20,15 @@ from ncp.studies.training_times import TrainingTimes
 from ncp.studies.trainings import TrainingRow, training_row
 
 HOUR = 3600.0
+FAILURES = 5
+"""The search stops if the first codes of a call all fail, and none of an earlier call has succeeded. What breaks one
+network, such as too little memory, rarely breaks five different ones; what breaks five breaks the others, too."""
 STOPPED = {
     "trainings": "All trainings are done.",
     "hours": "The next training would not have ended in time.",
     "improvement": "The expected improvement of another training is too small.",
     "exhausted": "No code is left.",
+    "failures": "No code has succeeded, so no more are trained.",
 }
 """Why no further code is trained, by name."""
 
@@ -86,8 +91,15 @@ class TuningSource:
         self._times = TrainingTimes(study.space, study.budget)
         self._times.add(scheduler.rows.values())
         self._closed = False
+        self._failed = Counter[str]()
+        self._succeeded = bool(len(study)) and bool((study.table.flags == "").any())
         self._best = self._best_code()
         scheduler.events = Events(self._looked, self._ended, self.events.said)
+
+    @property
+    def reasons(self) -> list[tuple[str, int]]:
+        """Why codes failed in this call, and how many for each reason, the most frequent one first."""
+        return self._failed.most_common()
 
     def begin(self, retry_failed: bool) -> list[Asked]:
         """The trainings that an earlier call has left. The study learns what has ended meanwhile."""
@@ -152,6 +164,8 @@ class TuningSource:
             self.stopped = "trainings"
         elif self._is_late(0.0):
             self.stopped = "hours"
+        elif self._is_hopeless():
+            self.stopped = "failures"
         elif self._is_enough():
             self.stopped = "improvement"
         else:
@@ -162,6 +176,10 @@ class TuningSource:
         """Whether a training that takes this long [s] would end too late."""
         hours = self.limits.hours
         return hours is not None and time.monotonic() - self._begun + seconds > hours * HOUR
+
+    def _is_hopeless(self) -> bool:
+        """Whether only failures are known."""
+        return not self._succeeded and self._failed.total() >= FAILURES
 
     def _is_enough(self) -> bool:
         """Whether another training is expected to improve too little."""
@@ -198,10 +216,13 @@ class TuningSource:
         for row in rows:
             by_seed.setdefault(row.asked.seed, []).append(row)
         outcomes = [self._outcome(each) for each in by_seed.values()]
-        reasons = dict.fromkeys(outcome for outcome in outcomes if isinstance(outcome, str))
-        self.study.tell_all(
-            code, [None if isinstance(outcome, str) else outcome for outcome in outcomes], "; ".join(reasons)
-        )
+        reasons = "; ".join(dict.fromkeys(outcome for outcome in outcomes if isinstance(outcome, str)))
+        values = [None if isinstance(outcome, str) else outcome for outcome in outcomes]
+        self.study.tell_all(code, values, reasons)
+        if any(each is not None for each in values):
+            self._succeeded = True
+        else:
+            self._failed[reasons] += 1
         self.progress(min(len(self.study) / self.limits.trainings, 1.0))
         best = self._best_code()
         if best is not None and best != self._best:

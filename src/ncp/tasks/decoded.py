@@ -265,7 +265,8 @@ def _decode_all(
             digest.update(f"{name} {_content(folder / name, data.fast_hash)}\n".encode(*NAMES))
         for writer in writers.values():
             writer.finish()
-        write_json(temporary / ABOUT, {"data_hash": digest.hexdigest(), "skipped": skipped})
+        about = {"data_hash": digest.hexdigest(), "skipped": skipped, "kind": kind.name, "folder": folder.resolve()}
+        write_json(temporary / ABOUT, about)
         temporary.replace(place)
     finally:
         for writer in writers.values():
