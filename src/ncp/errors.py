@@ -136,6 +136,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A number with its noun.
+
+    >>> counted(1, "code"), counted(2, "code"), counted(0, "entry", "entries")
+    ('1 code', '2 codes', '0 entries')
+    """
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def _in(unit: float, value: object) -> str:
     """An amount as messages show it: a number in the given unit, anything else quoted."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and (unit != 1.0 or isinstance(value, float)):

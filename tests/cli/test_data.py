@@ -165,7 +165,7 @@ def test_import_of_a_users_file(run: Run, own: ncp.Table, tmp_path: Path) -> Non
     assert (status, err) == (0, "")
     assert "mine.parquet: 194 rows, 12 dimensions, 2 columns: acc, latency (lower is better)" in out
     assert "left out of 200 rows: 2 (a code is outside the space), 1 (a value is missing)" in out
-    assert "next: ncp train-predictor --set data.table=mine.parquet" in out
+    assert "next: ncp train-predictor --table mine.parquet" in out
     assert "ncp search --tasks acc,latency --table mine.parquet" in out
     assert "replaces" not in out
     replaced = "mine.parquet replaces an earlier file. To keep both, name another file with --out."

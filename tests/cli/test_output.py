@@ -9,8 +9,8 @@ import pytest
 
 import ncp
 from ncp.cli.options import PAGE, require_file, require_outputs
-from ncp.cli.output import counted, print_json, say, show_rows, show_table
-from ncp.errors import NcpError
+from ncp.cli.output import print_json, say, show_rows, show_table
+from ncp.errors import NcpError, counted
 from ncp.optim.results import Row, Value
 from tests.cli.conftest import Run
 

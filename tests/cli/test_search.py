@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import ncp
+from ncp.errors import counted
 from ncp.network.latency import FORMAT
 from tests.cli.conftest import Run
 from tests.latencies import latency_model
@@ -222,7 +223,7 @@ def test_edits_a_code_with_few_changes(run: Run) -> None:
     wanted = ("search", "--tasks", "video", "--from", SMALL, "--max-changes", "2", *QUICK)
     status, out, _ = run(*wanted)
     assert status == 0
-    lines = [line.strip() for line in out.splitlines() if " changes: " in line]
+    lines = [line.strip() for line in out.splitlines() if " change: " in line or " changes: " in line]
     result = json.loads(Path("out/result.json").read_text())
     assert len(lines) == len(result["rows"])
     origin = ncp.Code.parse(SMALL).vector
@@ -233,7 +234,7 @@ def test_edits_a_code_with_few_changes(run: Run) -> None:
             if before != after
         ]
         assert 1 <= len(differ) <= 2
-        assert line.startswith(f"{len(differ)} changes: {', '.join(differ)}; score +")
+        assert line.startswith(f"{counted(len(differ), 'change')}: {', '.join(differ)}; score +")
     for more, message in (
         (("--origin", SMALL), "--from and --origin both name the code to start from. Leave one of them out."),
         (("--max-changes", "0"), "Invalid value for '--max-changes': "),

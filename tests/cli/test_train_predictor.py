@@ -74,8 +74,36 @@ def test_an_earlier_predictor_is_not_replaced_without_a_word(run: Run, table: nc
     assert yaml.safe_load(Path("out/predictor-gp/config.yaml").read_text())["split"] == {"seed": 0, "test_size": 0.2}
     *_, last = run("train-predictor", *chosen, "--set", "split.seed=1").out.splitlines()
     assert last == (
-        "They replace those of an earlier run in out/predictor-gp. To keep both, name another folder with "
-        "--set output.folder=FOLDER."
+        "They replace those of an earlier run in out/predictor-gp. To keep both, name another folder with --out."
+    )
+
+
+def test_frequent_keys_have_options(run: Run, table: ncp.Table) -> None:  # noqa: ARG001
+    named = ("--table", "table.parquet", "--tasks", "seg, video/top1", "--kind", "gp", "-o", "here")
+    status, out, _ = run("train-predictor", *named, *sets(*SMALL["gp"]))
+    assert (status, "Written: here/predictor.safetensors" in out) == (0, True)
+    written = yaml.safe_load(Path("here/config.yaml").read_text())
+    assert (written["data"]["columns"], written["predictor"]["kind"]) == (["seg", "video/top1"], "gp")
+    status, _, error = run("train-predictor", *named, *sets("predictor.kind=mlp"))
+    assert (status, error) == (
+        2,
+        "ncp: predictor.kind is set by --set and by an option of its own. Leave out one of them.\n",
+    )
+
+
+def test_rows_with_flags_are_left_out(run: Run, table: ncp.Table) -> None:
+    flags = np.where(np.arange(120) % 3 == 0, "bad,odd", np.where(np.arange(120) % 3 == 1, "odd", ""))
+    ncp.Table(table.space, table.codes, table.values, table.columns, table.origin, flags).to_parquet("flagged.parquet")
+    arguments = ("--table", "flagged.parquet", "--kind", "gp", "--json", *sets(*SMALL["gp"]))
+    split = json.loads(run("train-predictor", *arguments, *sets("data.without_flags=[bad]")).out)["split"]
+    _, held_out = table.split(0)
+    kept = (np.arange(120) % 3 > 0) & (np.arange(120) < 100)  # the last 20 were added by hand
+    assert split["test"] == kept[held_out].sum()
+    assert split["train"] == kept.sum() - split["test"]
+    status, _, error = run("train-predictor", *arguments, *sets("data.without_flags=[none]"))
+    assert (status, error) == (
+        2,
+        "ncp: data.without_flags names 'none', which no row has. The flags are bad, odd.\n",
     )
 
 

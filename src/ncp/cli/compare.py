@@ -20,7 +20,7 @@ from ncp.cli.options import (
 )
 from ncp.cli.output import command, earlier_file, earlier_run, print_json, progress_bar, say, show_table, written
 from ncp.cli.report import write_page
-from ncp.errors import DataError, printable
+from ncp.errors import DataError, counted, printable
 
 if TYPE_CHECKING:
     from ncp.searchers.comparison import Comparison
@@ -154,7 +154,7 @@ def _show(result: Comparison) -> None:
     ]
     show_table(heads, rows)
     say(
-        f"{standings[0].runs} simulations of {standings[0].queries} evaluations each; the best in the table is "
-        f"{result.optimum:z.3f}. {TESTS}",
+        f"{standings[0].runs} simulations of {counted(standings[0].queries, 'evaluation')} each; the best in the table "
+        f"is {result.optimum:z.3f}. {TESTS}",
         *proposal_counts(result),
     )

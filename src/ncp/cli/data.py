@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +12,7 @@ from ncp.cli.data_cache import cache
 from ncp.cli.grouped_help import Command
 from ncp.cli.options import AsJson, RootOption
 from ncp.cli.output import earlier_file, print_json, say, show_table, written
-from ncp.errors import ConfigError, DataError, printable
+from ncp.errors import ConfigError, DataError, counted, printable
 from ncp.io.files import is_file
 
 if TYPE_CHECKING:
@@ -190,9 +188,10 @@ def _import_file(
     left_out = [f"{count} ({reason})" for reason, count in raw.left_out.items()]
     shown = [f"{name} (lower is better)" if name in table.minimised else name for name in table.columns]
     lines = [
-        f"{target}: {len(table)} rows, {len(table.space)} dimensions, {len(shown)} columns: {', '.join(shown)}",
+        f"{target}: {counted(len(table), 'row')}, {counted(len(table.space), 'dimension')}, "
+        f"{counted(len(shown), 'column')}: {', '.join(shown)}",
         f"codes from {', '.join(raw.code_columns)}",
-        f"left out of {raw.rows_in_file} rows: {', '.join(left_out) or 'none'}",
+        f"left out of {counted(raw.rows_in_file, 'row')}: {', '.join(left_out) or 'none'}",
         *replaced,
         *_next_commands(table.columns, str(target)),
     ]
@@ -223,10 +222,9 @@ def _target(source: Path, out: Path | None) -> Path:
 
 def _next_commands(columns: Sequence[str], path: str) -> list[str]:
     """Commands that use a new table, to copy into a shell."""
-    value = path if re.fullmatch(r"[\w./-]+\.parquet", path) else json.dumps(path)  # --set reads YAML
     wanted = ",".join(column for column in columns if not set(column) & {",", ":"})
     commands = [
-        ["ncp", "train-predictor", "--set", f"data.table={value}"],
+        ["ncp", "train-predictor", "--table", path],
         ["ncp", "search", "--tasks", wanted, "--table", path],
         ["ncp", "compare", "--tasks", wanted, "--table", path],
     ]

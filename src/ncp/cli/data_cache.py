@@ -16,9 +16,9 @@ from uuid import uuid4
 import typer
 
 from ncp.cli.options import AsJson
-from ncp.cli.output import counted, print_json, say, show_table
+from ncp.cli.output import print_json, say, show_table
 from ncp.cli.study_screen import duration
-from ncp.errors import ConfigError, DataError, quoted
+from ncp.errors import ConfigError, DataError, counted, quoted
 from ncp.io.files import is_file, read_json
 
 SHORT = 12

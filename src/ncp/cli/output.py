@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import typer
 
-from ncp.errors import printable
+from ncp.errors import counted, printable
 from ncp.io.files import is_file, plain
 
 if TYPE_CHECKING:
@@ -71,11 +71,6 @@ def say(*lines: str) -> None:
     """Print lines without folding them, with control characters escaped."""
     for line in lines:
         sys.stdout.write(f"{printable(line)}\n")  # typer.echo writes UTF-8 even where the user wants ASCII
-
-
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """A number with its noun: 1 code, 2 codes."""
-    return f"{count} {noun}" if count == 1 else f"{count} {plural or f'{noun}s'}"
 
 
 SOURCES = {

@@ -35,7 +35,6 @@ from ncp.cli.output import (
     UNCHECKED,
     command,
     cost_source,
-    counted,
     earlier_file,
     earlier_run,
     print_json,
@@ -47,7 +46,7 @@ from ncp.cli.output import (
     written,
 )
 from ncp.cli.report import write_page
-from ncp.errors import ConfigError
+from ncp.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     import ncp

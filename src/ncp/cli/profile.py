@@ -20,8 +20,8 @@ from ncp.cli.options import (
     read_image_size,
     require_file,
 )
-from ncp.cli.output import counted, print_json, progress_bar, say, show_table, written
-from ncp.errors import ConfigError
+from ncp.cli.output import print_json, progress_bar, say, show_table, written
+from ncp.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     from ncp.network.profile import Conditions, Profile
@@ -158,7 +158,8 @@ def _show(profiled: Profile) -> None:
     images = f"{counted(conditions.batch, 'image')} of {height} x {width} pixels"
     say(f"{images}, {conditions.task}, {where}", f"runtime {conditions.runtime}, {conditions.precision}")
     for each in profiled.latencies:
-        say(f"batch {each.batch}: median {each.median:.2f} ms, 90th percentile {each.p90:.2f} ms ({each.runs} runs)")
+        times = f"median {each.median:.2f} ms, 90th percentile {each.p90:.2f} ms"
+        say(f"batch {each.batch}: {times} ({counted(each.runs, 'run')})")
     if profiled.peak_bytes is not None:
         say(f"peak memory (weights and maps), batch {conditions.batch}: {profiled.peak_bytes / 1e6:.1f} MB")
     if any(each.p90 > USUAL_SPREAD * each.median for each in profiled.latencies):

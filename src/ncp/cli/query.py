@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ncp.cli.options import BENCHMARK, AsJson, CodeArgument, RootOption, installed_table, require_root
-from ncp.cli.output import counted, print_json, say, show_table
-from ncp.errors import ConfigError, DataError, quoted
+from ncp.cli.output import print_json, say, show_table
+from ncp.errors import ConfigError, DataError, counted, quoted
 
 if TYPE_CHECKING:
     import ncp

@@ -53,7 +53,7 @@ from ncp.cli.output import (
     written,
 )
 from ncp.cli.report import write_page
-from ncp.errors import ConfigError
+from ncp.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     import ncp
@@ -204,7 +204,7 @@ def edits(result: Result, row: Row) -> str:
         if before != after
     ]
     gain = row.predicted_score - result.provenance["origin_predicted_score"]
-    return f"{len(changes)} changes: {', '.join(changes) or 'none'}; score {gain:+z.2f}"
+    return f"{counted(len(changes), 'change')}: {', '.join(changes) or 'none'}; score {gain:+z.2f}"
 
 
 def _summary(result: Result) -> str:

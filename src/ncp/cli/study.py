@@ -9,8 +9,9 @@ import typer
 
 from ncp.cli.grouped_help import Command
 from ncp.cli.options import AsJson
-from ncp.cli.output import counted, print_json, say, written
+from ncp.cli.output import print_json, say, written
 from ncp.cli.study_screen import show_study
+from ncp.errors import counted
 
 app = typer.Typer(help="Look at studies of many trainings.", no_args_is_help=True)
 

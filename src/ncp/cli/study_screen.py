@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ncp.cli.output import counted, say, show_table
-from ncp.errors import printable
+from ncp.cli.output import say, show_table
+from ncp.errors import counted, printable
 
 if TYPE_CHECKING:
     from rich.console import Console

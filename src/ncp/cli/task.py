@@ -11,7 +11,8 @@ import typer
 
 from ncp.cli.grouped_help import Command
 from ncp.cli.options import AsJson, read_code
-from ncp.cli.output import counted, print_json, progress_bar, say, show_table
+from ncp.cli.output import print_json, progress_bar, say, show_table
+from ncp.errors import counted
 from ncp.io.files import plain
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def _show(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> None:
     skipped = prepared.skipped
     if skipped:
         say(f"Samples that are left out: {len(skipped)}", *(f"  {reason}" for _, reason in skipped))
-    say(f"{task.name}: {task.kind.name}, {len(prepared.classes)} classes, in {task.folder}")
+    say(f"{task.name}: {task.kind.name}, {counted(len(prepared.classes), 'class', 'classes')}, in {task.folder}")
     say(*textwrap.wrap(", ".join(prepared.classes), _width(), initial_indent="  ", subsequent_indent="  "))
     show_table(
         ["split", "samples", "first sample"],

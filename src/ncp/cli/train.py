@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ncp.cli.options import AsJson, CodeArgument, SeedOption, read_code
-from ncp.cli.output import ProgressBar, counted, print_json, progress_bar, say, show_table, written
+from ncp.cli.output import ProgressBar, print_json, progress_bar, say, show_table, written
+from ncp.errors import counted
 
 if TYPE_CHECKING:
     import ncp

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -14,9 +15,12 @@ import typer
 from ncp.cli.options import AsJson, ReportOption, RootOption, require_outputs, require_root
 from ncp.cli.output import earlier_file, earlier_run, print_json, progress_bar, run_id, say, show_table, written
 from ncp.cli.report import write_page
-from ncp.errors import DataError
+from ncp.errors import ConfigError, DataError, quoted
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     import ncp
     from ncp.cli.train_predictor_config import Configuration
     from ncp.predictors.predictor import Prediction
@@ -43,6 +47,16 @@ def train_predictor(
             help="Configuration as YAML; the folder configs of the repository has examples [default: every default].",
         ),
     ] = None,
+    table: Annotated[
+        str | None, typer.Option("--table", metavar="NAME|FILE", help="The same as --set data.table.")
+    ] = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option("--tasks", metavar="TASK,..", help="Tasks or columns to learn; the same as --set data.columns."),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", metavar="NAME", help="The same as --set predictor.kind.")
+    ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,28 +66,48 @@ def train_predictor(
         ),
     ] = None,
     root: RootOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FOLDER", help="Folder to write the files to [default: out/predictor-KIND]."
+        ),
+    ] = None,
     report: ReportOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a predictor and measure it on held-out rows."""
     from ncp.cli.train_predictor_config import read_config
 
-    settings = read_config(config, override or ())
+    columns = None if tasks is None else [name.strip() for name in tasks.split(",")]
+    options = {"data.table": table, "data.columns": columns, "predictor.kind": kind, "output.folder": out and str(out)}
+    settings = read_config(config, _overrides(override or (), options))
     require_root(root, settings.data.table)
     require_outputs(settings.folder, report)
 
     import ncp
 
-    table = ncp.load_table(settings.data.table, root).select(columns=settings.data.columns)
-    replaced = earlier_run(settings.folder / FILES["metrics"], "--set output.folder=FOLDER")
+    measured = ncp.load_table(settings.data.table, root).select(columns=settings.data.columns)
+    replaced = earlier_run(settings.folder / FILES["metrics"], "--out")
     replaced += earlier_file(report, "--report")
-    metrics = _fit(table, *split(table, settings), settings)
+    metrics = _fit(measured, *split(measured, settings), settings)
     if as_json:
         print_json(metrics)
     else:
         _show(metrics)
-    page = [] if report is None else [write_page(settings.folder / "metrics.json", report, table)]
+    page = [] if report is None else [write_page(settings.folder / "metrics.json", report, measured)]
     written(*map(Path, metrics["files"].values()), *page, replaced=replaced, as_json=as_json)
+
+
+def _overrides(given: Sequence[str], options: Mapping[str, Any]) -> list[str]:
+    """The keys of --set, and those that options set.
+
+    Raises:
+        ConfigError: one key is set by both.
+    """
+    both = [key for key in options if options[key] is not None and any(text.startswith(f"{key}=") for text in given)]
+    if both:
+        raise ConfigError(f"{both[0]} is set by --set and by an option of its own. Leave out one of them.")
+    return [*given, *(f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None)]
 
 
 def split(table: ncp.Table, settings: Configuration) -> tuple[Rows, Rows]:
@@ -81,9 +115,10 @@ def split(table: ncp.Table, settings: Configuration) -> tuple[Rows, Rows]:
 
     All rows of the table are split by the seed, so that the same seed tests on the same rows. Then rows with missing
     values are left out (for `transfer`, only rows without any value are left out of training), and so are rows that
-    were added by hand, unless `data.only_sampled: false` tests on them.
+    were added by hand, unless `data.only_sampled: false` tests on them, and rows with a flag of `data.without_flags`.
 
     Raises:
+        ConfigError: a flag that no row has.
         DataError: too few rows are left.
     """
     import numpy as np
@@ -94,14 +129,34 @@ def split(table: ncp.Table, settings: Configuration) -> tuple[Rows, Rows]:
     complete = ~missing.any(axis=1)
     useful = ~missing.all(axis=1) if KINDS[settings.predictor.kind].takes_missing else complete
     rows, held_out = table.split(settings.split.seed, settings.split.test_size)
-    rows = rows[(useful & table.sampled)[rows]]
-    held_out = held_out[(complete & (table.sampled | (not settings.data.only_sampled)))[held_out]]
+    wanted = ~_flagged(table, settings.data.without_flags)
+    rows = rows[(useful & wanted & table.sampled)[rows]]
+    held_out = held_out[(complete & wanted & (table.sampled | (not settings.data.only_sampled)))[held_out]]
     if min(len(rows), len(held_out)) < LEAST_ROWS:
         raise DataError(
             f"Expected at least {LEAST_ROWS} complete rows to train on and {LEAST_ROWS} to test on. "
             f"Got {len(rows)} and {len(held_out)} of {len(table)}. Change split.test_size or data.columns."
         )
     return rows, held_out
+
+
+def _flagged(table: ncp.Table, flags: Sequence[str]) -> NDArray[np.bool_]:
+    """Mask of the rows with one of the flags, `(n,)`.
+
+    Raises:
+        ConfigError: a flag that no row has.
+    """
+    import numpy as np
+
+    found = np.zeros(len(table), dtype=bool)
+    for flag in flags:
+        rows = table.flagged(flag)
+        if not rows.any():
+            known = sorted({each for text in table.flags.tolist() for each in text.split(",") if each})
+            there = f"The flags are {', '.join(known)}." if known else "The table has no flags."
+            raise ConfigError(f"data.without_flags names {quoted(flag)}, which no row has. {there}")
+        found |= rows
+    return found
 
 
 def _fit(table: ncp.Table, rows: Rows, held_out: Rows, settings: Configuration) -> dict[str, Any]:

@@ -30,11 +30,13 @@ class Data(Section):
         table: a table's name or path.
         columns: columns or tasks; all columns if null.
         only_sampled: test on randomly sampled rows only. Rows that were added by hand are never trained on.
+        without_flags: leave out rows with one of these flags, both to train and to test.
     """
 
     table: Text = "nas-bench-mr"
     columns: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
     only_sampled: Annotated[bool, Field(strict=True)] = True
+    without_flags: tuple[Text, ...] = ()
 
 
 class Split(Section):

@@ -34,7 +34,7 @@ from ncp.cli.options import (
 )
 from ncp.cli.output import print_json, progress_bar, say, show_table, written
 from ncp.cli.study_screen import study_events
-from ncp.errors import ConfigError
+from ncp.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -218,7 +218,7 @@ def _show(found: ncp.Tuned, as_json: bool) -> None:
         print_json({**found.to_dict(), "evidence": None if evidence is None else vars(evidence)})
         return
     failed = int((found.study.table.flags != "").sum())
-    say(f"{len(found.study)} codes{f', {failed} failed' if failed else ''}. {STOPPED[found.stopped]}")
+    say(f"{counted(len(found.study), 'code')}{f', {failed} failed' if failed else ''}. {STOPPED[found.stopped]}")
     if found.best:
         _show_rows(found.best[:SHOWN])
         if found.finalists is None:

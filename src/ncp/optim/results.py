@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncp.cost import Counting
-from ncp.errors import DataError
+from ncp.errors import DataError, counted
 from ncp.io.data_frames import data_frame
 from ncp.io.files import read_json, write_json
 from ncp.optim.notebook import columns_of_rows, html_table
@@ -182,7 +182,7 @@ class Result:
     _trajectory: Trajectory | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
-        return f"Result({len(self.rows)} codes, the best is {self.best.code!r} with {self.best.score:.2f})"
+        return f"Result({counted(len(self.rows), 'code')}, the best is {self.best.code!r} with {self.best.score:.2f})"
 
     def _repr_html_(self) -> str:
         document = self.to_dict()
@@ -266,8 +266,8 @@ def baseline_text(document: Mapping[str, Any]) -> str:
     by_judge = "" if judged is None else f"; the judge, which also checks the other codes, estimates {judged:z.2f}"
     first = " It is the first code." if document["rows"][0]["code"] == baseline["code"] else ""
     return (
-        f"Baseline: the best of {baseline['rows']} measured rows within the budget. Its training reached a score of "
-        f"{baseline['score']:z.2f} (table){by_judge}.{first}"
+        f"Baseline: the best of {counted(baseline['rows'], 'measured row')} within the budget. Its training reached a "
+        f"score of {baseline['score']:z.2f} (table){by_judge}.{first}"
     )
 
 

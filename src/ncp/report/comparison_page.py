@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ncp.errors import counted
 from ncp.report.facts import proposal_counts, regret_curves
 from ncp.report.figures import curves_figure
 from ncp.report.page_parts import Cell, Grid, Page, Plot, Section
@@ -23,8 +24,8 @@ def comparison_page(document: Mapping[str, Any]) -> Page:
     weights = document["provenance"]["weights"]
     objective = ", ".join(weights)
     answer = (
-        f"{first.searcher} is ahead after {first.queries} evaluations: mean regret {first.regret:z.3f}, and the "
-        f"table's best row in {first.found:.0%} of {first.runs} simulations."
+        f"{first.searcher} is ahead after {counted(first.queries, 'evaluation')}: mean regret {first.regret:z.3f}, and "
+        f"the table's best row in {first.found:.0%} of {first.runs} simulations."
     )
     measure = with_unit(objective) if len(weights) == 1 else "mean z-score"
     figure = curves_figure(regret_curves(comparison), measure)
@@ -37,7 +38,7 @@ def comparison_page(document: Mapping[str, Any]) -> Page:
         provenance_section(document["provenance"]),
     ]
     subtitle = (
-        f"{first.runs} simulations of {first.queries} evaluations each; the best in the table is "
+        f"{first.runs} simulations of {counted(first.queries, 'evaluation')} each; the best in the table is "
         f"{comparison.optimum:z.3f}."
     )
     return Page(f"Searchers compared on {objective}", subtitle, sections)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ncp.errors import counted
 from ncp.optim.front import front_baseline_text
 from ncp.report.facts import evenly
 from ncp.report.page_parts import Page, Section
@@ -34,7 +35,8 @@ def front_page(document: Mapping[str, Any], table: Table | None) -> Page:
     rows, provenance = document["rows"], document["provenance"]
     best = max(rows, key=lambda row: row["score"])
     verified = document["verified_hypervolume"]
-    text = f"{len(rows)} codes, none of which beats another in everything. Hypervolume {document['hypervolume']:.4g}"
+    text = f"{counted(len(rows), 'code')}, none of which beats another in everything. "
+    text += f"Hypervolume {document['hypervolume']:.4g}"
     text += "." if verified is None else f" as predicted, {verified:.4g} as checked."
     if len(rows) > LISTED:
         text += f" The page lists {LISTED}, spread evenly over the front; its figures show all."

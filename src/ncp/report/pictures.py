@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ncp.errors import counted
 from ncp.report.facts import Curve, Scatter, Tradeoff, evenly
 from ncp.report.plot import Axes, Scale, draw_colour_bar, draw_heat, padded
 from ncp.report.style import COST, DASH_LENGTHS, DASHES, SERIES, with_unit
@@ -85,7 +86,7 @@ def front_picture(panels: Sequence[Tradeoff]) -> Picture:
     across = min(3, len(panels))
     wide, tall = 318.0, 226.0
     found = len(panels[0].x)
-    codes = "1 code" if found == 1 else f"{found} codes"
+    codes = counted(found, "code")
     heading = [f"{codes} of the front, as predicted; the line joins the best of each panel"]
     heading += ["grey: rows of the table"] if any(len(panel.rows_x) for panel in panels) else []
     width = max(wide * across + 24, 520)

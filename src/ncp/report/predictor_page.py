@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ncp.errors import counted
 from ncp.io.files import read_json
 from ncp.report.facts import heldout_agreements
 from ncp.report.figures import agreement_figure
@@ -48,7 +49,7 @@ def predictor_page(document: Mapping[str, Any], folder: Path) -> Page:
 
 
 def _answer(taus: list[float], rows: int) -> str:
-    return f"Mean Kendall tau {np.mean(taus):z.3f} over {len(taus)} columns, on {rows} held-out rows."
+    return f"Mean Kendall tau {np.mean(taus):z.3f} over {counted(len(taus), 'column')}, on {rows} held-out rows."
 
 
 def _cells(column: str, found: Mapping[str, Any]) -> list[Cell]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ncp.errors import CodeError
+from ncp.errors import CodeError, counted
 from ncp.optim.budget import counting_text
 from ncp.optim.results import counting_of, difference_text
 from ncp.report.facts import Agreement, agreements, calibrations, tradeoffs
@@ -82,7 +82,7 @@ def verdict(row: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> str:
     other, how = (baseline["judged"], "by the same judge") if judged else (baseline["measured"], "as measured")
     others = ", ".join(f"{with_unit(column)} {value['mean']:z.2f}" for column, value in other.items())
     cost = "" if baseline["macs"] is None else f" at {baseline['macs'] / 1e9:.3g} GMACs"
-    count = f"{baseline['rows']} measured architectures within the budget"
+    count = f"{counted(baseline['rows'], 'measured architecture')} within the budget"
     return f"{text} The best of {count} has {others}{cost} ({how})."
 
 
@@ -146,7 +146,7 @@ def codes_table(
         upper, lower = baseline["measured"], baseline["judged"]
         values = [Cell(_value(upper.get(c)), _value(lower.get(c))) for c in columns]
         score = Cell(_number(baseline["score"]), _number(baseline["judged_score"]))
-        note = f"the best of {baseline['rows']} measured architectures within the budget"
+        note = f"the best of {counted(baseline['rows'], 'measured architecture')} within the budget"
         cells.append([Cell("baseline"), *values, score, *_cost_cells(baseline), _code_cell(baseline, note)])
     return Grid(heads, cells)
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+from ncp.errors import counted
+from ncp.optim.budget import counting_text
 from ncp.report.page_parts import Cell, Grid, Plot, Section
 from ncp.report.sections import network_drawing
 from ncp.report.style import SCORE, with_unit
@@ -121,13 +123,9 @@ def _cost(row: TrainedRow) -> str:
 def _fronts(found: TuningFacts) -> list[Section]:
     if not found.fronts:
         return []
-    counting = found.counting
-    size = counting.image_size
-    height, width = size if isinstance(size, tuple) else (size, size)
-    head = f"{counting.classes} classes" if counting.task != "features" else "no head"
     texts = [
-        f"Trained values against exact cost, counted at {height} x {width} pixels, {counting.task}, {head}. No trained "
-        "code is both better and cheaper than one on the front. Click on a point to copy its code."
+        f"Trained values against exact cost, counted at {counting_text(found.counting)}. No trained code is both better "
+        "and cheaper than one on the front. Click on a point to copy its code."
     ]
     if found.record.budget["max_latency_ms"] is not None:
         unchecked = " This page was made without the latency model, so it does not check this bound."
@@ -185,7 +183,7 @@ def _verdict(found: TuningFacts) -> str:
 
 def _between(found: TuningFacts) -> str:
     labels = 0 if found.evidence is None else found.evidence.labels
-    return f"between scores and leave-one-out predictions of {labels} codes (failed ones count as the worst)"
+    return f"between scores and leave-one-out predictions of {counted(labels, 'code')} (failed ones count as the worst)"
 
 
 def _prior_name(prior: Any) -> str:
