@@ -94,9 +94,12 @@ def test_a_search_begins_with_a_sentence_and_its_baseline(found: Path, tmp_path:
     values = ", ".join(f"{column} [%] {first['verified'][column]['mean']:.2f}" for column in first["verified"])
     sentence = f"The best code reaches {values} at {first['macs'] / 1e9:.3g} GMACs (by the judge)."
     assert f"<p>{sentence}</p>" in page
+    assert "; costs at 128 x 128 pixels, 50 classes, classification; " in page
     assert page.index(sentence) < page.index(first["code"])
     assert ("baseline" in page, "No baseline" in page) == (False, False)
-    measured = {column: value | {"mean": 70.0, "source": "table"} for column, value in first["verified"].items()}
+    measured = {
+        column: value | {"mean": 70.0, "std": 0.0, "source": "table"} for column, value in first["verified"].items()
+    }
     judged = {column: value | {"mean": 60.0} for column, value in first["verified"].items()}
     known = {"code": SMALL, "vector": [], "measured": measured, "judged": judged, "score": 1.5, "judged_score": 1.25}
     document["baseline"] = known | {"macs": 2_500_000_000, "params": 3_000_000, "rows": 17}
@@ -106,7 +109,7 @@ def test_a_search_begins_with_a_sentence_and_its_baseline(found: Path, tmp_path:
     other = "seg/mIoU [%] 60.00, video/top1 [%] 60.00 at 2.5 GMACs (by the same judge)"
     assert f"The best of 17 measured architectures within the budget has {other}.</p>" in page
     row = page[page.index('<td class=" ">baseline') :]
-    assert [row.index(text) for text in ("70.00", "60.00", "1.50", "1.25", "2.500", SMALL)]
+    assert [row.index(text) for text in ("70.00 (table)", "60.00", "1.50", "1.25", "2.500", SMALL)]
     assert " % fewer multiply-adds; seg " in page or " % more multiply-adds; seg " in page
 
 

@@ -124,8 +124,8 @@ def _fronts(found: TuningFacts) -> list[Section]:
     if not found.fronts:
         return []
     texts = [
-        f"Trained values against exact cost, counted at {counting_text(found.counting)}. No trained code is both better "
-        "and cheaper than one on the front. Click on a point to copy its code."
+        f"Trained values against exact cost, counted at {counting_text(found.counting)}. No trained code is both "
+        "better and cheaper than one on the front. Click on a point to copy its code."
     ]
     if found.record.budget["max_latency_ms"] is not None:
         unchecked = " This page was made without the latency model, so it does not check this bound."
