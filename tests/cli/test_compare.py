@@ -55,7 +55,7 @@ def test_it_simulates_compares_and_continues(run: Run, monkeypatch: pytest.Monke
     assert sum("ms/query" in line and "regret" in line for line in lines) == 1  # one piece
     assert "replace" not in lines[-1]
     *_, last = run(*arguments, "--tasks", "video").out.splitlines()
-    assert last == "They replace those of an earlier run in here. To keep both, name another folder with --out."
+    assert last == "The results replace those of an earlier run in here. To keep both, name another folder with --out."
 
 
 def test_sources_of_proposals_are_printed(run: Run) -> None:

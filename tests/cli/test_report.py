@@ -23,7 +23,7 @@ def test_a_search_with_its_page_and_the_page_later(run: Run) -> None:
     assert (status, json.loads(out)) == (0, {"path": "again.html"})
     assert error == "ncp: again.html replaces an earlier file. To keep both, name another file with --out.\n"
     status, out, _ = run("search", "--tasks", "seg", *quick)
-    assert (status, out.splitlines()[-1].startswith("They replace those of an earlier run in out.")) == (0, True)
+    assert (status, out.splitlines()[-1].startswith("The results replace those of an earlier run in out.")) == (0, True)
     status, out, _ = run("search", "--tasks", "seg,video", *quick, "--out", "other")
     assert (status, "replace" in out) == (0, False)
     provenance = json.loads(Path("other/result.json").read_text())["provenance"]

@@ -74,7 +74,7 @@ def test_an_earlier_predictor_is_not_replaced_without_a_word(run: Run, table: nc
     assert yaml.safe_load(Path("out/predictor-gp/config.yaml").read_text())["split"] == {"seed": 0, "test_size": 0.2}
     *_, last = run("train-predictor", *chosen, "--set", "split.seed=1").out.splitlines()
     assert last == (
-        "They replace those of an earlier run in out/predictor-gp. To keep both, name another folder with --out."
+        "The results replace those of an earlier run in out/predictor-gp. To keep both, name another folder with --out."
     )
 
 
