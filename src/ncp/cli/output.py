@@ -120,7 +120,8 @@ def earlier_run(path: Path, option: str = "--out") -> list[str]:
     """A sentence on the result that a command is about to replace, and on the option that avoids it."""
     if not is_file(path):
         return []
-    return [f"The results replace those of an earlier run in {path.parent}. To keep both, name another folder with {option}."]
+    replaced = f"The results replace those of an earlier run in {path.parent}."
+    return [f"{replaced} To keep both, name another folder with {option}."]
 
 
 def earlier_file(path: Path | None, option: str = "--out") -> list[str]:

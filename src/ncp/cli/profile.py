@@ -158,8 +158,8 @@ def _show(profiled: Profile) -> None:
     images = f"{counted(conditions.batch, 'image')} of {height} x {width} pixels"
     say(f"{images}, {conditions.task}, {where}", f"runtime {conditions.runtime}, {conditions.precision}")
     for each in profiled.latencies:
-        times = f"median {each.median:.2f} ms, 90th percentile {each.p90:.2f} ms"
-        say(f"batch {each.batch}: {times} ({counted(each.runs, 'run')})")
+        measured = f"median {each.median:.2f} ms, 90th percentile {each.p90:.2f} ms"
+        say(f"batch {each.batch}: {measured} ({counted(each.runs, 'run')})")
     if profiled.peak_bytes is not None:
         say(f"peak memory (weights and maps), batch {conditions.batch}: {profiled.peak_bytes / 1e6:.1f} MB")
     if any(each.p90 > USUAL_SPREAD * each.median for each in profiled.latencies):
