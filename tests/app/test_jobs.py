@@ -100,6 +100,7 @@ def test_a_downloaded_report_shows_the_result(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_uploaded_table_is_imported_trained_on_and_searched(tmp_path: Path) -> None:
     written(tmp_path)
     with pytest.raises(DataError, match="18 of 600 rows"):

@@ -67,6 +67,7 @@ def test_a_space_without_cost_gets_codes_that_differ_in_many_dimensions() -> Non
     assert different(problem, codes, values, 4) == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_search_finds_cheaper_codes_that_are_nearly_as_good() -> None:
     options = {"budget": ncp.Budget(max_macs=4e9), "starts": 32, "steps": 30}
     rows = ncp.search(["seg", "video"], **options).rows

@@ -117,6 +117,7 @@ def test_a_fitted_pair_is_cached(table: Table, monkeypatch: pytest.MonkeyPatch, 
     assert pair(table).source == "kept"
 
 
+@pytest.mark.slow
 def test_the_oldest_cached_pairs_are_deleted(table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NCP_CACHE", str(tmp_path))
     monkeypatch.setattr(judges, "fit_searcher_and_judge", lambda *_: (fitted("gp", "mixed"), fitted("gp", "mixed")))

@@ -13,6 +13,7 @@ from tests.tasks.random_boxes import NAMES, imperfect, random_labels
 
 
 @pytest.mark.parametrize("difficulty", ["kitti", "range"])
+@pytest.mark.slow
 def test_it_equals_loops_on_random_scenes(difficulty: str) -> None:
     rng = np.random.default_rng(7)
     frames, spread = (200, 12.0) if difficulty == "kitti" else (100, 50.0)
