@@ -91,7 +91,7 @@ def visit(browser: Browser) -> Iterator[Open]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: outside.append(request.url) if not _ours(request.url, address) else None)
         page.goto(address)
-        page.locator(".figure-value").first.wait_for()
+        page.locator(".panels .q-tab-panel > div").first.wait_for()
         return page
 
     yield visited
@@ -102,7 +102,7 @@ def visit(browser: Browser) -> Iterator[Open]:
 
 
 def _ours(url: str, address: str) -> bool:
-    return url.startswith((address, "data:", "blob:"))
+    return url.startswith((address.partition("?")[0], "data:", "blob:"))
 
 
 @pytest.fixture

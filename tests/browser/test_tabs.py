@@ -85,10 +85,10 @@ def test_a_propagation_from_the_button_to_the_files(
     with page.expect_download() as saved:
         page.get_by_role("button", name="Python, code 1", exact=True).click()
     assert f"ncp.Code.parse({result['rows'][0]['code']!r})" in Path(saved.value.path()).read_text()
-    page.get_by_role("button", name="Open, code 2", exact=True).click()
     assert fits(page)
     picture(page, f"propagate-{size}-{scheme}")
-    turn_to(page, "Code")
+    page.get_by_role("button", name="Open, code 2", exact=True).click()
+    expect(page.get_by_role("tab", name="Code")).to_have_attribute("aria-selected", "true")
     expect(page.get_by_label("Code", exact=True)).to_have_value(result["rows"][1]["code"])
 
 

@@ -101,7 +101,7 @@ class BenchmarkTab:
         else:
             self.plot.set_figure(figure)
         count = f"{len(points.rows):,} of {len(self.table):,} rows"
-        self.count.set_content(f"{count}. Click a point to open its code.")
+        self.count.set_content(f"{count}. Click a point to move the star to its code, which then is the open code.")
         self._show_best(points)
         self._show_nearest()
 
@@ -149,12 +149,13 @@ class BenchmarkTab:
 
     def _press(self, action: str, row: int) -> None:
         """Do what a button of a list says."""
-        if action == "open":
-            self._open(row)
+        if action == "open" and 0 <= row < len(self.table):
+            self.session.open_code(tuple(self.table.codes[row].tolist()), tab="Code")
         elif action in ("a", "b") and 0 <= row < len(self.table):
             self.side_by_side.set(action, tuple(self.table.codes[row].tolist()))
 
     def _open(self, row: int) -> None:
+        """Open the code of a point, and stay here."""
         if 0 <= row < len(self.table):
             self.session.open_code(tuple(self.table.codes[row].tolist()))
             ui.notify("Opened in the Code tab", timeout=1500)

@@ -1,179 +1,181 @@
-"""The tab Code: edit a code by sliders or as text, and see its drawing, its cost and every column."""
+"""The tab Code: edit a code by sliders or as text, and see its drawing, its cost, every column, and what changes."""
 
 from __future__ import annotations
 
-from html import escape
+from typing import Any
 
 from nicegui import ui
 
+from ncp.app.address import image_text
+from ncp.app.code_facts import changes, column_table, key_figures, one_line
 from ncp.app.components import Sliders, markup
-from ncp.app.dataset import OpenDataset
+from ncp.app.downloads import csv_of
 from ncp.app.field_errors import Field, message_of, show_error
-from ncp.app.lookup import CodeFacts, ColumnFacts, format_value, look_up
+from ncp.app.lookup import CodeFacts, look_up
 from ncp.app.session import Session
 from ncp.cost import HEADS, Counting, read_image_size
 from ncp.errors import NcpError
 from ncp.report.network_drawing import network_element
 from ncp.spaces.multires import Code
+from ncp.tables.columns import tasks_of
+
+Vector = tuple[int, ...]
 
 
-def build_code_tab(session: Session) -> None:
-    """Build the tab."""
-    space = session.dataset.space
-    with ui.element("div").classes("code-tab"):
-        with ui.element("section").classes("answer").props('aria-label="cost and drawing"'):
-            head = markup(classes="figures")
-            drawing = markup(classes="scroll").props('tabindex=0 role=group aria-label="drawing of the network"')
-        with ui.element("section").classes("side").props('aria-label="the code"'):
-            text = (
-                ui.textarea("Code", value="")
-                .without_auto_validation()
-                .props("outlined autogrow hide-bottom-space debounce=350 spellcheck=false")
-            )
-            text.classes("code-text")
-            sliders = Sliders(space, session.code, lambda dim, value: _move(session, dim, value))
-            if session.dataset.has_cost:
-                _build_cost_settings(session)
-        table = markup(classes="facts")
+class CodeTab:
+    """The tab of one session."""
 
-    def show() -> None:
-        facts = look_up(session.dataset, session.code, session.counting)
-        head.set_content(key_figures(facts))
-        table.set_content(column_table(session.dataset, facts))
-        if space.has_network:
-            drawing.set_content(network_element(Code.from_vector(session.code)))
-        text.error = None
-        if _read(session.dataset, text.value) != session.code:
-            text.value = facts.text
-        sliders.show(session.code)
+    def __init__(self, session: Session) -> None:
+        self.session, self.dataset = session, session.dataset
+        self.facts = look_up(self.dataset, session.code, session.counting)
+        self._reference: tuple[Vector, Counting, CodeFacts] | None = None
+        with ui.element("div").classes("code-tab"):
+            self.line = markup(classes="now")
+            with ui.element("div").classes("answer"):
+                with ui.element("section").classes("drawn").props('aria-label="cost and drawing"'):
+                    self.figures = markup(classes="figures")
+                    self._build_changes()
+                    self.drawing = markup(classes="scroll")
+                    self.drawing.props('tabindex=0 role=group aria-label="drawing of the network"')
+                with ui.element("section").classes("facts").props('aria-label="values"'):
+                    self._build_table()
+            with ui.element("section").classes("side").props('aria-label="the code"'):
+                self._build_code()
+        self.drawing.set_visibility(self.dataset.space.has_network)
+        session.on_code_change(self.show)
+        self.show()
 
-    def read_text() -> None:
+    def _build_changes(self) -> None:
+        with ui.element("div").classes("changed") as self.changed:
+            self.changes = markup()
+            ui.button("Pin", on_click=self.session.pin_code, color=None).props(
+                'flat no-caps aria-label="Pin this code: count changes from it"'
+            ).classes("plain")
+            ui.button("Undo", on_click=lambda: self.session.edit_code(self.session.reference), color=None).props(
+                'flat no-caps aria-label="Undo these changes"'
+            ).classes("plain")
+
+    def _build_table(self) -> None:
+        columns = self.dataset.columns
+        self.table = markup()
+        with ui.element("div").classes("buttons"):
+            if len(tasks_of(columns)) < len(columns):
+                every = ui.switch(f"all {len(columns)} columns")
+                every.on_value_change(lambda: self.table.classes(toggle="every"))
+            ui.button("csv", on_click=self._save, color=None).props(
+                'flat no-caps aria-label="Save these values as csv"'
+            ).classes("plain")
+        self.table.classes("columns")
+
+    def _build_code(self) -> None:
+        space = self.dataset.space
+        self.text = ui.textarea("Code", value="").without_auto_validation()
+        self.text.props("outlined autogrow hide-bottom-space debounce=350 spellcheck=false").classes("code-text")
+        self.text.on_value_change(self._read_text)
+        self.sliders = Sliders(space, self.session.code, self._move)
+        if self.dataset.has_cost:
+            CostSettings(self.session)
+
+    def show(self) -> None:
+        """Show the open code, and what has changed since the code that was opened or pinned."""
+        session = self.session
+        self.facts = look_up(self.dataset, session.code, session.counting)
+        before = None if session.code == session.reference else self._before()
+        self.figures.set_content(key_figures(self.facts, before))
+        self.line.set_content(one_line(self.facts, before, self.dataset.first_columns))
+        self.changes.set_content(changes(self.dataset, session.code, session.reference))
+        self.changed.set_visibility(before is not None)
+        self.table.set_content(column_table(self.dataset, self.facts, before))
+        if self.dataset.space.has_network:
+            self.drawing.set_content(network_element(Code.from_vector(session.code)))
+        self.text.error = None
+        if self._read(self.text.value) != session.code:
+            self.text.value = self.facts.text
+        self.sliders.show(session.code)
+
+    def _before(self) -> CodeFacts:
+        """Facts about the code from which changes are counted, looked up once."""
+        code, counting = self.session.reference, self.session.counting
+        if self._reference is None or self._reference[:2] != (code, counting):
+            self._reference = (code, counting, look_up(self.dataset, code, counting))
+        return self._reference[2]
+
+    def _read(self, text: str | None) -> Vector | None:
+        """The code that a text says, or None if it says none."""
         try:
-            code = tuple(space.code(text.value or "").tolist())
-        except NcpError as error:
-            text.error = message_of(error)
-            return
-        text.error = None
-        if code != session.code:
-            session.open_code(code)
+            return tuple(self.dataset.space.code(text or "").tolist())
+        except NcpError:
+            return None
 
-    drawing.set_visibility(space.has_network)
-    text.on_value_change(read_text)
-    session.on_code_change(show)
-    show()
-
-
-def _read(dataset: OpenDataset, text: str | None) -> tuple[int, ...] | None:
-    """The code that a text says, or None if it says none."""
-    try:
-        return tuple(dataset.space.code(text or "").tolist())
-    except NcpError:
-        return None
-
-
-def _move(session: Session, dimension: int, index: int) -> None:
-    """Set a dimension of the open code to one of its values."""
-    code = list(session.code)
-    code[dimension] = session.dataset.space.dimensions[dimension].values[index]
-    session.open_code(tuple(code))
-
-
-def _build_cost_settings(session: Session) -> None:
-    """Build the fields for image size, classes and head, with messages beside them."""
-    with ui.element("details").classes("group"):
-        with ui.element("summary"):
-            ui.label("Cost settings").classes("group-name")
-            summary = ui.label("").classes("group-code")
-        with ui.element("div").classes("fields"):
-            size = _checked_field("image size [pixels]", "128")
-            classes = _checked_field("classes", "50")
-            head = ui.select(list(HEADS), label="head", value=HEADS[0]).props("outlined dense")
-
-    fields: dict[str, Field] = {"image_size": size, "classes": classes, "task": head}
-
-    def change() -> None:
-        size.error = classes.error = head.error = None
+    def _read_text(self) -> None:
+        """Show the code that was typed, or say what is wrong with it."""
         try:
-            pixels = read_image_size(size.value or "")
-            count = int(classes.value) if (classes.value or "").isdecimal() else classes.value
-            counting = Counting(pixels, count, head.value)
+            code = tuple(self.dataset.space.code(self.text.value or "").tolist())
         except NcpError as error:
-            show_error(error, fields, size)
+            self.text.error = message_of(error)
             return
-        summary.set_text(f"{pixels[0]} × {pixels[1]}, {count}")  # noqa: RUF001 (times, not x)
-        session.set_counting(counting)
+        self.text.error = None
+        if code != self.session.code:
+            self.session.edit_code(code)
 
-    for field in (size, classes, head):
-        field.on_value_change(change)
-    summary.set_text("128 × 128, 50")  # noqa: RUF001
+    def _move(self, dimension: int, index: int) -> None:
+        """Set a dimension of the open code to one of its values."""
+        code = list(self.session.code)
+        code[dimension] = self.dataset.space.dimensions[dimension].values[index]
+        self.session.edit_code(tuple(code))
+
+    def _save(self) -> None:
+        heads = ("code", "column", "predicted", "std", "percentile", "measured")
+        rows = [(self.facts.text, c.column, c.mean, c.std, c.percentile, c.measured) for c in self.facts.columns]
+        ui.download.content(csv_of(heads, rows), "code.csv", "text/csv")
 
 
-def _checked_field(label: str, value: str) -> ui.input:
+class CostSettings:
+    """Fields for image size, classes and head, with messages beside them."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        with ui.element("details").classes("group"):
+            with ui.element("summary"):
+                ui.label("Cost settings").classes("group-name")
+                self.summary = ui.label("").classes("group-code")
+            with ui.element("div").classes("fields"):
+                self.size = _checked_field("image size [pixels]")
+                self.classes = _checked_field("classes")
+                self.head = ui.select(list(HEADS), label="head").props("outlined dense")
+        self.fields: dict[str, Field] = {"image_size": self.size, "classes": self.classes, "task": self.head}
+        self.show()
+        for field in (self.size, self.classes, self.head):
+            field.on_value_change(self._change)
+        session.on_visit(self.show)
+
+    def show(self) -> None:
+        """Show how the session counts cost."""
+        counting, self._showing = self.session.counting, True
+        self.size.value, self.classes.value = image_text(counting), str(counting.classes)
+        self.head.value = counting.task
+        self._showing = False
+        self._summarise(counting)
+
+    def _change(self) -> None:
+        """Count cost as the fields say, or say what is wrong with them."""
+        if self._showing:
+            return
+        self.size.error = self.classes.error = self.head.error = None
+        classes: Any = self.classes.value or ""
+        try:
+            size = read_image_size(self.size.value or "")
+            counting = Counting(size, int(classes) if classes.isdecimal() else classes, self.head.value)
+        except NcpError as error:
+            show_error(error, self.fields, self.size)
+            return
+        self._summarise(counting)
+        self.session.set_counting(counting)
+
+    def _summarise(self, counting: Counting) -> None:
+        self.summary.set_text(f"{image_text(counting)} pixels, {counting.classes} classes")
+
+
+def _checked_field(label: str) -> ui.input:
     """A field whose error message is set by us alone."""
-    return ui.input(label, value=value).props("outlined dense hide-bottom-space debounce=350").without_auto_validation()
-
-
-def key_figures(facts: CodeFacts) -> str:
-    """The numbers above the drawing: cost, the mean percentile, and whether the code is in the table."""
-    figures = []
-    if facts.macs is not None and facts.params is not None:
-        figures += [(f"{facts.macs / 1e9:#.4g}", "GMACs"), (f"{facts.params / 1e6:#.4g}", "M parameters")]
-    known = [column.percentile for column in facts.columns if column.percentile is not None]
-    if known:
-        figures.append((f"{100 * sum(known) / len(known):.0f} %", "of trained networks are worse (mean over columns)"))
-    cells = "".join(
-        f'<div class="figure"><span class="figure-value">{value}</span><span class="figure-name">{name}</span></div>'
-        for value, name in figures
-    )
-    if facts.origin is None:
-        return cells
-    flags = f", flags: {escape(facts.flags)}" if facts.flags else ""
-    origin = f" ({escape(facts.origin)})" if facts.origin else ""
-    return f'{cells}<div class="badge">In the table{origin}{flags}</div>'
-
-
-def column_table(dataset: OpenDataset, facts: CodeFacts) -> str:
-    """A table with a row per column: its prediction, its percentile, and its measured value if there is one."""
-    if not facts.columns:
-        return '<p class="note">This table has no columns.</p>'
-    rows = len(dataset.table) if dataset.table is not None else 0
-    percentile = f"percentile among {rows:,} rows" if rows else "percentile (estimated)"
-    measured = facts.origin is not None
-    heads = [
-        '<th scope="col">column</th>',
-        f'<th scope="col" class="number">{"predicted" if dataset.predictor else ""}</th>',
-        f'<th scope="col" class="rank">{percentile}</th>',
-    ]
-    if measured:
-        heads.append('<th scope="col" class="number">measured</th>')
-    body = "".join(_row(column, measured) for column in facts.columns)
-    notes = []
-    if not rows:
-        notes.append("The table is not installed: percentiles are estimated from its mean and standard deviation.")
-    elif not measured:
-        notes.append("This code is not in the table.")
-    if dataset.predictor is None:
-        notes.append("There is no predictor yet. Train one under Your table.")
-    note = f'<p class="note">{" ".join(notes)}</p>' if notes else ""
-    caption = "<caption>Predicted and measured values</caption>"
-    return f"<table>{caption}<thead><tr>{''.join(heads)}</tr></thead><tbody>{body}</tbody></table>{note}"
-
-
-def _row(column: ColumnFacts, measured: bool) -> str:
-    name = escape(column.column).replace("/", "/<wbr>")
-    if column.minimised:
-        name += ' <span class="std">lower is better</span>'
-    predicted = percentile = "–"  # noqa: RUF001 (a dash)
-    if column.mean is not None:
-        predicted = f'{format_value(column.mean)}<span class="std"> ± {format_value(column.std or 0.0)}</span>'
-    if column.percentile is None:
-        percentile = ""
-    else:
-        number = f"{'' if column.counted else '≈ '}{100 * column.percentile:.0f} %"
-        meter = f'<span class="meter" style="--share:{column.percentile:.3f}"></span>'
-        percentile = f'{meter}<span class="percent">{number}</span>'
-    cells = [f'<td class="number">{predicted}</td>', f'<td class="rank">{percentile}</td>']
-    if measured:
-        value = "–" if column.measured is None else format_value(column.measured)  # noqa: RUF001
-        cells.append(f'<td class="number">{value}</td>')
-    return f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>'
+    return ui.input(label).props("outlined dense hide-bottom-space debounce=350").without_auto_validation()

@@ -57,8 +57,13 @@ class ObjectiveTable(Element, component="objective.js"):
 
     def __init__(self, rows: Sequence[dict[str, Any]], on_change: Callable[[list[dict[str, Any]]], Any]) -> None:
         super().__init__()
-        self._props.update(rows=list(rows), problems={}, problem="")
+        self._props.update(rows=list(rows), version=0, problems={}, problem="")
         self.on("edit", lambda event: on_change(event.args))
+
+    def show_rows(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Show other rows, in place of what the user has edited."""
+        self._props.update(rows=list(rows), version=self._props["version"] + 1)
+        self.update()
 
     @property
     def error(self) -> str | None:

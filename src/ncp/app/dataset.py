@@ -15,9 +15,12 @@ from ncp.predictors.predictor import Predictor
 from ncp.spaces.arrays import Reals
 from ncp.spaces.families import DEFAULT_TABLE
 from ncp.spaces.space import Space
+from ncp.tables.columns import task_of
 from ncp.tables.sources import cache_dir
 from ncp.tables.table import Table
 
+FIRST_TASKS = ("seg", "cls-50-1000", "video")
+"""The tasks of the benchmark that the page chooses at first. Of an uploaded table it chooses the first column."""
 KEPT = 8
 """How many datasets a process keeps open."""
 
@@ -60,6 +63,14 @@ class OpenDataset:
         if self.predictor is not None:
             return self.predictor.columns
         return () if self.table is None else self.table.columns
+
+    @property
+    def first_columns(self) -> tuple[str, ...]:
+        """The columns that the page chooses at first: of a few tasks, the first one."""
+        if self.uploaded:
+            return self.columns[:1]
+        firsts = {task_of(column): column for column in reversed(self.columns)}
+        return tuple(firsts[task] for task in FIRST_TASKS if task in firsts)
 
     @property
     def minimised(self) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
-"""Files to download: a program, an ONNX network, or a report to read offline."""
+"""Files to download: a table as csv, a program, an ONNX network, or a report to read offline."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +15,13 @@ from ncp.optim.results import Result, Row
 from ncp.progress import Progress
 from ncp.spaces.multires import Code
 from ncp.spaces.space import Space
+
+
+def csv_of(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """A table as csv; missing values are empty."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([heads, *rows])
+    return text.getvalue().encode()
 
 
 def python_of(space: Space, row: Row, provenance: dict[str, Any]) -> bytes:

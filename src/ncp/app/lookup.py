@@ -35,6 +35,11 @@ class ColumnFacts:
     measured: float | None
     minimised: bool
 
+    @property
+    def best_known(self) -> float | None:
+        """The prediction, or the measured value if there is no predictor."""
+        return self.measured if self.mean is None else self.mean
+
 
 @dataclass(frozen=True)
 class CodeFacts:
@@ -61,8 +66,8 @@ def look_up(dataset: OpenDataset, code: Sequence[int], counting: Counting) -> Co
         if table is not None and row is not None and column in table.columns:
             value = float(table.values[row, table.columns.index(column)])
             measured = value if np.isfinite(value) else None
-        best_known = mean if mean is not None else measured
-        percentile, counted = (None, False) if best_known is None else _percentile(dataset, j, best_known)
+        known = measured if mean is None else mean
+        percentile, counted = (None, False) if known is None else _percentile(dataset, j, known)
         columns.append(ColumnFacts(column, mean, std, percentile, counted, measured, column in dataset.minimised))
     has_cost = dataset.has_cost
     return CodeFacts(

@@ -25,9 +25,14 @@ export default {
       </button>
     </div>
   `,
-  props: { rows: Array, problems: Object, problem: String },
+  props: { rows: Array, version: Number, problems: Object, problem: String },
   data() {
-    return { edited: this.rows.map((row) => ({ ...row })), all: false };
+    return { edited: this.copied(), all: false };
+  },
+  watch: {
+    version() {
+      this.edited = this.copied();
+    },
   },
   computed: {
     shown() {
@@ -38,6 +43,9 @@ export default {
     },
   },
   methods: {
+    copied() {
+      return this.rows.map((row) => ({ ...row }));
+    },
     problemOf(row, field) {
       return (this.problems[row.column] || {})[field];
     },

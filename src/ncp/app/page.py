@@ -1,4 +1,4 @@
-"""The page: a heading, the choice of a dataset, and four tabs."""
+"""The page: a heading, the choice of a dataset, and the tabs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 from nicegui import ui
 from nicegui.context import context
 
+from ncp.app.address import Address, read_query, state_of, visit
 from ncp.app.benchmark_tab import BenchmarkTab
-from ncp.app.code_tab import build_code_tab
+from ncp.app.code_tab import CodeTab
+from ncp.app.components import ErrorLine
 from ncp.app.propagate_tab import PropagateTab
 from ncp.app.session import Session
 from ncp.app.upload_tab import UploadTab
@@ -18,12 +20,12 @@ from ncp.report.style import LIGHT, page_colours
 from ncp.report.svg import picture_css
 
 TITLE = "ncp: one network for several tasks"
-TABS = {"Code": build_code_tab, "Propagate": PropagateTab, "Benchmark": BenchmarkTab, "Your table": UploadTab}
+TABS = {"Code": CodeTab, "Propagate": PropagateTab, "Benchmark": BenchmarkTab, "Your table": UploadTab}
 STYLES = ("base.css", "tabs.css")
 
 
 def build_page(workers: Workers, trainers: Workers, root: Path) -> None:
-    """Build the page of a new session.
+    """Build the page of a new session, in the state that its address describes.
 
     Args:
         workers: the processes that propagate.
@@ -32,21 +34,16 @@ def build_page(workers: Workers, trainers: Workers, root: Path) -> None:
     """
     session = Session(workers, trainers, root)
     context.client.on_delete(session.close)
-    ui.add_css(f"{page_colours(dark='.body--dark')}\n{picture_css()}")
-    for style in STYLES:
-        ui.add_css((files("ncp.app") / style).read_text(encoding="utf-8"))
-    ui.colors(primary=LIGHT["blue"], negative=LIGHT["red"])
-    dark = ui.dark_mode(None)
-    with ui.element("header").classes("top"):
-        with ui.element("div").classes("name"):
-            ui.label("ncp").classes("brand").props("role=heading aria-level=1")
-            ui.label("one network that is good at several tasks within an exact budget").classes("tagline")
-        chooser = ui.element("div").classes("dataset")
-        ui.button("Light or dark", on_click=lambda: _toggle(dark), color=None).props("flat no-caps").classes("plain")
+    request = context.client.request
+    problem = visit(session, read_query("" if request is None else request.url.query), list(TABS))
+    _add_styles()
+    chooser = _build_header()
+    notice = ErrorLine()
+    notice.error = problem
     with ui.tabs().props('no-caps align=left inline-label aria-label="tabs"').classes("tabs") as tabs:
         for name in TABS:
             ui.tab(name)
-    panels = ui.tab_panels(tabs, value="Code", animated=False, keep_alive=True).classes("panels")
+    panels = ui.tab_panels(tabs, value=session.tab, animated=False, keep_alive=True).classes("panels")
     with panels:
         contents = {name: ui.tab_panel(name) for name in TABS}
     built: set[str] = set()
@@ -71,9 +68,48 @@ def build_page(workers: Workers, trainers: Workers, root: Path) -> None:
         session.select_tab(tabs.value)
         build(tabs.value)
 
+    def go(state: dict[str, str]) -> None:
+        """Go back or forward to a state."""
+        notice.error = visit(session, state, list(TABS))
+        tabs.set_value(session.tab)
+
+    address = Address(go)
+
+    def follow(step: bool) -> None:
+        """Show the tab and the address of the session's state."""
+        tabs.set_value(session.tab)
+        address.show(state_of(session, list(TABS)), step)
+
     tabs.on_value_change(show)
     session.on_dataset_change(rebuild)
+    session.on_state_change(follow)
     rebuild()
+
+
+def _add_styles() -> None:
+    ui.add_css(f"{page_colours(dark='.body--dark')}\n{picture_css()}")
+    for style in STYLES:
+        ui.add_css((files("ncp.app") / style).read_text(encoding="utf-8"))
+    ui.colors(primary=LIGHT["blue"], negative=LIGHT["red"])
+
+
+def _build_header() -> ui.element:
+    """Build the heading; return the place for the choice of a dataset."""
+    dark = ui.dark_mode(None)
+    with ui.element("header").classes("top"):
+        with ui.element("div").classes("name"):
+            ui.label("ncp").classes("brand").props("role=heading aria-level=1")
+            ui.label("one network that is good at several tasks within an exact budget").classes("tagline")
+        chooser = ui.element("div").classes("dataset")
+        link = ui.button(icon="link", color=None).props('flat round aria-label="Copy a link to this state"')
+        link.on("click", lambda: ui.notify("Copied a link to this tab, code and settings", timeout=1500))
+        link.on("click", js_handler=_COPY_LINK).classes("plain")
+        theme = ui.button(icon="contrast", on_click=lambda: _toggle(dark), color=None)
+        theme.props('flat round aria-label="Light or dark"').classes("plain")
+    return chooser
+
+
+_COPY_LINK = "() => navigator.clipboard?.writeText(window.location.href)"
 
 
 def _show_chooser(chooser: ui.element, session: Session) -> None:

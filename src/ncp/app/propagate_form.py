@@ -12,14 +12,12 @@ from ncp.app.field_errors import Field, label, show_error
 from ncp.app.jobs import SearchRequest
 from ncp.app.layout import dimension_groups
 from ncp.app.session import Session
-from ncp.errors import NcpError
+from ncp.errors import NcpError, quoted
 from ncp.optim.budget import Budget
 from ncp.optim.objective import Objective
 from ncp.optim.propagation import STRATEGIES
 from ncp.tables.columns import task_of
 
-FIRST_TASKS = ("seg", "cls-50-1000", "video")
-"""The tasks of the objective when the page opens. For an uploaded table it is the first column."""
 MOST_STEPS = 200
 
 
@@ -52,6 +50,62 @@ class PropagateForm:
             "weights": self.objective,
             "at_least": self.objective,
         }
+        self.usual = self._texts()
+        self._restoring = False
+        single_fields = (self.macs, self.params, self.strategy, self.steps, self.uncertainty_penalty, self.single)
+        for field in (*single_fields, *self.groups.values()):
+            field.on_value_change(self._remember)
+
+    def restore(self) -> str:
+        """Show the settings of the session, as a link has them; return what was wrong with them."""
+        texts, self._restoring = self.usual | self.session.settings, True
+        unknown = self._restore_objective(texts["objective"], texts["minimum"])
+        self.macs.value, self.params.value = texts["gmacs"], texts["mparams"]
+        self.steps.value, self.uncertainty_penalty.value = texts["steps"], texts["penalty"]
+        if texts["strategy"] in STRATEGIES:
+            self.strategy.value = texts["strategy"]
+        else:
+            unknown.append(texts["strategy"])
+        kept = [name for name in texts["keep"].split(",") if name]
+        names = self.session.dataset.space.names
+        for name, box in self.groups.items():
+            box.value = name in kept
+        self.single.value = [name for name in kept if name in names]
+        unknown += [name for name in kept if name not in names and name not in self.groups]
+        self._restoring = False
+        return f"The link names what is not known here: {quoted(', '.join(unknown))}." if unknown else ""
+
+    def _restore_objective(self, objective: str, minimum: str) -> list[str]:
+        """Choose the columns of a link with their weights and minimum values; return unknown columns."""
+        weights, minimums = _pairs(objective), _pairs(minimum)
+        columns = [row["column"] for row in self.rows]
+        for row in self.rows:
+            column = row["column"]
+            row |= {"on": column in weights, "weight": weights.get(column) or "1", "minimum": minimums.get(column, "")}
+        self.objective.show_rows(self.rows)
+        return [name for name in (weights | minimums) if name not in columns]
+
+    def _texts(self) -> dict[str, str]:
+        """All fields as texts, by the names that the address uses."""
+        chosen = [(row["column"], str(row["weight"])) for row in self.rows if row["on"]]
+        minimums = [(row["column"], str(row["minimum"] or "").strip()) for row in self.rows]
+        groups = [name for name, box in self.groups.items() if box.value]
+        return {
+            "objective": ",".join(column if weight == "1" else f"{column}:{weight}" for column, weight in chosen),
+            "minimum": ",".join(f"{column}:{minimum}" for column, minimum in minimums if minimum),
+            "gmacs": self.macs.value or "",
+            "mparams": self.params.value or "",
+            "keep": ",".join([*groups, *self.single.value]),
+            "strategy": self.strategy.value,
+            "steps": self.steps.value or "",
+            "penalty": self.uncertainty_penalty.value or "",
+        }
+
+    def _remember(self) -> None:
+        """Tell the session which settings are not the usual ones."""
+        if not self._restoring:
+            texts = self._texts()
+            self.session.set_settings({name: text for name, text in texts.items() if text != self.usual[name]})
 
     def _build_budget(self) -> None:
         has_cost = self.session.dataset.has_cost
@@ -110,8 +164,9 @@ class PropagateForm:
         )
 
     def _edit_objective(self, rows: list[dict[str, Any]]) -> None:
-        self.rows = rows
+        self.rows = [known | edited for known, edited in zip(self.rows, rows, strict=True)]
         self._read_objective()
+        self._remember()
 
     def _read_objective(self) -> tuple[dict[str, float], dict[str, float]] | None:
         """Weights and minimum values by column, or None if a field is wrong."""
@@ -149,13 +204,17 @@ def _objective_rows(session: Session) -> list[dict[str, Any]]:
     """A row per column. The first column of every task is shown, and those of a few tasks are chosen."""
     dataset, seen, rows = session.dataset, set[str](), []
     for column in dataset.columns:
-        task = task_of(column)
-        first = task not in seen
-        seen.add(task)
-        on = column == dataset.columns[0] if dataset.uploaded else first and task in FIRST_TASKS
-        hint = "at most" if column in dataset.minimised else ""
+        first = task_of(column) not in seen
+        seen.add(task_of(column))
+        on, hint = column in dataset.first_columns, "at most" if column in dataset.minimised else ""
         rows.append({"column": column, "on": on, "weight": "1", "minimum": "", "first": first, "hint": hint})
     return rows
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Columns with a number each, of a text such as `seg/mIoU:2,video/top1`."""
+    parts = [part.partition(":") for part in text.split(",") if part]
+    return {column: number for column, _, number in parts}
 
 
 def _number_field(label: str, value: str) -> ui.input:

@@ -42,6 +42,12 @@ class PropagateTab:
                 self.table = markup(f'<p class="note">{_HELP if trained else _UNTRAINED}</p>', classes="results")
         self.actions = ResultActions(session, self.problem)
         on_press(self.table, self.actions.press)
+        session.on_visit(self._visit)
+        self._visit()
+
+    def _visit(self) -> None:
+        """Show the settings of a link, or of the step that the user goes back or forward to."""
+        self.problem.error = self.form.restore()
 
     async def start(self) -> None:
         """Propagate, then play the animation and list the best codes."""

@@ -41,8 +41,7 @@ class ResultActions:
             return
         row = result.rows[index]
         if action == "open":
-            self.session.open_code(row.vector)
-            ui.notify("Opened in the Code tab", timeout=1500)
+            self.session.open_code(row.vector, tab="Code")
         elif action == "json":
             ui.download.content(json.dumps(result.to_dict(), indent=2), "result.json", "application/json")
         elif action == "python":

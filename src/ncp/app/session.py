@@ -18,7 +18,10 @@ START = "32_64-1_1_2_64-2_2_2_2_32_64-2_3_2_2_2_32_64_128-2_4_2_2_2_2_32_64_128_
 
 
 class Session:
-    """A dataset, a code, how cost is counted, and callbacks for when these change.
+    """A dataset, a code, how cost is counted, the settings of the search, and callbacks for when these change.
+
+    Changes are counted from `reference`, the code that was opened or pinned last. `settings` has the texts of the
+    search's fields that differ from those of a new session, by the names that the address uses.
 
     Args:
         workers: the processes that propagate, shared by all sessions.
@@ -33,10 +36,14 @@ class Session:
         self.upload_name = ""
         self.dataset: OpenDataset = self.benchmark
         self.code: tuple[int, ...] = Code.parse(START).vector
+        self.reference = self.code
         self.counting = Counting()
+        self.settings: dict[str, str] = {}
         self.closed = False
         self.tab = ""
         self._code_callbacks: list[Callable[[], Any]] = []
+        self._visit_callbacks: list[Callable[[], Any]] = []
+        self._state_callbacks: list[Callable[[bool], Any]] = []
         self._dataset_callbacks: list[Callable[[], Any]] = []
         self._root = root
         self._folder: Path | None = None
@@ -52,24 +59,58 @@ class Session:
         """Call `callback` whenever the code, the counting or the tab changes. A change of dataset removes it."""
         self._code_callbacks.append(callback)
 
+    def on_visit(self, callback: Callable[[], Any]) -> None:
+        """Call `callback` when the user goes back or forward. A change of dataset removes it."""
+        self._visit_callbacks.append(callback)
+
+    def on_state_change(self, callback: Callable[[bool], Any]) -> None:
+        """Call `callback` when a part of the state changes, with whether the user can go back to the state before."""
+        self._state_callbacks.append(callback)
+
     def on_dataset_change(self, callback: Callable[[], Any]) -> None:
         """Call `callback` whenever the dataset changes."""
         self._dataset_callbacks.append(callback)
 
     def select_tab(self, tab: str) -> None:
         """Show another tab; a tab that ignores changes while it is hidden catches up now."""
-        self.tab = tab
+        if tab != self.tab:
+            self.tab = tab
+            self._notify(step=True)
+
+    def open_code(self, code: tuple[int, ...], tab: str | None = None) -> None:
+        """Show another code, in another tab if one is given, and count changes from it."""
+        self.code = self.reference = tuple(code)
+        self.tab = tab or self.tab
+        self._notify(step=True)
+
+    def edit_code(self, code: tuple[int, ...]) -> None:
+        """Show an edited code; changes are still counted from the same code as before."""
+        self.code = tuple(code)
         self._notify()
 
-    def open_code(self, code: tuple[int, ...]) -> None:
-        """Show another code."""
-        self.code = tuple(code)
+    def pin_code(self) -> None:
+        """Count changes from the code that is open."""
+        self.reference = self.code
         self._notify()
 
     def set_counting(self, counting: Counting) -> None:
         """Change how cost is counted."""
         self.counting = counting
         self._notify()
+
+    def set_settings(self, settings: dict[str, str]) -> None:
+        """Remember the settings of the search."""
+        self.settings = settings
+        self._tell(step=False)
+
+    def visit(self, tab: str, code: tuple[int, ...], counting: Counting, settings: dict[str, str]) -> None:
+        """Show the state of a link, or one that the user goes back or forward to; of an uploaded table the tab only."""
+        self.tab = tab
+        if not self.dataset.uploaded:
+            self.code = self.reference = tuple(code)
+            self.counting, self.settings = counting, settings
+        for callback in [*self._visit_callbacks, *self._code_callbacks]:
+            callback()
 
     def use(self, dataset: Dataset | None) -> None:
         """Switch to an uploaded dataset, or to the benchmark if it is None; keep the code if it lies in the space."""
@@ -78,23 +119,32 @@ class Session:
         space = self.dataset.space
         if len(self.code) != len(space) or not space.contains([self.code]).all():
             self.code = _first_code(self.dataset)
+        self.reference = self.code
+        self.settings = {}
         self._code_callbacks.clear()
+        self._visit_callbacks.clear()
         for callback in list(self._dataset_callbacks):
             callback()
+        self._tell(step=False)
 
     def close(self) -> None:
         """Stop this session's jobs and delete its files."""
         self.closed = True
         self.workers.close()
         self.trainers.close()
-        self._code_callbacks.clear()
-        self._dataset_callbacks.clear()
+        for callbacks in (self._code_callbacks, self._visit_callbacks, self._dataset_callbacks, self._state_callbacks):
+            callbacks.clear()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _notify(self) -> None:
+    def _notify(self, step: bool = False) -> None:
         for callback in list(self._code_callbacks):
             callback()
+        self._tell(step)
+
+    def _tell(self, step: bool) -> None:
+        for callback in list(self._state_callbacks):
+            callback(step)
 
 
 def _first_code(dataset: OpenDataset) -> tuple[int, ...]:

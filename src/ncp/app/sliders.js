@@ -5,7 +5,7 @@ export default {
       <details v-for="(group, g) in groups" :key="group.name" class="group" :open="!narrow || g === 0">
         <summary><span class="group-name">{{ group.name }}</span><span class="group-code">{{ summary(group) }}</span></summary>
         <div v-for="dim in group.dims" :key="dim.place" class="slider">
-          <label :for="id + '-' + dim.place">{{ dim.label }}<span class="dim" v-if="dim.label !== dim.name">{{ dim.name }}</span></label>
+          <label :for="id + '-' + dim.place" :title="dim.name">{{ dim.label }}</label>
           <select v-if="dim.named" :id="id + '-' + dim.place" :aria-label="group.name + ', ' + dim.label"
             :value="now[dim.place]" @change="set(dim, $event)">
             <option v-for="(value, k) in dim.values" :key="k" :value="k">{{ value }}</option>
