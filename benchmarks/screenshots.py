@@ -29,9 +29,10 @@ def main() -> None:
 def desk(browser: Browser, address: str) -> None:
     """Three tabs on a desk."""
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.goto(address)
-    page.get_by_label("Code", exact=True).fill(CODE)
-    page.get_by_text("4.000").wait_for()
+    page.goto(f"{address}?code={CODE}")
+    page.locator(".figure-value", has_text="4.000").wait_for()
+    page.get_by_label("Stage 4, branch 1 channels").press("ArrowRight")
+    page.get_by_role("list", name="what has changed").wait_for()
     page.wait_for_timeout(600)
     save(page, "app-code", 860)
     page.get_by_role("tab", name="Benchmark").click()
@@ -42,14 +43,14 @@ def desk(browser: Browser, address: str) -> None:
     page.wait_for_timeout(600)
     save(page, "app-benchmark", 1700)
     page.reload()
-    page.get_by_role("tab", name="Propagate").click()
-    page.get_by_role("button", name="Propagate").click()
-    page.get_by_text("step 29 of 29").wait_for()
-    save(page, "app-propagate", 1180)
+    page.get_by_role("tab", name="Search", exact=True).click()
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("heading", name="The best 10", exact=True).wait_for(timeout=180_000)
+    save(page, "app-search", 1180)
 
 
 def phone(browser: Browser, address: str) -> None:
-    """A propagation on an uploaded table, on a phone."""
+    """A search on an uploaded table, on a phone."""
     page = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark").new_page()
     page.goto(address)
     page.get_by_role("tab", name="Your table").click()
@@ -61,11 +62,11 @@ def phone(browser: Browser, address: str) -> None:
         page.get_by_role("button", name="Read").click()
         page.get_by_role("button", name="Train").click()
         page.get_by_role("cell", name="trained", exact=True).wait_for(timeout=120_000)
-    page.get_by_role("tab", name="Propagate").click()
+    page.get_by_role("tab", name="Search", exact=True).click()
     page.get_by_label("weight of latency").wait_for()
     page.get_by_role("checkbox", name="latency").check()
-    page.get_by_role("button", name="Propagate").click()
-    page.get_by_text("step 29 of 29").wait_for()
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("heading", name="The best 10", exact=True).wait_for(timeout=180_000)
     save(page, "app-phone", 1240)
 
 

@@ -1,8 +1,6 @@
-"""The jobs of workers: propagations within budget and minimum values, frames, imported tables, predictors."""
+"""The jobs of uploads: imported tables, predictors that are trained on them, and files that are too large."""
 
 import re
-import sys
-from collections import Counter
 from pathlib import Path
 from time import process_time
 
@@ -12,92 +10,17 @@ import pyarrow.parquet as pq
 import pytest
 
 import ncp
-from ncp.app.dataset import Dataset, open_dataset
+from ncp.app.dataset import open_dataset
 from ncp.app.downloads import python_of, report_of
-from ncp.app.jobs import SearchRequest, best_rows, import_table, run_search, train_predictor
-from ncp.app.layout import dimension_groups, value_indices
+from ncp.app.found import Found
+from ncp.app.jobs import import_table, train_predictor
+from ncp.app.layout import dimension_groups
 from ncp.app.limits import LARGEST
-from ncp.app.result_table import result_table
-from ncp.app.session import START
-from ncp.errors import DataError, InfeasibleError
+from ncp.app.searching import SearchRequest, run_film, run_search
+from ncp.errors import DataError
 from ncp.progress import quiet
-from ncp.spaces.families import DEFAULT_TABLE
-from ncp.spaces.multires import MULTIRES, Code
+from ncp.spaces.multires import MULTIRES
 from tests.cli.test_own_table import SPACE, written
-
-DATASET = Dataset(DEFAULT_TABLE, DEFAULT_TABLE, DEFAULT_TABLE, None)
-ORIGIN = Code.parse(START).vector
-WANTED = {"seg/mIoU": 2.0, "video/top1": 1.0}
-
-
-def search_request(**changed: object) -> SearchRequest:
-    settings = {"weights": WANTED, "at_least": {}, "budget": ncp.Budget(max_macs=2e9), "freeze": (), "origin": ORIGIN}
-    return SearchRequest(**(settings | {"steps": 12, "starts": 4} | changed))  # type: ignore[arg-type]
-
-
-def test_a_propagation_keeps_budget_and_frozen_dimensions_and_starts_at_the_open_code() -> None:
-    shares: list[float] = []
-    result, frames = run_search(DATASET, search_request(freeze=("i1", "i2", "o")), shares.append)
-    codes = np.array([row.vector for row in result.rows])
-    assert len(codes) == 10
-    assert (ncp.macs(codes) <= 2e9).all()
-    assert (codes[:, [0, 1, -1]] == np.array(ORIGIN)[[0, 1, -1]]).all()
-    assert all(value.source == "judge" for row in result.rows for value in row.verified.values())
-    assert list(result.rows[0].predicted) == list(WANTED)
-    assert [row.score for row in result.rows] == sorted((row.score for row in result.rows), reverse=True)
-    assert shares[-1] == 1
-    assert len(frames) == 12
-    assert frames[0]["codes"] == value_indices(MULTIRES, ORIGIN)
-    last = result.trajectory.codes[-1, 0]
-    assert frames[-1]["codes"] == value_indices(MULTIRES, last.tolist())
-    assert frames[-1]["facts"][0] == ["GMACs", f"{ncp.macs(last)[0] / 1e9:.3f}"]
-
-
-def test_minimum_values_hold_for_predictions_or_are_refused_as_too_high() -> None:
-    free, _ = run_search(DATASET, search_request(), quiet)
-    video = max(row.predicted["video/top1"].mean for row in free.rows)
-    result, _ = run_search(DATASET, search_request(weights={"seg/mIoU": 1.0}, at_least={"video/top1": video}), quiet)
-    assert all(row.predicted["video/top1"].mean >= video for row in result.rows)
-    with pytest.raises(InfeasibleError, match="predicted to have video/top1 of at least 99"):
-        run_search(DATASET, search_request(at_least={"video/top1": 99.0}), quiet)
-
-
-def test_a_stop_leaves_the_best_of_the_codes_passed() -> None:
-    request = search_request()
-    result, _ = run_search(DATASET, request, quiet)
-    passed = np.unique(result.trajectory.codes[:3].reshape(-1, 27), axis=0)
-    rows, baseline = best_rows(DATASET, request, passed)
-    assert baseline is None
-    assert {row.vector for row in rows} <= {tuple(code) for code in passed.tolist()}
-    assert max(row.score for row in rows) <= result.rows[0].score
-    assert "until step 2" in result_table(result, rows, 2)
-
-
-def test_a_downloaded_program_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    result, _ = run_search(DATASET, search_request(steps=3), quiet)
-    exec(compile(python_of(MULTIRES, result.rows[0], result.provenance), "network.py", "exec"), {})  # noqa: S102
-    assert capsys.readouterr().out.split("]")[0].strip("[ ") == str(result.rows[0].macs)
-
-
-def test_buttons_whose_extra_is_missing_are_disabled(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    result, _ = run_search(DATASET, search_request(steps=2, starts=2), quiet)
-    assert "disabled" not in result_table(result, result.rows)
-    monkeypatch.setitem(sys.modules, "plotly", None)
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    page = result_table(result, result.rows)
-    disabled = re.findall(r'disabled (?:aria-label="[^"]*" )?data-act="(\w+)"', page)
-    assert Counter(disabled) == {"report": 1, "onnx": len(result.rows)}
-    assert "pip install &#x27;ncp-nas[export,report]&#x27;" in page
-
-
-def test_a_downloaded_report_shows_the_result(tmp_path: Path) -> None:
-    result, _ = run_search(DATASET, search_request(steps=3), quiet)
-    page = report_of(result, DATASET, tmp_path, quiet).decode()
-    assert all(row.code in page for row in result.rows)
-    assert "The code of the best start" in page
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
@@ -115,11 +38,15 @@ def test_an_uploaded_table_is_imported_trained_on_and_searched(tmp_path: Path) -
     assert opened.predictor is not None
     assert opened.table is not None
     start = tuple(opened.table.codes[0].tolist())
-    result, frames = run_search(dataset, search_request(weights={"acc": 1.0}, budget=ncp.Budget(), origin=start), quiet)
-    assert result.rows[0].predicted_score > 1
+    request = SearchRequest({"acc": 1.0}, {}, ncp.Budget(), (), start, starts=16, steps=12)
+    _, frames = run_film(dataset, request, quiet)
     assert frames[0]["svg"] == ""
+    trace = tmp_path / "trace.json"
+    result = run_search(dataset, request, trace, tmp_path / "stop", quiet)
+    assert result.rows[0].predicted_score > 1
     assert b"code = {'width0':" in python_of(SPACE, result.rows[0], result.provenance)
-    assert result.rows[0].code in report_of(result, dataset, tmp_path, quiet).decode()
+    page = report_of(Found.of_result(result, SPACE, trace), dataset, tmp_path, quiet).decode()
+    assert result.rows[0].code in page
 
 
 def test_too_few_rows_to_train_on_are_refused(tmp_path: Path) -> None:
@@ -132,7 +59,6 @@ def test_too_few_rows_to_train_on_are_refused(tmp_path: Path) -> None:
         train_predictor(dataset, tmp_path, quiet)
 
 
-STAGES = ["Stem", *(f"Stage {k}" for k in range(1, 5)), "Head"]
 SMALL_SPACE = "width: [8, 16, 24]\ndepth: [1, 2]\n"
 
 

@@ -30,17 +30,17 @@ def test_a_reload_and_a_link_keep_tab_code_objective_and_budget(site: str, visit
     assert page.evaluate("location.search") == ""
     page.get_by_label("Stem, second convolution").focus()
     page.keyboard.press("ArrowRight")
-    turn_to(page, "Propagate")
+    turn_to(page, "Search")
     page.get_by_label("weight of seg/mIoU").fill("2")
     page.get_by_label("minimum value of video/top1").fill("24.5")
     page.get_by_role("checkbox", name="seg-4x/mIoU").check()
     page.get_by_role("checkbox", name="cls-50-1000/top1").uncheck()
     page.get_by_role("textbox", name="GMACs").fill("2.5")
     page.get_by_role("checkbox", name="Stage 3").click()
-    query = settled(page, "tab=propagate", f"code={CODE}", "gmacs=2.5", "keep=Stage 3", "seg/mIoU:2", "video/top1:24.5")
+    query = settled(page, "tab=search", f"code={CODE}", "gmacs=2.5", "keep=Stage 3", "seg/mIoU:2", "video/top1:24.5")
     page.reload()
     for shown in (page, visit(f"{site}{query}")):
-        expect(shown.get_by_role("tab", name="Propagate")).to_have_attribute("aria-selected", "true")
+        expect(shown.get_by_role("tab", name="Search")).to_have_attribute("aria-selected", "true")
         expect(shown.get_by_label("weight of seg/mIoU")).to_have_value("2")
         expect(shown.get_by_label("minimum value of video/top1")).to_have_value("24.5")
         expect(shown.get_by_role("checkbox", name="seg-4x/mIoU")).to_be_checked()
@@ -74,7 +74,7 @@ def test_back_and_forward_go_through_tabs_and_opened_codes(site: str, visit: Ope
 
 def test_a_wrong_link_shows_what_is_wrong_and_the_rest_of_it(site: str, visit: Open) -> None:
     page = visit(
-        f"{site}?tab=propagate&code=<img src=x onerror=window.harmed=1>&gmacs=3&objective=seg/mIoU,no/thing:2&x=1"
+        f"{site}?tab=search&code=<img src=x onerror=window.harmed=1>&gmacs=3&objective=seg/mIoU,no/thing:2&x=1"
     )
     assert page.get_by_role("alert").filter(has_text="Expected 31 integers in 6 groups").is_visible()
     assert page.get_by_role("alert").filter(has_text="'no/thing'").is_visible()

@@ -139,14 +139,16 @@ def test_a_page_works_again_when_its_server_is_back(browser: Browser, tmp_path: 
     page.goto(f"http://127.0.0.1:{first.port}/")
     changed = "32_64-1_1_2_64-2_2_2_2_32_64-2_3_2_2_2_32_64_128-2_4_2_2_2_2_32_64_128_128-96"
     page.get_by_label("Code", exact=True).fill(changed)
+    page.wait_for_function("c => location.search.includes(c)", arg=changed)
     first.end(signal.SIGKILL)
     page.get_by_text("Connection lost").wait_for(timeout=30_000)
     second = Server(tmp_path, "--port", str(first.port))
     try:
         page.get_by_text("Connection lost").wait_for(state="hidden", timeout=60_000)
         page.locator(".figure-value").first.wait_for()
-        turn_to(page, "Propagate")
-        page.get_by_role("button", name="Propagate").click()
+        assert page.get_by_label("Code", exact=True).input_value() == changed
+        turn_to(page, "Search")
+        page.get_by_role("button", name="Search", exact=True).click()
         page.locator(".best").wait_for(timeout=60_000)
     finally:
         page.close()

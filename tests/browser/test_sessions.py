@@ -37,11 +37,11 @@ FOCUSED = """() => { const e = document.activeElement, s = getComputedStyle(e);
     name: e.getAttribute('aria-label') || e.labels?.[0]?.textContent || e.textContent || field?.textContent }; }"""
 
 
-@pytest.mark.parametrize("tab", ["Code", "Propagate", "Benchmark", "Your table"])
+@pytest.mark.parametrize("tab", ["Code", "Search", "Benchmark", "Your table"])
 def test_the_keyboard_reaches_everything(site: str, visit: Open, tab: str) -> None:
     page = visit(site)
     page.get_by_role("tab", name="Code").focus()
-    for _ in range(["Code", "Propagate", "Benchmark", "Your table"].index(tab)):
+    for _ in range(["Code", "Search", "Benchmark", "Your table"].index(tab)):
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
     page.wait_for_timeout(1500)
@@ -71,7 +71,7 @@ def test_a_propagation_without_a_mouse(site: str, visit: Open) -> None:
     page.get_by_label("weight of seg/mIoU").wait_for()
     for _ in range(60):
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.textContent") == "Propagate":
+        if page.evaluate("document.activeElement.textContent") == "Search":
             break
     page.keyboard.press("Enter")
     page.locator(".best").wait_for()
@@ -85,8 +85,8 @@ def test_two_sessions_share_nothing(site: str, visit: Open) -> None:
     expect(one.get_by_label("Code", exact=True)).not_to_have_value(before)
     upload(one, table())
     one.get_by_role("button", name="NAS-Bench-MR").wait_for()
-    turn_to(one, "Propagate")
-    turn_to(other, "Propagate")
+    turn_to(one, "Search")
+    turn_to(other, "Search")
     one.get_by_label("weight of acc").wait_for()
     other.get_by_label("weight of seg/mIoU").wait_for()
     assert other.get_by_role("button", name="NAS-Bench-MR").count() == 0
@@ -179,11 +179,11 @@ def test_names_with_markup_are_escaped(site: str, visit: Open) -> None:
     page.get_by_role("button", name="Train").wait_for()
     page.get_by_role("button", name="Train").click()
     page.get_by_role("cell", name="trained", exact=True).wait_for(timeout=90_000)
-    for tab in ("Code", "Propagate", "Benchmark"):
+    for tab in ("Code", "Search", "Benchmark"):
         turn_to(page, tab)
         page.get_by_text(EVIL).first.wait_for()
-        if tab == "Propagate":
-            page.get_by_role("button", name="Propagate").click()
+        if tab == "Search":
+            page.get_by_role("button", name="Search", exact=True).click()
             page.locator(".best").wait_for()
         if tab == "Benchmark":
             page.locator(".plot .point").first.wait_for()

@@ -60,61 +60,98 @@ def test_a_code_by_sliders_and_as_text(site: str, visit: Open, picture: Picture,
 
 
 @pytest.mark.parametrize(("size", "scheme"), LOOKS)
-def test_a_propagation_from_the_button_to_the_files(
+def test_a_search_from_the_button_to_the_files(
     site: str, visit: Open, picture: Picture, size: str, scheme: str
 ) -> None:
     page = visit(site, size, scheme)
-    turn_to(page, "Propagate")
+    turn_to(page, "Search")
+    page.locator(".results svg.net").wait_for()
     page.get_by_label("weight of seg/mIoU").fill("2")
     page.get_by_role("textbox", name="GMACs").fill("3")
     page.get_by_role("checkbox", name="Stem").click()
-    page.get_by_role("button", name="Propagate").click()
+    page.get_by_role("button", name="Search", exact=True).click()
     animation = page.locator(".animation")
-    animation.get_by_role("button", name="Stop").wait_for()
+    animation.get_by_role("button", name="Pause").wait_for()
+    page.get_by_role("heading", name="The best 10 so far").wait_for()
     picture(page, f"animation-{size}-{scheme}")
-    animation.get_by_text("step 29 of 29").wait_for()
-    assert animation.get_by_role("button", name="Stop").count() == 0
+    page.get_by_role("heading", name="The best 10", exact=True).wait_for(timeout=60_000)
+    assert page.get_by_role("heading", name="The best 10", exact=True).is_visible()
+    if size == "phone":
+        box = page.get_by_role("heading", name="The best 10", exact=True).bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] < 844
     assert page.locator(".best tbody").count() == 10
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save result.json").click()
     result = json.loads(Path(saved.value.path()).read_text())
     assert result["provenance"]["weights"] == {"seg/mIoU": 2.0, "cls-50-1000/top1": 1.0, "video/top1": 1.0}
+    assert (result["provenance"]["starts"], result["provenance"]["steps"]) == (256, 70)
     codes = [ncp.Code.from_vector(row["vector"]) for row in result["rows"]]
     assert (ncp.macs(codes) <= 3e9).all()
     assert {code.stem for code in codes} == {(32, 64)}
     with page.expect_download() as saved:
+        page.get_by_role("button", name="Save csv").click()
+    assert len(Path(saved.value.path()).read_text().splitlines()) == 11
+    with page.expect_download() as saved:
         page.get_by_role("button", name="Python, code 1", exact=True).click()
     assert f"ncp.Code.parse({result['rows'][0]['code']!r})" in Path(saved.value.path()).read_text()
     assert fits(page)
-    picture(page, f"propagate-{size}-{scheme}")
+    assert page.locator(".best").evaluate("e => e.scrollWidth <= e.parentElement.clientWidth")
+    picture(page, f"search-{size}-{scheme}")
     page.get_by_role("button", name="Open, code 2", exact=True).click()
     expect(page.get_by_role("tab", name="Code")).to_have_attribute("aria-selected", "true")
     expect(page.get_by_label("Code", exact=True)).to_have_value(result["rows"][1]["code"])
 
 
-def test_a_stopped_propagation_lists_the_codes_passed(site: str, visit: Open) -> None:
+def test_a_cancelled_search_keeps_its_first_answer_and_the_next_one_ends(site: str, visit: Open) -> None:
     page = visit(site)
-    turn_to(page, "Propagate")
+    turn_to(page, "Search")
     page.get_by_text("Search settings", exact=True).click()
-    page.get_by_label("steps", exact=True).fill("150")
-    page.get_by_role("button", name="Propagate").click()
-    page.wait_for_function("() => /step [3-9] of 149/.test(document.querySelector('.animation-step')?.textContent)")
-    page.get_by_role("button", name="Stop").click()
-    page.get_by_role("heading", name="until step").wait_for()
-    stopped = page.locator(".animation-step").inner_text()
-    step = int(stopped.split()[1])
-    assert 3 <= step < 100
-    page.wait_for_timeout(300)
-    assert page.locator(".animation-step").inner_text() == stopped
-    assert page.get_by_role("heading", name=f"until step {step}").is_visible()
+    page.get_by_label("starts", exact=True).fill("1024")
+    page.get_by_label("steps", exact=True).fill("200")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("heading", name="The best 10 so far").wait_for()
+    bar = page.get_by_role("progressbar", name="the search")
+    page.wait_for_function("() => Number(document.querySelector('.progress [role=progressbar]').ariaValueNow) > 0.02")
+    page.get_by_role("button", name="Cancel").click()
+    expect(bar).to_be_hidden()
+    page.wait_for_timeout(1500)
+    assert page.get_by_role("heading", name="The best 10 so far").is_visible()
+    page.get_by_label("starts", exact=True).fill("8")
+    page.get_by_label("steps", exact=True).fill("10")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("heading", name="The best 10", exact=True).wait_for(timeout=60_000)
+    expect(bar).to_be_hidden()
+
+
+def test_a_film_can_be_played_again_and_marks_its_best_step(site: str, visit: Open) -> None:
+    page = visit(site)
+    turn_to(page, "Search")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("heading", name="The best 10", exact=True).wait_for(timeout=60_000)
+    page.locator(".film summary").click()
+    page.get_by_text("step 29 of 29").wait_for()
+    best = page.locator(".animation").get_by_role("button", name="best: step")
+    best.click()
+    step = best.inner_text().split()[-1]
+    page.get_by_text(f"step {step} of 29").wait_for()
+    score = float(page.locator(".animation .figure-value").first.inner_text())
+    place = page.get_by_label("step of the propagation")
+    for other in (0, 5, 29):
+        place.fill(str(other))
+        page.get_by_text(f"step {other} of 29").wait_for()
+        assert float(page.locator(".animation .figure-value").first.inner_text()) <= score
+    page.get_by_role("button", name="Play again").click()
+    page.get_by_role("button", name="Pause").click()
+    assert page.get_by_text("step 29 of 29").count() == 0
 
 
 def test_an_onnx_file_is_downloaded(site: str, visit: Open, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     page = visit(site)
-    turn_to(page, "Propagate")
+    turn_to(page, "Search")
     page.get_by_role("textbox", name="GMACs").fill("0.2")
-    page.get_by_role("button", name="Propagate").click()
+    page.get_by_role("button", name="Search", exact=True).click()
     button = page.get_by_role("button", name="ONNX, code 1", exact=True)
     button.wait_for()
     with page.expect_download(timeout=120_000) as saved:
@@ -125,10 +162,10 @@ def test_an_onnx_file_is_downloaded(site: str, visit: Open, tmp_path: Path) -> N
 
 def test_a_downloaded_report_opens_offline(site: str, visit: Open, tmp_path: Path, picture: Picture) -> None:
     page = visit(site)
-    turn_to(page, "Propagate")
-    page.get_by_role("button", name="Propagate").click()
+    turn_to(page, "Search")
+    page.get_by_role("button", name="Search", exact=True).click()
     button = page.get_by_role("button", name="Save report")
-    button.wait_for()
+    button.wait_for(timeout=60_000)
     picture(page, "report-offered")
     with page.expect_download(timeout=60_000) as saved:
         button.click()
@@ -143,7 +180,7 @@ def test_a_downloaded_report_opens_offline(site: str, visit: Open, tmp_path: Pat
 
 def test_errors_are_shown_beside_their_field(site: str, visit: Open, picture: Picture) -> None:
     page = visit(site)
-    turn_to(page, "Propagate")
+    turn_to(page, "Search")
     for label, value, message in (
         ("GMACs", "nothing", "This must be a number."),
         ("GMACs", "0.001", "Raise GMACs to at least 0.01"),
@@ -156,7 +193,7 @@ def test_errors_are_shown_beside_their_field(site: str, visit: Open, picture: Pi
         field = page.get_by_label(label, exact=True)
         before = field.input_value()
         field.fill(value)
-        page.get_by_role("button", name="Propagate").click()
+        page.get_by_role("button", name="Search", exact=True).click()
         page.get_by_text(message).first.wait_for()
         assert field.input_value() == value
         if label == "GMACs":
@@ -165,7 +202,7 @@ def test_errors_are_shown_beside_their_field(site: str, visit: Open, picture: Pi
             picture(page, "propagate-problem")
         field.fill(before)
         field.blur()
-    page.get_by_role("button", name="Propagate").click()
+    page.get_by_role("button", name="Search", exact=True).click()
     page.locator(".best").wait_for()
     assert page.get_by_text("must be").count() == 0
 
@@ -226,8 +263,8 @@ def test_without_the_table_the_page_says_how_to_get_it(bare: str, visit: Open, p
     turn_to(page, "Benchmark")
     page.get_by_text("ncp data fetch").wait_for()
     picture(page, "benchmark-absent")
-    turn_to(page, "Propagate")
-    page.get_by_role("button", name="Propagate").click()
+    turn_to(page, "Search")
+    page.get_by_role("button", name="Search", exact=True).click()
     page.locator(".best").wait_for()
 
 
@@ -252,11 +289,10 @@ def test_an_uploaded_table(site: str, visit: Open, picture: Picture, size: str, 
     turn_to(page, "Code")
     page.get_by_text("percentile among 582 rows").wait_for()
     picture(page, f"upload-code-{size}-{scheme}")
-    turn_to(page, "Propagate")
-    page.get_by_role("button", name="Propagate").click()
-    page.locator(".best").wait_for()
+    turn_to(page, "Search")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("heading", name="The best 10", exact=True).wait_for(timeout=60_000)
     assert page.locator(".best tbody").count() == 10
-    page.get_by_text("step 29 of 29").wait_for()
     assert fits(page)
     picture(page, f"upload-propagate-{size}-{scheme}")
     turn_to(page, "Benchmark")

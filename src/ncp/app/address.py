@@ -18,7 +18,10 @@ from ncp.cost import Counting, read_image_size
 from ncp.errors import NcpError, quoted
 from ncp.spaces.multires import Code
 
-SETTINGS = ("objective", "minimum", "gmacs", "mparams", "keep", "strategy", "steps", "penalty")
+SETTINGS = (
+    *("find", "changes", "objective", "minimum", "gmacs", "mparams", "keep"),
+    *("strategy", "starts", "steps", "penalty"),
+)
 """What the address calls the fields of the search."""
 LONGEST = 4000
 """Longest query that is read [characters]."""

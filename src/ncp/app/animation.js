@@ -1,4 +1,4 @@
-// Plays the steps of a propagation: the drawing, the dimensions as bars, the line of the score. Emits `ended`.
+// Plays the steps of a propagation: the drawing, the dimensions as bars, the line of the score with its best step.
 export default {
   template: `
     <div class="animation" v-if="frames.length">
@@ -9,14 +9,21 @@ export default {
         </div>
         <div class="animation-controls">
           <span class="animation-step">step {{ at }} of {{ frames.length - 1 }}</span>
-          <button type="button" class="button" v-if="playing" @click="stop">Stop</button>
+          <button type="button" class="button" @click="playing ? pause() : go(at < frames.length - 1 ? at : 0)">
+            {{ playing ? "Pause" : at < frames.length - 1 ? "Play" : "Play again" }}
+          </button>
         </div>
       </div>
-      <svg class="animation-line" viewBox="0 0 100 24" preserveAspectRatio="none" role="img" :aria-label="'objective along ' + at + ' steps'">
-        <polyline class="animation-rest" :points="points(frames.length)" /><polyline class="animation-done" :points="points(at + 1)" />
-      </svg>
+      <div class="animation-plot">
+        <div class="animation-axis" aria-hidden="true"><span>{{ frames[best].score }}</span><span>{{ frames[worst].score }}</span></div>
+        <svg class="animation-line" viewBox="0 0 100 24" preserveAspectRatio="none" role="img" :aria-label="'score by step; the best is step ' + best">
+          <line class="animation-best" :x1="across(best)" :x2="across(best)" y1="0" y2="24" />
+          <polyline class="animation-rest" :points="points(frames.length)" /><polyline class="animation-done" :points="points(at + 1)" />
+        </svg>
+        <button type="button" class="button plain" @click="seek(best)">best: step {{ best }}</button>
+      </div>
       <input type="range" class="animation-place" min="0" :max="frames.length - 1" :value="at" aria-label="step of the propagation"
-        :aria-valuetext="'step ' + at" :style="{ '--share': at / Math.max(1, frames.length - 1) }" @input="seek" />
+        :aria-valuetext="'step ' + at" :style="{ '--share': at / Math.max(1, frames.length - 1) }" @input="seek(Number($event.target.value))" />
       <div class="animation-net scroll" tabindex="0" role="group" aria-label="drawing of this step's network" v-if="frame.svg" v-html="frame.svg"></div>
       <div class="bars" :class="{ few: groups.length < 3 }">
         <div v-for="group in groups" :key="group.name" class="bar-group">
@@ -38,6 +45,15 @@ export default {
     frame() {
       return this.frames[Math.min(this.at, this.frames.length - 1)];
     },
+    heights() {
+      return this.frames.map((frame) => frame.height);
+    },
+    best() {
+      return this.heights.indexOf(Math.max(...this.heights));
+    },
+    worst() {
+      return this.heights.indexOf(Math.min(...this.heights));
+    },
   },
   watch: {
     run: { handler: "play", immediate: true },
@@ -51,32 +67,33 @@ export default {
       if (!this.frames.length) return;
       const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
       this.at = still ? this.frames.length - 1 : 0;
-      this.playing = !still;
-      if (still) return this.$emit("ended", { step: this.at, run: this.run, stopped: false });
+      if (!still) this.go(0);
+    },
+    go(from) {
+      clearInterval(this.timer);
+      this.at = from;
+      this.playing = true;
       this.timer = setInterval(() => {
         if (this.at < this.frames.length - 1) this.at += 1;
-        if (this.at >= this.frames.length - 1) this.end(false);
+        if (this.at >= this.frames.length - 1) this.pause();
       }, this.pace);
     },
-    stop() {
-      this.end(true);
-    },
-    end(stopped) {
+    pause() {
       clearInterval(this.timer);
-      if (!this.playing) return;
       this.playing = false;
-      this.$emit("ended", { step: this.at, run: this.run, stopped });
     },
-    seek(event) {
-      if (this.playing) this.end(true);
-      this.at = Number(event.target.value);
+    seek(step) {
+      this.pause();
+      this.at = step;
+    },
+    across(step) {
+      return (100 * step) / Math.max(1, this.frames.length - 1);
     },
     share(dim) {
       return this.frame.codes[dim.place] / Math.max(1, dim.values.length - 1);
     },
     points(count) {
-      const heights = this.frames.map((frame) => frame.height);
-      return heights.slice(0, count).map((h, k) => `${(100 * k) / Math.max(1, heights.length - 1)},${22 - 20 * h}`).join(" ");
+      return this.heights.slice(0, count).map((h, k) => `${this.across(k)},${22 - 20 * h}`).join(" ");
     },
   },
 };

@@ -24,6 +24,8 @@ TASKS = {
     "3ddet": "cars in the points of a lidar (KITTI)",
 }
 """The tasks of NAS-Bench-MR in plain words."""
+LISTED = 8
+"""Most changes that are listed; of more the number is given."""
 COSTS = (("macs", 1e9, "GMACs"), ("params", 1e6, "M parameters"))
 
 
@@ -69,6 +71,8 @@ def changes(dataset: OpenDataset, code: Sequence[int], reference: Sequence[int])
         for name, k in named
         if code[k] != reference[k]
     ]
+    if len(found) > LISTED:
+        return f"<span>{len(found)} of {len(code)} dimensions differ</span>"
     return f'<ul class="changes" aria-label="what has changed">{"".join(found)}</ul>' if found else ""
 
 

@@ -22,9 +22,14 @@ class Sliders(Element, component="sliders.js"):
         super().__init__()
         self.space = space
         self._props["groups"] = dimension_groups(space)
-        self._props["id"] = "sliders"
+        self._props.update(id="sliders", answered=0)
         self.show(code)
-        self.on("slide", lambda event: on_move(event.args["place"], event.args["index"]), throttle=0.06)
+
+        def moved(event: Any) -> Any:
+            self._props["answered"] = event.args.get("move", 0)
+            return on_move(event.args["place"], event.args["index"])
+
+        self.on("slide", moved, throttle=0.06)
 
     def show(self, code: Sequence[int]) -> None:
         """Set all sliders."""
@@ -33,22 +38,15 @@ class Sliders(Element, component="sliders.js"):
 
 
 class Animation(Element, component="animation.js"):
-    """Plays the frames of a propagation; `on_end` gets the last step shown and whether the user stopped there."""
+    """Plays the frames of a propagation."""
 
-    def __init__(self, space: Space, on_end: Callable[[int, bool], Any]) -> None:
+    def __init__(self, space: Space) -> None:
         super().__init__()
-        self.run = 0
         self._props.update(frames=[], groups=dimension_groups(space), run=0, pace=PACE)
-
-        def ended(event: Any) -> Any:
-            return on_end(event.args["step"], event.args["stopped"]) if event.args["run"] == self.run else None
-
-        self.on("ended", ended)
 
     def play(self, frames: Sequence[dict[str, Any]]) -> None:
         """Play other frames from the first one on."""
-        self.run += 1
-        self._props.update(frames=list(frames), run=self.run)
+        self._props.update(frames=list(frames), run=self._props["run"] + 1)
         self.update()
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from ncp.app.dataset import Dataset, open_dataset
+from ncp.app.found import Found
 from ncp.cost import Counting
-from ncp.optim.results import Result, Row
+from ncp.io.files import write_json
+from ncp.optim.results import Row
 from ncp.progress import Progress
 from ncp.spaces.multires import Code
 from ncp.spaces.space import Space
@@ -61,18 +64,18 @@ def onnx_of(code: Sequence[int], counting: Counting, folder: Path, _: Progress) 
     return path.read_bytes()
 
 
-def report_of(result: Result, dataset: Dataset, folder: Path, _: Progress) -> bytes:
+def report_of(found: Found, dataset: Dataset, folder: Path, _: Progress) -> bytes:
     """The report of a search, as `ncp report` writes it.
 
     Raises:
         MissingExtraError: the extra `report` is not installed.
     """
     from ncp.report.html import write_report
-    from ncp.report.trace import Trace
 
     with TemporaryDirectory(dir=folder) as temporary:
-        source, page = Path(temporary) / "result.json", Path(temporary) / "report.html"
-        result.to_json(source)
-        Trace.of(result).to_json(source.with_name("trace.json"))
+        source, page = Path(temporary) / found.name, Path(temporary) / "report.html"
+        write_json(source, found.document)
+        if found.trace is not None and found.trace.is_file():
+            shutil.copyfile(found.trace, source.with_name("trace.json"))
         write_report(source, page, open_dataset(dataset).table)
         return page.read_bytes()

@@ -12,7 +12,7 @@ from ncp.app.address import Address, read_query, state_of, visit
 from ncp.app.benchmark_tab import BenchmarkTab
 from ncp.app.code_tab import CodeTab
 from ncp.app.components import ErrorLine
-from ncp.app.propagate_tab import PropagateTab
+from ncp.app.search_tab import SearchTab
 from ncp.app.session import Session
 from ncp.app.upload_tab import UploadTab
 from ncp.app.workers import Workers
@@ -20,7 +20,7 @@ from ncp.report.style import LIGHT, page_colours
 from ncp.report.svg import picture_css
 
 TITLE = "ncp: one network for several tasks"
-TABS = {"Code": CodeTab, "Propagate": PropagateTab, "Benchmark": BenchmarkTab, "Your table": UploadTab}
+TABS = {"Code": CodeTab, "Search": SearchTab, "Benchmark": BenchmarkTab, "Your table": UploadTab}
 STYLES = ("base.css", "tabs.css")
 
 
@@ -57,7 +57,7 @@ def build_page(workers: Workers, trainers: Workers, root: Path) -> None:
 
     def rebuild() -> None:
         """Build the tabs that show the dataset anew, which are all but the upload."""
-        for name in ("Code", "Propagate", "Benchmark"):
+        for name in ("Code", "Search", "Benchmark"):
             built.discard(name)
             contents[name].clear()
         _show_chooser(chooser, session)

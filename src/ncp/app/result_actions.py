@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from nicegui import ui
 
 from ncp.app.components import ErrorLine
-from ncp.app.downloads import onnx_of, python_of, report_of
+from ncp.app.downloads import csv_of, onnx_of, python_of, report_of
 from ncp.app.field_errors import message_of
+from ncp.app.found import Found
 from ncp.app.session import Session
 from ncp.errors import NcpError
 from ncp.extras import require_extra
-from ncp.optim.results import Result, Row
 
 
 class ResultActions:
@@ -28,27 +27,27 @@ class ResultActions:
 
     def __init__(self, session: Session, problem: ErrorLine) -> None:
         self.session, self.problem = session, problem
-        self.result: Result | None = None
-
-    def set(self, result: Result, rows: tuple[Row, ...]) -> None:
-        """Act on another result, of which `rows` are shown."""
-        self.result = replace(result, rows=rows)
+        self.found: Found | None = None
 
     async def press(self, action: str, index: int) -> None:
         """Do what a button says for the row with an index."""
-        result = self.result
-        if result is None or not 0 <= index < len(result.rows):
+        found = self.found
+        if found is None or not 0 <= index < len(found.rows):
             return
-        row = result.rows[index]
+        row = found.rows[index]
         if action == "open":
             self.session.open_code(row.vector, tab="Code")
         elif action == "json":
-            ui.download.content(json.dumps(result.to_dict(), indent=2), "result.json", "application/json")
+            ui.download.content(json.dumps(found.document, indent=2), found.name, "application/json")
+        elif action == "csv":
+            columns = found.columns
+            data = csv_of(list(columns), zip(*columns.values(), strict=True))
+            ui.download.content(data, found.name.replace(".json", ".csv"), "text/csv")
         elif action == "python":
-            ui.download.content(python_of(self.session.dataset.space, row, result.provenance), "network.py")
+            ui.download.content(python_of(self.session.dataset.space, row, found.provenance), "network.py")
         elif action == "report":
             ui.notify("Writing the report …")
-            await self._save("report", "report.html", "text/html", report_of, result, self.session.dataset.source)
+            await self._save("report", "report.html", "text/html", report_of, found, self.session.dataset.source)
         elif action == "onnx":
             ui.notify("Writing the ONNX file and checking it against the network …")
             counting = self.session.counting

@@ -1,62 +1,79 @@
-"""The table of a propagation's best codes: predicted values, and below them the check with its source."""
+"""The table of the codes that a search has found: predicted values, and below them the independent check."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from html import escape
 
+from ncp.app.found import Found
 from ncp.app.lookup import format_value
 from ncp.extras import has_extra
-from ncp.optim.results import Result, Row, Value, baseline_text
+from ncp.optim.results import Row, Value
 
 ACTIONS = {"open": "Open", "onnx": "ONNX", "python": "Python"}
 NEEDS = {"onnx": "export", "report": "report"}
 """The extra that a button needs."""
+_DASH = "–"  # noqa: RUF001
 
 
-def result_table(result: Result, rows: tuple[Row, ...], step: int | None = None) -> str:
-    """The best codes with their values and buttons.
+def result_table(found: Found, has_network: bool) -> str:
+    """The codes with their values and buttons.
 
     Args:
-        result: the result of the propagation.
-        rows: the rows to show.
-        step: the step at which the user stopped the animation, if they did.
+        found: what a search has found.
+        has_network: whether a code can be exported as a network.
     """
-    result = replace(result, rows=rows)
-    columns, has_cost = list(rows[0].predicted), rows[0].macs is not None
+    columns, has_cost = list(found.rows[0].predicted), found.rows[0].macs is not None
     heads = ["#", "score [std]", *columns, *(["GMACs", "M parameters"] if has_cost else [])]
     head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in heads)
-    body = "".join(_row(number, row, columns, result) for number, row in enumerate(rows))
-    until = f" until step {step}" if step is not None else ""
-    gap = ""
-    if result.gap is not None:
-        gap = f" Predictions are {abs(result.gap):.2f} std {'above' if result.gap >= 0 else 'below'} it on average."
-    baseline = baseline_text(result.to_dict())
-    baseline = f'<p class="note">{escape(baseline)}</p>' if baseline else ""
-    buttons = _button("json", "Save result.json") + _button("report", "Save report")
+    usual = _usual_source(found)
+    body = "".join(_row(number, found, columns, usual, has_network) for number in found.listed)
+    buttons = [_button("json", f"Save {found.name}"), _button("csv", "Save csv"), _button("report", "Save report")]
+    texts = [f'<p class="lead">{escape(found.texts[0])}</p>']
+    texts += [f'<p class="note">{escape(text)}</p>' for text in found.texts[1:]]
+    if len(found.listed) < len(found.rows):
+        texts.append(f'<p class="note">{len(found.listed)} of them, spread evenly, are listed. The files have all.</p>')
+    checked = f"In grey: an independent check, by the {usual} unless another source is named." if usual else ""
+    checked = checked or "These values come from the predictor alone: nothing has checked them."
     return (
-        f'<div class="results-head"><h2>The best {len(rows)}{until}</h2><span class="buttons">{buttons}</span></div>'
-        f'<p class="note">Predicted by {escape(result.provenance["predictor"])}; in grey, an independent check and its '
-        f"source.{gap} {result.seconds:.1f} s.</p>"
-        f"{baseline}{_missing_extras()}"
-        '<div class="scroll" tabindex="0" role="group" aria-label="the best codes"><table class="best">'
+        f'<div class="results-head"><h2>{escape(found.title)}</h2>'
+        f'<span class="buttons">{"".join(buttons if found.finished else [])}</span></div>'
+        f'{"".join(texts)}<p class="note">{checked}</p>{_missing_extras()}'
+        '<div class="scroll" tabindex="0" role="group" aria-label="the codes found"><table class="best">'
         f"<thead><tr>{head}</tr></thead>{body}</table></div>"
     )
 
 
-def _row(number: int, row: Row, columns: list[str], result: Result) -> str:
+def _usual_source(found: Found) -> str:
+    """The source of most checks; empty if nothing was checked."""
+    sources = [value.source for row in found.rows for value in row.verified.values()]
+    return max(sorted(set(sources)), key=sources.count, default="")
+
+
+def _row(number: int, found: Found, columns: list[str], usual: str, has_network: bool) -> str:
     """Two lines: the values, and the code with its buttons."""
-    sources = ", ".join(dict.fromkeys(value.source for value in row.verified.values())) or "not checked"
-    verified = sources if row.verified_score is None else f"{row.verified_score:.2f} {sources}"
-    cells = [f'<th scope="row" class="number">{number + 1}</th>', _cell(f"{row.predicted_score:.2f}", verified)]
-    cells += [_cell(_with_std(row.predicted[c]), _mean(row.verified.get(c))) for c in columns]
+    row = found.rows[number]
+    verified = "" if row.verified_score is None else f"{row.verified_score:.2f}"
+    cells = [f'<th scope="row" class="number">{number + 1}</th>']
+    cells.append(_cell("score [std]", f"{row.predicted_score:.2f}", f"{verified}{_other_source(row, usual)}"))
+    cells += [_cell(c, _with_std(row.predicted[c]), _mean(row.verified.get(c))) for c in columns]
     if row.macs is not None and row.params is not None:
-        cells += [_cell(f"{row.macs / 1e9:.3f}", "exact"), _cell(f"{row.params / 1e6:.2f}", "exact")]
-    actions = [action for action in ACTIONS if action != "onnx" or result.trajectory.space.has_network]
-    buttons = "".join(_button(a, ACTIONS[a], number, f"{ACTIONS[a]}, code {number + 1}") for a in actions)
+        cells += [_cell("GMACs", f"{row.macs / 1e9:.3f}"), _cell("M parameters", f"{row.params / 1e6:.2f}")]
+    buttons = "".join(
+        _button(action, text, number, f"{text}, code {number + 1}")
+        for action, text in ACTIONS.items()
+        if action != "onnx" or has_network
+    )
     line = f'<div class="code-line"><code>{escape(row.code)}</code><span class="buttons">{buttons}</span></div>'
+    if found.differences[number]:
+        line += f'<div class="difference">{escape(found.differences[number])}</div>'
     under = f'<tr class="under"><td></td><td colspan="{len(cells) - 1}">{line}</td></tr>'
     return f"<tbody><tr>{''.join(cells)}</tr>{under}</tbody>"
+
+
+def _other_source(row: Row, usual: str) -> str:
+    """The sources of a row's checks where they are not the usual one."""
+    sources = list(dict.fromkeys(value.source for value in row.verified.values()))
+    return "" if sources == [usual] or not usual else f" {', '.join(sources) or 'not checked'}"
 
 
 def _button(action: str, text: str, number: int = 0, label: str = "") -> str:
@@ -77,8 +94,10 @@ def _missing_extras() -> str:
     return f'<p class="note">{buttons}: not installed. Whoever runs this app can run <code>{command}</code>.</p>'
 
 
-def _cell(predicted: str, verified: str) -> str:
-    return f'<td class="number">{predicted}<br><span class="verified">{escape(verified)}</span></td>'
+def _cell(label: str, predicted: str, verified: str = "") -> str:
+    """A cell; its label is shown on phones, where every row is a list."""
+    below = f'<br><span class="verified">{escape(verified)}</span>' if verified else ""
+    return f'<td class="number" data-label="{escape(label)}"><span>{predicted}{below}</span></td>'
 
 
 def _with_std(value: Value) -> str:
@@ -86,4 +105,4 @@ def _with_std(value: Value) -> str:
 
 
 def _mean(value: Value | None) -> str:
-    return "–" if value is None else format_value(value.mean)  # noqa: RUF001
+    return _DASH if value is None else format_value(value.mean)

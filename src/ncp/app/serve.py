@@ -17,9 +17,9 @@ from nicegui import Client, core, ui
 
 from ncp.app.access import Access
 from ncp.app.folders import server_folder
-from ncp.app.jobs import warm_up
 from ncp.app.limits import CONNECTIONS, PATIENCE, SESSIONS, RequestLimits
 from ncp.app.page import TITLE, build_page
+from ncp.app.searching import warm_up
 from ncp.app.workers import Workers
 from ncp.errors import ConfigError
 

@@ -39,6 +39,7 @@ class Session:
         self.reference = self.code
         self.counting = Counting()
         self.settings: dict[str, str] = {}
+        self.found: tuple[tuple[int, ...], ...] = ()
         self.closed = False
         self.tab = ""
         self._code_callbacks: list[Callable[[], Any]] = []
@@ -98,6 +99,11 @@ class Session:
         self.counting = counting
         self._notify()
 
+    def set_found(self, codes: tuple[tuple[int, ...], ...]) -> None:
+        """Remember the codes that a search has found."""
+        self.found = codes
+        self._notify()
+
     def set_settings(self, settings: dict[str, str]) -> None:
         """Remember the settings of the search."""
         self.settings = settings
@@ -120,7 +126,7 @@ class Session:
         if len(self.code) != len(space) or not space.contains([self.code]).all():
             self.code = _first_code(self.dataset)
         self.reference = self.code
-        self.settings = {}
+        self.settings, self.found = {}, ()
         self._code_callbacks.clear()
         self._visit_callbacks.clear()
         for callback in list(self._dataset_callbacks):

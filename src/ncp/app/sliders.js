@@ -21,19 +21,21 @@ export default {
       </details>
     </div>
   `,
-  props: { groups: Array, values: Array, id: String },
+  props: { groups: Array, values: Array, answered: Number, id: String },
   data() {
-    return { now: [...this.values], narrow: window.matchMedia("(max-width: 899px)").matches };
+    return { now: [...this.values], moves: 0, narrow: window.matchMedia("(max-width: 899px)").matches };
   },
   watch: {
     values(given) {
+      if (this.answered < this.moves) return; // the answer to an earlier move would undo a later one
       this.now = [...given];
     },
   },
   methods: {
     set(dim, event) {
       this.now[dim.place] = Number(event.target.value);
-      this.$emit("slide", { place: dim.place, index: this.now[dim.place] });
+      this.moves += 1;
+      this.$emit("slide", { place: dim.place, index: this.now[dim.place], move: this.moves });
     },
     summary(group) {
       return group.dims.map((dim) => dim.values[this.now[dim.place]]).join(" ");

@@ -1,4 +1,4 @@
-"""The form of the tab Propagate: objective, budget, what is kept fixed, and settings of the search."""
+"""The form of the tab Search: what to find, objective, budget, what is kept fixed, and settings of the search."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from nicegui import ui
 
 from ncp.app.components import ErrorLine, ObjectiveTable, heading
 from ncp.app.field_errors import Field, label, show_error
-from ncp.app.jobs import SearchRequest
 from ncp.app.layout import dimension_groups
+from ncp.app.searching import SearchRequest
 from ncp.app.session import Session
 from ncp.errors import NcpError, quoted
 from ncp.optim.budget import Budget
@@ -18,54 +18,79 @@ from ncp.optim.objective import Objective
 from ncp.optim.propagation import STRATEGIES
 from ncp.tables.columns import task_of
 
-MOST_STEPS = 200
+FINDS = {"best": "Best codes", "edits": "Few edits", "front": "Front"}
+ABOUT = {
+    "best": "The best codes for the objective. Each is cheaper than every better one, or better in a column.",
+    "edits": "The open code with a few dimensions changed. It is in the tab Code.",
+    "front": "Codes that trade the columns and cost against each other. Of weights only the sign counts.",
+}
+MOST_STEPS, MOST_STARTS = 200, 1024
 
 
-class PropagateForm:
+class SearchForm:
     """The fields and their error messages; `read` turns them into a request."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.rows = _objective_rows(session)
+        heading("Find")
+        self.find = ui.toggle(FINDS, value="best").props('no-caps unelevated spread aria-label="what to find"')
+        self.about = ui.label(ABOUT["best"]).classes("note")
+        self.max_changes = _number_field("most dimensions to change", "6")
         heading("Objective")
         self.objective = ObjectiveTable(self.rows, self._edit_objective)
         self._build_budget()
         self._build_frozen()
-        with ui.element("details").classes("group"):
-            with ui.element("summary"):
-                ui.label("Search settings").classes("group-name")
-            with ui.element("div").classes("fields"):
-                self.strategy = ui.select(list(STRATEGIES), value="continuous", label="strategy")
-                self.strategy.props("outlined dense options-dense")
-                self.steps = _number_field("steps", "30")
-                self.uncertainty_penalty = _number_field("uncertainty penalty [std]", "0")
+        self._build_settings()
         self.fields: dict[str, Field] = {
             "max_macs": self.macs,
             "max_params": self.params,
+            "max_changes": self.max_changes,
             "strategy": self.strategy,
+            "starts": self.starts,
             "steps": self.steps,
             "uncertainty_penalty": self.uncertainty_penalty,
             "freeze": self.single,
             "objective": self.objective,
+            "objectives": self.objective,
             "weights": self.objective,
             "at_least": self.objective,
         }
         self.usual = self._texts()
         self._restoring = False
-        single_fields = (self.macs, self.params, self.strategy, self.steps, self.uncertainty_penalty, self.single)
-        for field in (*single_fields, *self.groups.values()):
+        for field in (*self._single_fields().values(), self.single, *self.groups.values()):
             field.on_value_change(self._remember)
+        self._show_find()
+
+    def _single_fields(self) -> dict[str, Any]:
+        """The fields with one value, by the names that the address uses."""
+        return {
+            "find": self.find,
+            "changes": self.max_changes,
+            "gmacs": self.macs,
+            "mparams": self.params,
+            "strategy": self.strategy,
+            "starts": self.starts,
+            "steps": self.steps,
+            "penalty": self.uncertainty_penalty,
+        }
+
+    def _show_find(self) -> None:
+        """Show what the choice of what to find means."""
+        self.about.set_text(ABOUT[self.find.value])
+        self.max_changes.set_visibility(self.find.value == "edits")
 
     def restore(self) -> str:
         """Show the settings of the session, as a link has them; return what was wrong with them."""
         texts, self._restoring = self.usual | self.session.settings, True
         unknown = self._restore_objective(texts["objective"], texts["minimum"])
-        self.macs.value, self.params.value = texts["gmacs"], texts["mparams"]
-        self.steps.value, self.uncertainty_penalty.value = texts["steps"], texts["penalty"]
-        if texts["strategy"] in STRATEGIES:
-            self.strategy.value = texts["strategy"]
-        else:
-            unknown.append(texts["strategy"])
+        choices = {"find": [*FINDS], "strategy": [*STRATEGIES]}
+        for name, field in self._single_fields().items():
+            if texts[name] in choices.get(name, [texts[name]]):
+                field.value = texts[name]
+            else:
+                field.value = self.usual[name]
+                unknown.append(texts[name])
         kept = [name for name in texts["keep"].split(",") if name]
         names = self.session.dataset.space.names
         for name, box in self.groups.items():
@@ -73,6 +98,7 @@ class PropagateForm:
         self.single.value = [name for name in kept if name in names]
         unknown += [name for name in kept if name not in names and name not in self.groups]
         self._restoring = False
+        self._show_find()
         return f"The link names what is not known here: {quoted(', '.join(unknown))}." if unknown else ""
 
     def _restore_objective(self, objective: str, minimum: str) -> list[str]:
@@ -93,17 +119,14 @@ class PropagateForm:
         return {
             "objective": ",".join(column if weight == "1" else f"{column}:{weight}" for column, weight in chosen),
             "minimum": ",".join(f"{column}:{minimum}" for column, minimum in minimums if minimum),
-            "gmacs": self.macs.value or "",
-            "mparams": self.params.value or "",
             "keep": ",".join([*groups, *self.single.value]),
-            "strategy": self.strategy.value,
-            "steps": self.steps.value or "",
-            "penalty": self.uncertainty_penalty.value or "",
+            **{name: str(field.value or "") for name, field in self._single_fields().items()},
         }
 
     def _remember(self) -> None:
         """Tell the session which settings are not the usual ones."""
         if not self._restoring:
+            self._show_find()
             texts = self._texts()
             self.session.set_settings({name: text for name, text in texts.items() if text != self.usual[name]})
 
@@ -126,6 +149,17 @@ class PropagateForm:
         self.single = ui.select(list(space.names), label="single dimensions", multiple=True, value=[])
         self.single.props("outlined dense use-chips options-dense")
 
+    def _build_settings(self) -> None:
+        with ui.element("details").classes("group"):
+            with ui.element("summary"):
+                ui.label("Search settings").classes("group-name")
+            with ui.element("div").classes("fields"):
+                self.strategy = ui.select(list(STRATEGIES), value="continuous", label="strategy")
+                self.strategy.props("outlined dense options-dense")
+                self.starts = _number_field("starts", "256")
+                self.steps = _number_field("steps", "70")
+                self.uncertainty_penalty = _number_field("uncertainty penalty [std]", "0")
+
     def show_error(self, error: NcpError, below: ErrorLine) -> None:
         """Show an error beside the field that it names, or `below` if it names none."""
         show_error(error, self.fields, below)
@@ -134,11 +168,10 @@ class PropagateForm:
         """Read all fields; return None if one is wrong, which then has a message beside it or `below`."""
         objective = self._read_objective()
         below.error = self.single.error = self.strategy.error = None
-        numbers = (self.macs, self.params, self.steps, self.uncertainty_penalty)
-        macs, params, steps, penalty = map(_read_number, numbers)
-        if not self.steps.error and (steps is None or steps % 1 or not 2 <= steps <= MOST_STEPS):
-            self.steps.error = f"This must be a whole number from 2 to {MOST_STEPS}."
-        if objective is None or steps is None or any(field.error for field in numbers):
+        macs, params, penalty = map(_read_number, (self.macs, self.params, self.uncertainty_penalty))
+        starts, steps = _read_count(self.starts, 2, MOST_STARTS), _read_count(self.steps, 2, MOST_STEPS)
+        changes = _read_count(self.max_changes, 1, len(self.session.dataset.space)) if self.find.value == "edits" else 1
+        if objective is None or any(field.error for field in self._single_fields().values() if field is not self.find):
             return None
         weights, minimums = objective
         bounds: dict[str, Any] = {
@@ -158,9 +191,12 @@ class PropagateForm:
             budget,
             freeze=self._read_frozen(),
             origin=self.session.code,
+            find=self.find.value,
             strategy=self.strategy.value,
-            steps=int(steps),
+            starts=starts,
+            steps=steps,
             uncertainty_penalty=penalty or 0.0,
+            max_changes=changes,
         )
 
     def _edit_objective(self, rows: list[dict[str, Any]]) -> None:
@@ -237,3 +273,11 @@ def _read_number(field: ui.input) -> float | None:
     number = _number(text) if text else None
     field.error = "This must be a number." if text and number is None else None
     return number
+
+
+def _read_count(field: ui.input, least: int, most: int) -> int:
+    """The whole number in a field; if it is another text, the field gets a message, and the number is 0."""
+    text = (field.value or "").strip()
+    count = int(text) if text.isdecimal() and len(text) < 10 else 0
+    field.error = None if least <= count <= most else f"This must be a whole number from {least} to {most}."
+    return count
