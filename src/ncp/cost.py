@@ -156,24 +156,30 @@ class Counting:
         """Trainable parameters; `codes`, result and errors as in `ncp.params`."""
         return _total(codes, self, (1,) * (STAGES + 1))
 
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width [pixels]."""
+        return self.image_size if isinstance(self.image_size, tuple) else (self.image_size, self.image_size)
+
     def _areas(self) -> tuple[int, ...]:
         """Output pixels of every level."""
-        height, width = self.image_size if isinstance(self.image_size, tuple) else (self.image_size, self.image_size)
+        height, width = self.sides
         strides = [2, *(2 * self.stem_strides[1] << halvings for halvings in range(STAGES))]
         return tuple((height // stride) * (width // stride) * (self.frames or 1) for stride in strides)
 
 
-def macs_by_part(codes: Any, image_size: ImageSize = 128) -> list[Any]:
-    """Multiply-adds of the 16 parts of a classification network, in the order in which it computes them.
+def macs_by_part(codes: Any, image_size: ImageSize = 128, task: Head = "classification") -> list[Any]:
+    """Multiply-adds of the 16 parts of a network, in the order in which it computes them; the last is the head.
 
     Args:
         codes: an array, or a tensor of relaxed codes, `(..., 27)`; gradients flow.
         image_size: as in `macs`.
+        task: as in `macs`; of `features`, the last part is not computed.
 
     Returns:
         One array or tensor `(...,)` per part. Their sum and the cost of the classifier are `macs`.
     """
-    counting = Counting(image_size)
+    counting = Counting(image_size, task=task)
     if _is_tensor(codes):
         return list(_tensor_parts(codes, counting, counting._areas()).unbind(-1))
     return _parts(tuple(codes[..., column] for column in range(len(MULTIRES))), counting, counting._areas())

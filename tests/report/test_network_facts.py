@@ -3,6 +3,7 @@
 import pytest
 
 import ncp
+from ncp.cost import HEADS, Counting, Head
 from ncp.network.layers import Fusion
 from ncp.report.network_facts import Edge, comparison_facts, differing_blocks, network_facts
 from tests.report.networks import CODES, FEW, LARGEST, MIDDLE, SMALLEST
@@ -18,6 +19,17 @@ def test_the_parts_sum_up_to_the_cost(code: ncp.Code) -> None:
     blocks = code.stages[2].modules * code.stages[2].blocks[1]
     channels = code.stages[2].channels[1]
     assert network.parts["stage 3 branch 2"] == blocks * 2 * 16 * 16 * channels * (9 * channels + 2)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_parts_are_those_of_the_image_size_and_the_head(head: Head) -> None:
+    network = network_facts(MIDDLE, Counting((64, 96), 19, head))
+    assert sum(network.parts.values()) == network.macs == ncp.macs(MIDDLE, (64, 96), 19, head).item()
+    assert network.params == ncp.params(MIDDLE, 19, head).item()
+    last, joined = MIDDLE.head, sum(MIDDLE.stages[3].channels)
+    outputs, maps = {"classification": (1, 2 * 3), "segmentation": (16 * 24, 16 * 24), "features": (0, 0)}[head]
+    assert network.parts["classifier"] == outputs * 19 * (last + 1)
+    assert network.parts["head"] == maps * last * (joined + 2)
 
 
 @pytest.mark.parametrize("code", CODES, ids=str)

@@ -186,8 +186,8 @@ def counting_text(counting: Counting) -> str:
 
 
 def _pixels(counting: Counting) -> str:
-    size = counting.image_size
-    return "{} x {} pixels".format(*(size if isinstance(size, tuple) else (size, size)))
+    height, width = counting.sides
+    return f"{height} x {width} pixels"
 
 
 def _measured(latency: Any) -> Counting | None:

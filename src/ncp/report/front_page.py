@@ -42,7 +42,7 @@ def front_page(document: Mapping[str, Any], table: Table | None) -> Page:
         text += f" The page lists {LISTED}, spread evenly over the front; its figures show all."
     listed = codes_table([rows[i] for i in evenly(len(rows), LISTED)])
     sections = [
-        answer_section(best, "The code with the best mean over the objectives"),
+        answer_section(best, provenance, "The code with the best mean over the objectives"),
         tradeoff_section(document, table),
         Section("The codes", [*filter(None, [text, lines_text(rows), front_baseline_text(document)])], table=listed),
         *checked_sections(rows),

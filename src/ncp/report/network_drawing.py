@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ncp.report.network_facts import CLASSES, IMAGE_SIZE, Module, Network, NetworkPair, differing_blocks, network_facts
+from ncp.cost import Counting
+from ncp.report.network_facts import DEFAULT, Module, Network, NetworkPair, differing_blocks, network_facts
 from ncp.report.svg import Path, Picture, Text, rectangle
 from ncp.spaces.multires import MULTIRES, STAGES, Code
 
@@ -162,9 +163,14 @@ class _Drawing:
         return [*(shape for shape in shapes if shape.d), *self.texts]
 
 
-def network_element(code: Code) -> str:
-    """The compact drawing of a network, as an element of a page whose styles include `picture_css()`."""
-    network = network_facts(code)
+def network_element(code: Code, counting: Counting = DEFAULT) -> str:
+    """The compact drawing of a network, as an element of a page whose styles include `picture_css()`.
+
+    Args:
+        code: the network.
+        counting: how its cost is counted, of which the drawing shows every stage's share.
+    """
+    network = network_facts(code, counting)
     height = COMPACT.top + STAGES * COMPACT.lane + 4
     items = _drawn(network, network.code, COMPACT, 0.0)
     return Picture(COMPACT.width + 4, height, f"Network {code}", items).element("net")
@@ -179,7 +185,8 @@ def network_picture(data: Network | NetworkPair) -> Picture:
     y = 0.0
     for n, network in enumerate(networks):
         letter = f"{'AB'[n]}:  " if len(networks) > 1 else ""
-        title = f"{letter}{_cost(network)} at {IMAGE_SIZE} x {IMAGE_SIZE} pixels, {CLASSES} classes"
+        pixels = " x ".join(map(str, network.counting.sides))
+        title = f"{letter}{_cost(network)} at {pixels} pixels, {network.counting.classes} classes"
         items += [Text(MARGIN, y + 24, title, 14, bold=True), Text(MARGIN, y + 42, str(network.code))]
         items += _drawn(network, networks[n - 1].code, layout, y + TITLE)
         y += TITLE + layout.top + STAGES * layout.lane + MARGIN
@@ -205,7 +212,7 @@ def _drawn(network: Network, other: Code, layout: Layout, top: float) -> list[Pa
     numbers = [number for stage in network.code.stages for number in range(stage.modules)]
     for module, number in zip(network.modules, numbers, strict=True):
         _add_module(drawing, network.code, other, module, number)
-    _add_ends(drawing, network.code, other)
+    _add_ends(drawing, network, other)
     return drawing.items()
 
 
@@ -258,9 +265,9 @@ def _add_module(drawing: _Drawing, code: Code, other: Code, module: Module, numb
             drawing.channels(middle, y, channels, other.stages[s].channels[k])
 
 
-def _add_ends(drawing: _Drawing, code: Code, other: Code) -> None:
+def _add_ends(drawing: _Drawing, network: Network, other: Code) -> None:
     """The stem with its two convolutions, and the head that joins all branches."""
-    layout = drawing.layout
+    layout, code = drawing.layout, network.code
     begin, end, box = layout.stages[0], layout.stages[-1], layout.box
     first, last = drawing.lane(0), drawing.lane(STAGES - 1)
     if layout.detailed:
@@ -279,7 +286,7 @@ def _add_ends(drawing: _Drawing, code: Code, other: Code) -> None:
     drawing.box(end + 28, last, code.head, "paper" if code.head == other.head else "mark")
     drawing.channels(end + 28 + box / 2, last, code.head, other.head)
     if layout.detailed:
-        drawing.text(end + 50, last + 4, f"{CLASSES} classes")
+        drawing.text(end + 50, last + 4, f"{network.counting.classes} classes")
 
 
 def _dot(x: float, y: float, radius: float = 2.3) -> str:

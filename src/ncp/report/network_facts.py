@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ncp.cost import macs, macs_by_part, params
+from ncp.cost import Counting, macs_by_part
 from ncp.spaces.multires import MULTIRES, Code, Stage
 
-IMAGE_SIZE, CLASSES = 128, 50
+DEFAULT = Counting()
 BODY = [f"stage {s} branch {k}" if k <= s else f"stage {s} fusions" for s in (1, 2, 3, 4) for k in range(1, s + 2)]
 PARTS = ["stem", *BODY, "head", "classifier"]
 
@@ -42,9 +42,10 @@ class Module(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """One network, with its cost for a 128 x 128 image and 50 classes; `parts` sum up to `macs`."""
+    """One network, with its cost as `counting` says; `parts` sum up to `macs`."""
 
     code: Code
+    counting: Counting
     modules: tuple[Module, ...]
     macs: int
     params: int
@@ -66,15 +67,16 @@ class NetworkPair:
     changed: dict[str, tuple[int, int]]
 
 
-def network_facts(code: Code) -> Network:
-    """What the drawing of one network shows."""
+def network_facts(code: Code, counting: Counting = DEFAULT) -> Network:
+    """What the drawing of one network shows; its cost is counted for images, not for clips."""
     stages = [(number, stage) for number, stage in enumerate(code.stages, start=1) for _ in range(stage.modules)]
     before = [1, *(number for number, _ in stages)]
     modules = (Module(s, tuple(_edges(b, s)), x.blocks, x.channels) for b, (s, x) in zip(before, stages, strict=False))
-    total = macs(code, IMAGE_SIZE, CLASSES).item()
-    counted = [int(part) for part in macs_by_part(np.array(code.vector), IMAGE_SIZE)]
+    total = counting.macs(code).item()
+    *body, head = (int(part) for part in macs_by_part(np.array(code.vector), counting.image_size, counting.task))
+    counted = [*body, 0 if counting.task == "features" else head]
     parts = dict(zip(PARTS, [*counted, total - sum(counted)], strict=True))
-    return Network(code, tuple(modules), total, params(code, CLASSES).item(), parts)
+    return Network(code, counting, tuple(modules), total, counting.params(code).item(), parts)
 
 
 def comparison_facts(a: Code, b: Code) -> NetworkPair:
@@ -98,8 +100,8 @@ def document_of(network: Network) -> dict[str, Any]:
     """The same as plain data."""
     return {
         "code": str(network.code),
-        "image_size": [IMAGE_SIZE, IMAGE_SIZE],
-        "classes": CLASSES,
+        "image_size": list(network.counting.sides),
+        "classes": network.counting.classes,
         "macs": network.macs,
         "params": network.params,
         "parts": network.parts,

@@ -46,7 +46,7 @@ def search_page(document: Mapping[str, Any], folder: Path, table: Table | None) 
     varied = provenance.get("max_changes") is None
     texts = [ADVANTAGE if varied else "", lines_text(rows), baseline_text(document)]
     sections = [
-        answer_section(rows[0], "The recommended code", verdict(rows[0], baseline)),
+        answer_section(rows[0], provenance, "The recommended code", verdict(rows[0], baseline)),
         Section("The codes", [*filter(None, texts)], table=codes_table(rows, varied, baseline)),
     ]
     if (folder / "trace.json").is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ncp.cost import Counting
 from ncp.errors import CodeError, counted
 from ncp.optim.budget import counting_text
 from ncp.optim.results import counting_of, difference_text
@@ -86,11 +87,12 @@ def verdict(row: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> str:
     return f"{text} The best of {count} has {others}{cost} ({how})."
 
 
-def answer_section(row: Mapping[str, Any], what: str, *first: str) -> Section:
+def answer_section(row: Mapping[str, Any], provenance: Mapping[str, Any], what: str, *first: str) -> Section:
     """One code with its cost, its values, a button that copies it, and its drawing if it is a network's.
 
     Args:
         row: the code.
+        provenance: of the result.
         what: what to call it.
         first: sentences before it.
     """
@@ -102,17 +104,18 @@ def answer_section(row: Mapping[str, Any], what: str, *first: str) -> Section:
         values.append([*cells, Cell(_value(row["verified"].get(column)))] if checked else cells)
     texts = [f"{what}:" if row["macs"] is None else f"{what}, {_cost(row)} (exact):"]
     texts += [] if checked else [NOT_CHECKED]
-    return Section("The answer", [*first, *texts], row["code"], network_drawing(row["code"]), Grid(heads, values))
+    drawing = network_drawing(row["code"], counting_of(provenance))
+    return Section("The answer", [*first, *texts], row["code"], drawing, Grid(heads, values))
 
 
 def _cost(row: Mapping[str, Any]) -> str:
     return f"{row['macs'] / 1e9:.3f} GMACs and {row['params'] / 1e6:.2f} M parameters"
 
 
-def network_drawing(text: str) -> str:
+def network_drawing(text: str, counting: Counting) -> str:
     """A network's drawing as an element of the page; empty for a code of another space."""
     try:
-        return network_element(Code.parse(text))
+        return network_element(Code.parse(text), counting)
     except CodeError:
         return ""
 

@@ -39,7 +39,8 @@ def tuning_answer(found: TuningFacts) -> Section:
     cost = "" if best.macs is None else f", {_cost(best)} (exact)"
     values = [[Cell(_label(found, column)), Cell(_value(best, column))] for column in best.values]
     table = Grid(["column", SOURCE], values)
-    return Section("The answer", [f"{text} The best code{cost}:"], best.code, network_drawing(best.code), table)
+    drawing = network_drawing(best.code, found.counting)
+    return Section("The answer", [f"{text} The best code{cost}:"], best.code, drawing, table)
 
 
 def _why_none(found: TuningFacts) -> str:
