@@ -4,7 +4,6 @@ import random
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -32,6 +31,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "task check": ("task.yaml",),
     "data list": (),
     "data check": (),
+    "data cache": (),
     "data import": ("mine.csv", "--space", "mine.yaml"),
 }
 HEAVY = {"pareto", "export", "train-predictor", "report", "search", "draw"}
@@ -67,7 +67,9 @@ def options(name: str) -> list[Any]:
     command: Any = typer.main.get_command(app)
     for part in name.split():
         command = command.commands[part]
-    return [option for option in command.params if isinstance(option, click.Option) and "--help" not in option.opts]
+    found = [each for each in command.params if each.param_type_name == "option" and "--help" not in each.opts]
+    assert found
+    return found
 
 
 def changed(name: str, rng: random.Random) -> list[str]:
