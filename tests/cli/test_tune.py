@@ -108,6 +108,8 @@ def test_a_search_in_which_everything_fails_stops_and_says_why(run: Run) -> None
         "5 failed: bad: The function raised OSError: no data",
         "Every training failed. ncp study status s lists them; --retry-failed trains them again.",
     ]
+    few = run(*asked[:-3], "few", "--trainings", "1")
+    assert (few.status, "1 failed: bad: The function raised OSError: no data" in few.out) == (1, True)
     found = json.loads(run(*asked, "--json").out)  # five others
     assert (found["stopped"], found["codes"], found["best"]) == ("failures", 10, [])
 

@@ -157,8 +157,9 @@ def tune(
         "seed": seed,
     }
     found = _tuned(tasks, out, as_json, **settings, **final, **until, **where, **runs)
-    _show(found, as_json)
-    if found.stopped == "failures":
+    failed = int((found.study.table.flags != "").sum()) if len(found.study) else 0
+    _show(found, failed, as_json)
+    if failed and failed == len(found.study):
         raise typer.Exit(FAILED)
 
 
@@ -208,7 +209,7 @@ def _prior(text: str | None) -> str | None:
     return DEFAULT if text is None else None if text == "none" else text
 
 
-def _show(found: ncp.Tuned, as_json: bool) -> None:
+def _show(found: ncp.Tuned, failed: int, as_json: bool) -> None:
     """The best codes, whether the prior helped, the files and the next command."""
     from ncp.studies.study_folder import TABLE, TRAININGS
     from ncp.studies.tuning_source import STOPPED
@@ -217,7 +218,6 @@ def _show(found: ncp.Tuned, as_json: bool) -> None:
     if as_json:
         print_json({**found.to_dict(), "evidence": None if evidence is None else vars(evidence)})
         return
-    failed = int((found.study.table.flags != "").sum())
     say(f"{counted(len(found.study), 'code')}{f', {failed} failed' if failed else ''}. {STOPPED[found.stopped]}")
     if found.best:
         _show_rows(found.best[:SHOWN])
@@ -225,7 +225,7 @@ def _show(found: ncp.Tuned, as_json: bool) -> None:
             say("The best of many is partly luck. --finalists trains the best again.")
     elif failed < len(found.study):
         say("No code meets the minimum values of --at-least yet.")
-    else:
+    elif failed:
         say(*(" ".join(remark.split()) for remark in found.remarks))
         say(f"Every training failed. ncp study status {folder} lists them; --retry-failed trains them again.")
     say(*_evidence_lines(evidence))

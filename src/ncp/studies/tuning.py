@@ -50,7 +50,7 @@ class Tuned:
             or `failures` if the first codes of the call all failed and none of an earlier call has succeeded.
         winner: the best finalist, or the best code without finalists; None if no code qualifies.
         folder: the folder of the winner's weights and ONNX files; None without a winner.
-        remarks: sentences about files that could not be written; after `failures`, why the codes failed.
+        remarks: sentences about files that could not be written; if no code has succeeded, why they failed.
     """
 
     study: Study
@@ -195,7 +195,7 @@ def _tune(
         )
         winners = final_rows(study, trained)
     written, remarks = write_winner(study, winners[0], trained) if winners else (None, ())
-    if source.stopped == "failures":
+    if not source.succeeded:
         remarks = tuple(f"{count} failed: {reason}" for reason, count in source.reasons)
     progress(1.0)
     return Tuned(study, tuple(best[:BEST]), table, source.stopped, winners[0] if winners else None, written, remarks)

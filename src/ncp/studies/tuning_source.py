@@ -77,6 +77,7 @@ class TuningSource:
     Attributes:
         vectors: the codes by their texts.
         stopped: why no further code is trained, a key of `STOPPED`.
+        succeeded: whether any code of the study has been trained, also in earlier calls.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class TuningSource:
         self._times.add(scheduler.rows.values())
         self._closed = False
         self._failed = Counter[str]()
-        self._succeeded = bool(len(study)) and bool((study.table.flags == "").any())
+        self.succeeded = bool(len(study)) and bool((study.table.flags == "").any())
         self._best = self._best_code()
         scheduler.events = Events(self._looked, self._ended, self.events.said)
 
@@ -179,7 +180,7 @@ class TuningSource:
 
     def _is_hopeless(self) -> bool:
         """Whether only failures are known."""
-        return not self._succeeded and self._failed.total() >= FAILURES
+        return not self.succeeded and self._failed.total() >= FAILURES
 
     def _is_enough(self) -> bool:
         """Whether another training is expected to improve too little."""
@@ -220,7 +221,7 @@ class TuningSource:
         values = [None if isinstance(outcome, str) else outcome for outcome in outcomes]
         self.study.tell_all(code, values, reasons)
         if any(each is not None for each in values):
-            self._succeeded = True
+            self.succeeded = True
         else:
             self._failed[reasons] += 1
         self.progress(min(len(self.study) / self.limits.trainings, 1.0))
