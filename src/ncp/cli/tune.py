@@ -235,7 +235,8 @@ def _show(found: ncp.Tuned, failed: int, as_json: bool) -> None:
     files = [folder / name for name in (TABLE, TRAININGS)]
     if found.folder is not None:
         files += sorted(path for path in found.folder.iterdir() if not path.name.startswith("."))
-    say(f"More trainings: the same command with a larger --trainings. A page: ncp report {folder}")
+    more = "More trainings: the same command with a larger --trainings. " if found.best else ""
+    say(f"{more}A page: ncp report {folder}")
     written(*files)
 
 
