@@ -71,7 +71,7 @@ def compared(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages without drawings and plotly, which cost more than all the rest."""
-    monkeypatch.setattr(sections, "network_drawing", lambda _: "")
+    monkeypatch.setattr(sections, "network_drawing", lambda *_: "")
     monkeypatch.setattr("ncp.report.figures.packed_library", lambda: "")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncp.cost import Counting
-from ncp.errors import DataError, counted
+from ncp.errors import ConfigError, DataError, counted
 from ncp.io.data_frames import data_frame
 from ncp.io.files import read_json, write_json
 from ncp.optim.notebook import columns_of_rows, html_table
@@ -253,8 +253,15 @@ class Result:
 
 
 def counting_of(provenance: Mapping[str, Any]) -> Counting:
-    """How the costs of a result or front were counted."""
-    return Counting(provenance["image_size"], provenance["classes"], provenance["task"])
+    """How the costs of a result or front were counted.
+
+    Raises:
+        ValueError: the provenance is of a damaged file, which whoever reads it names.
+    """
+    try:
+        return Counting(provenance["image_size"], provenance["classes"], provenance["task"])
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
 
 
 def baseline_text(document: Mapping[str, Any]) -> str:
