@@ -103,7 +103,10 @@ def test_mistakes_are_one_message(run: Run, arguments: tuple[str, ...], message:
 def test_a_folder_without_a_study_is_refused(run: Run) -> None:
     for command in ("status", "rebuild"):
         status, _, error = run("study", command, "absent")
-        assert (status, error) == (2, "ncp: absent has no study.json. Name the folder that ncp build --out wrote.\n")
+        assert (status, error) == (
+            2,
+            "ncp: absent has no study.json. Name the folder of a study, from ncp build or ncp tune.\n",
+        )
     assert not Path("absent").exists()
 
 

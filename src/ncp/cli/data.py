@@ -25,7 +25,7 @@ ABSENT = (
     "`ncp data import FOLDER`."
 )
 
-app = typer.Typer(help="Download, import, list and check tables.", no_args_is_help=True)
+app = typer.Typer(help="Download, import, list and check tables; show and clear the cache.", no_args_is_help=True)
 app.command("cache", cls=Command)(cache)
 
 

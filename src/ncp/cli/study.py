@@ -15,7 +15,9 @@ from ncp.errors import counted
 
 app = typer.Typer(help="Look at studies of many trainings.", no_args_is_help=True)
 
-FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the study, from ncp build.")]
+FolderArgument = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="Folder of the study, from ncp build or ncp tune.")
+]
 
 
 @app.command(cls=Command)

@@ -147,7 +147,7 @@ def read_study(path: Path) -> StudyFolder:
     """
     file = path / STUDY
     if not file.exists():
-        raise DataError(f"{path} has no {STUDY}. Name the folder that ncp build --out wrote.")
+        raise DataError(f"{path} has no {STUDY}. Name the folder of a study, from ncp build or ncp tune.")
     document = read_json(file)
     if isinstance(document, dict) and document.get("format") != FORMAT:
         raise DataError(
