@@ -10,6 +10,7 @@ import pytest
 
 import ncp
 from ncp import DataError
+from ncp.cost import Counting
 from ncp.optim.sampling import sample_codes
 from ncp.report.html import write_report
 from ncp.report.study_facts import costs_and_values, deviations, learning_curves
@@ -71,10 +72,10 @@ def test_the_facts_are_those_of_the_runs(study: StudyFolder) -> None:
         best = max(mine, key=lambda row: row.metrics[each.column.partition("/")[2]])
         assert (each.codes[each.best], each.seeds[each.best]) == (best.asked.code, best.asked.seed)
         assert all(len(epochs) == EPOCHS for epochs in each.epochs)
-    for panel in costs_and_values(table):
+    for panel in costs_and_values(table, Counting((64, 96), 19, "segmentation")):
         place = table.columns.index(panel.column)
         for code, cost, value in zip(panel.codes, panel.macs, panel.values, strict=True):
-            assert cost == ncp.macs([code])[0] / 1e9
+            assert cost == ncp.macs([code], (64, 96), 19, "segmentation")[0] / 1e9
             assert value == table.values[table.row(code), place]
     noise = {column: each.std for column, each in noise_between_seeds(values).items()}
     for found in deviations(table, values, noise):

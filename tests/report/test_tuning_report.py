@@ -169,7 +169,7 @@ def test_every_state_has_a_page(tmp_path: Path, state: str) -> None:
 
 def test_a_tuned_study_shows_its_search_and_its_trainings(tmp_path: Path) -> None:
     folder = write_study(tmp_path, codes=6, repeated=2, seeds=2)
-    study = Study(tmp_path, objective=["roads", "clips"], prior=None)
+    study = Study(tmp_path, objective=["roads", "clips"], budget=Budget(image_size=64, classes=10), prior=None)
     for place, code in enumerate(folder.codes):
         columns = {"roads/mIoU": 60.0 + place, "roads/aAcc": 80.0, "clips/top1": 50.0 - place**2, "clips/top5": 90.0}
         study.tell(code, None if place == 5 else columns)
@@ -184,6 +184,8 @@ def test_a_tuned_study_shows_its_search_and_its_trainings(tmp_path: Path) -> Non
         "Failures",
         "Provenance",
     ]
+    (other,) = [section for section in page.sections if section.title == "Other values and cost"]
+    assert "exact cost, counted at 64 x 64 pixels, 10 classes, classification. " in other.texts[0]
     names = [plot.name for plot in page.plots]
     assert len(set(names)) == len(names)
     assert page.sections[0].copied == study.best()[0].code

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ncp.cost import has_cost, macs
+from ncp.cost import Counting, has_cost
 from ncp.errors import DataError
 from ncp.report.facts import evenly
 from ncp.spaces.arrays import Reals
@@ -131,11 +131,11 @@ def _points(study: StudyFolder, row: TrainingRow, metric: str) -> Reals:
     return np.array(points, dtype=float).reshape(len(points), 2)
 
 
-def costs_and_values(table: Table) -> tuple[CostAndValue, ...]:
+def costs_and_values(table: Table, counting: Counting) -> tuple[CostAndValue, ...]:
     """Every column against exact cost; none in a space whose cost is not known."""
     if not has_cost(table.space) or not len(table):
         return ()
-    cost = macs(table.codes) / 1e9
+    cost = counting.macs(table.codes) / 1e9
     found = []
     for column, values in zip(table.columns, table.values.T, strict=True):
         known: NDArray[np.int64] = np.flatnonzero(np.isfinite(values))

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ncp.cost import Counting
+from ncp.optim.budget import counting_text
 from ncp.report.figures import cost_figure, learning_figure, noise_figure
 from ncp.report.page_parts import Cell, Grid, Page, Plot, Section
 from ncp.report.sections import provenance_section
@@ -48,11 +50,13 @@ def study_page(folder: str | Path, search: Study | None = None) -> Page:
     sections = [_trainings(study, rows, table, "The answer" if found is None else "Trainings")]
     provenance = _provenance(study, rows)
     shown: set[str] = set()
+    counting = Counting()
     if found is not None:
         sections = [tuning_answer(found), *tuning_sections(found), *sections]
         provenance = tuning_provenance(found) | provenance
         shown = {each.quantity.name for each in found.fronts}
-    sections += _curves(study, rows, table) + _costs(table, shown)
+        counting = found.counting
+    sections += _curves(study, rows, table) + _costs(table, counting, shown)
     sections += [_noise(deviations(table, values, noise)), _failures(rows, found is not None)]
     subtitle = f"Codes: {len(table)}, tasks: {len(study.tasks)}, trainings: {len(study.asked)}"
     sections.append(provenance_section(provenance))
@@ -74,11 +78,11 @@ def _curves(study: StudyFolder, rows: Sequence[TrainingRow], table: Table) -> li
     return [Section("Curves", _about_curves(curves), plots=plots)] if curves else []
 
 
-def _costs(table: Table, shown: Collection[str]) -> list[Section]:
+def _costs(table: Table, counting: Counting, shown: Collection[str]) -> list[Section]:
     """Values against cost, of the columns that are not shown yet."""
-    costs = [each for each in costs_and_values(table) if each.column not in shown]
+    costs = [each for each in costs_and_values(table, counting) if each.column not in shown]
     plots = [Plot(f"cost {k}", with_unit(each.column), cost_figure(each)) for k, each in enumerate(costs)]
-    text = "Means over seeds against exact cost at 128 x 128 pixels. A point shows its code."
+    text = f"Means over seeds against exact cost, counted at {counting_text(counting)}. A point shows its code."
     return [Section("Values and cost" if not shown else "Other values and cost", [text], plots=plots)] if costs else []
 
 
