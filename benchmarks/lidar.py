@@ -6,18 +6,17 @@ python -m benchmarks.lidar --seeds 0    without trainings
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 from statistics import mean
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import shapely
 
-import ncp
 from benchmarks.lidar_scenes import IMAGE, make_scenes
-from benchmarks.measure import SHARED, available, median_seconds, record, use_threads
+from benchmarks.measure import ROOT, SHARED, available, median_seconds, record, use_threads
 from ncp.cli.task import SMALL
+from ncp.studies.building import build
+from ncp.studies.study_folder import read_study
 from ncp.tasks.average_precision import average_precisions
 from ncp.tasks.boxes import bev_iou
 from ncp.tasks.kitti import read_labels
@@ -39,6 +38,7 @@ RECIPE: dict[str, Any] = {
     "added": 10,
 }
 TARGET = 60.0
+FOLDER = ROOT / "out" / "lidar"
 KITTI = SHARED / "data" / "tasks" / "kitti"
 
 
@@ -107,19 +107,18 @@ def measure_kitti() -> None:
 
 
 def measure_learning(seeds: int) -> None:
-    """Train on simulated scenes."""
-    found: list[dict[str, float]] = []
-    minutes: list[float] = []
-    with TemporaryDirectory() as temporary:
-        scenes = Path(temporary) / "scenes"
+    """Train on simulated scenes; a stopped measurement goes on where it was."""
+    scenes = FOLDER / "scenes"
+    if not (scenes / "ImageSets" / "val.txt").exists():
         make_scenes(scenes, TRAIN, VAL)
-        data = {"path": str(scenes), "image_size": list(IMAGE)}
-        task = task_from_dict({"name": "lidar", "kind": "detection3d", "data": data, "recipe": RECIPE})
-        for seed in range(seeds):
-            run = ncp.train(SMALL, task, seed=seed, folder=Path(temporary) / "runs", device="cpu", threads=2)
-            found.append(run.metrics)
-            minutes.append(run.result["seconds"] / 60)
-            print(f"seed {seed}: {run.metrics['moderate']:.1f} after {minutes[-1]:.1f} minutes", flush=True)
+    data = {"path": str(scenes), "image_size": list(IMAGE)}
+    task = task_from_dict({"name": "lidar", "kind": "detection3d", "data": data, "recipe": RECIPE})
+    build([SMALL], task, folder=FOLDER / "study", seeds=seeds, workers=2, threads=1, device="cpu")
+    runs = [run for asked, run in read_study(FOLDER / "study").runs() if run.status == "done" and asked.seed < seeds]
+    if len(runs) < seeds:
+        raise SystemExit(f"{seeds - len(runs)} of {seeds} trainings failed: see {FOLDER / 'study'}.")
+    found, minutes = [run.metrics for run in runs], mean(run.result["seconds"] for run in runs) / 60
+    print("moderate", [round(metrics["moderate"], 1) for metrics in found], flush=True)
     moderate = mean(metrics["moderate"] for metrics in found)
     others = ("easy", "hard", "car_bev_moderate_r40", "pedestrian_3d_moderate_r40", "cyclist_3d_moderate_r40")
     means = ", ".join(f"{name} {mean(metrics[name] for metrics in found):.1f}" for name in others)
@@ -130,8 +129,8 @@ def measure_learning(seeds: int) -> None:
         target=f">= {TARGET:g} %",
         value=moderate,
         unit="%",
-        runs=seeds,
-        note=f"{mean(minutes):.1f} minutes per training on two cores; {means}",
+        runs=len(found),
+        note=f"{minutes:.1f} minutes per training on one core beside another training; {means}",
         met=moderate >= TARGET,
     )
 
