@@ -17,7 +17,7 @@ from ncp.io.files import is_file, whole_file
 
 FORMAT = 5
 """Rises with every change of what a file contains, or of what a predictor computes from it, such as its features."""
-HINT = "Train one: ncp train-predictor --config FILE."
+HINT = "Train one: ncp train-predictor --table TABLE."
 DAMAGE = (
     SafetensorError,
     OSError,
