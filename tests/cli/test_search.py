@@ -159,7 +159,7 @@ def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
         (
             ("--tasks", "seg", "--predictor", "none.safetensors"),
             "There is no predictor file none.safetensors, and the name is not nas-bench-mr. "
-            "Train one: ncp train-predictor --config FILE.",
+            "Train one: ncp train-predictor --table TABLE.",
         ),
         (
             ("--tasks", "seg", "--max-latency-ms", "5"),
