@@ -90,6 +90,7 @@ def upload(folder: Path) -> tuple[Path, Path]:
 def save(page: Page, name: str, most: int) -> None:
     """Save the upper part of the page, `most` pixels high."""
     page.mouse.move(0, 0)
+    page.evaluate("scrollTo(0, 0)")
     page.evaluate("document.activeElement.blur()")
     page.wait_for_timeout(400)
     path = DOCS / f"{name}.png"

@@ -1,5 +1,7 @@
 """What the page shows of a code, checked against the table and the predictor."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -7,7 +9,7 @@ from scipy.stats import norm
 import ncp
 from ncp.app.dataset import Dataset, OpenDataset
 from ncp.app.lookup import format_value, look_up
-from ncp.app.points import GMACS, Filter, axis_values, draw_points, points_data, position_of
+from ncp.app.points import GMACS, Filter, axis_values, draw_points, found_positions, points_data, position_of
 from ncp.cost import Counting
 from ncp.predictors.predictor import Predictor
 
@@ -88,6 +90,41 @@ def test_a_figure_names_rows_and_has_a_star_at_the_code(table: ncp.Table) -> Non
     only = draw_points(points_data(dataset, axes, GMACS, "seg/mIoU [%]", Filter(("wide",), GMACS)), None)
     assert only["data"][0]["marker"]["color"] == wide["marker"]["color"]
     assert only["data"][-1]["x"] == []
+
+
+def test_found_codes_lie_at_their_exact_cost_and_predicted_value() -> None:
+    predictor = ncp.load_predictor("nas-bench-mr")
+    dataset = dataset_of(None, predictor)
+    codes = ncp.MULTIRES.sample(5, np.random.default_rng(1))
+    found = found_positions(dataset, codes.tolist(), Counting(), GMACS, "seg/mIoU [%]")
+    assert found is not None
+    assert (found[0] == ncp.macs(codes) / 1e9).all()
+    assert np.allclose(found[1], predictor.predict(codes).mean[:, predictor.columns.index("seg/mIoU")])
+    assert found_positions(dataset, codes.tolist(), Counting(), GMACS, "other/column") is None
+    assert found_positions(dataset, [], Counting(), GMACS, "seg/mIoU [%]") is None
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_the_first_view_leaves_out_the_worst_rows_but_no_found_code(table: ncp.Table, lower: bool) -> None:
+    dataset, worst = dataset_of(table, None), 300.0 if lower else -300.0
+    points = points_data(dataset, axis_values(dataset, Counting()), GMACS, "seg/mIoU [%]", Filter(("wide",), GMACS))
+    points = replace(points, y=np.array([worst, *points.y[1:]]))
+
+    def view(found: float | None) -> tuple[float, float]:
+        codes = None if found is None else (np.array([2.0]), np.array([found]))
+        low, high = draw_points(points, (1.0, 75.0), codes, True, lower)["layout"]["yaxis"]["range"]
+        return low, high
+
+    low, high = view(None)
+    assert not low <= worst <= high
+    assert ((low <= points.y[1:]) & (points.y[1:] <= high)).all()
+    for found in (20.0, 130.0):
+        low, high = view(found)
+        assert low <= found <= high
+        assert not low <= worst <= high
+    figure = draw_points(points, None, (np.array([2.0]), np.array([70.0])), True)
+    assert figure["layout"]["xaxis"]["type"] == "log"
+    assert [trace["name"] for trace in figure["data"]] == ["wide", "found (predicted)", "open code"]
 
 
 @pytest.mark.parametrize(

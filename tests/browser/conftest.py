@@ -23,10 +23,10 @@ Open = Callable[..., Page]
 
 
 @contextmanager
-def served(cache: Path, folder: Path) -> Iterator[str]:
+def served(cache: Path, folder: Path, *options: str) -> Iterator[str]:
     """Run `ncp app` in a folder with a cache of tables, and yield its address."""
     environment = os.environ | {"NCP_CACHE": str(cache), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
-    command = [str(Path(sys.executable).with_name("ncp")), "app"]
+    command = [str(Path(sys.executable).with_name("ncp")), "app", *options]
     with (folder / "errors.txt").open("w") as errors:
         running = subprocess.Popen(  # noqa: S603
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True

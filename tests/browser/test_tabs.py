@@ -1,5 +1,6 @@
 """The four tabs in a browser: on a phone and on a desktop, light and dark."""
 
+import csv
 import json
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import ncp
+from ncp.app.session import START
 from tests.browser.conftest import Open
 from tests.cli.test_own_table import written
 
@@ -217,7 +219,8 @@ def test_the_benchmark_as_points(site: str, visit: Open, picture: Picture, size:
     page.get_by_text("of 2,507 rows").filter(has_not_text="2,507 of").wait_for()
     page.locator(".plot").scroll_into_view_if_needed()
     page.wait_for_timeout(400)
-    middle = page.locator(".plot .scatterlayer .trace").first.locator(".point").first.bounding_box()
+    point = page.locator(".plot .scatterlayer .trace").first.locator(".point").first
+    middle = point.bounding_box()
     assert middle is not None
     page.mouse.click(middle["x"] + middle["width"] / 2, middle["y"] + middle["height"] / 2)
     page.get_by_text("Opened in the Code tab").wait_for()
@@ -228,7 +231,9 @@ def test_the_benchmark_as_points(site: str, visit: Open, picture: Picture, size:
     page.get_by_text("of 27 dimensions differ").wait_for()
     page.get_by_text("Opened in the Code tab").wait_for(state="hidden")
     star = page.locator(".plot .scatterlayer .trace").last.locator(".point").bounding_box()
+    middle = point.bounding_box()  # the axis may have changed a little, to show the whole star
     assert star is not None
+    assert middle is not None
     assert abs(star["x"] + star["width"] / 2 - middle["x"] - middle["width"] / 2) < 3
     assert fits(page)
     picture(page, f"benchmark-{size}-{scheme}")
@@ -236,6 +241,66 @@ def test_the_benchmark_as_points(site: str, visit: Open, picture: Picture, size:
     turn_to(page, "Code")
     expect(page.get_by_label("Code", exact=True)).to_have_value(nearest)
     page.locator(".badge", has_text="In the table").wait_for()
+
+
+def test_found_codes_are_in_the_scatter_and_rows_are_saved(site: str, visit: Open) -> None:
+    page = visit(site)
+    turn_to(page, "Search")
+    page.get_by_text("Search settings", exact=True).click()
+    page.get_by_label("starts", exact=True).fill("8")
+    page.get_by_label("steps", exact=True).fill("10")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("heading", name="The best 10", exact=True).wait_for(timeout=60_000)
+    turn_to(page, "Benchmark")
+    diamonds = page.locator(".plot .scatterlayer .trace").nth(5).locator(".point")
+    expect(diamonds).to_have_count(10, timeout=30_000)
+    for origin in ("searched", "small", "wide-3", "wide-4"):  # whose points lie around the diamonds
+        page.get_by_role("checkbox", name=origin).click()
+    diamonds = page.locator(".plot .scatterlayer .trace").nth(1).locator(".point")
+    expect(diamonds).to_have_count(10, timeout=30_000)
+    diamonds.first.click(force=True)
+    page.get_by_text("Opened in the Code tab").wait_for()
+    turn_to(page, "Code")
+    opened = page.get_by_label("Code", exact=True).input_value()
+    turn_to(page, "Search")
+    assert opened in page.locator(".best code").all_inner_texts()
+    turn_to(page, "Benchmark")
+    count = int(page.get_by_text("of 2,507 rows").inner_text().split()[0])
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save these rows as csv").click()
+    rows = list(csv.DictReader(Path(saved.value.path()).read_text().splitlines()))
+    assert len(rows) == count
+    for row in rows:
+        assert float(row["cost [GMACs]"]) == ncp.macs(row["code"])[0] / 1e9
+
+
+def test_a_front_is_drawn_above_the_measured_rows_and_listed(site: str, visit: Open, picture: Picture) -> None:
+    page = visit(f"{site}?tab=search&find=front&objective=seg/mIoU,video/top1&starts=16&steps=10&gmacs=2")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("heading", name="The front:").wait_for(timeout=60_000)
+    size = int(page.get_by_role("heading", name="The front:").inner_text().split()[2])
+    expect(page.locator(".front .scatterlayer .trace").nth(1).locator(".point")).to_have_count(size)
+    assert page.locator(".best tbody").count() == 20
+    page.get_by_label("y axis").click()
+    page.get_by_role("option", name="video/top1").click()
+    expect(page.locator(".front .ytitle")).to_have_text("video/top1 [%]")
+    picture(page, "front")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save pareto.json").click()
+    front = json.loads(Path(saved.value.path()).read_text())
+    assert len(front["rows"]) == size
+    assert all(row["macs"] <= 2e9 for row in front["rows"])
+
+
+def test_few_edits_change_few_dimensions(site: str, visit: Open) -> None:
+    page = visit(f"{site}?tab=search&find=edits&changes=2&starts=16&steps=10")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("heading", name="The best", exact=False).wait_for(timeout=60_000)
+    start = ncp.Code.parse(START).vector
+    for text in page.locator(".best code").all_inner_texts():
+        code = ncp.Code.parse(text).vector
+        assert 0 <= sum(a != b for a, b in zip(code, start, strict=True)) <= 2
+    assert "→" in page.locator(".difference").first.inner_text()
 
 
 def test_axes_change_without_the_rows_being_drawn_anew(site: str, visit: Open) -> None:

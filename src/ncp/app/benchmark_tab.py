@@ -8,8 +8,19 @@ import numpy as np
 from nicegui import ui
 
 from ncp.app.components import Plot, heading, markup, on_press
+from ncp.app.downloads import csv_of
 from ncp.app.lookup import format_value
-from ncp.app.points import GMACS, MPARAMS, Filter, Points, axis_values, draw_points, points_data, position_of
+from ncp.app.points import (
+    GMACS,
+    MPARAMS,
+    Filter,
+    Points,
+    axis_values,
+    draw_points,
+    found_positions,
+    points_data,
+    position_of,
+)
 from ncp.app.session import Session
 from ncp.app.side_by_side import SideBySide
 from ncp.report.style import with_unit
@@ -39,12 +50,16 @@ class BenchmarkTab:
         self.table = self.dataset.table
         self.axes = axis_values(self.dataset, session.counting)
         self.points: Points | None = None
+        self.found = session.found
         with ui.element("div").classes("benchmark-tab"):
             with ui.element("section").classes("side").props('aria-label="axes and rows"'):
                 self._build_fields()
             with ui.element("section").classes("answer").props('aria-label="the table as points"'):
                 self.plot = Plot("rows of the table as points; the lists below name them", self._open).classes("plot")
-                self.count = markup(classes="note")
+                with ui.element("div").classes("plot-line"):
+                    self.count = markup(classes="note")
+                    csv = ui.button("csv", on_click=self._save, color=None).props("flat no-caps").classes("plain")
+                    csv.props('aria-label="Save these rows as csv"')
                 with ui.element("div").classes("lists"):
                     self.best, self.nearest = markup(classes="list"), markup(classes="list")
         for rows in (self.best, self.nearest):
@@ -60,6 +75,7 @@ class BenchmarkTab:
         heading("Axes")
         self.x = ui.select(names, value=x, label="x axis")
         self.y = ui.select(names, value=y, label="y axis")
+        self.log = ui.checkbox("logarithmic x axis", value=self.dataset.has_cost).props("dense")
         heading("Rows")
         self.origins: dict[str, ui.checkbox] = {}
         origins = sorted(set(self.table.origin.tolist()))
@@ -75,7 +91,7 @@ class BenchmarkTab:
         for field in (self.low, self.high):
             field.props("outlined dense hide-bottom-space debounce=350 inputmode=decimal").without_auto_validation()
             field.on_value_change(self.draw)
-        for box in self.origins.values():
+        for box in (self.log, *self.origins.values()):
             box.on_value_change(self.draw)
 
     def draw(self) -> None:
@@ -94,14 +110,19 @@ class BenchmarkTab:
         origins = tuple(o for o, box in self.origins.items() if box.value) if self.origins else every_origin
         rows = Filter(origins, self.filtered.value, *bounds)
         before, points = self.points, points_data(self.dataset, self.axes, self.x.value, self.y.value, rows)
+        same_found, self.found = self.found is self.session.found, self.session.found
         self.points = points
-        figure = draw_points(points, self._position())
-        if before is not None and np.array_equal(before.rows, points.rows):
+        found = found_positions(self.dataset, self.found, self.session.counting, points.x_name, points.y_name)
+        log = bool(self.log.value and (points.x > 0).all())
+        figure = draw_points(points, self._position(), found, log, points.y_name in self._minimised())
+        if before is not None and same_found and np.array_equal(before.rows, points.rows):
             self.plot.set_axes(figure)
         else:
             self.plot.set_figure(figure)
         count = f"{len(points.rows):,} of {len(self.table):,} rows"
-        self.count.set_content(f"{count}. Click a point to move the star to its code, which then is the open code.")
+        self.count.set_content(
+            f"{count}. Click a point to open its code. Drag to zoom; double-click shows all rows, also the worst 2 %."
+        )
         self._show_best(points)
         self._show_nearest()
 
@@ -110,20 +131,44 @@ class BenchmarkTab:
         if self.session.tab != TAB or self.dataset.table is None:
             return
         axes = axis_values(self.dataset, self.session.counting)
+        if self.found is not self.session.found:
+            self.draw()
+            return
         if GMACS in axes and not np.array_equal(axes[GMACS], self.axes[GMACS]):
             self.axes = axes
             self.draw()
             return
         self._show_nearest()
-        self.plot.move_star(self._position() or ())
+        position = self._position()
+        low, high = self.plot.figure["layout"]["yaxis"].get("range", (-np.inf, np.inf))
+        if position is not None and not low <= position[1] <= high:
+            self.draw()
+        else:
+            self.plot.move_star(position or ())
 
     def _position(self) -> tuple[float, float] | None:
         return position_of(self.dataset, self.session.code, self.session.counting, self.x.value, self.y.value)
 
+    def _minimised(self) -> set[str]:
+        """The axes on which lower is better."""
+        return {GMACS, MPARAMS, *(with_unit(column) for column in self.dataset.minimised)}
+
+    def _save(self) -> None:
+        """Save the rows that are shown, with all their values."""
+        if self.points is None:
+            return
+        rows = self.points.rows
+        values = np.column_stack([axis[rows] for axis in self.axes.values()]).tolist()
+        lines = [
+            [text, origin, *(number if np.isfinite(number) else None for number in line)]
+            for text, origin, line in zip(self.points.texts, self.points.origins.tolist(), values, strict=True)
+        ]
+        ui.download.content(csv_of(["code", "origin", *self.axes], lines), "rows.csv", "text/csv")
+
     def _show_best(self, points: Points) -> None:
         """List the best of the points on the y axis."""
-        minimised = {GMACS, MPARAMS, *(with_unit(column) for column in self.dataset.minimised)}
-        order = np.argsort(points.y if points.y_name in minimised else -points.y, kind="stable")[:LISTED]
+        lower = points.y_name in self._minimised()
+        order = np.argsort(points.y if lower else -points.y, kind="stable")[:LISTED]
         best = [(int(points.rows[k]), format_value(float(points.y[k]))) for k in order.tolist()]
         self.best.set_content(self._list("The best of these", f"by {points.y_name}", best))
 
@@ -155,7 +200,10 @@ class BenchmarkTab:
             self.side_by_side.set(action, tuple(self.table.codes[row].tolist()))
 
     def _open(self, row: int) -> None:
-        """Open the code of a point, and stay here."""
+        """Open the code of a point, and stay here. Found codes have negative numbers."""
+        if 0 <= -2 - row < len(self.found):
+            self.session.open_code(self.found[-2 - row])
+            ui.notify("Opened in the Code tab", timeout=1500)
         if 0 <= row < len(self.table):
             self.session.open_code(tuple(self.table.codes[row].tolist()))
             ui.notify("Opened in the Code tab", timeout=1500)

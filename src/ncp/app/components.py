@@ -92,16 +92,24 @@ class Plot(ui.plotly, component="plot.js"):
         self.update_figure(figure)
 
     def set_axes(self, figure: dict[str, Any]) -> None:
-        """Show the same rows on other axes: send positions and titles, but not the codes of the rows again."""
+        """Show the same rows on other axes: send positions and axes, but not the codes of the rows again."""
         self.figure = figure
         positions = [{"x": trace["x"], "y": trace["y"]} for trace in figure["data"]]
-        titles = {axis: figure["layout"][axis]["title"]["text"] for axis in ("xaxis", "yaxis")}
-        self.run_method("setAxes", positions, titles)
+        self.run_method("setAxes", positions, {axis: figure["layout"][axis] for axis in ("xaxis", "yaxis")})
 
     def move_star(self, position: Sequence[float]) -> None:
         """Move the star, or hide it if `position` is empty; the other points are not sent again."""
         self.figure["data"][-1] |= {"x": list(position[:1]), "y": list(position[1:])}
         self.run_method("moveStar", list(position))
+
+
+class CodeFigure(ui.plotly, component="plot.js"):
+    """A figure whose points have codes; `on_click` gets the text of a point's code."""
+
+    def __init__(self, label: str, figure: dict[str, Any], on_click: Callable[[str], Any]) -> None:
+        super().__init__(figure)
+        self._props["label"] = label
+        self.on("row", lambda event: on_click(str(event.args["row"])))
 
 
 class File(ui.upload, component="file.js"):

@@ -14,38 +14,41 @@ from ncp.app.code_tab import CodeTab
 from ncp.app.components import ErrorLine
 from ncp.app.search_tab import SearchTab
 from ncp.app.session import Session
+from ncp.app.study_tab import StudyTab
 from ncp.app.upload_tab import UploadTab
 from ncp.app.workers import Workers
 from ncp.report.style import LIGHT, page_colours
 from ncp.report.svg import picture_css
 
 TITLE = "ncp: one network for several tasks"
-TABS = {"Code": CodeTab, "Search": SearchTab, "Benchmark": BenchmarkTab, "Your table": UploadTab}
+TABS = {"Code": CodeTab, "Search": SearchTab, "Benchmark": BenchmarkTab, "Your table": UploadTab, "Study": StudyTab}
 STYLES = ("base.css", "tabs.css")
 
 
-def build_page(workers: Workers, trainers: Workers, root: Path) -> None:
+def build_page(workers: Workers, trainers: Workers, root: Path, study: Path | None = None) -> None:
     """Build the page of a new session, in the state that its address describes.
 
     Args:
         workers: the processes that propagate.
         trainers: the processes that read files and train.
         root: the folder for the files of sessions.
+        study: the folder of a study, which gets a tab.
     """
-    session = Session(workers, trainers, root)
+    session = Session(workers, trainers, root, study)
+    names = [name for name in TABS if name != "Study" or study is not None]
     context.client.on_delete(session.close)
     request = context.client.request
-    problem = visit(session, read_query("" if request is None else request.url.query), list(TABS))
+    problem = visit(session, read_query("" if request is None else request.url.query), names)
     _add_styles()
     chooser = _build_header()
     notice = ErrorLine()
     notice.error = problem
     with ui.tabs().props('no-caps align=left inline-label aria-label="tabs"').classes("tabs") as tabs:
-        for name in TABS:
+        for name in names:
             ui.tab(name)
     panels = ui.tab_panels(tabs, value=session.tab, animated=False, keep_alive=True).classes("panels")
     with panels:
-        contents = {name: ui.tab_panel(name) for name in TABS}
+        contents = {name: ui.tab_panel(name) for name in names}
     built: set[str] = set()
 
     def build(name: str) -> None:
@@ -70,7 +73,7 @@ def build_page(workers: Workers, trainers: Workers, root: Path) -> None:
 
     def go(state: dict[str, str]) -> None:
         """Go back or forward to a state."""
-        notice.error = visit(session, state, list(TABS))
+        notice.error = visit(session, state, names)
         tabs.set_value(session.tab)
 
     address = Address(go)
@@ -78,7 +81,7 @@ def build_page(workers: Workers, trainers: Workers, root: Path) -> None:
     def follow(step: bool) -> None:
         """Show the tab and the address of the session's state."""
         tabs.set_value(session.tab)
-        address.show(state_of(session, list(TABS)), step)
+        address.show(state_of(session, names), step)
 
     tabs.on_value_change(show)
     session.on_dataset_change(rebuild)

@@ -1,8 +1,11 @@
-// A figure of the bundled plotly.js. Axes and the star change without the other data being sent again.
+// A figure of the bundled plotly.js, drawn when it is first in sight. Axes and the star change without the other data
+// being sent again.
 export default {
   template: `<div role="img" :aria-label="label"></div>`,
   props: { options: Object, label: String },
   async mounted() {
+    await this.seen();
+    if (!this.$el?.isConnected) return;
     const { Plotly } = await import("nicegui-plotly");
     this.Plotly = Plotly;
     await this.update();
@@ -15,9 +18,19 @@ export default {
     this.Plotly?.purge(this.$el);
   },
   methods: {
-    setAxes(positions, titles) {
+    seen() {
+      return new Promise((resolve) => {
+        const watcher = new IntersectionObserver((entries) => {
+          if (!entries.some((entry) => entry.isIntersecting)) return;
+          watcher.disconnect();
+          resolve();
+        }, { rootMargin: "300px" });
+        watcher.observe(this.$el);
+      });
+    },
+    setAxes(positions, axes) {
       positions.forEach((position, k) => Object.assign(this.options.data[k], position));
-      for (const [axis, title] of Object.entries(titles)) this.options.layout[axis].title.text = title;
+      Object.assign(this.options.layout, axes);
       this.update();
     },
     moveStar(position) {

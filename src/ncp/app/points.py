@@ -19,6 +19,9 @@ from ncp.spaces.arrays import Reals
 GMACS, MPARAMS = COST, "size [M parameters]"
 MANY = 4000
 """More points than this are drawn by WebGL."""
+FEW = 60
+"""Groups with fewer rows are drawn larger."""
+CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d", "toImage"]}
 
 
 @dataclass(frozen=True)
@@ -98,15 +101,44 @@ def position_of(
     return None if x_value is None or y_value is None else (x_value, y_value)
 
 
-def draw_points(points: Points, position: tuple[float, float] | None) -> dict[str, Any]:
-    """A plotly figure: a trace per origin, and last a star at the position of the open code."""
-    star = {"x": [], "y": []} if position is None else {"x": [position[0]], "y": [position[1]]}
+def found_positions(
+    dataset: OpenDataset, codes: Sequence[Sequence[int]], counting: Counting, x: str, y: str
+) -> tuple[Reals, Reals] | None:
+    """The positions of found codes by exact cost and predicted values; None if an axis is neither."""
+    if not len(codes) or dataset.predictor is None:
+        return None
+    array, predicted = np.array(codes), dataset.predictor.predict(codes).mean
+    known = {with_unit(column): predicted[:, j] for j, column in enumerate(dataset.predictor.columns)}
+    if dataset.has_cost:
+        known |= {GMACS: counting.macs(array) / 1e9, MPARAMS: counting.params(array) / 1e6}
+    return None if x not in known or y not in known else (known[x], known[y])
+
+
+def draw_points(
+    points: Points,
+    position: tuple[float, float] | None,
+    found: tuple[Reals, Reals] | None = None,
+    log_x: bool = False,
+    lower: bool = False,
+) -> dict[str, Any]:
+    """A plotly figure: a trace per origin, the found codes, and last a star at the position of the open code.
+
+    Args:
+        points: rows of the table.
+        position: of the open code.
+        found: positions of codes that a search has found. A click on one gives -2 less its number.
+        log_x: whether the x axis is logarithmic.
+        lower: whether lower is better on the y axis. The worst 2 % of the rows lie outside of the first view.
+    """
     kind = "scattergl" if len(points.rows) > MANY else "scatter"
+    counts = {origin: int((points.origins == origin).sum()) for origin in points.every_origin}
     traces = []
-    for number, origin in enumerate(points.every_origin):
+    for origin in sorted(points.every_origin, key=lambda origin: -counts[origin]):  # the smallest group on top
         of = points.origins == origin
-        if not of.any():
+        if not counts[origin]:
             continue
+        few, colour = counts[origin] <= FEW, SERIES[points.every_origin.index(origin) % len(SERIES)]
+        marker: dict[str, Any] = {"size": 9 if few else 6, "opacity": 1 if few else 0.6, "color": colour}
         traces.append(
             {
                 "type": kind,
@@ -117,37 +149,74 @@ def draw_points(points: Points, position: tuple[float, float] | None) -> dict[st
                 "customdata": points.rows[of].tolist(),
                 "text": [escape(points.texts[k]) for k in np.flatnonzero(of).tolist()],
                 "hovertemplate": "%{text}<br>%{x:.4g}, %{y:.4g}<extra></extra>",
-                "marker": {"size": 6, "opacity": 0.7, "color": SERIES[number % len(SERIES)]},
+                "marker": marker | ({"line": {"width": 1, "color": "#ffffff"}} if few else {}),
             }
         )
-    traces.append(
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": "open code",
-            **star,
-            "hovertemplate": "open code<br>%{x:.4g}, %{y:.4g}<extra></extra>",
-            "marker": {"size": 16, "symbol": "star", "color": "#f0e442", "line": {"width": 1.5, "color": "#000000"}},
-        }
-    )
-    axis = {"zeroline": False, "automargin": True, "ticks": "outside", "ticklen": 4}
+    if found is not None:
+        traces.append(found_trace(found))
+    traces.append(star_trace(position))
+    extra = [] if position is None else [position[1]]
+    shown = np.concatenate([points.y, extra if found is None else [*extra, *found[1]]])
+    limits = _limits(points.y, shown, lower)
+    return {"data": traces, "layout": layout(points.x_name, points.y_name, log_x, limits), "config": CONFIG}
+
+
+def found_trace(found: tuple[Reals, Reals]) -> dict[str, Any]:
+    """Codes that a search has found, as diamonds."""
     return {
-        "data": traces,
-        "layout": {
-            "margin": {"l": 56, "r": 8, "t": 8, "b": 48},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "hovermode": "closest",
-            "font": {"family": "system-ui, sans-serif", "size": 13},
-            "dragmode": "pan",
-            "showlegend": True,
-            "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
-            "xaxis": {**axis, "title": {"text": escape(points.x_name)}},
-            "yaxis": {**axis, "title": {"text": escape(points.y_name)}},
-        },
-        "config": {
-            "displaylogo": False,
-            "responsive": True,
-            "modeBarButtonsToRemove": ["select2d", "lasso2d", "toImage"],
-        },
+        "type": "scatter",
+        "mode": "markers",
+        "name": "found (predicted)",
+        "x": found[0].tolist(),
+        "y": found[1].tolist(),
+        "customdata": [-2 - k for k in range(len(found[0]))],
+        "text": [f"found, code {k + 1}" for k in range(len(found[0]))],
+        "hovertemplate": "%{text}<br>%{x:.4g}, %{y:.4g}<extra></extra>",
+        "marker": {"size": 10, "symbol": "diamond", "color": "#c44601", "line": {"width": 1, "color": "#ffffff"}},
     }
+
+
+def star_trace(position: tuple[float, float] | None) -> dict[str, Any]:
+    """The open code as a star; without a place if it has none."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "open code",
+        "x": [] if position is None else [position[0]],
+        "y": [] if position is None else [position[1]],
+        "hovertemplate": "open code<br>%{x:.4g}, %{y:.4g}<extra></extra>",
+        "marker": {"size": 16, "symbol": "star", "color": "#f0e442", "line": {"width": 1.5, "color": "#000000"}},
+    }
+
+
+def layout(x_name: str, y_name: str, log_x: bool, limits: tuple[float, float] | None) -> dict[str, Any]:
+    """The layout of a figure of points."""
+    axis = {"zeroline": False, "automargin": True, "ticks": "outside", "ticklen": 4}
+    ranged = {"autorange": True} if limits is None else {"autorange": False, "range": list(limits)}
+    return {
+        "margin": {"l": 56, "r": 8, "t": 8, "b": 48},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "hovermode": "closest",
+        "font": {"family": "system-ui, sans-serif", "size": 13},
+        "dragmode": "zoom",
+        "showlegend": True,
+        "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+        "xaxis": {**axis, "title": {"text": escape(x_name)}, "type": "log" if log_x else "linear"},
+        "yaxis": {**axis, "title": {"text": escape(y_name)}, **ranged},
+    }
+
+
+def _limits(rows: Reals, shown: Reals, lower: bool) -> tuple[float, float] | None:
+    """The y axis without the worst 2 % of the rows, but with all found codes; None if there is nothing to show."""
+    if not len(rows):
+        return None
+    least, most = float(shown.min()), float(shown.max())
+    edge = float(np.quantile(rows, 0.98 if lower else 0.02))
+    others = shown[len(rows) :]
+    if lower:
+        most = max([edge, *others.tolist()])
+    else:
+        least = min([edge, *others.tolist()])
+    margin = 0.04 * (most - least) or 1.0
+    return least - margin, most + margin

@@ -10,6 +10,7 @@ from nicegui import ui
 from ncp.app.code_facts import key_figures
 from ncp.app.components import Animation, ErrorLine, markup, on_press
 from ncp.app.found import Found
+from ncp.app.front_plot import FrontPlot
 from ncp.app.lookup import look_up
 from ncp.app.result_actions import ResultActions
 from ncp.app.result_table import result_table
@@ -51,6 +52,7 @@ class SearchTab:
                 self.problem = ErrorLine()
             with ui.element("section").classes("answer").props('aria-label="results"'):
                 self._build_film()
+                self.front = FrontPlot(session)
                 self.table = markup(classes="results")
         self.actions = ResultActions(session, self.problem)
         on_press(self.table, self.actions.press)
@@ -156,6 +158,7 @@ class SearchTab:
         if old is not None and old.trace is not None:
             old.trace.unlink(missing_ok=True)
         self.actions.found = found
+        self.front.show(found.rows if found.name == "pareto.json" else ())
         self.session.set_found(tuple(row.vector for row in found.rows))
         self.table.set_content(result_table(found, self.session.dataset.space.has_network))
         if old is None or old.finished:

@@ -22,13 +22,19 @@ from ncp.app.page import TITLE, build_page
 from ncp.app.searching import warm_up
 from ncp.app.workers import Workers
 from ncp.errors import ConfigError
+from ncp.studies.overview import overview
 
 TRAINERS = 2
 """Processes that read files and train. The second one starts when the first is busy."""
 
 
 def serve(
-    host: str, port: int, listening: Callable[[str], None], processes: int = 2, allowed_hosts: Sequence[str] = ()
+    host: str,
+    port: int,
+    listening: Callable[[str], None],
+    processes: int = 2,
+    allowed_hosts: Sequence[str] = (),
+    study: Path | None = None,
 ) -> None:
     """Serve the page until the process is interrupted.
 
@@ -36,12 +42,16 @@ def serve(
         host: an address of this machine.
         port: a port, or 0 for a free one.
         listening: called with the page's address once it can be opened.
-        processes: number of propagations that run at the same time.
+        processes: number of searches that run at the same time.
         allowed_hosts: host names that the page answers to besides its own.
+        study: the folder of a study, which gets a tab.
 
     Raises:
+        DataError: the folder has no study.
         ConfigError: the server cannot listen on this address and port.
     """
+    if study is not None:
+        overview(study)
     listener = bind_socket(host, port)
     workers, trainers = Workers(processes, warm_up), Workers(TRAINERS)
     warnings.filterwarnings("ignore", message="`torch.distributed.reduce_op`")  # NiceGUI looks at every object once
@@ -52,7 +62,7 @@ def serve(
     with server_folder() as folder:
         try:
             workers.warm()
-            web = _web(workers, trainers, folder)
+            web = _web(workers, trainers, folder, study)
             web.add_middleware(Access, host=host, allowed_hosts=allowed_hosts)
             listening(f"http://{shown}:{listener.getsockname()[1]}/")
             config = uvicorn.Config(
@@ -65,14 +75,14 @@ def serve(
             listener.close()
 
 
-def _web(workers: Workers, trainers: Workers, folder: Path) -> FastAPI:
+def _web(workers: Workers, trainers: Workers, folder: Path, study: Path | None) -> FastAPI:
     """The application: the page at /, its resources, and a plain 404 elsewhere."""
     web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     web.add_middleware(RequestLimits, full=_full)
 
     @ui.page("/")
     def page() -> None:
-        build_page(workers, trainers, folder)
+        build_page(workers, trainers, folder, study)
 
     core.sio.eio.cors_allowed_origins = []  # by default NiceGUI lets every other site connect
     core.app.add_exception_handler(404, _not_found)

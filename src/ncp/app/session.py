@@ -27,9 +27,10 @@ class Session:
         workers: the processes that propagate, shared by all sessions.
         trainers: the processes that read files and train, shared by all sessions.
         root: the folder in which the session makes a folder of its own.
+        study: the folder of a study to look at, or None.
     """
 
-    def __init__(self, workers: Workers, trainers: Workers, root: Path) -> None:
+    def __init__(self, workers: Workers, trainers: Workers, root: Path, study: Path | None = None) -> None:
         self.workers, self.trainers = JobQueue(workers), JobQueue(trainers)
         self.benchmark = open_benchmark()
         self.uploaded: Dataset | None = None
@@ -46,6 +47,7 @@ class Session:
         self._visit_callbacks: list[Callable[[], Any]] = []
         self._state_callbacks: list[Callable[[bool], Any]] = []
         self._dataset_callbacks: list[Callable[[], Any]] = []
+        self.study = study
         self._root = root
         self._folder: Path | None = None
 

@@ -46,6 +46,8 @@ class SideBySide:
         self.fields[name].error = None
         self.fields[name].value = self.session.dataset.space.text(code)
         self._show()
+        if len(self.codes) == 2:  # it lies below the lists in which the codes are chosen
+            ui.run_javascript(f"getHtmlElement({self.comparison.id}).scrollIntoView({{ block: 'nearest' }})")
 
     def _read(self, name: str) -> None:
         field = self.fields[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,7 +23,11 @@ def app(
         typer.Option(metavar="NAME", help="Answer to this host name too, such as that of a proxy (repeatable)."),
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
-    processes: Annotated[int, typer.Option(metavar="N", min=1, help="Propagations that run at the same time.")] = 2,
+    processes: Annotated[int, typer.Option(metavar="N", min=1, help="Searches that run at the same time.")] = 2,
+    study: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Add a tab for this study, of ncp build or ncp tune. It is only read."),
+    ] = None,
 ) -> None:
     """Start the web app, to explore codes and tables and to search."""
     require_extra("app", "the web app")
@@ -37,4 +42,4 @@ def app(
         if open_browser:
             webbrowser.open(address)
 
-    serve(host, port, listening, processes, allow_host or ())
+    serve(host, port, listening, processes, allow_host or (), study)

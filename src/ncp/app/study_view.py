@@ -1,0 +1,121 @@
+"""What the tab Study shows of a folder: its state, and the sections of its report. It reads the folder only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ncp.progress import Progress
+from ncp.report.page_parts import Cell, Grid, Page, Section
+from ncp.report.study_page import study_page
+from ncp.studies.overview import Overview, Running, overview
+
+Button = Callable[[str], str]
+"""The HTML of a button for a code; empty if there is none."""
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """A study at one moment."""
+
+    state: Overview
+    page: Page
+
+
+def read_state(folder: Path, _: Progress) -> Overview:
+    """What a study has done and does now.
+
+    Raises:
+        DataError: there is no study, or its file is damaged.
+    """
+    return overview(folder)
+
+
+def read_view(folder: Path, _: Progress) -> StudyView:
+    """The state of a study and everything that its report shows.
+
+    Raises:
+        DataError: there is no study, or its file is damaged.
+    """
+    return StudyView(overview(folder), study_page(folder))
+
+
+def progress_of(state: Overview) -> tuple[Any, ...]:
+    """What changes when there is more to show than what runs."""
+    return state.total, state.done, len(state.failed), None if state.tuning is None else state.tuning.told
+
+
+def state_html(state: Overview) -> str:
+    """How many trainings are done, who works on them, and a table of those that run."""
+    parts = [f"{state.done} of {state.total} trainings are done"]
+    counts = {"failed": len(state.failed), "running": len(state.running), "waiting": state.waiting}
+    parts += [f"{count} {name}" for name, count in counts.items() if count]
+    text = f"{', '.join(parts)}."
+    if state.seconds_left:
+        text += f" About {duration(state.seconds_left)} left."
+    if state.tuning is not None:
+        text += f" Codes with a result: {state.tuning.told}."
+    holder = state.scheduler
+    text += (
+        " No process works on this study now."
+        if holder is None
+        else f" Process {holder['process']} on {holder['host']} works on it; workers: {holder['workers']}."
+    )
+    table = ""
+    if state.running:
+        heads = ["task", "seed", "epoch", "metric", "time left", "code"]
+        table = grid_html(Grid(heads, [_running_cells(each) for each in state.running]), "running trainings")
+    return f'<p class="lead" role="status">{escape(text)}</p>{table}'
+
+
+def section_html(section: Section, button: Button) -> str:
+    """A section without its figures."""
+    parts = [f"<h2>{escape(section.title)}</h2>"]
+    parts += [f'<p class="note">{escape(text)}</p>' for text in section.texts]
+    if section.copied:
+        code = f"<code>{escape(section.copied)}</code>{button(section.copied)}"
+        parts.append(f'<div class="code-line">{code}</div>')
+    if section.drawing:
+        label = 'tabindex="0" role="group" aria-label="drawing of the network"'
+        parts.append(f'<div class="scroll" {label}>{section.drawing}</div>')
+    if section.table is not None:
+        parts.append(grid_html(section.table, section.title, button))
+    return "".join(parts)
+
+
+def grid_html(grid: Grid, label: str, button: Button = lambda _: "") -> str:
+    """A table, which scrolls if it is wider than the page."""
+    heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in grid.heads)
+    rows = "".join(f"<tr>{''.join(_cell(cell, button) for cell in row)}</tr>" for row in grid.rows)
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(label)}">{table}</div>'
+
+
+def duration(seconds: float) -> str:
+    """A time in one unit.
+
+    >>> duration(42.4), duration(125), duration(7500), duration(200_000)
+    ('42 s', '2 min', '2.1 h', '2.3 days')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 129_600 else f"{seconds / 86_400:.1f} days"
+
+
+def _running_cells(each: Running) -> list[Cell]:
+    epochs = "" if each.epochs is None else f" of {each.epochs}"
+    epoch = "-" if each.epoch is None else f"{each.epoch:.4g}{epochs}"
+    metric = "-" if each.value is None else f"{each.metric} {each.value:.2f}"
+    left = "-" if each.seconds_left is None else duration(each.seconds_left)
+    return [Cell(text) for text in (each.asked.task, str(each.asked.seed), epoch, metric, left, each.asked.code)]
+
+
+def _cell(cell: Cell, button: Button) -> str:
+    text = f"<code>{escape(cell.text)}</code> {button(cell.copied)}" if cell.copied else escape(cell.text)
+    below = f'<br><span class="std">{escape(cell.below)}</span>' if cell.below else ""
+    return f"<td>{text}{below}</td>"

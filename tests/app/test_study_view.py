@@ -1,0 +1,65 @@
+"""What the tab Study shows of a folder, checked against the runs that were written."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ncp.app.study_view import progress_of, read_state, read_view, section_html, state_html
+from ncp.errors import DataError
+from ncp.progress import quiet
+from ncp.report.page_parts import Cell, Grid, Section
+from ncp.studies.overview import Running
+from tests.cli.conftest import Run, run
+from tests.report.test_study import EPOCHS, write_study
+
+__all__ = ["run"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("study")
+    write_study(path, codes=6, seeds=2, repeated=2)
+    return path
+
+
+def test_the_state_counts_trainings_and_names_those_that_run(folder: Path) -> None:
+    state = read_state(folder, quiet)
+    text = state_html(state)
+    total = 2 * (6 + 2)  # two tasks, six codes, two of which have a second seed
+    assert f"{total - 2} of {total} trainings are done, 1 failed, 1 waiting." in text
+    assert "No process works on this study now." in text
+    assert "<table>" not in text
+    asked = state.failed[0].asked
+    running = Running(asked, 0.25, 3.0, EPOCHS, "mIoU", 51.5, 60.0)
+    holder = {"process": 7, "host": "<b>here</b>", "workers": 2}
+    text = state_html(replace(state, running=(running,), scheduler=holder))
+    assert "Process 7 on &lt;b&gt;here&lt;/b&gt; works on it; workers: 2." in text
+    cells = re.findall("<td>(.*?)</td>", text)
+    assert cells == [asked.task, str(asked.seed), "3 of 12", "mIoU 51.50", "3 min", asked.code]
+
+
+def test_the_view_changes_when_a_training_ends(folder: Path) -> None:
+    view = read_view(folder, quiet)
+    assert progress_of(view.state) == progress_of(read_state(folder, quiet))
+    assert progress_of(replace(view.state, done=view.state.done + 1)) != progress_of(view.state)
+    titles = [section.title for section in view.page.sections]
+    assert {"Curves", "Values and cost", "Noise between seeds", "Failures"} <= set(titles)
+
+
+def test_texts_of_a_study_are_escaped() -> None:
+    evil = "<img src=x>"
+    grid = Grid([evil], [[Cell(evil, below=evil)], [Cell(evil, copied=evil)]])
+    html = section_html(Section(evil, [evil], copied=evil, table=grid), lambda _: "")
+    assert "<img" not in html
+    assert html.count("&lt;img src=x&gt;") == 8
+
+
+def test_a_folder_without_a_study_is_refused_before_the_page_is_served(tmp_path: Path, run: Run) -> None:
+    with pytest.raises(DataError, match="study"):
+        read_state(tmp_path, quiet)
+    ran = run("app", "--study", str(tmp_path))
+    assert ran.status == 2
+    assert str(tmp_path) in ran.err
+    assert "http://" not in ran.out
