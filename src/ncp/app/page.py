@@ -43,12 +43,7 @@ def build_page(workers: Workers, trainers: Workers, root: Path, study: Path | No
     chooser = _build_header()
     notice = ErrorLine()
     notice.error = problem
-    with ui.tabs().props('no-caps align=left inline-label aria-label="tabs"').classes("tabs") as tabs:
-        for name in names:
-            ui.tab(name)
-    panels = ui.tab_panels(tabs, value=session.tab, animated=False, keep_alive=True).classes("panels")
-    with panels:
-        contents = {name: ui.tab_panel(name) for name in names}
+    tabs, panels, contents = _build_tabs(names, session.tab)
     built: set[str] = set()
 
     def build(name: str) -> None:
@@ -94,6 +89,17 @@ def _add_styles() -> None:
     for style in STYLES:
         ui.add_css((files("ncp.app") / style).read_text(encoding="utf-8"))
     ui.colors(primary=LIGHT["blue"], negative=LIGHT["red"])
+
+
+def _build_tabs(names: list[str], shown: str) -> tuple[ui.tabs, ui.tab_panels, dict[str, ui.tab_panel]]:
+    """Build the tabs, without their contents."""
+    with ui.tabs().props('no-caps align=left inline-label aria-label="tabs"').classes("tabs") as tabs:
+        for name in names:
+            ui.tab(name)
+    panels = ui.tab_panels(tabs, value=shown, animated=False, keep_alive=True).classes("panels")
+    with panels:
+        contents = {name: ui.tab_panel(name) for name in names}
+    return tabs, panels, contents
 
 
 def _build_header() -> ui.element:
