@@ -77,7 +77,6 @@ def measure_task(name: str, runs: list[Run]) -> None:
     """Record the mean over seeds."""
     metric, target, beside = TARGETS[name]
     values = [run.metrics[metric] for run in runs]
-    minutes = mean(run.result["seconds"] for run in runs) / 60
     about = task(name).recipe
     record(
         f"learning/{name}",
@@ -86,8 +85,7 @@ def measure_task(name: str, runs: list[Run]) -> None:
         value=mean(values),
         unit="%",
         runs=len(values),
-        note=f"std between seeds {stdev(values):.1f}; {minutes:.1f} minutes per training on one core beside another "
-        f"training; {beside}",
+        note=f"std between seeds {stdev(values):.1f}; {beside}",
         met=mean(values) >= target,
     )
 
