@@ -128,7 +128,7 @@ def test_a_row_per_task_and_all_columns_on_demand_and_as_csv(site: str, visit: O
     page = visit(site)
     rows = page.locator(".facts tbody tr:visible")
     assert rows.count() == 9
-    page.get_by_role("switch", name="all 19 columns").click()
+    page.get_by_role("checkbox", name="all 19 columns").click()
     expect(rows).to_have_count(19)
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save these values as csv").click()

@@ -60,7 +60,7 @@ class CodeTab:
         self.table = markup()
         with ui.element("div").classes("buttons"):
             if len(tasks_of(columns)) < len(columns):
-                every = ui.switch(f"all {len(columns)} columns")
+                every = ui.checkbox(f"all {len(columns)} columns").props("dense")
                 every.on_value_change(lambda: self.table.classes(toggle="every"))
             ui.button("csv", on_click=self._save, color=None).props(
                 'flat no-caps aria-label="Save these values as csv"'
