@@ -67,9 +67,9 @@ async def select(client: Client, tab: str) -> None:
     await client.send(tabs, tab)
 
 
-async def propagate(client: Client) -> float:
-    """Press the button, and wait for the animation and the ten best codes [s]."""
-    button = client.listening("click", label="Propagate")
+async def search(client: Client) -> float:
+    """Press the button, and wait for the film and the first ten codes [s]; the search goes on."""
+    button = client.listening("click", label="Search")
     animation = next(key for key, element in client.elements.items() if "frames" in element.get("props", {}))
     run = client.elements[animation]["props"]["run"]
     began = time.perf_counter()
@@ -81,25 +81,25 @@ async def propagate(client: Client) -> float:
 
 
 async def open_tab(client: Client) -> None:
-    """Load the page, and open the tab Propagate."""
+    """Load the page, and open the tab Search."""
     await client.open()
-    await select(client, "Propagate")
+    await select(client, "Search")
     await client.until(lambda: any("frames" in e.get("props", {}) for e in client.elements.values()))
 
 
 async def act(client: Client, step: int) -> None:
-    """Do what users do: mostly move sliders, sometimes propagate or open another tab."""
+    """Do what users do: mostly move sliders, sometimes search or open another tab."""
     if step % 20 == 19:
-        await propagate(client)
+        await search(client)
     elif step % 10 == 9:
-        await select(client, ("Code", "Propagate", "Benchmark")[step // 10 % 3])
+        await select(client, ("Code", "Search", "Benchmark")[step // 10 % 3])
     else:
         await slide(client, step)
 
 
 async def measure_one(client: Client) -> None:
     """Measure the answers to a single session."""
-    await propagate(client)
+    await search(client)
     moves = [await slide(client, step) for step in range(60)]
     record(
         "app/slider",
@@ -110,10 +110,10 @@ async def measure_one(client: Client) -> None:
         unit="s",
         runs=len(moves),
     )
-    alone = [await propagate(client) for _ in range(5)]
+    alone = [await search(client) for _ in range(5)]
     record(
         "app/movement",
-        claim="After Propagate is pressed: until the animation starts, with all steps and the ten best codes",
+        claim="After Search is pressed: until the film starts, with all steps and the first ten codes",
         target="<= 1 s",
         value=round(median(alone), 3),
         met=median(alone) <= 1,
@@ -123,20 +123,20 @@ async def measure_one(client: Client) -> None:
 
 
 async def measure_busy(client: Client) -> None:
-    """Press Propagate on an idle machine, and while another program computes on every core."""
-    await propagate(client)
-    alone = [await propagate(client) for _ in range(9)]
+    """Press Search on an idle machine, and while another program computes on every core."""
+    await search(client)
+    alone = [await search(client) for _ in range(9)]
     with busy_machine():
-        await propagate(client)
-        beside = [await propagate(client) for _ in range(9)]
+        await search(client)
+        beside = [await search(client) for _ in range(9)]
     record_busy("app/busy", median(alone), median(beside), runs=len(alone))
 
 
 async def measure_crowd(client: Client, address: str) -> None:
-    """Twenty other sessions propagate while this one moves sliders."""
+    """Twenty other sessions search while this one moves sliders."""
     crowd = [Client(address) for _ in range(CROWD)]
     await asyncio.gather(*(open_tab(each) for each in crowd))
-    answers = asyncio.gather(*(propagate(each) for each in crowd))
+    answers = asyncio.gather(*(search(each) for each in crowd))
     meanwhile: list[float] = []
     while not answers.done():
         meanwhile.append(await slide(client, len(meanwhile)))
@@ -144,7 +144,7 @@ async def measure_crowd(client: Client, address: str) -> None:
     seconds = await answers
     record(
         "app/crowd",
-        claim="Twenty sessions propagate at once: median and last answer, and the slowest slider of another session",
+        claim="Twenty sessions search at once: median and last first answer, and the slowest slider of another session",
         target="median < 3 s, slider <= 0.3 s",
         value={
             "median": round(median(seconds), 2),

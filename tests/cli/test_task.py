@@ -59,9 +59,10 @@ def test_check_says_what_the_data_is_and_what_an_epoch_costs(run: Run) -> None:
     assert lines[:2] == ["mine: segmentation, 2 classes, in mine", "  land, sea"]
     assert "train        5  image: 32 x 64 x 3 (uint8)" in lines
     assert "  crop: [32, 32]" in lines
-    assert lines[-5:] == [
+    assert lines[-6:] == [
         "Steps: 2 per epoch, 6 in all.",
         "These are few steps to learn from. Raise recipe.epochs, or lower recipe.batch.",
+        "Metrics will be coarse, because only 3 samples will be evaluated.",
         f"Network: {CODE}",
         f"Cost of training: {training / 1e12:.4g} TMACs per epoch.",
         f"Cost of evaluation: {evaluation / 1e12:.4g} TMACs per epoch.",

@@ -13,7 +13,7 @@ import pytest
 import ncp
 from ncp import DataError, Front, MissingExtraError, Objective, Result, Table
 from ncp.optim.front import front_baseline_text
-from ncp.optim.results import baseline_text
+from ncp.optim.results import baseline_text, difference_text
 from tests.predictors.fitted import COLUMNS, MIXED, fitted, rows
 
 QUICK: dict[str, Any] = {
@@ -162,3 +162,15 @@ def test_the_baseline_in_words(result: Result, front: Front) -> None:
     assert baseline_text(out_of_reach.to_dict()) == (
         f"No baseline: none of the table's {len(few)} rows is complete, within the budget and above the minimum values."
     )
+
+
+def test_two_measured_codes_differ_by_their_measurements() -> None:
+    def row(predicted: float, checked: float, source: str) -> dict[str, Any]:
+        return {
+            "macs": None,
+            "predicted": {"seg/mIoU": {"mean": predicted, "std": 1.0, "source": "predictor"}},
+            "verified": {"seg/mIoU": {"mean": checked, "std": 0.0, "source": source}},
+        }
+
+    assert difference_text(row(70.0, 71.0, "table"), row(72.0, 75.0, "table")) == "seg -4.00"
+    assert difference_text(row(70.0, 71.0, "table"), row(72.0, 75.0, "judge")) == "seg -2.00"

@@ -173,11 +173,18 @@ def _show(result: Result) -> None:
         elif number > 1:
             say(f"   {difference_text(document['rows'][number - 1], best)}")
     if len(result.rows) > 1 and provenance["max_changes"] is None:
-        say("Below each code: how its predictions and cost differ from those of the first.")
+        say("Below each code: how its values and cost differ from those of the first.")
     shipped = provenance["predictor_source"] not in SOURCES and result.rows[0].macs is not None
     baseline = baseline_text(document) or (NO_BASELINE if shipped else "")
-    say(SCORES, *filter(None, [baseline]), *cost_source(document), *latency_source(provenance))
+    say(SCORES, *_order(result), *filter(None, [baseline]), *cost_source(document), *latency_source(provenance))
     say(*source_of(provenance), _summary(result))
+
+
+def _order(result: Result) -> list[str]:
+    """By what codes are ordered, if some are measured."""
+    if all(value.source != "table" for row in result.rows for value in row.verified.values()):
+        return []
+    return ["Measured codes are ordered by the mean of their measured and predicted scores, weighed by their errors."]
 
 
 def _require_partners(from_: str | None, origin: str | None, max_changes: int | None) -> None:

@@ -26,6 +26,8 @@ SMALL = "32_32-1_1_2_48-1_2_2_2_32_64-1_3_2_2_2_32_64_96-1_4_2_2_2_2_32_48_64_96
 """The network whose cost is shown if none is named."""
 FEW = 300
 """Steps below which a network hardly learns, whatever the data."""
+COARSE = 30
+"""Evaluated samples below which a metric says little."""
 BAD = 2
 """Exit status if files cannot be used."""
 
@@ -182,14 +184,23 @@ def _show(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> None:
     )
     say("", *_yaml({"recipe": task.to_dict()["recipe"]}))
     say(f"Steps: {epoch.steps:,} per epoch, {epoch.total:,} in all.")
-    if epoch.total < FEW:
-        say("These are few steps to learn from. Raise recipe.epochs, or lower recipe.batch.")
+    say(*warnings_of(prepared, epoch))
     say(f"Network: {code}")
     for work, macs in (("training", epoch.training), ("evaluation", epoch.evaluation)):
         if macs is None:
             say(f"The cost of {work} is not counted: both sides of its images must be multiples of 32.")
         else:
             say(f"Cost of {work}: {macs / 1e12:.4g} TMACs per epoch.")
+
+
+def warnings_of(prepared: Prepared, epoch: Epoch) -> list[str]:
+    """What a user should know before such a training: too few steps, or too few samples to evaluate."""
+    found = []
+    if epoch.total < FEW:
+        found.append("These are few steps to learn from. Raise recipe.epochs, or lower recipe.batch.")
+    if len(prepared.val) < COARSE:
+        found.append(f"Metrics will be coarse, because only {counted(len(prepared.val), 'sample')} will be evaluated.")
+    return found
 
 
 def _arrays(split: Dataset) -> dict[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ from ncp.errors import counted
 if TYPE_CHECKING:
     import ncp
     from ncp.tasks.command import CommandTask
+    from ncp.tasks.decoded import Prepared
 
 FAILED = 1
 """Exit status of a training that failed."""
@@ -62,7 +63,9 @@ def train(
     found = ncp.load_task(task, override or ())
     usable_device(device)  # reading the data can take long
     with progress_bar("Reading the data") as bar:
-        found.prepare(bar)
+        prepared = found.prepare(bar)
+    if not as_json and isinstance(found, ncp.Task) and not isinstance(prepared, str):
+        _announce(found, prepared, architecture)
     try:
         with _shown(found, as_json) as (progress, evaluated):
             run = ncp.train(
@@ -86,6 +89,20 @@ def train(
         _show(run)
     if run.status == "failed":
         raise typer.Exit(FAILED)
+
+
+def _announce(task: ncp.Task, prepared: Prepared, code: ncp.Code) -> None:
+    """Say how much there is to learn from, before the first step, which can take long."""
+    from ncp.cli.task import warnings_of
+    from ncp.tasks.epoch import epoch_of
+
+    epoch = epoch_of(task, prepared, code)
+    say(
+        f"{task.name}: {len(prepared.train):,} samples to train on and {len(prepared.val):,} to evaluate on, "
+        f"{counted(epoch.total, 'step')}, {epoch.steps:,} per epoch.",
+        *warnings_of(prepared, epoch),
+    )
+    sys.stdout.flush()
 
 
 @contextmanager

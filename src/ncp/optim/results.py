@@ -279,17 +279,20 @@ def baseline_text(document: Mapping[str, Any]) -> str:
 
 
 def difference_text(row: Mapping[str, Any], best: Mapping[str, Any]) -> str:
-    """How a row of a result's document differs from the first one: in cost, and in each predicted value.
+    """How a row of a result's document differs from the first one: in cost, and in each value.
+
+    Values are those of the table where it has both codes, and predictions otherwise.
 
     >>> value = lambda mean: {"mean": mean, "std": 0.0, "source": "predictor"}
-    >>> best = {"macs": 200, "predicted": {"seg/mIoU": value(77.0), "video/top1": value(26.5)}}
-    >>> difference_text({"macs": 150, "predicted": {"seg/mIoU": value(76.0), "video/top1": value(27.0)}}, best)
+    >>> best = {"macs": 200, "predicted": {"seg/mIoU": value(77.0), "video/top1": value(26.5)}, "verified": {}}
+    >>> worse = {"macs": 150, "predicted": {"seg/mIoU": value(76.0), "video/top1": value(27.0)}, "verified": {}}
+    >>> difference_text(worse, best)
     '25 % fewer multiply-adds; seg -1.00, video +0.50'
     """
     names = _labels(list(best["predicted"]))
     values = [
-        f"{names[column]} {row['predicted'][column]['mean'] - value['mean']:+z.2f}"
-        for column, value in best["predicted"].items()
+        f"{names[column]} {_difference(column, row, best):+z.2f}"
+        for column in best["predicted"]
         if column in row["predicted"]
     ]
     if row["macs"] is None or not best["macs"]:
@@ -297,6 +300,13 @@ def difference_text(row: Mapping[str, Any], best: Mapping[str, Any]) -> str:
     share = round(100 * (row["macs"] / best["macs"] - 1))
     cost = f"{abs(share)} % {'more' if share > 0 else 'fewer'} multiply-adds" if share else "the same multiply-adds"
     return f"{cost}; {', '.join(values)}"
+
+
+def _difference(column: str, row: Mapping[str, Any], best: Mapping[str, Any]) -> float:
+    """The difference of two rows in a column: of measured values if both are measured, else of predictions."""
+    checked = [each["verified"].get(column) for each in (row, best)]
+    source = "verified" if all(value and value["source"] == "table" for value in checked) else "predicted"
+    return float(row[source][column]["mean"] - best[source][column]["mean"])
 
 
 def _labels(columns: Sequence[str]) -> dict[str, str]:
