@@ -115,8 +115,9 @@ def test_the_space_is_the_published_one() -> None:
     ],
 )
 def test_texts_with_other_characters_are_refused(text: str, part: str) -> None:
+    where = "" if part == text else f" in {quoted(text)}"
     message = (
-        f"Expected 31 integers in 6 groups joined by '-'. Got {quoted(part)} in {quoted(text)}. "
+        f"Expected 31 integers in 6 groups joined by '-'. Got {quoted(part)}{where}. "
         "Write '_' within a group, and digits without spaces, signs or leading zeros."
     )
     with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ def read_published(folder: str | Path) -> PublishedTables:
         DataError: no folder, no published file in it, a file with another hash, or no search_list.txt.
     """
     base = as_path(folder, "folder")
-    if not base.exists():
+    if not os.path.exists(base):  # noqa: PTH110 (Path.exists raises for names that are too long)
         raise DataError(
             f"There is no folder {quoted(str(base))}. Name the published data folder, or download it with "
             "ncp data fetch."
