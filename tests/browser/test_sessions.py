@@ -181,7 +181,7 @@ def test_names_with_markup_are_escaped(site: str, visit: Open) -> None:
     page.get_by_role("cell", name="trained", exact=True).wait_for(timeout=90_000)
     for tab in ("Code", "Search", "Benchmark"):
         turn_to(page, tab)
-        page.get_by_text(EVIL).first.wait_for()
+        page.get_by_text(EVIL).locator("visible=true").first.wait_for()
         if tab == "Search":
             page.get_by_role("button", name="Search", exact=True).click()
             page.locator(".best").wait_for()
