@@ -135,9 +135,8 @@ def used(pid: int) -> int:
 
 def test_a_page_works_again_when_its_server_is_back(browser: Browser, tmp_path: Path) -> None:
     first = Server(tmp_path)
-    page = browser.new_page()
-    page.goto(f"http://127.0.0.1:{first.port}/")
-    changed = "32_64-1_1_2_64-2_2_2_2_32_64-2_3_2_2_2_32_64_128-2_4_2_2_2_2_32_64_128_128-96"
+    page = open_page(browser, first)
+    changed = "32_64-1_1_2_64-2_2_2_2_32_64-2_3_2_2_2_32_64_128-2_4_2_2_2_2_32_64_128_128-88"
     page.get_by_label("Code", exact=True).fill(changed)
     page.wait_for_function("c => location.search.includes(c)", arg=changed)
     first.end(signal.SIGKILL)
