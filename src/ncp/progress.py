@@ -1,4 +1,4 @@
-"""Progress of long work: a callback that gets the share of the work that is done."""
+"""Progress of long work: a callback that gets the share of the work that is done, and times as texts."""
 
 from __future__ import annotations
 
@@ -33,3 +33,17 @@ def ticks(progress: Progress, count: int) -> Progress:
             progress(done / count)
 
     return tick
+
+
+def duration(seconds: float) -> str:
+    """A time in two units.
+
+    >>> duration(42.4), duration(125), duration(7500), duration(200_000)
+    ('42 s', '2 min 5 s', '2 h 5 min', '2 d 7 h')
+    """
+    whole = round(seconds)
+    for size, name, inner_size, inner in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // inner_size
+            return f"{whole // size} {name}" + (f" {rest} {inner}" if rest else "")
+    return f"{whole} s"

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ncp.progress import Progress
+from ncp.progress import Progress, duration
 from ncp.report.page_parts import Cell, Grid, Page, Section
 from ncp.report.study_page import study_page
 from ncp.studies.overview import Overview, Running, overview
@@ -92,19 +92,6 @@ def grid_html(grid: Grid, label: str, button: Button = lambda _: "") -> str:
     rows = "".join(f"<tr>{''.join(_cell(cell, button) for cell in row)}</tr>" for row in grid.rows)
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     return f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(label)}">{table}</div>'
-
-
-def duration(seconds: float) -> str:
-    """A time in one unit.
-
-    >>> duration(42.4), duration(125), duration(7500), duration(200_000)
-    ('42 s', '2 min', '2.1 h', '2.3 days')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 129_600 else f"{seconds / 86_400:.1f} days"
 
 
 def _running_cells(each: Running) -> list[Cell]:

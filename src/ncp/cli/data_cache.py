@@ -17,9 +17,9 @@ import typer
 
 from ncp.cli.options import AsJson
 from ncp.cli.output import print_json, say, show_table
-from ncp.cli.study_screen import duration
 from ncp.errors import ConfigError, DataError, counted, quoted
 from ncp.io.files import is_file, read_json
+from ncp.progress import duration
 
 SHORT = 12
 """Characters of a digest that a name shows."""

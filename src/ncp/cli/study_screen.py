@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ncp.cli.output import say, show_table
 from ncp.errors import counted, printable
+from ncp.progress import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,20 +24,6 @@ LISTED = 20
 """Most failures that are listed."""
 REDRAWN = 1.0
 """Time between two drawings of the screen [s]."""
-
-
-def duration(seconds: float) -> str:
-    """A time in two units.
-
-    >>> duration(42.4), duration(125), duration(7500), duration(200_000)
-    ('42 s', '2 min 5 s', '2 h 5 min', '2 d 7 h')
-    """
-    whole = round(seconds)
-    for size, name, inner_size, inner in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // inner_size
-            return f"{whole // size} {name}" + (f" {rest} {inner}" if rest else "")
-    return f"{whole} s"
 
 
 def total_line(found: Overview) -> str:
