@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from ncp.optim.notebook import columns_of_rows
 from ncp.optim.results import Result, Row, difference_text
 from ncp.report.facts import evenly
 from ncp.report.sections import summary, verdict
-from ncp.spaces.dimensions import value_text
+from ncp.spaces.dimensions import changed
 from ncp.spaces.space import Space
 
 LISTED = 20
@@ -56,7 +55,10 @@ class Found:
             differences = ("", *others)
         else:
             origin = space.code(document["provenance"]["origin"]).tolist()
-            differences = tuple(f"changes {_edits(space, origin, row.vector)}" for row in result.rows)
+            edits = [changed(space.dimensions, origin, row.vector) for row in result.rows]
+            differences = tuple(
+                f"changes {', '.join(f'{name} {old} → {new}' for name, old, new in each)}" for each in edits
+            )
         return cls(title, texts, result.rows, differences, document, "result.json", trace, finished)
 
     @classmethod
@@ -83,12 +85,3 @@ class Found:
     def columns(self) -> dict[str, list[Any]]:
         """The rows by column, to be saved as csv."""
         return columns_of_rows(self.document["rows"])
-
-
-def _edits(space: Space, origin: Sequence[int], code: Sequence[int]) -> str:
-    """The dimensions in which a code differs from another, as in `c1 64 → 80`."""
-    return ", ".join(
-        f"{dim.name} {value_text(dim, old)} → {value_text(dim, new)}"
-        for dim, old, new in zip(space.dimensions, origin, code, strict=True)
-        if old != new
-    )

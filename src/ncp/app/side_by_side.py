@@ -7,13 +7,12 @@ from html import escape
 from nicegui import ui
 
 from ncp.app.components import heading, markup
-from ncp.app.dataset import OpenDataset
 from ncp.app.field_errors import message_of
 from ncp.app.lookup import CodeFacts, format_value, look_up
 from ncp.app.session import Session
 from ncp.errors import NcpError
 from ncp.report.network_drawing import network_element
-from ncp.spaces.dimensions import value_text
+from ncp.spaces.dimensions import changed
 from ncp.spaces.multires import Code
 
 Vector = tuple[int, ...]
@@ -73,8 +72,8 @@ def compare_codes(session: Session, a: Vector, b: Vector) -> str:
     drawings = ""
     if dataset.space.has_network:
         drawings = _drawing("A", a) + _drawing("B", b)
-    changes = [_change(dataset, k, a[k], b[k]) for k in range(len(a)) if a[k] != b[k]]
-    items = "".join(f"<li>{change}</li>" for change in changes)
+    changes = changed(dataset.space.dimensions, a, b)
+    items = "".join(f"<li><span>{escape(name)}</span> {escape(x)} → {escape(y)}</li>" for name, x, y in changes)
     count = f'<p class="note">{len(changes)} of {len(a)} dimensions differ</p>'
     return f'<div class="pair">{drawings}</div>{count}<ul class="changes">{items}</ul>{_table(*both)}'
 
@@ -83,11 +82,6 @@ def _drawing(name: str, code: Vector) -> str:
     svg = network_element(Code.from_vector(code))
     scroll = f'<div class="scroll" tabindex="0" role="group" aria-label="drawing of {name}">{svg}</div>'
     return f'<div class="slot"><h3>{name}</h3>{scroll}</div>'
-
-
-def _change(dataset: OpenDataset, index: int, x: int, y: int) -> str:
-    dim = dataset.space.dimensions[index]
-    return f"<span>{escape(dim.name)}</span> {escape(value_text(dim, x))} → {escape(value_text(dim, y))}"
 
 
 def _table(a: CodeFacts, b: CodeFacts) -> str:

@@ -201,15 +201,11 @@ def _require_partners(from_: str | None, origin: str | None, max_changes: int | 
 
 def edits(result: Result, row: Row) -> str:
     """What a row changes of the origin, and what that gains."""
-    from ncp.spaces.dimensions import value_text
+    from ncp.spaces.dimensions import changed
 
     space = result.trajectory.space
-    origin = space.code(result.provenance["origin"]).tolist()
-    changes = [
-        f"{dim.name} {value_text(dim, before)} -> {value_text(dim, after)}"
-        for dim, before, after in zip(space.dimensions, origin, row.vector, strict=True)
-        if before != after
-    ]
+    edited = changed(space.dimensions, space.code(result.provenance["origin"]).tolist(), row.vector)
+    changes = [f"{name} {before} -> {after}" for name, before, after in edited]
     gain = row.predicted_score - result.provenance["origin_predicted_score"]
     return f"{counted(len(changes), 'change')}: {', '.join(changes) or 'none'}; score {gain:+z.2f}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -90,6 +90,19 @@ def _items(name: Any, values: Any) -> tuple[Any, ...]:
 def value_text(dim: Dimension, number: int) -> str:
     """The text of one integer of a code: the name of the choice, or the integer."""
     return dim.choices[number] if isinstance(dim, Categorical) else str(number)
+
+
+def changed(dimensions: Sequence[Dimension], before: Sequence[int], after: Sequence[int]) -> list[tuple[str, str, str]]:
+    """The dimensions in which two codes differ: their names, and the texts of both values.
+
+    >>> changed([Ordinal("width", (8, 16)), Ordinal("depth", (1, 2))], [8, 1], [16, 1])
+    [('width', '8', '16')]
+    """
+    return [
+        (dim.name, value_text(dim, old), value_text(dim, new))
+        for dim, old, new in zip(dimensions, before, after, strict=True)
+        if old != new
+    ]
 
 
 def read_value(dim: Dimension, value: Any) -> int:
