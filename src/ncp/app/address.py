@@ -99,7 +99,11 @@ def visit(session: Session, state: Mapping[str, str], tabs: list[str]) -> str:
     except NcpError as error:
         problems.append(message_of(error))
     try:
-        counting = _counting(state)
+        counting = read_counting(
+            state.get("image", image_text(counting)),
+            state.get("classes", str(counting.classes)),
+            state.get("head", counting.task),
+        )
     except NcpError as error:
         problems.append(message_of(error))
     settings = {name: state[name] for name in SETTINGS if name in state}
@@ -113,17 +117,16 @@ def image_text(counting: Counting) -> str:
     >>> image_text(Counting(128)), image_text(Counting((512, 1024)))
     ('128', '512x1024')
     """
-    size = counting.image_size
-    height, width = size if isinstance(size, tuple) else (size, size)
+    height, width = counting.sides
     return str(height) if height == width else f"{height}x{width}"
 
 
-def _counting(state: Mapping[str, str]) -> Counting:
-    """How cost is counted in a state.
+def read_counting(image: str, classes: str, head: str) -> Counting:
+    """How cost is counted, from the texts of fields or of a link.
 
     Raises:
         ConfigError: an image size, number of classes or head that cannot be counted.
     """
-    classes: Any = state.get("classes", "50")
-    size = read_image_size(state.get("image", "128"))
-    return Counting(size, int(classes) if classes.isdecimal() else classes, state.get("head", "classification"))  # type: ignore[arg-type]
+    count: Any = int(classes) if classes.isdecimal() else classes
+    task: Any = head
+    return Counting(read_image_size(image), count, task)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nicegui import ui
 
-from ncp.app.address import image_text
+from ncp.app.address import image_text, read_counting
 from ncp.app.code_facts import changes, column_table, key_figures, one_line
 from ncp.app.components import Sliders, markup
 from ncp.app.downloads import csv_of
 from ncp.app.field_errors import Field, message_of, show_error
 from ncp.app.lookup import CodeFacts, look_up
 from ncp.app.session import Session
-from ncp.cost import HEADS, Counting, read_image_size
+from ncp.cost import HEADS, Counting
 from ncp.errors import NcpError
 from ncp.report.network_drawing import network_element
 from ncp.spaces.multires import Code
@@ -162,10 +160,8 @@ class CostSettings:
         if self._showing:
             return
         self.size.error = self.classes.error = self.head.error = None
-        classes: Any = self.classes.value or ""
         try:
-            size = read_image_size(self.size.value or "")
-            counting = Counting(size, int(classes) if classes.isdecimal() else classes, self.head.value)
+            counting = read_counting(self.size.value or "", self.classes.value or "", self.head.value)
         except NcpError as error:
             show_error(error, self.fields, self.size)
             return

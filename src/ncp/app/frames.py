@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ncp.app.layout import value_indices
-from ncp.cost import Counting
-from ncp.optim.results import Result
+from ncp.optim.results import Result, counting_of
 from ncp.report.network_drawing import network_element
 from ncp.spaces.multires import Code
 
@@ -23,7 +22,7 @@ def frames_of(result: Result) -> list[dict[str, Any]]:
     columns = [(column, run.columns.index(column)) for column in provenance["columns"][:SHOWN]]
     gmacs = mparams = None
     if run.space.has_network:
-        counting = Counting(provenance["image_size"], provenance["classes"], provenance["task"])
+        counting = counting_of(provenance)
         gmacs, mparams = counting.macs(codes) / 1e9, counting.params(codes) / 1e6
     frames = []
     for step, code in enumerate(codes.tolist()):

@@ -19,8 +19,6 @@ from ncp.spaces.space import Space
 
 BOUNDS = ("max_macs", "max_params", "max_latency_ms")
 """Arguments of `Budget` that bound a cost."""
-COUNTED: dict[str, Any] = {"image_size": 128, "classes": 50, "task": "classification"}
-"""What costs are counted for, if neither the budget nor its latency model says it."""
 
 
 class LatencyOf(Protocol):
@@ -79,9 +77,9 @@ class Budget:
                 given=self.latency,
             )
         measured = _measured(self.latency)
-        for name, default in COUNTED.items():
+        for name in ("image_size", "classes", "task"):
             if getattr(self, name) is None:
-                object.__setattr__(self, name, getattr(measured, name, default))
+                object.__setattr__(self, name, getattr(measured or Counting(), name))
         counting = self.counting
         if measured is not None:
             _require_same_networks(counting, measured)

@@ -123,10 +123,7 @@ class SearchRecord:
 
 def budget_fields(budget: Budget) -> dict[str, Any]:
     """A budget as plain data, without a model of latency."""
-    size = budget.image_size
-    return {name: getattr(budget, name) for name in BUDGET} | {
-        "image_size": list(size) if isinstance(size, tuple) else [size, size]
-    }
+    return {name: getattr(budget, name) for name in BUDGET} | {"image_size": list(budget.counting.sides)}
 
 
 def read_budget_fields(fields: Mapping[str, Any]) -> Budget:
