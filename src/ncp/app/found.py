@@ -48,7 +48,7 @@ class Found:
         document, count = result.to_dict(), len(result.rows)
         rows = document["rows"]
         title = f"The best {count}" if finished else f"The best {count} so far"
-        answer = verdict(rows[0], document["baseline"]).replace("The best code", "The first code", 1)
+        answer = verdict(rows[0], document["baseline"], "The first code")
         texts = (answer, summary(document))
         if document["provenance"]["max_changes"] is None:
             others = [f"compared with the first: {difference_text(row, rows[0])}" for row in rows[1:]]

@@ -8,7 +8,7 @@ import numpy as np
 from nicegui import ui
 
 from ncp.app.components import Plot
-from ncp.app.points import CONFIG, GMACS, axis_values, found_trace, layout, position_of, star_trace
+from ncp.app.points import CONFIG, GMACS, axis_values, found_trace, layout, position_of, star_trace, worst_edge
 from ncp.app.session import Session
 from ncp.optim.results import Row
 from ncp.report.style import GREY, with_unit
@@ -59,7 +59,7 @@ class FrontPlot:
             return []
         known = np.isfinite(axes[x]) & np.isfinite(axes[y])
         lower = y in {with_unit(column) for column in dataset.minimised}
-        edge = np.quantile(axes[y][known], 0.98 if lower else 0.02) if known.any() else 0.0
+        edge = worst_edge(axes[y][known], lower) if known.any() else 0.0
         shown = known & ((axes[y] <= edge) if lower else (axes[y] >= edge))
         return [
             {

@@ -207,12 +207,17 @@ def layout(x_name: str, y_name: str, log_x: bool, limits: tuple[float, float] | 
     }
 
 
+def worst_edge(values: Reals, lower: bool) -> float:
+    """The value beyond which the worst 2 % lie; `lower` says whether lower is better."""
+    return float(np.quantile(values, 0.98 if lower else 0.02))
+
+
 def _limits(rows: Reals, shown: Reals, lower: bool) -> tuple[float, float] | None:
     """The y axis without the worst 2 % of the rows, but with all found codes; None if there is nothing to show."""
     if not len(rows):
         return None
     least, most = float(shown.min()), float(shown.max())
-    edge = float(np.quantile(rows, 0.98 if lower else 0.02))
+    edge = worst_edge(rows, lower)
     others = shown[len(rows) :]
     if lower:
         most = max([edge, *others.tolist()])

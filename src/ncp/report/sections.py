@@ -67,14 +67,14 @@ def summary(document: Mapping[str, Any]) -> str:
     return f"{predictor}{costs}; {document['seconds']:.1f} s; ncp {provenance['version']}."
 
 
-def verdict(row: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> str:
+def verdict(row: Mapping[str, Any], baseline: Mapping[str, Any] | None, what: str = "The best code") -> str:
     """One sentence on what a code reaches, and one on how that compares with the best measured architecture."""
     known = row["verified"] or row["predicted"]
     values = ", ".join(f"{with_unit(column)} {value['mean']:z.2f}" for column, value in known.items())
     cost = "" if row["macs"] is None else f" at {row['macs'] / 1e9:.3g} GMACs"
     sources = " and ".join(dict.fromkeys(value["source"] for value in known.values()))
     by = {"predictor": "as predicted, not checked", "judge": "by the judge", "table": "as measured"}
-    text = f"The best code reaches {values}{cost} ({by.get(sources, f'by {sources}')})."
+    text = f"{what} reaches {values}{cost} ({by.get(sources, f'by {sources}')})."
     if baseline is None:
         return text
     if baseline["code"] == row["code"]:
