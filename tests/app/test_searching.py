@@ -21,6 +21,7 @@ from ncp.optim.front import Front
 from ncp.optim.results import Result
 from ncp.pareto import non_dominated
 from ncp.progress import quiet
+from ncp.report.network_drawing import network_element
 from ncp.spaces.families import DEFAULT_TABLE
 from ncp.spaces.multires import MULTIRES, Code
 
@@ -63,6 +64,14 @@ def test_a_film_keeps_budget_and_frozen_dimensions_and_starts_at_the_open_code()
     last = [dim.values[k] for dim, k in zip(MULTIRES.dimensions, frames[-1]["codes"], strict=True)]
     assert frames[-1]["facts"][0] == ["GMACs", f"{ncp.macs(last)[0] / 1e9:.3f}"]
     assert frames[-1]["facts"][0] != frames[0]["facts"][0]
+
+
+def test_the_drawings_of_a_film_show_shares_of_the_cost_that_is_bounded() -> None:
+    budget = ncp.Budget(max_macs=60e9, image_size=(512, 1024), classes=19, task="segmentation")
+    _, frames = run_film(DATASET, search_request(budget=budget), quiet)
+    code = Code.from_vector(ORIGIN)
+    assert frames[0]["svg"] == network_element(code, budget.counting)
+    assert frames[0]["svg"] != network_element(code)
 
 
 def test_a_search_of_the_page_is_that_of_the_library(result: Result, trace: Path) -> None:

@@ -85,7 +85,7 @@ class CodeTab:
         self.changed.set_visibility(before is not None)
         self.table.set_content(column_table(self.dataset, self.facts, before))
         if self.dataset.space.has_network:
-            self.drawing.set_content(network_element(Code.from_vector(session.code)))
+            self.drawing.set_content(network_element(Code.from_vector(session.code), session.counting))
         self.text.error = None
         if self._read(self.text.value) != session.code:
             self.text.value = self.facts.text

@@ -21,8 +21,8 @@ def frames_of(result: Result) -> list[dict[str, Any]]:
     span = (high - low) or 1.0
     columns = [(column, run.columns.index(column)) for column in provenance["columns"][:SHOWN]]
     gmacs = mparams = None
+    counting = counting_of(provenance)
     if run.space.has_network:
-        counting = counting_of(provenance)
         gmacs, mparams = counting.macs(codes) / 1e9, counting.params(codes) / 1e6
     frames = []
     for step, code in enumerate(codes.tolist()):
@@ -31,7 +31,7 @@ def frames_of(result: Result) -> list[dict[str, Any]]:
         facts += [[column, f"{run.values[step, 0, j]:.2f}"] for column, j in columns]
         frames.append(
             {
-                "svg": network_element(Code.from_vector(code)) if run.space.has_network else "",
+                "svg": network_element(Code.from_vector(code), counting) if run.space.has_network else "",
                 "codes": value_indices(run.space, code),
                 "score": f"{scores[step]:.2f}",
                 "height": round((float(scores[step]) - low) / span, 3),

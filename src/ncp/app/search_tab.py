@@ -84,7 +84,9 @@ class SearchTab:
             return
         session, text = self.session, _HELP if self.trained else _UNTRAINED
         facts = look_up(session.dataset, session.code, session.counting)
-        drawing = network_element(Code.from_vector(session.code)) if session.dataset.space.has_network else ""
+        drawing = ""
+        if session.dataset.space.has_network:
+            drawing = network_element(Code.from_vector(session.code), session.counting)
         self.table.set_content(
             f'<p class="note">{text}</p><div class="figures">{key_figures(facts, None)}</div>'
             f'<div class="scroll" tabindex="0" role="group" aria-label="drawing of the open code">{drawing}</div>'

@@ -10,6 +10,7 @@ from ncp.app.components import heading, markup
 from ncp.app.field_errors import message_of
 from ncp.app.lookup import CodeFacts, format_value, look_up
 from ncp.app.session import Session
+from ncp.cost import Counting
 from ncp.errors import NcpError
 from ncp.report.network_drawing import network_element
 from ncp.spaces.dimensions import changed
@@ -71,15 +72,15 @@ def compare_codes(session: Session, a: Vector, b: Vector) -> str:
     both = [look_up(dataset, code, session.counting) for code in (a, b)]
     drawings = ""
     if dataset.space.has_network:
-        drawings = _drawing("A", a) + _drawing("B", b)
+        drawings = "".join(_drawing(name, code, session.counting) for name, code in (("A", a), ("B", b)))
     changes = changed(dataset.space.dimensions, a, b)
     items = "".join(f"<li><span>{escape(name)}</span> {escape(x)} → {escape(y)}</li>" for name, x, y in changes)
     count = f'<p class="note">{len(changes)} of {len(a)} dimensions differ</p>'
     return f'<div class="pair">{drawings}</div>{count}<ul class="changes">{items}</ul>{_table(*both)}'
 
 
-def _drawing(name: str, code: Vector) -> str:
-    svg = network_element(Code.from_vector(code))
+def _drawing(name: str, code: Vector, counting: Counting) -> str:
+    svg = network_element(Code.from_vector(code), counting)
     scroll = f'<div class="scroll" tabindex="0" role="group" aria-label="drawing of {name}">{svg}</div>'
     return f'<div class="slot"><h3>{name}</h3>{scroll}</div>'
 
