@@ -174,3 +174,14 @@ def test_two_measured_codes_differ_by_their_measurements() -> None:
 
     assert difference_text(row(70.0, 71.0, "table"), row(72.0, 75.0, "table")) == "seg -4.00"
     assert difference_text(row(70.0, 71.0, "table"), row(72.0, 75.0, "judge")) == "seg -2.00"
+
+
+def test_costs_that_nearly_agree_are_not_called_the_same() -> None:
+    best = {"macs": 2000, "predicted": {}, "verified": {}}
+    for macs, text in (
+        (2000, "the same multiply-adds; "),
+        (1999, "under 1 % fewer multiply-adds; "),
+        (2001, "under 1 % more multiply-adds; "),
+        (1500, "25 % fewer multiply-adds; "),
+    ):
+        assert difference_text({**best, "macs": macs}, best) == text

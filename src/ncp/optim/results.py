@@ -297,9 +297,14 @@ def difference_text(row: Mapping[str, Any], best: Mapping[str, Any]) -> str:
     ]
     if row["macs"] is None or not best["macs"]:
         return ", ".join(values)
-    share = round(100 * (row["macs"] / best["macs"] - 1))
-    cost = f"{abs(share)} % {'more' if share > 0 else 'fewer'} multiply-adds" if share else "the same multiply-adds"
-    return f"{cost}; {', '.join(values)}"
+    return f"{_cost_difference(row['macs'], best['macs'])}; {', '.join(values)}"
+
+
+def _cost_difference(macs: int, others: int) -> str:
+    if macs == others:
+        return "the same multiply-adds"
+    share = round(100 * abs(macs / others - 1))
+    return f"{f'{share} %' if share else 'under 1 %'} {'more' if macs > others else 'fewer'} multiply-adds"
 
 
 def _difference(column: str, row: Mapping[str, Any], best: Mapping[str, Any]) -> float:
