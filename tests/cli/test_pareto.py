@@ -66,6 +66,7 @@ def test_prints_some_of_the_codes_and_a_table_checks_them(run: Run) -> None:
         "seg/mIoU",
         "GMACs",
         "none of which beats another",
+        "--head segmentation counts it in the budget.",
         "Not checked: ",
         "Written: out/pareto.json, out/pareto",
     ):

@@ -125,6 +125,31 @@ def test_the_budget_counts_at_the_given_image_size(run: Run) -> None:
         assert ncp.macs(row["vector"], (512, 1024), 19).item() == row["macs"] <= 20e9
 
 
+ADVICE = "The head of a segmentation network costs more; --head segmentation counts it in the budget."
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ("--tasks video,seg --max-gmacs 1", 1),
+        ("--tasks video --at-least seg/mAcc=1 --max-gmacs 1", 1),
+        ("--tasks video --max-gmacs 1", 0),
+        ("--tasks seg", 0),
+        ("--tasks seg --max-gmacs 1 --head classification", 0),
+        ("--tasks seg --max-gmacs 1 --json", 0),
+        ("--tasks seg --max-gmacs 1 --max-latency-ms 9 --latency here.json", 0),
+    ],
+)
+def test_a_budget_for_segmentation_without_its_head_is_remarked_once(run: Run, options: str, advice: int) -> None:
+    calibrated("here.json")
+    status, out, error = run("search", *options.split(), *FREEZE, "--starts", "2", "--steps", "2", "--top", "1")
+    assert (status, out.count(ADVICE), error.count(ADVICE)) == (0, advice, 0)
+
+
+def test_the_head_of_segmentation_costs_more() -> None:
+    assert ncp.macs(SMALL, task="segmentation").item() > ncp.macs(SMALL).item()
+
+
 @pytest.mark.slow
 def test_frozen_dimensions_keep_the_origins_values(run: Run) -> None:
     code = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"

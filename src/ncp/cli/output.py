@@ -107,6 +107,23 @@ def cost_source(document: Mapping[str, Any]) -> list[str]:
     return [f"Costs are exact, for {counting_text(counting_of(document['provenance']))}."]
 
 
+def head_advice(document: Mapping[str, Any], head: str | None) -> list[str]:
+    """A line on --head, if a network for segmentation is sought and a bound on multiply-adds counts the default head.
+
+    Args:
+        document: a result or front.
+        head: the option; a head that the user chose needs no advice, and neither does that of a latency model.
+    """
+    from ncp.tables.columns import metric_of
+    from ncp.tables.published import METRICS
+
+    provenance = document["provenance"]
+    by_default = head is None and provenance["latency_of"] is None and provenance["max_macs"] is not None
+    if not by_default or not any(metric_of(column) in METRICS["seg"] for column in provenance["columns"]):
+        return []
+    return ["The head of a segmentation network costs more; --head segmentation counts it in the budget."]
+
+
 def exact_cost(macs: int) -> str:
     """Multiply-adds in billions, and exactly.
 

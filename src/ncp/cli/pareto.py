@@ -37,6 +37,7 @@ from ncp.cli.output import (
     cost_source,
     earlier_file,
     earlier_run,
+    head_advice,
     print_json,
     progress_bar,
     run_id,
@@ -111,7 +112,7 @@ def pareto(
             seed=seed,
             progress=lambda share: bar(share, "Searching"),
         )
-    _write(front, measured, out, report, as_json)
+    _write(front, measured, out, report, head, as_json)
 
 
 def _read_objectives(tasks: str) -> dict[str, float]:
@@ -130,7 +131,9 @@ def _read_objectives(tasks: str) -> dict[str, float]:
     return weights
 
 
-def _write(front: Front, table: ncp.Table | None, out: Path, report: Path | None, as_json: bool) -> None:
+def _write(
+    front: Front, table: ncp.Table | None, out: Path, report: Path | None, head: str | None, as_json: bool
+) -> None:
     """Write the files of a front, and print some of its rows."""
     from ncp.optim.front import front_baseline_text
     from ncp.report.facts import evenly, objective_tradeoffs
@@ -148,7 +151,7 @@ def _write(front: Front, table: ncp.Table | None, out: Path, report: Path | None
         show_rows(front.rows, shown, with_score=False)
         say(*(f"{index + 1:3} {front.rows[index].code}" for index in shown))
         document = front.to_dict()
-        say(*filter(None, [front_baseline_text(document)]), *cost_source(document))
+        say(*filter(None, [front_baseline_text(document)]), *cost_source(document), *head_advice(document, head))
         say(*source_of(front.provenance), _summary(front))
     picture = front_picture(objective_tradeoffs(front.to_dict(), table))
     save(picture, out / "pareto.svg", front.provenance["run"])

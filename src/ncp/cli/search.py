@@ -43,6 +43,7 @@ from ncp.cli.output import (
     cost_source,
     earlier_file,
     earlier_run,
+    head_advice,
     latency_source,
     print_json,
     progress_bar,
@@ -134,10 +135,12 @@ def search(
             freeze=() if freeze is None else freeze.split(","),
             progress=lambda share: bar(share, "Searching"),
         )
-    _write(result, measured, out, report, as_json)
+    _write(result, measured, out, report, head, as_json)
 
 
-def _write(result: Result, table: ncp.Table | None, out: Path, report: Path | None, as_json: bool) -> None:
+def _write(
+    result: Result, table: ncp.Table | None, out: Path, report: Path | None, head: str | None, as_json: bool
+) -> None:
     """Write the files of a result, and print it."""
     from ncp.report.formats import save
     from ncp.report.pictures import search_picture
@@ -152,14 +155,14 @@ def _write(result: Result, table: ncp.Table | None, out: Path, report: Path | No
     if as_json:
         print_json(result.to_dict())
     else:
-        _show(result)
+        _show(result, head)
     save(search_picture(trace), out / "search.svg", trace.run)
     page = [] if report is None else [write_page(out / "result.json", report, table)]
     files = (out / "result.json", out / "trace.json", out / "search.svg", *page)
     written(*files, replaced=replaced, as_json=as_json)
 
 
-def _show(result: Result) -> None:
+def _show(result: Result, head: str | None) -> None:
     """Print the codes, how they differ, what they are compared with, and where the numbers come from."""
     from ncp.optim.results import baseline_text, difference_text
 
@@ -177,7 +180,7 @@ def _show(result: Result) -> None:
     shipped = provenance["predictor_source"] not in SOURCES and result.rows[0].macs is not None
     baseline = baseline_text(document) or (NO_BASELINE if shipped else "")
     say(SCORES, *_order(result), *filter(None, [baseline]), *cost_source(document), *latency_source(provenance))
-    say(*source_of(provenance), _summary(result))
+    say(*head_advice(document, head), *source_of(provenance), _summary(result))
 
 
 def _order(result: Result) -> list[str]:
