@@ -9,8 +9,11 @@ import pytest
 import yaml
 
 import ncp
+from ncp.cli.study_screen import read_data
+from ncp.tasks.task import task_from_dict
 from tests.cli.conftest import Run
 from tests.studies.inline import BAD, TEXTS, InlinePool, pool
+from tests.tasks.tiny import MAKERS
 
 __all__ = ["pool"]
 
@@ -27,6 +30,16 @@ def files(tmp_path: Path) -> Path:
     (tmp_path / "mine.yaml").write_text(TASK)
     (tmp_path / "codes.txt").write_text("# six codes\n" + "\n\n".join(TEXTS) + "  # the last one\n")
     return tmp_path
+
+
+@pytest.mark.parametrize("quietly", [False, True])
+@pytest.mark.usefixtures("run")
+def test_changes_of_a_recipe_are_said(quietly: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = MAKERS["classification"](tmp_path / "data") | {"epochs": 4}
+    task = task_from_dict({"name": "a", "kind": "classification", "data": {"path": "data"}, "recipe": recipe}, tmp_path)
+    read_data([task], quietly)
+    said = capsys.readouterr().out
+    assert said.startswith("a: The default warm-up of 2 epochs is shortened to 0.8, ") == (not quietly)
 
 
 @pytest.mark.usefixtures("files")

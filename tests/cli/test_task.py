@@ -28,6 +28,7 @@ def test_show_prints_a_task_file_with_every_default(run: Run) -> None:
     document = yaml.safe_load(ran.out)
     assert document == ncp.load_task("mine.yaml", ["recipe.optimiser.lr=0.3", "recipe.epochs=2"]).to_dict()
     assert (document["recipe"]["optimiser"]["lr"], document["recipe"]["epochs"]) == (0.3, 2)
+    assert (document["recipe"]["schedule"]["warmup"], "\n# The default warm-up of 2 " in ran.out) == (0.4, True)
     Path("shown.yaml").write_text(ran.out)
     assert ncp.load_task("shown.yaml").to_dict() == document
     assert json.loads(run("task", "show", "shown.yaml", "--json").out) == document
@@ -43,7 +44,7 @@ def test_show_needs_no_data_and_shows_the_keys_of_a_preset(run: Run) -> None:
 def test_check_fits_on_80_columns(run: Run, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     written(kind)
-    ran = run("task", "check", "mine.yaml", "--code", CODE)
+    ran = run("task", "check", "mine.yaml", "--code", CODE, "--set", "recipe.epochs=3")
     assert (ran.status, ran.err) == (0, "")
     assert max(map(len, ran.out.splitlines())) <= 80
 
@@ -59,8 +60,10 @@ def test_check_says_what_the_data_is_and_what_an_epoch_costs(run: Run) -> None:
     assert lines[:2] == ["mine: segmentation, 2 classes, in mine", "  land, sea"]
     assert "train        5  image: 32 x 64 x 3 (uint8)" in lines
     assert "  crop: [32, 32]" in lines
-    assert lines[-6:] == [
+    assert lines[-8:] == [
         "Steps: 2 per epoch, 6 in all.",
+        "The default warm-up of 2 epochs is shortened to 0.6, 20% of this training.",
+        "Set recipe.schedule.warmup to choose another.",
         "These are few steps to learn from. Raise recipe.epochs, or lower recipe.batch.",
         "Metrics will be coarse, because only 3 samples will be evaluated.",
         f"Network: {CODE}",
@@ -81,6 +84,23 @@ def test_check_says_what_the_data_is_and_what_an_epoch_costs(run: Run) -> None:
         },
     }
     assert document["task"] == ncp.load_task("mine.yaml", ["recipe.batch=2", "recipe.epochs=3"]).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "warmup"),
+    [
+        (("recipe.epochs=30", "recipe.schedule.warmup=6"), None),
+        (("recipe.epochs=30", "recipe.schedule.warmup=7"), 14),
+        (("recipe.epochs=null", "recipe.steps=8"), 4),
+    ],
+)
+def test_check_warns_of_a_long_warm_up_and_keeps_it(run: Run, overrides: tuple[str, str], warmup: int | None) -> None:
+    """2 steps per epoch."""
+    written("segmentation")
+    more = [word for override in overrides for word in ("--set", override)]
+    ran = run("task", "check", "mine.yaml", "--set", "recipe.batch=2", *more)
+    assert (f"The warm-up takes {warmup} of " in ran.out) == ("The warm-up takes" in ran.out) == (warmup is not None)
+    assert "shortened" not in ran.out
 
 
 def test_check_is_content_with_300_steps(run: Run) -> None:

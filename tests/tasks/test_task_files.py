@@ -1,6 +1,8 @@
 """Task files: versions, paths, and keys that are set on top."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ def load(folder: Path, text: str, *overrides: str) -> Task:
     return found
 
 
+EXAMPLES = Path(__file__).parents[2] / "examples" / "tasks"
 PICTURES = "kind: classification\ndata: {path: p}\n"
 
 
@@ -60,3 +63,53 @@ def test_a_task_in_steps_is_written_without_epochs(tmp_path: Path) -> None:
     task = load(tmp_path, PICTURES + "recipe: {steps: 7}")
     assert "epochs" not in task.to_dict()["recipe"]
     assert task_from_dict(task.to_dict()).to_dict() == task.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "warmup"),
+    [
+        ("{epochs: 3}", 0.6),
+        ("{epochs: 9, schedule: {final: 0.1}}", 1.8),
+        ("{epochs: 9, schedule: cosine}", 1.8),
+        ("{epochs: 10}", 2.0),
+        ("{epochs: 3, schedule: {warmup: 2.0}}", 2.0),
+        ("{epochs: 3, schedule: {warmup: 0.1}}", 0.1),
+        ("{epochs: 3, schedule: poly}", 0.0),
+        ("{steps: 3}", 2.0),
+    ],
+)
+def test_only_a_default_warm_up_is_shortened_to_a_fifth(tmp_path: Path, recipe: str, warmup: float) -> None:
+    task = load(tmp_path, PICTURES + f"recipe: {recipe}")
+    assert task.recipe.schedule.warmup == warmup
+    assert bool(task.remarks) == (warmup in (0.6, 1.8))
+    again = task_from_dict(task.to_dict())
+    assert again.to_dict() == task.to_dict()
+    assert again.remarks == ()  # it is written out now
+
+
+def test_the_warm_up_of_a_preset_is_shortened_too(tmp_path: Path) -> None:
+    video = "kind: video\ndata: {path: p}\nrecipe: {preset: nas-bench-mr/video, epochs: 10"
+    task = load(tmp_path, video + "}")
+    assert task.recipe.schedule.warmup == 2.0
+    assert task.remarks[0] == "The default warm-up of 5 epochs is shortened to 2, 20% of this training."
+    assert load(tmp_path, video + ", schedule: {warmup: 5.0}}").recipe.schedule.warmup == 5.0
+
+
+def test_a_shortened_warm_up_makes_another_run_and_no_other_run_changes(tmp_path: Path) -> None:
+    """The settings in the identity of a run; those of the first versions had no warm-up but what users wrote."""
+
+    def identified(recipe: str) -> dict[str, object]:
+        task = load(tmp_path, PICTURES + f"recipe: {recipe}")
+        data: Any = SimpleNamespace(data_hash="0")
+        found: dict[str, object] = task.identity(data)["recipe"]
+        return found
+
+    assert identified("{epochs: 3, schedule: {warmup: 2.0}}") == {"epochs": 3}
+    assert identified("{epochs: 12, batch: 128}") == {"epochs": 12, "batch": 128}
+    assert identified("{epochs: 3}") == {"epochs": 3, "schedule": {"warmup": 0.6}}
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_examples_keep_their_warm_up(path: Path) -> None:
+    task = load_task(path)
+    assert not isinstance(task, Task) or not task.remarks

@@ -18,8 +18,8 @@ from ncp.cli.options import (
     read_budget,
     require_outputs,
 )
-from ncp.cli.output import print_json, progress_bar, say, written
-from ncp.cli.study_screen import show_study, study_events
+from ncp.cli.output import print_json, say, written
+from ncp.cli.study_screen import read_data, show_study, study_events
 from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -101,9 +101,7 @@ def build(
     budget = read_budget(max_gmacs, max_mparams, image_size, head, classes)
     wanted = _codes(codes, sample, chosen, budget, seed)
     tasks = [ncp.load_task(file, override or ()) for file in task]
-    for each in tasks:
-        with progress_bar(f"Reading the data of {each.name}") as bar:
-            each.prepare(bar)
+    read_data(tasks, as_json)
     with study_events(as_json) as events:
         ncp.build(
             wanted,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ncp.cli.output import say, show_table
+from ncp.cli.output import progress_bar, say, show_table
 from ncp.errors import counted, printable
 from ncp.progress import duration
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
 
+    import ncp
     from ncp.studies.overview import Overview, Running, Tuning
     from ncp.studies.scheduler import Events
     from ncp.studies.trainings import TrainingRow
@@ -24,6 +25,17 @@ LISTED = 20
 """Most failures that are listed."""
 REDRAWN = 1.0
 """Time between two drawings of the screen [s]."""
+
+
+def read_data(tasks: Sequence[ncp.Task | ncp.CommandTask], quietly: bool) -> None:
+    """Read the data of all tasks before the first training, and say what was changed in their recipes."""
+    from ncp.tasks.task import Task
+
+    for task in tasks:
+        with progress_bar(f"Reading the data of {task.name}") as bar:
+            task.prepare(bar)
+        if isinstance(task, Task) and task.remarks and not quietly:
+            say(f"{task.name}: {' '.join(task.remarks)}")
 
 
 def total_line(found: Overview) -> str:

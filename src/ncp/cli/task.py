@@ -44,12 +44,14 @@ SetOption = Annotated[
 def show(file: FileArgument, override: SetOption = None, as_json: AsJson = False) -> None:
     """Print a task file with every default."""
     import ncp
+    from ncp.tasks.task import Task
 
-    document = ncp.load_task(file, override or ()).to_dict()
+    task = ncp.load_task(file, override or ())
     if as_json:
-        print_json(document)
+        print_json(task.to_dict())
     else:
-        say(*_yaml(document))
+        say(*_yaml(task.to_dict()))
+        say(*(f"# {remark}" for remark in (task.remarks if isinstance(task, Task) else ())))
 
 
 @app.command(cls=Command)
@@ -184,7 +186,7 @@ def _show(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> None:
     )
     say("", *_yaml({"recipe": task.to_dict()["recipe"]}))
     say(f"Steps: {epoch.steps:,} per epoch, {epoch.total:,} in all.")
-    say(*warnings_of(prepared, epoch))
+    say(*warnings_of(task, prepared, epoch))
     say(f"Network: {code}")
     for work, macs in (("training", epoch.training), ("evaluation", epoch.evaluation)):
         if macs is None:
@@ -193,9 +195,17 @@ def _show(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> None:
             say(f"Cost of {work}: {macs / 1e12:.4g} TMACs per epoch.")
 
 
-def warnings_of(prepared: Prepared, epoch: Epoch) -> list[str]:
-    """What a user should know before such a training: too few steps, or too few samples to evaluate."""
-    found = []
+def warnings_of(task: Task, prepared: Prepared, epoch: Epoch) -> list[str]:
+    """What a user should know before such a training: a long warm-up, few steps, or few samples to evaluate."""
+    from ncp.tasks.recipe import WARMUP
+    from ncp.training.schedules import warmup_steps
+
+    found = list(task.remarks)
+    warmup = warmup_steps(task.recipe.schedule, epoch.steps, epoch.total)
+    if warmup - 1 >= WARMUP * epoch.total:  # a step less may be rounded
+        of = f"{warmup:,} of {counted(epoch.total, 'step')}"
+        found.append(f"The warm-up takes {of}, so the learning rate falls for few steps.")
+        found.append("Lower recipe.schedule.warmup.")
     if epoch.total < FEW:
         found.append("These are few steps to learn from. Raise recipe.epochs, or lower recipe.batch.")
     if len(prepared.val) < COARSE:

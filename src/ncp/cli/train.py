@@ -100,7 +100,7 @@ def _announce(task: ncp.Task, prepared: Prepared, code: ncp.Code) -> None:
     say(
         f"{task.name}: {len(prepared.train):,} samples to train on and {len(prepared.val):,} to evaluate on, "
         f"{counted(epoch.total, 'step')}, {epoch.steps:,} per epoch.",
-        *warnings_of(prepared, epoch),
+        *warnings_of(task, prepared, epoch),
     )
     sys.stdout.flush()
 

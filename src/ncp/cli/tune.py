@@ -32,8 +32,8 @@ from ncp.cli.options import (
     read_tasks,
     require_outputs,
 )
-from ncp.cli.output import print_json, progress_bar, say, show_table, written
-from ncp.cli.study_screen import study_events
+from ncp.cli.output import print_json, say, show_table, written
+from ncp.cli.study_screen import read_data, study_events
 from ncp.errors import ConfigError, counted
 
 if TYPE_CHECKING:
@@ -167,9 +167,7 @@ def _tuned(tasks: list[ncp.Task | ncp.CommandTask], out: Path, quietly: bool, **
     """Tune, with progress on the screen."""
     import ncp
 
-    for each in tasks:
-        with progress_bar(f"Reading the data of {each.name}") as bar:
-            each.prepare(bar)
+    read_data(tasks, quietly)
     try:
         with study_events(quietly) as events:
             return ncp.tune(tasks, folder=out, events=events, **settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -115,7 +116,7 @@ class Schedule(Section):
     Attributes:
         name: `cosine`, `poly`, `one-cycle` or `constant`.
         warmup: epochs of linear warm-up from 1 % of the peak; half of a training that is not longer than that.
-            `one-cycle` has its own rise instead.
+            `one-cycle` has its own rise instead. A default is shortened in short trainings, see `with_short_warmup`.
         final: the last learning rate, as a share of the peak.
         power: exponent of `poly`.
         rise: share of `one-cycle` in which the rate rises, from a tenth of the peak.
@@ -201,3 +202,28 @@ class Recipe(Section):
                 before = usual.model_dump() if name == usual.name else OPTIMISERS.get(str(name), {})
                 sections[key] = {**before, **section}
         return {**given, **sections}
+
+
+WARMUP = 0.2
+"""The largest share of a training that a default warm-up takes, so that most steps have a falling learning rate."""
+
+
+def with_short_warmup(recipe: Recipe, written: Any) -> tuple[Recipe, tuple[str, ...]]:
+    """Shorten a warm-up that is a default, and is longer than the share `WARMUP` of the epochs.
+
+    The shorter one is written into the recipe, so it identifies a run like one that the user wrote.
+
+    Args:
+        recipe: the recipe, with every default.
+        written: the section `recipe` as the user wrote it. A warm-up in it stays as it is.
+
+    Returns:
+        the recipe, and remarks if it was changed. A training in steps is not: its epochs depend on the data.
+    """
+    section = written.get("schedule") if isinstance(written, Mapping) else None
+    usual, most = recipe.schedule.warmup, round(WARMUP * recipe.epochs, 4)
+    if recipe.steps or usual <= most or (isinstance(section, Mapping) and "warmup" in section):
+        return recipe, ()
+    schedule = recipe.schedule.model_copy(update={"warmup": most})
+    remark = f"The default warm-up of {usual:g} epochs is shortened to {most:g}, {WARMUP:.0%} of this training."
+    return recipe.model_copy(update={"schedule": schedule}), (remark, "Set recipe.schedule.warmup to choose another.")

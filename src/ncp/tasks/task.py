@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from ncp.tasks.decoded import Prepared, prepare
 from ncp.tasks.kind import Kind, Listing
 from ncp.tasks.kinds import KINDS
 from ncp.tasks.presets import with_preset
-from ncp.tasks.recipe import NAMED, DataSection, Recipe
+from ncp.tasks.recipe import NAMED, DataSection, Recipe, with_short_warmup
 
 FORMAT = 1
 """Version of task files."""
@@ -42,6 +42,7 @@ class Task:
         folder: the folder of the data.
         data: the section `data`, with every default.
         recipe: the section `recipe`, with every default.
+        remarks: sentences on defaults that do not suit this recipe, and were changed.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Task:
     folder: Path
     data: Any
     recipe: Any
+    remarks: tuple[str, ...] = field(default=(), compare=False)
 
     @cached_property
     def listing(self) -> Listing:
@@ -163,10 +165,12 @@ def task_from_dict(document: Mapping[str, Any], folder: Path = Path(), where: st
         return command_task(name, own, folder, where)
     found = KINDS[kind]
     data = validated(found.data, document.get("data"), "data.")
-    recipe: Recipe = validated(found.recipe, with_preset(kind, document.get("recipe")), "recipe.")
+    written = document.get("recipe")
+    recipe: Recipe = validated(found.recipe, with_preset(kind, written), "recipe.")
+    recipe, remarks = with_short_warmup(recipe, written)
     if recipe.pretrained is not None:
         recipe = recipe.model_copy(update={"pretrained": (folder / recipe.pretrained.expanduser()).resolve()})
-    return Task(name, found, folder / data.path.expanduser(), data, recipe)
+    return Task(name, found, folder / data.path.expanduser(), data, recipe, remarks)
 
 
 def _expand(document: dict[str, Any]) -> None:
