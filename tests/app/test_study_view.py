@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ncp.app.study_view import progress_of, read_state, read_view, section_html, state_html
+from ncp.app.study_view import progressed, read_view, section_html, state_html
 from ncp.errors import DataError
 from ncp.progress import quiet
 from ncp.report.page_parts import Cell, Grid, Section
@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_state_counts_trainings_and_names_those_that_run(folder: Path) -> None:
-    state = read_state(folder, quiet)
+    state = read_view(folder, None, quiet).state
     text = state_html(state)
     total = 2 * (6 + 2)  # two tasks, six codes, two of which have a second seed
     assert f"{total - 2} of {total} trainings are done, 1 failed, 1 waiting." in text
@@ -40,12 +40,17 @@ def test_the_state_counts_trainings_and_names_those_that_run(folder: Path) -> No
     assert cells == [asked.task, str(asked.seed), "3 of 12", "mIoU 51.50", "3 min", asked.code]
 
 
-def test_the_view_changes_when_a_training_ends(folder: Path) -> None:
-    view = read_view(folder, quiet)
-    assert progress_of(view.state) == progress_of(read_state(folder, quiet))
-    assert progress_of(replace(view.state, done=view.state.done + 1)) != progress_of(view.state)
+def test_the_report_is_made_anew_when_a_training_has_ended(folder: Path) -> None:
+    view = read_view(folder, None, quiet)
+    assert view.page is not None
     titles = [section.title for section in view.page.sections]
     assert {"Curves", "Values and cost", "Noise between seeds", "Failures"} <= set(titles)
+    seen = progressed(view.state)
+    assert read_view(folder, seen, quiet) == replace(view, page=None)
+    earlier = progressed(replace(view.state, done=view.state.done - 1))
+    later = read_view(folder, earlier, quiet)
+    assert later.page is not None
+    assert later.page.title == view.page.title
 
 
 def test_texts_of_a_study_are_escaped() -> None:
@@ -58,7 +63,7 @@ def test_texts_of_a_study_are_escaped() -> None:
 
 def test_a_folder_without_a_study_is_refused_before_the_page_is_served(tmp_path: Path, run: Run) -> None:
     with pytest.raises(DataError, match="study"):
-        read_state(tmp_path, quiet)
+        read_view(tmp_path, None, quiet)
     ran = run("app", "--study", str(tmp_path))
     assert ran.status == 2
     assert str(tmp_path) in ran.err

@@ -80,6 +80,14 @@ class Session:
             self.tab = tab
             self._notify(step=True)
 
+    def read_code(self, text: str | None) -> tuple[int, ...]:
+        """The code that a text says, in the space of the dataset.
+
+        Raises:
+            CodeError: the text says no code of the space.
+        """
+        return tuple(self.dataset.space.code(text or "").tolist())
+
     def open_code(self, code: tuple[int, ...], tab: str | None = None) -> None:
         """Show another code, in another tab if one is given, and count changes from it."""
         self.code = self.reference = tuple(code)

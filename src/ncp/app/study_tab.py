@@ -10,10 +10,9 @@ from ncp.app.components import CodeFigure, ErrorLine, heading, markup, on_press
 from ncp.app.field_errors import message_of
 from ncp.app.points import CONFIG
 from ncp.app.session import Session
-from ncp.app.study_view import StudyView, progress_of, read_state, read_view, section_html, state_html
+from ncp.app.study_view import Progressed, StudyView, progressed, read_view, section_html, state_html
 from ncp.errors import NcpError
-from ncp.report.page_parts import Section
-from ncp.studies.overview import Overview
+from ncp.report.page_parts import Page, Section
 
 TAB = "Study"
 EVERY = 5.0
@@ -27,7 +26,7 @@ class StudyTab:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.view: StudyView | None = None
+        self.seen: Progressed | None = None
         self.busy = False
         self.codes: list[str] = []
         with ui.element("div").classes("study-tab"):
@@ -44,31 +43,28 @@ class StudyTab:
             return
         self.busy = True
         try:
-            state: Overview = await self.session.trainers.run(read_state, folder)
-            view = self.view
-            if view is None or progress_of(view.state) != progress_of(state):
-                view = await self.session.trainers.run(read_view, folder, seconds=SECONDS)
+            view: StudyView = await self.session.trainers.run(read_view, folder, self.seen, seconds=SECONDS)
         except NcpError as error:
             if not self.session.closed:
                 self.problem.error = message_of(error)
             return
         finally:
             self.busy = False
-        if self.session.closed or view is None:
+        if self.session.closed:
             return
         self.problem.error = None
-        self.state.set_content(state_html(state))
-        if view is not self.view:
-            self.view = view
-            self._show(view)
+        self.state.set_content(state_html(view.state))
+        if view.page is not None:
+            self.seen = progressed(view.state)
+            self._show(view.page)
 
-    def _show(self, view: StudyView) -> None:
-        self.title.set_text(view.page.title)
+    def _show(self, page: Page) -> None:
+        self.title.set_text(page.title)
         self.codes = []
         self.body.clear()
         with self.body:
-            markup(f'<p class="note">{escape(view.page.subtitle)}</p>')
-            for section in view.page.sections:
+            markup(f'<p class="note">{escape(page.subtitle)}</p>')
+            for section in page.sections:
                 self._show_section(section)
 
     def _show_section(self, section: Section) -> None:
@@ -83,9 +79,8 @@ class StudyTab:
 
     def _button(self, code: str) -> str:
         """A button that opens a code of the benchmark's space."""
-        space = self.session.dataset.space
         try:
-            space.code(code)
+            self.session.read_code(code)
         except NcpError:
             return ""
         self.codes.append(code)
@@ -100,7 +95,7 @@ class StudyTab:
     def _open_code(self, text: str) -> None:
         """Open a code in the tab Code, if it is in the space that is shown there."""
         try:
-            code = tuple(self.session.dataset.space.code(text).tolist())
+            code = self.session.read_code(text)
         except NcpError as error:
             self.problem.error = message_of(error)
             return

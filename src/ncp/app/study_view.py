@@ -17,34 +17,34 @@ Button = Callable[[str], str]
 """The HTML of a button for a code; empty if there is none."""
 
 
+Progressed = tuple[Any, ...]
+"""What changes in the state of a study when its report has more to show."""
+
+
 @dataclass(frozen=True)
 class StudyView:
-    """A study at one moment."""
+    """A study at one moment: its state, and its report unless that is the one that was seen before."""
 
     state: Overview
-    page: Page
+    page: Page | None
 
 
-def read_state(folder: Path, _: Progress) -> Overview:
-    """What a study has done and does now.
+def read_view(folder: Path, seen: Progressed | None, _: Progress) -> StudyView:
+    """The state of a study, and everything that its report shows if there is more than at an earlier look.
 
-    Raises:
-        DataError: there is no study, or its file is damaged.
-    """
-    return overview(folder)
-
-
-def read_view(folder: Path, _: Progress) -> StudyView:
-    """The state of a study and everything that its report shows.
+    Args:
+        folder: the folder of the study.
+        seen: `progressed` of the state at that look; None at the first one.
 
     Raises:
         DataError: there is no study, or its file is damaged.
     """
-    return StudyView(overview(folder), study_page(folder))
+    state = overview(folder)
+    return StudyView(state, None if progressed(state) == seen else study_page(folder))
 
 
-def progress_of(state: Overview) -> tuple[Any, ...]:
-    """What changes when there is more to show than what runs."""
+def progressed(state: Overview) -> Progressed:
+    """How far a study is, without what runs."""
     return state.total, state.done, len(state.failed), None if state.tuning is None else state.tuning.told
 
 
