@@ -1,12 +1,14 @@
 """What the tab Study shows of a folder, checked against the runs that were written."""
 
+import csv
+import io
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ncp.app.study_view import progressed, read_view, section_html, state_html
+from ncp.app.study_view import grid_csv, progressed, read_view, section_html, state_html
 from ncp.errors import DataError
 from ncp.progress import quiet
 from ncp.report.page_parts import Cell, Grid, Section
@@ -51,6 +53,12 @@ def test_the_report_is_made_anew_when_a_training_has_ended(folder: Path) -> None
     later = read_view(folder, earlier, quiet)
     assert later.page is not None
     assert later.page.title == view.page.title
+
+
+def test_a_table_of_a_study_is_saved_with_everything_in_its_cells() -> None:
+    grid = Grid(["column", "value, best"], [[Cell('a "b"'), Cell("1.5", "0 to 2")], [Cell("c,d"), Cell("-")]])
+    rows = list(csv.reader(io.StringIO(grid_csv(grid).decode())))
+    assert rows == [["column", "value, best"], ['a "b"', "1.5 (0 to 2)"], ["c,d", "-"]]
 
 
 def test_texts_of_a_study_are_escaped() -> None:

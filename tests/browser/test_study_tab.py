@@ -1,5 +1,6 @@
 """The tab Study in a browser: it shows a folder, follows what changes there, and changes nothing itself."""
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def test_a_study_is_shown_and_left_as_it_is(
     page.wait_for_timeout(500)
     assert fits(page)
     picture(page, f"study-{size}-{scheme}")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save the table Noise between seeds as csv").click()
+    assert saved.value.suggested_filename == "noise-between-seeds.csv"
+    noise = page.get_by_role("region", name="Noise between seeds")
+    lines = [noise.locator("thead th").all_inner_texts()]
+    lines += [line.locator("td").all_inner_texts() for line in noise.locator("tbody tr").all()]
+    assert list(csv.reader(Path(saved.value.path()).read_text().splitlines())) == lines
+    assert len(lines) == 1 + sum(map(len, TASKS.values()))
     assert contents(study) == before
     row = page.locator("tr", has=page.get_by_role("cell", name="roads/mIoU [%]", exact=True)).first
     code = row.locator("code").inner_text()

@@ -274,6 +274,21 @@ def test_found_codes_are_in_the_scatter_and_rows_are_saved(site: str, visit: Ope
         assert float(row["cost [GMACs]"]) == ncp.macs(row["code"])[0] / 1e9
 
 
+def test_two_codes_side_by_side_are_saved_as_csv(site: str, visit: Open) -> None:
+    page = visit(f"{site}?tab=benchmark")
+    save = page.get_by_role("button", name="Save this comparison as csv")
+    page.get_by_role("textbox", name="code A").fill(START)
+    expect(save).to_be_hidden()
+    page.get_by_role("textbox", name="code B").fill(BEST)
+    page.get_by_text("of 27 dimensions differ").wait_for()
+    with page.expect_download() as saved:
+        save.click()
+    first, second = csv.DictReader(Path(saved.value.path()).read_text().splitlines())
+    assert (first["code"], second["code"]) == (START, BEST)
+    assert float(first["GMACs"]) == ncp.macs(START)[0] / 1e9
+    assert (f"{float(second['seg/mIoU']):.2f}", second["source seg/mIoU"]) == ("79.10", "table")
+
+
 def test_a_front_is_drawn_above_the_measured_rows_and_listed(site: str, visit: Open, picture: Picture) -> None:
     page = visit(f"{site}?tab=search&find=front&objective=seg/mIoU,video/top1&starts=16&steps=10&gmacs=2")
     page.get_by_role("button", name="Search", exact=True).click()

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 from nicegui import ui
 
-from ncp.app.components import Plot, heading, markup, on_press
+from ncp.app.components import Plot, csv_button, heading, markup, on_press
 from ncp.app.downloads import csv_of
 from ncp.app.lookup import format_value
 from ncp.app.points import (
@@ -58,8 +58,7 @@ class BenchmarkTab:
                 self.plot = Plot("rows of the table as points; the lists below name them", self._open).classes("plot")
                 with ui.element("div").classes("plot-line"):
                     self.count = markup(classes="note")
-                    csv = ui.button("csv", on_click=self._save, color=None).props("flat no-caps").classes("plain")
-                    csv.props('aria-label="Save these rows as csv"')
+                    csv_button("Save these rows as csv", "rows.csv", self._csv)
                 with ui.element("div").classes("lists"):
                     self.best, self.nearest = markup(classes="list"), markup(classes="list")
         for rows in (self.best, self.nearest):
@@ -153,17 +152,17 @@ class BenchmarkTab:
         """The axes on which lower is better."""
         return {GMACS, MPARAMS, *(with_unit(column) for column in self.dataset.minimised)}
 
-    def _save(self) -> None:
-        """Save the rows that are shown, with all their values."""
+    def _csv(self) -> bytes | None:
+        """The rows that are shown, with all their values."""
         if self.points is None:
-            return
+            return None
         rows = self.points.rows
         values = np.column_stack([axis[rows] for axis in self.axes.values()]).tolist()
         lines = [
             [text, origin, *(number if np.isfinite(number) else None for number in line)]
             for text, origin, line in zip(self.points.texts, self.points.origins.tolist(), values, strict=True)
         ]
-        ui.download.content(csv_of(["code", "origin", *self.axes], lines), "rows.csv", "text/csv")
+        return csv_of(["code", "origin", *self.axes], lines)
 
     def _show_best(self, points: Points) -> None:
         """List the best of the points on the y axis."""

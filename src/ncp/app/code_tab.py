@@ -6,7 +6,7 @@ from nicegui import ui
 
 from ncp.app.address import image_text, read_counting
 from ncp.app.code_facts import changes, column_table, key_figures, one_line
-from ncp.app.components import Sliders, markup
+from ncp.app.components import Sliders, csv_button, markup
 from ncp.app.downloads import csv_of
 from ncp.app.field_errors import Field, message_of, show_error
 from ncp.app.lookup import CodeFacts, look_up
@@ -60,9 +60,7 @@ class CodeTab:
             if len(tasks_of(columns)) < len(columns):
                 every = ui.checkbox(f"all {len(columns)} columns").props("dense")
                 every.on_value_change(lambda: self.table.classes(toggle="every"))
-            ui.button("csv", on_click=self._save, color=None).props(
-                'flat no-caps aria-label="Save these values as csv"'
-            ).classes("plain")
+            csv_button("Save these values as csv", "code.csv", self._csv)
         self.table.classes("columns")
 
     def _build_code(self) -> None:
@@ -101,14 +99,14 @@ class CodeTab:
     def _read(self, text: str | None) -> Vector | None:
         """The code that a text says, or None if it says none."""
         try:
-            return tuple(self.dataset.space.code(text or "").tolist())
+            return self.session.read_code(text)
         except NcpError:
             return None
 
     def _read_text(self) -> None:
         """Show the code that was typed, or say what is wrong with it."""
         try:
-            code = tuple(self.dataset.space.code(self.text.value or "").tolist())
+            code = self.session.read_code(self.text.value)
         except NcpError as error:
             self.text.error = message_of(error)
             return
@@ -122,10 +120,11 @@ class CodeTab:
         code[dimension] = self.dataset.space.dimensions[dimension].values[index]
         self.session.edit_code(tuple(code))
 
-    def _save(self) -> None:
+    def _csv(self) -> bytes:
+        """The values of the open code."""
         heads = ("code", "column", "predicted", "std", "percentile", "measured")
         rows = [(self.facts.text, c.column, c.mean, c.std, c.percentile, c.measured) for c in self.facts.columns]
-        ui.download.content(csv_of(heads, rows), "code.csv", "text/csv")
+        return csv_of(heads, rows)
 
 
 class CostSettings:

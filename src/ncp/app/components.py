@@ -153,6 +153,19 @@ _PRESS = (
 )
 
 
+def csv_button(label: str, name: str, content: Callable[[], bytes | None]) -> ui.button:
+    """A button that saves a table as the file `name`; `content` makes its csv, or None if there is nothing to save."""
+
+    def save() -> None:
+        data = content()
+        if data is not None:
+            ui.download.content(data, name, "text/csv")
+
+    button = ui.button("csv", on_click=save, color=None).props("flat no-caps").classes("plain")
+    button.props["aria-label"] = label
+    return button
+
+
 def markup(content: str = "", classes: str = "") -> ui.html:
     """An element with HTML of this package, in which all texts of users are escaped already."""
     return ui.html(content, sanitize=False).classes(classes)

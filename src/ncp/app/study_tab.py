@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from nicegui import ui
 
-from ncp.app.components import CodeFigure, ErrorLine, heading, markup, on_press
+from ncp.app.components import CodeFigure, ErrorLine, csv_button, heading, markup, on_press
 from ncp.app.field_errors import message_of
 from ncp.app.points import CONFIG
 from ncp.app.session import Session
-from ncp.app.study_view import Progressed, StudyView, progressed, read_view, section_html, state_html
+from ncp.app.study_view import Progressed, StudyView, grid_csv, progressed, read_view, section_html, state_html
 from ncp.errors import NcpError
-from ncp.report.page_parts import Page, Section
+from ncp.report.page_parts import Grid, Page, Section
 
 TAB = "Study"
 EVERY = 5.0
@@ -70,12 +71,18 @@ class StudyTab:
     def _show_section(self, section: Section) -> None:
         with ui.element("section").props(f'aria-label="{escape(section.title)}"'):
             on_press(markup(section_html(section, self._button)), self._open)
+            if section.table is not None:
+                self._build_csv(section.title, section.table)
             with ui.element("div").classes("study-figures"):
                 for plot in section.plots:
                     with ui.element("figure").classes("alone" if plot.alone else ""):
                         markup(f"<h3>{escape(plot.title)}</h3>")
                         figure = {**plot.figure, "config": CONFIG}
                         CodeFigure(plot.title, figure, self._open_code).classes("study-plot")
+
+    def _build_csv(self, title: str, table: Grid) -> None:
+        name = re.sub(r"\W+", "-", title.lower()).strip("-")
+        csv_button(f"Save the table {title} as csv", f"{name}.csv", lambda: grid_csv(table))
 
     def _button(self, code: str) -> str:
         """A button that opens a code of the benchmark's space."""

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ncp.app.downloads import csv_of
 from ncp.progress import Progress, duration
 from ncp.report.page_parts import Cell, Grid, Page, Section
 from ncp.report.study_page import study_page
@@ -92,6 +93,12 @@ def grid_html(grid: Grid, label: str, button: Button = lambda _: "") -> str:
     rows = "".join(f"<tr>{''.join(_cell(cell, button) for cell in row)}</tr>" for row in grid.rows)
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     return f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(label)}">{table}</div>'
+
+
+def grid_csv(grid: Grid) -> bytes:
+    """A table as csv; what is below the text of a cell follows it in parentheses."""
+    rows = [[f"{cell.text} ({cell.below})" if cell.below else cell.text for cell in row] for row in grid.rows]
+    return csv_of(grid.heads, rows)
 
 
 def _running_cells(each: Running) -> list[Cell]:

@@ -1,0 +1,124 @@
+"""Codes side by side: their drawings, the dimensions that differ, and a table of their values, also as csv."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+
+from ncp.app.dataset import OpenDataset
+from ncp.app.downloads import csv_of
+from ncp.app.lookup import CodeFacts, format_value, look_up
+from ncp.cost import Counting
+from ncp.report.network_drawing import network_element
+from ncp.spaces.dimensions import changed
+from ncp.spaces.multires import Code
+
+Vector = tuple[int, ...]
+_DASH = "–"  # noqa: RUF001
+
+
+@dataclass(frozen=True)
+class ComparedRow:
+    """A cost or a column of every code.
+
+    Attributes:
+        name: what it is.
+        values: a value per code; None where it is not known.
+        sources: `exact`, `table` or `predictor` per code.
+    """
+
+    name: str
+    values: tuple[float | None, ...]
+    sources: tuple[str, ...]
+
+    def with_source(self, code: int) -> tuple[float | None, str | None]:
+        """The value of the code with an index, and its source; neither if it is not known."""
+        value = self.values[code]
+        return value, None if value is None else self.sources[code]
+
+
+@dataclass(frozen=True)
+class ComparedCodes:
+    """Codes and what is known of them.
+
+    Attributes:
+        dataset: what predicts and has measured their values.
+        counting: how their costs are counted.
+        codes: the codes by name.
+    """
+
+    dataset: OpenDataset
+    counting: Counting
+    codes: Mapping[str, Vector]
+
+    @cached_property
+    def facts(self) -> list[CodeFacts]:
+        """Facts about every code."""
+        return [look_up(self.dataset, code, self.counting) for code in self.codes.values()]
+
+    @cached_property
+    def rows(self) -> list[ComparedRow]:
+        """The exact costs of the codes and every column: its measured value, or else the predicted one."""
+        exact, rows = ("exact",) * len(self.facts), []
+        macs, params = [each.macs for each in self.facts], [each.params for each in self.facts]
+        for name, unit, costs in (("GMACs", 1e9, macs), ("M parameters", 1e6, params)):
+            known = [cost for cost in costs if cost is not None]
+            if len(known) == len(costs):
+                rows.append(ComparedRow(name, tuple(cost / unit for cost in known), exact))
+        for columns in zip(*(each.columns for each in self.facts), strict=True):
+            values = tuple(each.mean if each.measured is None else each.measured for each in columns)
+            sources = tuple("predictor" if each.measured is None else "table" for each in columns)
+            rows.append(ComparedRow(columns[0].column, values, sources))
+        return rows
+
+    def html(self) -> str:
+        """The drawings of two codes, the dimensions that differ, and a table of the values of both."""
+        drawings = ""
+        if self.dataset.space.has_network:
+            drawings = "".join(_drawing(name, code, self.counting) for name, code in self.codes.items())
+        first, last = self.codes.values()
+        changes = changed(self.dataset.space.dimensions, first, last)
+        items = "".join(f"<li><span>{escape(name)}</span> {escape(x)} → {escape(y)}</li>" for name, x, y in changes)
+        count = f'<p class="note">{len(changes)} of {len(first)} dimensions differ</p>'
+        return f'<div class="pair">{drawings}</div>{count}<ul class="changes">{items}</ul>{self._table()}'
+
+    def csv(self) -> bytes:
+        """A line per code with its name, and every cost and column with its source."""
+        heads = ["name", "code", *(head for row in self.rows for head in (row.name, f"source {row.name}"))]
+        lines = [
+            [name, each.text, *(cell for row in self.rows for cell in row.with_source(k))]
+            for k, (name, each) in enumerate(zip(self.codes, self.facts, strict=True))
+        ]
+        return csv_of(heads, lines)
+
+    def _table(self) -> str:
+        """A row per cost and column, a column per code, and the difference of two codes."""
+        first, last = self.codes
+        heads = "".join(
+            f'<th scope="col" class="number">{name}</th>' for name in (first, last, f"{last} minus {first}")
+        )
+        body = "".join(_row(row) for row in self.rows)
+        table = f'<table><thead><tr><th scope="col">column</th>{heads}</tr></thead><tbody>{body}</tbody></table>'
+        return f'<div class="scroll" tabindex="0" role="group" aria-label="values of both">{table}</div>'
+
+
+def _drawing(name: str, code: Vector, counting: Counting) -> str:
+    svg = network_element(Code.from_vector(code), counting)
+    scroll = f'<div class="scroll" tabindex="0" role="group" aria-label="drawing of {name}">{svg}</div>'
+    return f'<div class="slot"><h3>{name}</h3>{scroll}</div>'
+
+
+def _row(row: ComparedRow) -> str:
+    cells = "".join(_cell(value, source) for value, source in zip(row.values, row.sources, strict=True))
+    first, last = row.values
+    change = _DASH if first is None or last is None else f"{last - first:+.2f}"
+    name = escape(row.name).replace("/", "/<wbr>")
+    return f'<tr><th scope="row">{name}</th>{cells}<td class="number">{change}</td></tr>'
+
+
+def _cell(value: float | None, source: str) -> str:
+    if value is None:
+        return f'<td class="number">{_DASH}</td>'
+    return f'<td class="number">{format_value(value)} <span class="std">{source}</span></td>'

@@ -1,0 +1,59 @@
+"""Codes side by side as csv: the costs of the library, measured values where there are some, and else predictions."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+import ncp
+from ncp.app.compared_codes import ComparedCodes
+from ncp.app.dataset import OpenDataset, open_benchmark
+from ncp.app.session import START
+from ncp.cost import Counting
+from ncp.predictors.predictor import Predictor
+from ncp.spaces.multires import Code
+
+LARGE = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return ncp.load_predictor("nas-bench-mr")
+
+
+def test_a_line_per_code_has_its_costs_and_a_source_for_every_value(predictor: Predictor) -> None:
+    opened = open_benchmark()
+    code = Code.parse(START).vector
+    measured = np.full((1, len(predictor.columns)), 12.5)
+    measured[0, -1] = np.nan
+    table = ncp.Table(opened.space, np.array([code]), measured, predictor.columns, minimised=predictor.minimised)
+    dataset = OpenDataset(opened.source, opened.space, predictor, None, table)
+    counting = Counting(224, 10)
+    saved = ComparedCodes(dataset, counting, {"A": code, "B": Code.parse(LARGE).vector}).csv()
+    first, second = csv.DictReader(io.StringIO(saved.decode()))
+    assert (first["name"], first["code"]) == ("A", START)
+    assert (second["name"], second["code"]) == ("B", LARGE)
+    for line, text in ((first, START), (second, LARGE)):
+        assert float(line["GMACs"]) == ncp.macs(text, image_size=224, classes=10)[0] / 1e9
+        assert float(line["M parameters"]) == ncp.params(text, classes=10)[0] / 1e6
+        assert line["source GMACs"] == line["source M parameters"] == "exact"
+    predicted = predictor.predict([START, LARGE]).mean
+    for j, column in enumerate(predictor.columns):
+        known = j < len(predictor.columns) - 1
+        assert first[f"source {column}"] == ("table" if known else "predictor")
+        assert float(first[column]) == pytest.approx(12.5 if known else predicted[0, j])
+        assert second[f"source {column}"] == "predictor"
+        assert float(second[column]) == pytest.approx(predicted[1, j])
+
+
+def test_a_value_that_nobody_knows_is_empty_and_has_no_source() -> None:
+    space = ncp.Space.from_dict({"width": [8, 16], "op": ["skip", "conv"]})
+    table = ncp.Table(space, np.array([[8, 0]]), np.array([[70.5]]), ("t/acc",))
+    dataset = OpenDataset(open_benchmark().source, space, None, None, table)
+    saved = ComparedCodes(dataset, Counting(), {"A": (8, 0), "B": (16, 1)}).csv().decode()
+    assert list(csv.reader(io.StringIO(saved))) == [
+        ["name", "code", "t/acc", "source t/acc"],
+        ["A", "8,skip", "70.5", "table"],
+        ["B", "16,conv", "", ""],
+    ]
