@@ -1,6 +1,8 @@
 """`ncp task` as a user types it."""
 
 import json
+import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -142,9 +144,51 @@ def test_check_lists_what_skip_bad_leaves_out(run: Run) -> None:
     assert "train       11  " in ran.out
 
 
+def test_check_says_which_classes_have_no_sample_in_a_split(run: Run) -> None:
+    written("classification", skip_bad=True)
+    shutil.rmtree("mine/val/2")
+    for path in Path("mine/train/10").iterdir():
+        path.write_bytes(b"no picture")
+    lines = run("task", "check", "mine.yaml").out.splitlines()
+    start = lines.index("Classes without a sample in train: 10 (2 in val).")
+    assert lines[start + 1 : start + 4] == [
+        "Add samples of them to train.",
+        "Classes without a sample in val: 2 (4 in train).",
+        "Add samples of them to val.",
+    ]
+    found = json.loads(run("task", "check", "mine.yaml", "--json").out)["samples_of_classes"]
+    assert found == {
+        "train": {"10": 0, "2": 4, "sea gull ü": 4},
+        "val": {"10": 2, "2": 0, "sea gull ü": 2},
+    }
+
+
+def test_check_says_that_a_class_has_too_few_pictures_to_be_split(run: Run) -> None:
+    written("classification")
+    shutil.rmtree("mine/val")
+    pictures = sorted(Path("mine/train/2").iterdir())
+    for path in pictures[1:]:
+        path.unlink()
+    evaluated = "Classes without a sample in val: 2 (1 in train).\nMake the folders train and val, with samples of"
+    trained = "ncp: The class 2 has 1 sample, and the split by names leaves none to train on. Make the folders train"
+    seen = set()
+    picture = pictures[0]
+    for number in range(30):
+        picture = picture.rename(f"mine/train/2/{number}.png")
+        chosen = int.from_bytes(sha256(f"train/2/{number}.png".encode()).digest()[:4]) < 0.2 * 2**32
+        if chosen not in seen:
+            ran = run("task", "check", "mine.yaml")
+            refused = trained in " ".join(ran.err.split())
+            assert (ran.status, refused, evaluated in ran.out) == (2 * chosen, chosen, not chosen)
+        seen.add(chosen)
+    assert len(seen) == 2
+
+
 def test_check_names_pictures_that_are_ignored(run: Run) -> None:
     written("classification")
-    assert "ignored" not in run("task", "check", "mine.yaml").out
+    out = run("task", "check", "mine.yaml").out
+    assert "ignored" not in out
+    assert "without a sample" not in out
     folder = sorted(path for path in Path("mine/train").iterdir() if path.is_dir())[0]
     for name in ("b.HEIC", "a.heif", "notes.txt"):
         (folder / name).touch()

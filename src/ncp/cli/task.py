@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +29,8 @@ FEW = 300
 """Steps below which a network hardly learns, whatever the data."""
 COARSE = 30
 """Evaluated samples below which a metric says little."""
+LISTED = 10
+"""Most classes without samples that are listed."""
 BAD = 2
 """Exit status if files cannot be used."""
 
@@ -154,6 +157,7 @@ def _facts(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> dict[str,
         "data_hash": prepared.data_hash,
         "skipped": [{"file": name, "reason": reason} for name, reason in prepared.skipped],
         "ignored": unread_pictures(task.folder),
+        "samples_of_classes": task.listing.counts({name for name, _ in prepared.skipped}),
         "splits": {name: {"samples": len(split), "arrays": _arrays(split)} for name, split in splits.items()},
         "code": code,
         "steps_per_epoch": epoch.steps,
@@ -196,11 +200,11 @@ def _show(task: Task, prepared: Prepared, code: str, epoch: Epoch) -> None:
 
 
 def warnings_of(task: Task, prepared: Prepared, epoch: Epoch) -> list[str]:
-    """What a user should know before such a training: a long warm-up, few steps, or few samples to evaluate."""
+    """What a user should know before such a training: missing classes, a long warm-up, few steps, few samples."""
     from ncp.tasks.recipe import WARMUP
     from ncp.training.schedules import warmup_steps
 
-    found = list(task.remarks)
+    found = [*task.remarks, *_missing_classes(task, prepared)]
     warmup = warmup_steps(task.recipe.schedule, epoch.steps, epoch.total)
     if warmup - 1 >= WARMUP * epoch.total:  # a step less may be rounded
         of = f"{warmup:,} of {counted(epoch.total, 'step')}"
@@ -211,6 +215,22 @@ def warnings_of(task: Task, prepared: Prepared, epoch: Epoch) -> list[str]:
     if len(prepared.val) < COARSE:
         found.append(f"Metrics will be coarse, because only {counted(len(prepared.val), 'sample')} will be evaluated.")
     return found
+
+
+def _missing_classes(task: Task, prepared: Prepared) -> Iterator[str]:
+    """Which classes have no sample in a split, how many they have in the other one, and what to do."""
+    counts = task.listing.counts({name for name, _ in prepared.skipped})
+    chosen = any((task.folder / name).is_dir() for name in ("val", "test"))
+    for split, other in (("train", "val"), ("val", "train")) if counts else ():
+        lacking = [name for name, count in counts[split].items() if not count]
+        if lacking:
+            listed = ", ".join(f"{name} ({counts[other][name]} in {other})" for name in lacking[:LISTED])
+            more = f" and {len(lacking) - LISTED} more" if len(lacking) > LISTED else ""
+            yield f"Classes without a sample in {split}: {listed}{more}."
+            if chosen or split == "train":
+                yield f"Add samples of them to {split}."
+            else:
+                yield "Make the folders train and val, with samples of every class in both."
 
 
 def _arrays(split: Dataset) -> dict[str, dict[str, Any]]:

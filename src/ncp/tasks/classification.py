@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
 from ncp.cost import Counting
-from ncp.errors import DataError
+from ncp.errors import DataError, counted
 from ncp.network.net import MultiResolutionNet
 from ncp.tasks.augmentation import MEAN, STD, centred, color_changes, colored, mixed, normalised, resized_crops, shifted
 from ncp.tasks.decoding import IMAGES, read_image
@@ -181,6 +181,12 @@ def class_folders(folder: Path, endings: Sequence[str]) -> Listing:
     classes = tuple(sorted(train))
     empty = [name for name in classes if not train[name]]
     if empty and any(train.values()):
+        if not held_out and val[empty[0]]:
+            size = counted(len(val[empty[0]]), "sample")
+            raise DataError(
+                f"The class {empty[0]} has {size}, and the split by names leaves none to train on. "
+                f"Make the folders train and val in {folder}, with samples of every class in both."
+            )
         raise DataError(
             f"{folder / trained / empty[0]} has no samples to train on. Expected files {', '.join(endings)}. "
             "Add some, or remove the folder."

@@ -9,7 +9,8 @@ Notation:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -53,6 +54,16 @@ class Listing:
     classes: tuple[str, ...]
     splits: Mapping[str, tuple[Sample, ...]]
     others: tuple[str, ...] = field(default=())
+
+    def counts(self, without: Collection[str] = ()) -> dict[str, dict[str, int]]:
+        """The samples of each class by split, without those of some first files; none if samples have no class."""
+        if not all(sample.label is not None for samples in self.splits.values() for sample in samples):
+            return {}
+        found = {}
+        for split, samples in self.splits.items():
+            number = Counter(sample.label for sample in samples if sample.files[0] not in without)
+            found[split] = {name: number[label] for label, name in enumerate(self.classes)}
+        return found
 
 
 class Dataset(Protocol):
