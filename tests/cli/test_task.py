@@ -42,6 +42,21 @@ def test_show_needs_no_data_and_shows_the_keys_of_a_preset(run: Run) -> None:
     assert (recipe["crop"], recipe["batch"], recipe["steps"]) == ([512, 1024], 8, 25_000)
 
 
+@pytest.mark.parametrize(
+    ("precision", "remark"),
+    [
+        ("auto", "# Precision auto: bfloat16 on GPUs that have it, float32 on processors.\n"),
+        ("bfloat16", "# Precision bfloat16 on processors, too: those without AVX512-BF16 or AMX emulate it,\n"),
+        ("float32", ""),
+    ],
+)
+def test_show_says_what_processors_do_with_a_precision(run: Run, precision: str, remark: str) -> None:
+    Path("a.yaml").write_text("kind: segmentation\ndata: {path: none}\n")
+    ran = run("task", "show", "a.yaml", "--set", f"recipe.precision={precision}")
+    assert (remark in ran.out, "# Precision" in ran.out) == (True, bool(remark))
+    assert yaml.safe_load(ran.out)["recipe"]["precision"] == precision
+
+
 @pytest.mark.parametrize("kind", MAKERS)
 def test_check_fits_on_80_columns(run: Run, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")

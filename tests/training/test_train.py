@@ -14,6 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 import ncp
+from ncp.tasks.kinds import KINDS
+from ncp.tasks.presets import PRESETS
+from ncp.training.loop import precision
 from ncp.training.state import STATES
 from tests.training.pictures import CODE, picture_task, write_pictures
 
@@ -46,6 +49,17 @@ def test_it_learns_and_writes_what_it_did(pictures: Path, tmp_path: Path) -> Non
         "run.json",
         "weights.safetensors",
     ]
+
+
+def test_a_processor_computes_in_float32_unless_bfloat16_is_asked_for() -> None:
+    x, processor = torch.ones(2, 2), torch.device("cpu")
+    defaults = [kind.recipe().precision for kind in KINDS.values()]
+    presets = [str(recipe.get("precision", "auto")) for _, recipe in PRESETS.values()]
+    for name in {*defaults, *presets, "auto", "float32"}:
+        with precision(name, processor):
+            assert (x @ x).dtype == torch.float32
+    with precision("bfloat16", processor):
+        assert (x @ x).dtype == torch.bfloat16
 
 
 def test_a_run_that_is_done_is_not_trained_again(pictures: Path, tmp_path: Path) -> None:

@@ -31,6 +31,15 @@ COARSE = 30
 """Evaluated samples below which a metric says little."""
 LISTED = 10
 """Most classes without samples that are listed."""
+PRECISIONS = {
+    "float32": (),
+    "auto": ("Precision auto: bfloat16 on GPUs that have it, float32 on processors.",),
+    "bfloat16": (
+        "Precision bfloat16 on processors, too: those without AVX512-BF16 or AMX emulate it,",
+        "which is slow. Set recipe.precision=auto to use bfloat16 on GPUs only.",
+    ),
+}
+"""What processors do with the precision of a recipe."""
 BAD = 2
 """Exit status if files cannot be used."""
 
@@ -54,7 +63,8 @@ def show(file: FileArgument, override: SetOption = None, as_json: AsJson = False
         print_json(task.to_dict())
     else:
         say(*_yaml(task.to_dict()))
-        say(*(f"# {remark}" for remark in (task.remarks if isinstance(task, Task) else ())))
+        if isinstance(task, Task):
+            say(*(f"# {remark}" for remark in (*task.remarks, *PRECISIONS[task.recipe.precision])))
 
 
 @app.command(cls=Command)
