@@ -208,6 +208,23 @@ def test_the_graph_is_valid_and_names_its_outputs_as_exported_files(task: Head) 
 
 
 @pytest.mark.slow
+def test_a_signal_is_handled_after_networks_in_openvino_have_ended() -> None:
+    needs("openvino")
+    program = f"""
+import signal
+from ncp.network.net import MultiResolutionNet
+from ncp.network.runtimes import prepare
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+first, second = (prepare(MultiResolutionNet("{SMALLEST}"), "openvino", image_size=32) for _ in range(2))
+del first
+del second
+signal.raise_signal(signal.SIGUSR1)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # noqa: S603
+    assert (done.returncode, done.stdout, done.stderr) == (0, "handled\n", "")
+
+
+@pytest.mark.slow
 def test_openvino_does_not_report_that_it_was_imported() -> None:
     needs("openvino")
     program = (

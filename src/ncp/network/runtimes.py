@@ -6,6 +6,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -207,8 +208,13 @@ def _forward(
     return forward
 
 
+@cache
 def _core() -> Any:
-    """OpenVINO's entry point."""
+    """OpenVINO's entry point, one for the whole process.
+
+    Each one replaces the stack on which a thread handles signals. When two of them end in the order in which they
+    began, the thread is left with a stack that has been freed, and the next signal ends the process.
+    """
     with _no_telemetry():
         import openvino
     return openvino.Core()
