@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,12 @@ def test_it_removes_what_is_named_and_nothing_else(run: Run, filled: Path) -> No
     assert [name for name in left if not name.endswith(".lock")] == ["notes.txt", "tasks/notes.txt"]
     assert run("task", "check", "mine.yaml", "--code", CODE).status == 0  # decodes again
     assert names(run) == ["tasks"]
+
+
+def test_it_loads_no_torch() -> None:
+    """Torch takes seconds to load."""
+    code = "import sys; from ncp.cli.data_cache import entries; list(entries(__import__('pathlib').Path('none')));"
+    subprocess.run([sys.executable, "-c", f"{code} assert 'torch' not in sys.modules"], check=True)  # noqa: S603
 
 
 def test_it_asks_first(run: Run, filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001

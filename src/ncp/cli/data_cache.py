@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 import sys
 import time
@@ -18,11 +16,8 @@ import typer
 from ncp.cli.options import AsJson
 from ncp.cli.output import print_json, say, show_table
 from ncp.errors import ConfigError, DataError, counted, quoted
-from ncp.io.files import is_file, read_json
 from ncp.progress import duration
 
-SHORT = 12
-"""Characters of a digest that a name shows."""
 GROUPS = ("tables", "upstream", "predictors", "tasks")
 """What users can name instead of single entries."""
 
@@ -91,51 +86,19 @@ def cache(
 
 def entries(folder: Path) -> Iterator[Entry]:
     """What is in a cache folder; files that this package does not write there are left out."""
-    from ncp.spaces.families import table_names
-    from ncp.tables.sources import PUBLISHED
+    from ncp.optim.pair_files import cached_pairs
+    from ncp.tables.cache import cached_downloads, cached_tables
+    from ncp.tasks.decoded_folders import cached_samples
 
-    for name in table_names():
-        table = [path for ending in (".parquet", ".json") if is_file(path := folder / f"{name}{ending}")]
-        if table:
-            yield Entry.of("tables", name, "published table", table)
-    upstream = [path for source in PUBLISHED if is_file(path := folder / "upstream" / source.path)]
-    if upstream:
-        yield Entry.of("upstream", "upstream", "published files", upstream)
-    pairs: dict[str, list[Path]] = {}
-    for path in sorted((folder / "predictors").glob("*.safetensors")):
-        if re.fullmatch(r"[0-9a-f]{32}\.(search|judge)\.safetensors", path.name):
-            pairs.setdefault(path.name[:SHORT], []).append(path)
-    for digest, paths in pairs.items():
-        yield Entry.of("predictors", f"predictors/{digest}", f"fitted on {_columns(paths[0])}", paths)
-    for path in sorted((folder / "tasks").glob("*")):
-        if path.is_dir() and re.fullmatch(r"[0-9a-f]{24}", path.name):
-            yield Entry.of("tasks", f"tasks/{path.name[:SHORT]}", _samples(path), [path])
+    for group, cached in zip(GROUPS, (cached_tables, cached_downloads, cached_pairs, cached_samples), strict=True):
+        for each in cached(folder):
+            yield Entry.of(group, *each)
 
 
 def _files(path: Path) -> Iterator[Path]:
     """A file, or all files in a folder."""
     inside = path.rglob("*") if path.is_dir() else [path]
     yield from (each for each in inside if each.is_symlink() or each.is_file())
-
-
-def _columns(path: Path) -> str:
-    """The columns of a predictor, which say what table it was fitted on."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return ", ".join(json.loads(file.metadata()["ncp"])["columns"])
-    except (SafetensorError, OSError, LookupError, TypeError, ValueError):
-        return "an unknown table"
-
-
-def _samples(path: Path) -> str:
-    """The folder of the decoded data; it is not known of samples that earlier versions decoded."""
-    try:
-        about = read_json(path / "about.json")
-        return f"{about['kind']}: {about['folder']}"
-    except (DataError, LookupError, TypeError):
-        return "samples of a task"
 
 
 def _named(found: list[Entry], name: str | None, folder: Path) -> list[Entry]:

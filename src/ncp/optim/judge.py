@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ncp.errors import ConfigError, DataError
 from ncp.optim.objective import Objective
-from ncp.optim.pair_cache import ROLES, PairCache, digests_of
+from ncp.optim.pair_cache import PairCache, digests_of
+from ncp.optim.pair_files import ROLES
 from ncp.optim.results import Values
 from ncp.predictors.fitting import SHIPPED, fit_predictor, load_judge, load_predictor
 from ncp.predictors.predictor import Predictor

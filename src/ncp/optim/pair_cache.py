@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from ncp.errors import DataError, NcpError
+from ncp.optim.pair_files import DIGITS, FOLDER, ROLES, pair_file
 from ncp.predictors.file import FORMAT
 from ncp.predictors.fitting import load_predictor
 from ncp.predictors.predictor import Predictor
 from ncp.tables.sources import cache_dir
 from ncp.tables.table import Table
 
-ROLES = ("search", "judge")
-"""The names of a pair's two files."""
 CACHED_PAIRS = 40
 """Fitted pairs that are kept; older ones are deleted."""
 
@@ -40,17 +39,17 @@ class PairCache:
             "format": FORMAT,
             "version": version("ncp-nas"),
         }
-        self.name = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
+        self.name = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:DIGITS]
         self.folder: Path | None = None
         with suppress(NcpError):  # no home folder
-            self.folder = cache_dir() / "predictors"
+            self.folder = cache_dir() / FOLDER
 
     def load(self, roles: Sequence[str]) -> list[Predictor] | None:
         """The predictors of some roles; None if one of them is missing or damaged."""
         if self.folder is None:
             return None
         try:
-            return [load_predictor(self.folder / _file(self.name, role)) for role in roles]
+            return [load_predictor(self.folder / pair_file(self.name, role)) for role in roles]
         except DataError:
             return None
 
@@ -60,12 +59,12 @@ class PairCache:
             return False
         with suppress(DataError, OSError):
             if judge is not None:
-                judge.save(self.folder / _file(self.name, "judge"))
-            predictor.save(self.folder / _file(self.name, "search"))
-            cached = sorted(self.folder.glob(_file("*", "search")), key=lambda path: path.stat().st_mtime)
+                judge.save(self.folder / pair_file(self.name, "judge"))
+            predictor.save(self.folder / pair_file(self.name, "search"))
+            cached = sorted(self.folder.glob(pair_file("*", "search")), key=lambda path: path.stat().st_mtime)
             for old in cached[:-CACHED_PAIRS]:
                 for role in ROLES:
-                    (self.folder / _file(old.name.partition(".")[0], role)).unlink(missing_ok=True)
+                    (self.folder / pair_file(old.name.partition(".")[0], role)).unlink(missing_ok=True)
             return True
         return False
 
@@ -81,7 +80,3 @@ def digests_of(table: Table, columns: Sequence[str]) -> dict[str, str]:
         values = np.where(np.isnan(values), np.nan, values + 0.0)  # one form of NaN and of zero
         found[column] = hashlib.sha256(codes + values.tobytes()).hexdigest()
     return found
-
-
-def _file(name: str, role: str) -> str:
-    return f"{name}.{role}.safetensors"

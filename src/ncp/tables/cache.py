@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from ncp.errors import DataError, quoted
 from ncp.io.files import as_path, is_file, write_json
 from ncp.spaces.families import DEFAULT_TABLE, table_names
-from ncp.tables.sources import DETECTION_CSV, PUBLISHED, UPSTREAM, Source, cache_dir, fetch
+from ncp.tables.sources import DETECTION_CSV, DOWNLOADS, PUBLISHED, UPSTREAM, Cached, Source, cache_dir, fetch
 from ncp.tables.table import Table
 
 SHIPPED_TABLE = "mini"
@@ -126,9 +126,24 @@ def fetch_tables(
     Raises:
         DataError: no connection, a file with another hash, or a root that cannot be written to.
     """
-    folder = _folder(root) / "upstream"
+    folder = _folder(root) / DOWNLOADS
     fetch(folder, base=base, sources=sources, done=done)
     return import_folder(folder, root)
+
+
+def cached_tables(folder: Path) -> Iterator[Cached]:
+    """The tables in a cache folder."""
+    for name in table_names():
+        paths = tuple(path for ending in (".parquet", ".json") if is_file(path := folder / f"{name}{ending}"))
+        if paths:
+            yield Cached(name, "published table", paths)
+
+
+def cached_downloads(folder: Path) -> Iterator[Cached]:
+    """The downloaded files in a cache folder, which tables were made of; they are one entry."""
+    paths = tuple(path for source in PUBLISHED if is_file(path := folder / DOWNLOADS / source.path))
+    if paths:
+        yield Cached(DOWNLOADS, "published files", paths)
 
 
 def is_installed(name: str, root: str | Path | None = None) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from ncp.errors import DataError
 from ncp.io.files import is_file, whole_file
@@ -79,8 +79,30 @@ PUBLISHED = (SEARCH_LIST, *PICKLES.values())
 """The files that `fetch` downloads by default."""
 
 
+DOWNLOADS = "upstream"
+"""The folder of downloaded files, in that of the tables."""
+
+
+class Cached(NamedTuple):
+    """Something in the cache that can be removed by itself, as the module that keeps it there lists it.
+
+    Attributes:
+        name: its name, as in `nas-bench-mr` or `tasks/1a2a00b77308`.
+        what: what it is.
+        paths: its files, or its folder.
+    """
+
+    name: str
+    what: str
+    paths: tuple[Path, ...]
+
+
+SHORT = 12
+"""Characters of a digest that the name of something cached shows."""
+
+
 def cache_dir() -> Path:
-    """The folder of tables and downloads: the variable NCP_CACHE, or else the user's cache folder.
+    """The folder of all that is cached: the variable NCP_CACHE, or else the user's cache folder.
 
     Raises:
         DataError: the user has no home folder.

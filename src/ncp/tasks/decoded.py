@@ -26,6 +26,7 @@ from ncp.io.files import file_sha256, read_json, write_json
 from ncp.processes import cores
 from ncp.progress import Progress, quiet
 from ncp.tables.sources import cache_dir
+from ncp.tasks.decoded_folders import ABOUT, DIGITS, FOLDER
 from ncp.tasks.kind import SPLITS, Batch, Kind, Listing, Sample
 from ncp.tasks.recipe import DataSection, Recipe
 
@@ -33,7 +34,6 @@ FORMAT = 1
 """Version of the cache's layout; another version is decoded again."""
 SHOWN = 10
 """Most bad files that a message lists."""
-ABOUT = "about.json"
 NAMES = ("utf-8", "surrogateescape")
 """Encoding and error handler of file names. The handler also accepts names that are not UTF-8."""
 
@@ -177,7 +177,7 @@ def prepare(
     """
     decoding = json.dumps(kind.decoding(data, recipe), sort_keys=True)
     key = _fingerprint(kind, folder, listing, data, decoding)
-    place = cache_dir() / "tasks" / key
+    place = cache_dir() / FOLDER / key
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{place}.lock"):
@@ -223,7 +223,7 @@ def _fingerprint(kind: Kind, folder: Path, listing: Listing, data: DataSection, 
             digest.update(_stamp(folder, name))
     for name in listing.others:
         digest.update(_stamp(folder, name))
-    return digest.hexdigest()[:24]
+    return digest.hexdigest()[:DIGITS]
 
 
 def _stamp(folder: Path, name: str) -> bytes:
