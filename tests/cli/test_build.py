@@ -51,7 +51,7 @@ def test_a_study_is_built_shown_and_rebuilt(run: Run, pool: InlinePool) -> None:
     assert lines[0].startswith("1. mine, seed 0: accuracy ")
     assert lines[2] == f"3. mine, seed 0: failed: The function raised ValueError: too wide: {BAD}"
     assert "s: 6 codes, tasks mine" in lines
-    assert "10 of 12 done, 2 failed." in lines
+    assert "10 of 12 trainings are done, 2 failed." in lines
     assert lines[-1] == "Written: s/table.parquet, s/trainings.parquet"
     assert run("study", "status", "s").out.splitlines() == lines[12:-2]
 

@@ -40,11 +40,8 @@ def read_data(tasks: Sequence[ncp.Task | ncp.CommandTask], quietly: bool) -> Non
 
 def total_line(found: Overview) -> str:
     """How many trainings are done, failed, running and waiting, and how long the rest takes."""
-    counts = {"failed": len(found.failed), "running": len(found.running), "waiting": found.waiting}
-    parts = [f"{found.done} of {found.total} done", *(f"{count} {name}" for name, count in counts.items() if count)]
     left = found.seconds_left
-    about = f"; about {duration(left)} left" if left else ""
-    return ", ".join(parts) + about
+    return f"{found.counts}; about {duration(left)} left" if left else found.counts
 
 
 def best_line(tuning: Tuning) -> str:

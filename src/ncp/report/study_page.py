@@ -19,6 +19,7 @@ from ncp.report.style import with_unit
 from ncp.report.tuning_facts import TuningFacts, tuning_facts
 from ncp.report.tuning_sections import told_failures, tuning_answer, tuning_provenance, tuning_sections
 from ncp.studies.averages import noise_between_seeds, table_of, values_of
+from ncp.studies.overview import counts_text
 from ncp.studies.search_record import SEARCH
 from ncp.studies.study import Study
 from ncp.studies.study_folder import STUDY, StudyFolder, read_study
@@ -89,10 +90,8 @@ def _costs(table: Table, counting: Counting, shown: Collection[str]) -> list[Sec
 def _trainings(study: StudyFolder, rows: Sequence[TrainingRow], table: Table, title: str) -> Section:
     """How many trainings are done, and the best code of each column."""
     done = sum(row.status == "done" for row in rows)
-    failed, waiting = len(rows) - done, len(study.asked) - len(rows)
-    text = f"{done} of {len(study.asked)} trainings are done"
-    text += f", {failed} failed" if failed else ""
-    text += f", {waiting} not ended yet" if waiting else ""
+    others = {"failed": len(rows) - done, "not ended yet": len(study.asked) - len(rows)}
+    text = counts_text(done, len(study.asked), others)
     cells = []
     for column, values in zip(table.columns, table.values.T, strict=True):
         known = values[np.isfinite(values)]

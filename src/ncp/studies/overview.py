@@ -100,6 +100,12 @@ class Overview:
         """The number of trainings that wait, also of those that were stopped and will go on."""
         return self.total - self.done - len(self.failed) - len(self.running)
 
+    @property
+    def counts(self) -> str:
+        """How many trainings are done, failed, running and waiting, in words."""
+        others = {"failed": len(self.failed), "running": len(self.running), "waiting": self.waiting}
+        return counts_text(self.done, self.total, others)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
@@ -119,6 +125,16 @@ class Overview:
             "noise": {column: asdict(noise) for column, noise in self.noise.items()},
             "tuning": None if self.tuning is None else asdict(self.tuning),
         }
+
+
+def counts_text(done: int, total: int, others: Mapping[str, int]) -> str:
+    """How many trainings are done, and how many are in other states, as every output says it.
+
+    >>> counts_text(24, 40, {"failed": 0, "running": 2, "waiting": 14})
+    '24 of 40 trainings are done, 2 running, 14 waiting'
+    """
+    listed = [f"{count} {state}" for state, count in others.items() if count]
+    return ", ".join([f"{done} of {total} trainings are done", *listed])
 
 
 def overview(folder: str | Path) -> Overview:
