@@ -194,6 +194,9 @@ def trained_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run, and files of other networks."""
     folder = tmp_path_factory.mktemp("trained")
     save_network(MultiResolutionNet(TEXT, num_classes=3), folder / "run" / "weights.safetensors", {})
+    shutil.copytree(folder / "run", folder / "damaged")
+    whole = (folder / "run" / "weights.safetensors").read_bytes()
+    (folder / "damaged" / "weights.safetensors").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     save_network(ClipNet(TEXT), folder / "clips.safetensors", {})
     save_network(PillarNet(TEXT), folder / "pillars.safetensors", {})
     torch.save(MultiResolutionNet(TEXT).state_dict(), folder / "other.pth")
@@ -207,6 +210,11 @@ def trained_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (
             ["--run", "nowhere"],
             "There are no weights in nowhere. Name the folder of a run that is done and whose weights were kept.",
+        ),
+        (
+            ["--run", "damaged"],
+            "damaged/weights.safetensors is damaged: its content differs from what was saved. Train or download it "
+            "again. If you changed it yourself, remove sha256 from its description.",
         ),
         (["--run", "run", "--classes", "3"], "--classes is known of a trained network. Leave it out."),
         (

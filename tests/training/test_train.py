@@ -211,12 +211,16 @@ def test_a_training_starts_from_pretrained_weights(pictures: Path, tmp_path: Pat
     assert others["classifier.weight"].shape[0] == 2
 
 
-def test_pretrained_weights_of_another_code_are_refused(pictures: Path, tmp_path: Path) -> None:
+def test_pretrained_weights_that_are_damaged_or_of_another_code_are_refused(pictures: Path, tmp_path: Path) -> None:
     first = ncp.train(CODE, picture_task(pictures, epochs=1), folder=tmp_path / "runs", threads=1)
     wider = "16_8-1_1_1_8-1_2_1_1_8_8-1_3_1_1_1_8_8_8-1_4_1_1_1_1_8_8_8_8-8"
     task = picture_task(pictures, pretrained=str(first.weights))
     with pytest.raises(ncp.DataError, match=r"[0-9]+ of [0-9]+ weights of the backbone do not fit"):
         ncp.train(wider, task, folder=tmp_path / "runs", threads=1)
+    whole = first.weights.read_bytes()
+    first.weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ncp.DataError, match="is damaged: its content differs from what was saved"):
+        ncp.train(CODE, picture_task(pictures, pretrained=str(first.weights)), folder=tmp_path / "runs", threads=1)
 
 
 def test_a_run_without_memory_keeps_its_state(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,12 +117,12 @@ def _pretrained(task: Task) -> dict[str, Any] | None:
     Raises:
         DataError: the file cannot be read.
     """
-    from ncp.network.weights import read_weights
+    from ncp.network.network_file import read_whole_weights
 
     file = task.recipe.pretrained
     if file is None:
         return None
-    weights = read_weights(file)
+    weights = read_whole_weights(file)
     return {"file": file, "arrays": len(weights), "numbers": sum(each.numel() for each in weights.values())}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -21,6 +22,10 @@ from ncp.network.weights import fitting, read_weights
 
 FORMAT = 1
 """Rises with every change of what the description in a file contains."""
+KEYS = {"format", "ncp", "network", "metadata"}
+"""What a description consists of, besides the digest of the file."""
+DIGEST = "sha256"
+"""The key of the digest; files of earlier versions have none."""
 LONGEST = 1 << 24
 """Most characters of a description: names of a million classes."""
 
@@ -78,6 +83,7 @@ def save_network(net: nn.Module, path: str | Path, metadata: Mapping[str, Any]) 
             "backbone": how.backbone,
             "prefix": how.prefix,
         }
+    about[DIGEST] = _digest(weights, about)
     with whole_file(path) as temporary:
         try:
             save_file(weights, temporary, {"ncp": json.dumps(plain(about), sort_keys=True)})
@@ -151,6 +157,7 @@ def read_network(path: str | Path) -> NetworkFile:
     file = as_path(path)
     weights = read_weights(file)
     about = _about(file)
+    _require_whole(file, weights, about)
     how, metadata = about["network"], about["metadata"]
     if how is None:
         raise DataError(
@@ -169,13 +176,51 @@ def read_network(path: str | Path) -> NetworkFile:
     return NetworkFile(file, description, weights, metadata, None if classes is None else tuple(classes))
 
 
-def _about(file: Path) -> dict[str, Any]:
-    """The description in a file, of the present format."""
+def read_whole_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read the weights in a file as `read_weights`, and compare those that `save_network` wrote with their digest.
+
+    Raises:
+        DataError: the file cannot be read or is damaged.
+    """
+    file = as_path(path)
+    weights = read_weights(file)
+    if _text(file) is not None:
+        _require_whole(file, weights, _about(file))
+    return weights
+
+
+def _require_whole(file: Path, weights: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Refuse a file in which a byte of the weights or of the description has changed since it was written."""
+    if DIGEST in about and about[DIGEST] != _digest(weights, about):
+        raise DataError(
+            f"{file} is damaged: its content differs from what was saved. Train or download it again. "
+            f"If you changed it yourself, remove {DIGEST} from its description."
+        )
+
+
+def _digest(weights: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    """The SHA-256 of a description, and of the names, types, shapes and bytes of weights."""
+    described = {key: value for key, value in about.items() if key != DIGEST}
+    digest = sha256(json.dumps(plain(described), sort_keys=True).encode())
+    for name in sorted(weights):
+        weight = weights[name].detach().cpu().contiguous()
+        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}\n".encode())
+        digest.update(weight.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _text(file: Path) -> str | None:
+    """The description in a file as text; None if there is none, as in a file of torch."""
     try:
         with safe_open(file, framework="pt") as opened:
-            text = (opened.metadata() or {}).get("ncp")
-    except (SafetensorError, OSError):  # a file of torch
-        text = None
+            return (opened.metadata() or {}).get("ncp")
+    except (SafetensorError, OSError):
+        return None
+
+
+def _about(file: Path) -> dict[str, Any]:
+    """The description in a file, of the present format."""
+    text = _text(file)
     if text is None:
         raise DataError(
             f"{file} has weights, but does not say of which network. Give its code, too: "
@@ -192,7 +237,7 @@ def _about(file: Path) -> dict[str, Any]:
         raise DataError(
             f"{file} has the format {found}. This version of ncp reads format {FORMAT}. Update ncp, or train again."
         )
-    if about.keys() != {"format", "ncp", "network", "metadata"}:
+    if about.keys() - {DIGEST} != KEYS:
         raise _damaged(file, "network")
     return about
 

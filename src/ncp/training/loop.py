@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ncp.errors import DataError, NcpError
-from ncp.network.weights import read_weights
+from ncp.network.network_file import read_whole_weights
 from ncp.progress import Progress, quiet
 from ncp.tasks.decoded import Prepared
 from ncp.tasks.kind import Dataset
@@ -284,7 +284,7 @@ def start_from(net: nn.Module, path: Path) -> None:
         DataError: the file cannot be read, or does not have all weights of the backbone.
     """
     own = net.state_dict()
-    fitting = {k: w for k, w in read_weights(path).items() if k in own and own[k].shape == w.shape}
+    fitting = {k: w for k, w in read_whole_weights(path).items() if k in own and own[k].shape == w.shape}
     backbone = [key for key in own if not key.removeprefix("backbone.").startswith(HEADS)]
     lacking = [key for key in backbone if key not in fitting]
     if lacking:
