@@ -15,7 +15,7 @@ CODE = "16_16-1_1_1_16-1_2_1_1_16_16-1_3_1_1_1_16_16_16-1_4_1_1_1_1_16_16_16_16-
 TASK = """
 kind: classification
 data: {path: pictures}
-recipe: {epochs: 3, batch: 8, image_size: 64, optimiser: {lr: 0.02}}
+recipe: {epochs: 3, batch: 8, image_size: 64, optimiser: {lr: 0.02}, schedule: {warmup: 2.0}}
 """
 
 

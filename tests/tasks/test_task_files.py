@@ -1,5 +1,6 @@
 """Task files: versions, paths, and keys that are set on top."""
 
+import runpy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -113,3 +114,10 @@ def test_a_shortened_warm_up_makes_another_run_and_no_other_run_changes(tmp_path
 def test_examples_keep_their_warm_up(path: Path) -> None:
     task = load_task(path)
     assert not isinstance(task, Task) or not task.remarks
+
+
+def test_the_example_of_three_epochs_keeps_its_warm_up(tmp_path: Path) -> None:
+    task = load(tmp_path, runpy.run_path(str(EXAMPLES.parent / "train_backbone.py"))["TASK"])
+    assert (task.recipe.epochs, task.recipe.schedule.warmup, task.remarks) == (3, 2.0, ())
+    data: Any = SimpleNamespace(data_hash="0")
+    assert "schedule" not in task.identity(data)["recipe"]
