@@ -1,6 +1,9 @@
 """Latencies computed from codes instead of measured, for tests that need many of them at once."""
 
+import json
+from dataclasses import asdict
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,3 +35,12 @@ def latency_model(count: int = 50) -> LatencyModel:
     """A model of this machine, fitted on computed latencies."""
     codes = random_codes(count, np.random.default_rng(0))
     return LatencyModel(CONDITIONS, processor("cpu"), codes, milliseconds(codes))
+
+
+def write_latencies(path: Path, machine: str = "") -> None:
+    """Write the file of `latency_model`, or that of another machine."""
+    model = latency_model()
+    texts = [str(Code(code.tolist())) for code in model.codes]
+    known = {text: [float(time)] for text, time in zip(texts, model.milliseconds, strict=True)}
+    about = {"format": 3, "machine": machine or model.machine, "conditions": asdict(model.conditions)}
+    path.write_text(json.dumps({**about, "milliseconds": known}))

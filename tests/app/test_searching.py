@@ -24,9 +24,11 @@ from ncp.progress import quiet
 from ncp.report.network_drawing import network_element
 from ncp.spaces.families import DEFAULT_TABLE
 from ncp.spaces.multires import MULTIRES, Code
+from tests.latencies import latency_model
 
 DATASET = Dataset(DEFAULT_TABLE, DEFAULT_TABLE, DEFAULT_TABLE, None)
 ORIGIN = Code.parse(START).vector
+LARGE = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
 WANTED = {"seg/mIoU": 2.0, "video/top1": 1.0}
 
 
@@ -64,6 +66,34 @@ def test_a_film_keeps_budget_and_frozen_dimensions_and_starts_at_the_open_code()
     last = [dim.values[k] for dim, k in zip(MULTIRES.dimensions, frames[-1]["codes"], strict=True)]
     assert frames[-1]["facts"][0] == ["GMACs", f"{ncp.macs(last)[0] / 1e9:.3f}"]
     assert frames[-1]["facts"][0] != frames[0]["facts"][0]
+
+
+def test_a_first_answer_has_no_code_that_exceeds_a_bound_on_latency(tmp_path: Path) -> None:
+    slow = Code.parse(LARGE).vector
+    predictor = ncp.load_predictor("nas-bench-mr")
+    values = np.array([predictor.location + 3 * predictor.unit, predictor.location])
+    table = ncp.Table(MULTIRES, [slow, ORIGIN], values, predictor.columns)
+    table.to_parquet(tmp_path / "table.parquet")
+    dataset = Dataset(DEFAULT_TABLE, DEFAULT_TABLE, DEFAULT_TABLE, str(tmp_path / "table.parquet"))
+    model = latency_model()
+    highest = (model(slow).item() + model(ORIGIN).item()) / 2
+    codes = {}
+    for bound in (highest, None):
+        budget = ncp.Budget(image_size=64, max_latency_ms=bound, latency=model)
+        found, _ = run_film(dataset, search_request(budget=budget), quiet)
+        codes[bound] = [row.vector for row in found.rows]
+    assert slow in codes[None]
+    assert ORIGIN in codes[highest]
+    assert (model(np.array(codes[highest])) <= highest).all()
+
+
+@pytest.mark.slow
+def test_a_front_keeps_a_bound_on_latency(tmp_path: Path) -> None:
+    model = latency_model()
+    budget = ncp.Budget(image_size=64, max_latency_ms=1.5, latency=model)
+    front = run_front(DATASET, search_request(budget=budget, starts=8, steps=4), tmp_path / "stop", quiet)
+    latencies = model(np.array([row.vector for row in front.rows]))
+    assert 1.3 < latencies.max() <= 1.5
 
 
 def test_the_drawings_of_a_film_show_shares_of_the_cost_that_is_bounded() -> None:

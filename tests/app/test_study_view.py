@@ -14,6 +14,7 @@ from ncp.progress import quiet
 from ncp.report.page_parts import Cell, Grid, Section
 from ncp.studies.overview import Running
 from tests.cli.conftest import Run, run
+from tests.latencies import write_latencies
 from tests.report.test_study import EPOCHS, write_study
 
 __all__ = ["run"]
@@ -75,4 +76,12 @@ def test_a_folder_without_a_study_is_refused_before_the_page_is_served(tmp_path:
     ran = run("app", "--study", str(tmp_path))
     assert ran.status == 2
     assert str(tmp_path) in ran.err
+    assert "http://" not in ran.out
+
+
+def test_a_latency_model_of_another_machine_is_refused_before_the_page_is_served(tmp_path: Path, run: Run) -> None:
+    write_latencies(tmp_path / "cpu.json", machine="Abacus 3000")
+    ran = run("app", "--latency", str(tmp_path / "cpu.json"))
+    assert ran.status == 2
+    assert "The latency model is for Abacus 3000" in ran.err
     assert "http://" not in ran.out

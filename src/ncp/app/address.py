@@ -19,7 +19,7 @@ from ncp.errors import NcpError, quoted
 from ncp.spaces.multires import Code
 
 SETTINGS = (
-    *("find", "changes", "objective", "minimum", "gmacs", "mparams", "keep"),
+    *("find", "changes", "objective", "minimum", "gmacs", "mparams", "latency", "keep"),
     *("strategy", "starts", "steps", "penalty"),
 )
 """What the address calls the fields of the search."""
@@ -74,7 +74,7 @@ def state_of(session: Session, tabs: list[str]) -> dict[str, str]:
     state = {} if session.tab == tabs[0] else {"tab": slug(session.tab)}
     if session.dataset.uploaded:
         return state
-    code, counting, usual = Code.from_vector(session.code), session.counting, Counting()
+    code, counting, usual = Code.from_vector(session.code), session.counting, session.first_counting
     if str(code) != START:
         state["code"] = str(code)
     if image_text(counting) != image_text(usual):
@@ -93,7 +93,7 @@ def visit(session: Session, state: Mapping[str, str], tabs: list[str]) -> str:
     tab = named.get(state.get("tab", slug(tabs[0])))
     if tab is None:
         problems.append(f"There is no tab {quoted(state['tab'])}.")
-    code, counting = Code.parse(START), Counting()
+    code, counting = Code.parse(START), session.first_counting
     try:
         code = Code.parse(state.get("code", START))
     except NcpError as error:

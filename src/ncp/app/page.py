@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from pathlib import Path
 
 from nicegui import ui
 from nicegui.context import context
@@ -16,7 +15,6 @@ from ncp.app.search_tab import SearchTab
 from ncp.app.session import Session
 from ncp.app.study_tab import StudyTab
 from ncp.app.upload_tab import UploadTab
-from ncp.app.workers import Workers
 from ncp.report.style import LIGHT, page_colours
 from ncp.report.svg import picture_css
 
@@ -25,17 +23,9 @@ TABS = {"Code": CodeTab, "Search": SearchTab, "Benchmark": BenchmarkTab, "Your t
 STYLES = ("base.css", "tabs.css")
 
 
-def build_page(workers: Workers, trainers: Workers, root: Path, study: Path | None = None) -> None:
-    """Build the page of a new session, in the state that its address describes.
-
-    Args:
-        workers: the processes that propagate.
-        trainers: the processes that read files and train.
-        root: the folder for the files of sessions.
-        study: the folder of a study, which gets a tab.
-    """
-    session = Session(workers, trainers, root, study)
-    names = [name for name in TABS if name != "Study" or study is not None]
+def build_page(session: Session) -> None:
+    """Build the page of a new session, in the state that its address describes."""
+    names = [name for name in TABS if name != "Study" or session.study is not None]
     context.client.on_delete(session.close)
     request = context.client.request
     problem = visit(session, read_query("" if request is None else request.url.query), names)

@@ -7,6 +7,7 @@ from html import escape
 from ncp.app.found import Found
 from ncp.app.lookup import format_value
 from ncp.extras import has_extra
+from ncp.optim.result_rows import LATENCY
 from ncp.optim.results import Row, Value
 
 ACTIONS = {"open": "Open", "onnx": "ONNX", "python": "Python"}
@@ -34,6 +35,8 @@ def result_table(found: Found, has_network: bool) -> str:
         texts.append(f'<p class="note">{len(found.listed)} of them, spread evenly, are listed. The files have all.</p>')
     checked = f"In grey: an independent check, by the {usual} unless another source is named." if usual else ""
     checked = checked or "These values come from the predictor alone: nothing has checked them."
+    if LATENCY in columns:
+        checked += " Latencies in grey were measured."
     return (
         f'<div class="results-head"><h2>{escape(found.title)}</h2>'
         f'<span class="buttons">{"".join(buttons if found.finished else [])}</span></div>'
@@ -45,7 +48,7 @@ def result_table(found: Found, has_network: bool) -> str:
 
 def _usual_source(found: Found) -> str:
     """The source of most checks; empty if nothing was checked."""
-    sources = [value.source for row in found.rows for value in row.verified.values()]
+    sources = [source for row in found.rows for source in _sources(row)]
     return max(sorted(set(sources)), key=sources.count, default="")
 
 
@@ -72,8 +75,13 @@ def _row(number: int, found: Found, columns: list[str], usual: str, has_network:
 
 def _other_source(row: Row, usual: str) -> str:
     """The sources of a row's checks where they are not the usual one."""
-    sources = list(dict.fromkeys(value.source for value in row.verified.values()))
+    sources = list(dict.fromkeys(_sources(row)))
     return "" if sources == [usual] or not usual else f" {', '.join(sources) or 'not checked'}"
+
+
+def _sources(row: Row) -> list[str]:
+    """The sources of a row's checks, but not of its latency, which is always measured."""
+    return [value.source for column, value in row.verified.items() if column != LATENCY]
 
 
 def _button(action: str, text: str, number: int = 0, label: str = "") -> str:

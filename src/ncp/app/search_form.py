@@ -7,6 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
+from ncp.app.address import image_text
 from ncp.app.components import ErrorLine, ObjectiveTable, heading
 from ncp.app.field_errors import Field, label, show_error
 from ncp.app.layout import dimension_groups
@@ -45,6 +46,7 @@ class SearchForm:
         self.fields: dict[str, Field] = {
             "max_macs": self.macs,
             "max_params": self.params,
+            "max_latency_ms": self.latency,
             "max_changes": self.max_changes,
             "strategy": self.strategy,
             "starts": self.starts,
@@ -69,6 +71,7 @@ class SearchForm:
             "changes": self.max_changes,
             "gmacs": self.macs,
             "mparams": self.params,
+            **({} if self.latency_model is None else {"latency": self.latency}),
             "strategy": self.strategy,
             "starts": self.starts,
             "steps": self.steps,
@@ -97,6 +100,7 @@ class SearchForm:
             box.value = name in kept
         self.single.value = [name for name in kept if name in names]
         unknown += [name for name in kept if name not in names and name not in self.groups]
+        unknown += [name for name in self.session.settings if name not in self.usual]
         self._restoring = False
         self._show_find()
         return f"The link names what is not known here: {quoted(', '.join(unknown))}." if unknown else ""
@@ -136,8 +140,14 @@ class SearchForm:
         with ui.element("div").classes("fields"):
             self.macs = _number_field("GMACs", "4" if has_cost else "")
             self.params = _number_field("M parameters", "")
+            self.latency = _number_field("latency [ms]", "").classes("whole")
         for element in (title, self.macs, self.params):
             element.set_visibility(has_cost)
+        model = self.latency_model = self.session.latency if has_cost else None
+        self.latency.set_visibility(model is not None)
+        if model is not None:
+            error = f"Predictions are off by {100 * model.error.mape:.0f} % on average."
+            ui.label(f"Latency on this machine: {model.conditions.text}. {error}").classes("note")
 
     def _build_frozen(self) -> None:
         space = self.session.dataset.space
@@ -169,6 +179,7 @@ class SearchForm:
         objective = self._read_objective()
         below.error = self.single.error = self.strategy.error = None
         macs, params, penalty = map(_read_number, (self.macs, self.params, self.uncertainty_penalty))
+        latency = None if self.latency_model is None else _read_number(self.latency)
         starts, steps = _read_count(self.starts, 2, MOST_STARTS), _read_count(self.steps, 2, MOST_STEPS)
         changes = _read_count(self.max_changes, 1, len(self.session.dataset.space)) if self.find.value == "edits" else 1
         if objective is None or any(field.error for field in self._single_fields().values() if field is not self.find):
@@ -179,6 +190,11 @@ class SearchForm:
             "max_params": None if params is None else params * label("max_params").unit,
         }
         counting = self.session.counting
+        if latency is not None:
+            self.latency.error = self._latency_problem()
+            if self.latency.error:
+                return None
+            bounds |= {"max_latency_ms": latency, "latency": self.latency_model}
         try:
             Objective(weights, penalty or 0.0, minimums)
             budget = Budget(**bounds, image_size=counting.image_size, classes=counting.classes, task=counting.task)
@@ -197,6 +213,16 @@ class SearchForm:
             steps=steps,
             uncertainty_penalty=penalty or 0.0,
             max_changes=changes,
+        )
+
+    def _latency_problem(self) -> str | None:
+        """Why latency cannot be bounded while cost is counted as it is; None if it can."""
+        measured, counting = self.session.first_counting, self.session.counting
+        if (measured.sides, measured.task) == (counting.sides, counting.task):
+            return None
+        return (
+            f"Latencies were measured with image size {image_text(measured)} and head {measured.task}. Choose these "
+            "under Cost settings in the tab Code, or leave this empty."
         )
 
     def _edit_objective(self, rows: list[dict[str, Any]]) -> None:

@@ -111,11 +111,12 @@ def run_film(dataset: Dataset, request: SearchRequest, progress: Progress) -> tu
         freeze=request.freeze,
         progress=progress,
     )
-    unmeasured = replace(request.budget, max_latency_ms=None)  # measuring latencies takes seconds
-    problem = Problem.of(predictor, request.objective, unmeasured, request.freeze)
+    problem = Problem.of(predictor, request.objective, request.budget, request.freeze)
     known = None if opened.table is None else MeasuredRows.of(problem, opened.table, np.array(request.origin))
     best, ranks = ranked(problem, run.best(POOL), known, TOP)
-    rows = rows_of(problem, best, opened.judge, opened.table, ranks)
+    unmeasured = replace(request.budget, max_latency_ms=None)  # measuring latencies takes seconds
+    quick = replace(problem, feasible=replace(problem.feasible, budget=unmeasured))
+    rows = rows_of(quick, best, opened.judge, opened.table, ranks)
     baseline = None
     if known is not None and opened.table is not None:
         baseline = baseline_of(problem, known, opened.judge, opened.table)

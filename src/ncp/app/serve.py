@@ -20,8 +20,10 @@ from ncp.app.folders import server_folder
 from ncp.app.limits import CONNECTIONS, PATIENCE, SESSIONS, RequestLimits
 from ncp.app.page import TITLE, build_page
 from ncp.app.searching import warm_up
+from ncp.app.session import Session
 from ncp.app.workers import Workers
 from ncp.errors import ConfigError
+from ncp.network.latency import load_latency
 from ncp.studies.overview import overview
 
 TRAINERS = 2
@@ -35,6 +37,7 @@ def serve(
     processes: int = 2,
     allowed_hosts: Sequence[str] = (),
     study: Path | None = None,
+    latency: Path | None = None,
 ) -> None:
     """Serve the page until the process is interrupted.
 
@@ -45,13 +48,18 @@ def serve(
         processes: number of searches that run at the same time.
         allowed_hosts: host names that the page answers to besides its own.
         study: the folder of a study, which gets a tab.
+        latency: the file of a latency model, by which searches can bound latency.
 
     Raises:
-        DataError: the folder has no study.
-        ConfigError: the server cannot listen on this address and port.
+        DataError: the folder has no study, or the file no latency model.
+        ConfigError: the server cannot listen on this address and port, or the latency model is of another machine.
+        MissingExtraError: the runtime of the latency model is not installed.
     """
     if study is not None:
         overview(study)
+    model = None if latency is None else load_latency(latency)
+    if model is not None:
+        model.require_here()
     listener = bind_socket(host, port)
     workers, trainers = Workers(processes, warm_up), Workers(TRAINERS)
     warnings.filterwarnings("ignore", message="`torch.distributed.reduce_op`")  # NiceGUI looks at every object once
@@ -62,7 +70,7 @@ def serve(
     with server_folder() as folder:
         try:
             workers.warm()
-            web = _web(workers, trainers, folder, study)
+            web = _web(lambda: build_page(Session(workers, trainers, folder, study, model)))
             web.add_middleware(Access, host=host, allowed_hosts=allowed_hosts)
             listening(f"http://{shown}:{listener.getsockname()[1]}/")
             config = uvicorn.Config(
@@ -75,14 +83,14 @@ def serve(
             listener.close()
 
 
-def _web(workers: Workers, trainers: Workers, folder: Path, study: Path | None) -> FastAPI:
-    """The application: the page at /, its resources, and a plain 404 elsewhere."""
+def _web(build: Callable[[], None]) -> FastAPI:
+    """The application: the page at /, which `build` builds, its resources, and a plain 404 elsewhere."""
     web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     web.add_middleware(RequestLimits, full=_full)
 
     @ui.page("/")
     def page() -> None:
-        build_page(workers, trainers, folder, study)
+        build()
 
     core.sio.eio.cors_allowed_origins = []  # by default NiceGUI lets every other site connect
     core.app.add_exception_handler(404, _not_found)

@@ -11,6 +11,8 @@ from typing import Any
 from ncp.app.dataset import Dataset, OpenDataset, open_benchmark, open_dataset
 from ncp.app.workers import JobQueue, Workers
 from ncp.cost import Counting
+from ncp.network.latency import LatencyModel
+from ncp.optim.budget import Budget
 from ncp.spaces.multires import Code
 
 START = "32_64-1_1_2_64-2_2_2_2_32_64-2_3_2_2_2_32_64_128-2_4_2_2_2_2_32_64_128_128-96"
@@ -28,9 +30,17 @@ class Session:
         trainers: the processes that read files and train, shared by all sessions.
         root: the folder in which the session makes a folder of its own.
         study: the folder of a study to look at, or None.
+        latency: a latency model, by which searches can bound latency. Costs are counted for its networks at first.
     """
 
-    def __init__(self, workers: Workers, trainers: Workers, root: Path, study: Path | None = None) -> None:
+    def __init__(
+        self,
+        workers: Workers,
+        trainers: Workers,
+        root: Path,
+        study: Path | None = None,
+        latency: LatencyModel | None = None,
+    ) -> None:
         self.workers, self.trainers = JobQueue(workers), JobQueue(trainers)
         self.benchmark = open_benchmark()
         self.uploaded: Dataset | None = None
@@ -38,7 +48,9 @@ class Session:
         self.dataset: OpenDataset = self.benchmark
         self.code: tuple[int, ...] = Code.parse(START).vector
         self.reference = self.code
-        self.counting = Counting()
+        self.latency = latency
+        self.first_counting = Budget(latency=latency).counting
+        self.counting = self.first_counting
         self.settings: dict[str, str] = {}
         self.found: tuple[tuple[int, ...], ...] = ()
         self.closed = False

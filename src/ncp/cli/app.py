@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ncp.cli.options import LatencyOption
 from ncp.extras import require_extra
 
 
@@ -28,6 +29,7 @@ def app(
         Path | None,
         typer.Option(metavar="FOLDER", help="Add a tab for this study, of ncp build or ncp tune. It is only read."),
     ] = None,
+    latency: LatencyOption = None,
 ) -> None:
     """Start the web app, to explore codes and tables and to search."""
     require_extra("app", "the web app")
@@ -42,4 +44,4 @@ def app(
         if open_browser:
             webbrowser.open(address)
 
-    serve(host, port, listening, processes, allow_host or (), study)
+    serve(host, port, listening, processes, allow_host or (), study, latency)
