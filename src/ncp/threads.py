@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from threading import Event, Lock
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from ncp.progress import Progress
 
@@ -28,12 +30,18 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)  # for this Python thread only
     limits_blas = _BLAS_IS_FREE.acquire(blocking=False)
     try:
-        with threadpool_limits(1, user_api="blas") if limits_blas else nullcontext():
+        with _blas("scipy.linalg" in sys.modules).limit(limits=1) if limits_blas else nullcontext():
             yield
     finally:
         if limits_blas:
             _BLAS_IS_FREE.release()
         torch.set_num_threads(before)
+
+
+@cache
+def _blas(with_scipy: bool) -> ThreadpoolController:  # noqa: ARG001 (what is found depends on it)
+    """The BLAS of numpy, and that of scipy once it is loaded. To look for them takes milliseconds."""
+    return ThreadpoolController().select(user_api="blas")
 
 
 @contextmanager
