@@ -111,6 +111,7 @@ def test_a_search_of_the_page_is_that_of_the_library(result: Result, trace: Path
     assert "scores" in trace.read_text()[:300]
 
 
+@pytest.mark.slow
 def test_minimum_values_hold_for_predictions_or_are_refused_as_too_high(tmp_path: Path) -> None:
     free, _ = run_film(DATASET, search_request(), quiet)
     video = max(row.predicted["video/top1"].mean for row in free.rows)
@@ -133,6 +134,7 @@ def test_edits_change_few_dimensions_of_the_open_code_and_are_named(tmp_path: Pa
         assert text == f"changes {', '.join(parts)}"
 
 
+@pytest.mark.slow
 def test_a_front_is_not_dominated_and_is_listed_in_part(front: Front) -> None:
     scores = np.array([[row.predicted[column].mean for column in WANTED] for row in front.rows])
     cost = np.array([row.macs for row in front.rows])
@@ -184,6 +186,7 @@ def test_a_downloaded_report_shows_the_result_and_its_steps(result: Result, trac
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_report_of_a_front_has_all_its_objectives(front: Front, tmp_path: Path) -> None:
     page = report_of(Found.of_front(front), DATASET, tmp_path, quiet).decode()
     assert "Trade-offs between seg/mIoU, video/top1 and cost" in page

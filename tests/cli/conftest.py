@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import typer.main
 
 from ncp.cli import main
 
@@ -19,6 +21,8 @@ class Ran(NamedTuple):
 
 
 Run = Callable[..., Ran]
+
+typer.main.get_command = cache(typer.main.get_command)  # else every run reads the signatures of all commands again
 
 
 @pytest.fixture

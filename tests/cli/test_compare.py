@@ -153,6 +153,7 @@ def test_numbers_out_of_bounds(run: Run, wrong: tuple[str, str]) -> None:
     assert f"Invalid value for '{wrong[0]}'" in error
 
 
+@pytest.mark.slow
 def test_a_prior_of_another_table(run: Run) -> None:
     space = Space.from_dict({"depth": [1, 2, 3, 4, 5, 6], "width": [8, 16, 24, 32, 40, 48]})
     codes = np.unique(space.sample(200, np.random.default_rng(0)), axis=0)

@@ -97,6 +97,7 @@ def test_an_image_size_without_a_known_cost_is_measured(run: Run) -> None:
     assert out.count("batch 1: median") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("measured")
 def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
     status, out, _ = run("profile", *CALIBRATE)

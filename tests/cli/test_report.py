@@ -11,6 +11,7 @@ from tests.cli.conftest import Run
 from tests.predictors.fitted import fitted, rows
 
 
+@pytest.mark.slow
 def test_a_search_with_its_page_and_the_page_later(run: Run) -> None:
     fitted("ensemble").save("own.safetensors")
     quick = ("--starts", "4", "--steps", "3", "--top", "2", "--predictor", "own.safetensors", "--max-gmacs", "3")
@@ -58,6 +59,7 @@ def test_what_cannot_be_reported(run: Run) -> None:
     assert not Path("report.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failing", ["ncp.report.pictures.search_picture", "ncp.report.html.write_report"])
 def test_a_search_whose_picture_or_page_fails_still_shows_what_it_found(
     run: Run, monkeypatch: pytest.MonkeyPatch, failing: str

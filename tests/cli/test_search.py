@@ -53,6 +53,7 @@ def test_minimum_values_are_kept(run: Run) -> None:
     assert "--at-least must look like seg/mIoU=76, each column once, got 'seg>99'." in " ".join(err.split())
 
 
+@pytest.mark.slow
 def test_prints_every_value_in_full_with_its_source(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     status, out, _ = run("search", "--tasks", "seg,cls-50-1000,video,3ddet", "--max-gmacs", "2", *QUICK)

@@ -18,7 +18,8 @@ from tests.predictors.fitted import COLUMNS, MIXED, QUICK, fitted, rows
 CODES, VALUES = rows("mixed", 60)
 TABLE = Table(MIXED, CODES, VALUES, COLUMNS)
 CODE = Code.from_vector(MULTIRES.sample(1, np.random.default_rng(0))[0])
-OWN = {"predictor": fitted("gp", "mixed"), "judge": fitted("gp", "mixed")}
+own = partial(fitted, "gp", "mixed")
+"""Makes the predictor; as a value it stands for what it makes, so that nothing is fitted while tests are collected."""
 FEW = {"starts": 2, "steps": 2}
 
 JUNK: list[Any] = [
@@ -82,15 +83,15 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         {"codes": CODES, "values": VALUES, "columns": COLUMNS, "space": MIXED, "kind": "ensemble", "seed": 0}
         | {"settings": QUICK["ensemble"], "minimised": ()},
     ),
-    "predict": (fitted("gp", "mixed").predict, {"codes": CODES}),
-    "has_seen": (fitted("gp", "mixed").has_seen, {"codes": CODES}),
+    "predict": (lambda **given: own().predict(**given), {"codes": CODES}),
+    "has_seen": (lambda **given: own().has_seen(**given), {"codes": CODES}),
     "propagate": (
         ncp.propagate,
-        {"predictor": fitted("gp", "mixed"), "objective": "seg", "start": CODES[0], "budget": None, "steps": 2}
+        {"predictor": own, "objective": "seg", "start": CODES[0], "budget": None, "steps": 2}
         | {"strategy": "continuous", "freeze": ()},
     ),
     "search": (
-        partial(ncp.search, **OWN),
+        lambda **given: ncp.search(predictor=own(), judge=own(), **given),
         {"objective": "seg", "budget": None, "table": TABLE, "top": 2, "seed": 0, "strategy": "continuous"}
         | {"freeze": (), "origin": CODES[0], "max_changes": 2, **FEW},
     ),
@@ -99,7 +100,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         {"objective": "seg", "predictor": None, "judge": None},
     ),
     "pareto_search": (
-        partial(ncp.pareto_search, **OWN),
+        lambda **given: ncp.pareto_search(predictor=own(), judge=own(), **given),
         {"objectives": ["seg", "video"], "budget": None, "table": TABLE, "cost": True, "at_least": None, "size": 3}
         | {"seed": 0, **FEW},
     ),
@@ -148,7 +149,7 @@ def with_junk(name: str, tries: int, seed: int) -> None:
     for _ in range(tries):
         changed = {key: rng.choice(JUNK) for key in rng.sample(sorted(given), k=min(len(given), rng.choice([1, 1, 2])))}
         try:
-            function(**given | changed)
+            function(**{key: own() if value is own else value for key, value in (given | changed).items()})
         except NcpError as error:
             assert 10 < len(str(error)) < 2000, str(error)  # noqa: PT017
             assert "object at 0x" not in str(error)  # noqa: PT017

@@ -14,6 +14,8 @@ from ncp import CodeError, ConfigError, DataError, Predictor, fit_predictor, loa
 from tests.predictors.fitted import COLUMNS, COMPLETE, PAIRS, QUICK, SPACES, fitted, rows
 
 every = pytest.mark.parametrize(("kind", "space"), PAIRS)
+IN_THE_FAST_SUITE = (("default", "cell201"), ("exact", "multires"))
+ON_DEVICES = [p if p.values in IN_THE_FAST_SUITE else pytest.param(*p.values, marks=pytest.mark.slow) for p in PAIRS]
 every_kind = pytest.mark.parametrize("kind", COMPLETE)
 
 
@@ -126,7 +128,7 @@ def test_single_precision_is_close_to_double(kind: str, space: str, double: Any)
     assert (np.abs(single.std - precise.std) / unit).max() < 2e-2
 
 
-@every
+@pytest.mark.parametrize(("kind", "space"), ON_DEVICES)
 def test_it_computes_on_the_device_of_its_tensors(kind: str, space: str) -> None:
     """On the device `meta`, which knows shapes only, an operation that mixes devices fails as on a GPU."""
     predictor = deepcopy(fitted(kind, space))

@@ -168,6 +168,7 @@ def test_peak_memory_is_weights_and_the_maps_alive_at_once(task: Head) -> None:
     assert found.peak_bytes - held < together / 3  # most maps are gone when the last one is made
 
 
+@pytest.mark.slow
 def test_what_maps_take_grows_with_the_batch() -> None:
     one, three = (profiled("segmentation", SIZE, batch) for batch in (1, BATCH))
     net = one.conditions.network(MIDDLE)

@@ -175,6 +175,7 @@ def test_refinement_improves_a_single_code_and_keeps_the_minimums() -> None:
     assert hypervolume(after, reference) > 1.2 * hypervolume(problem.points(start)[0], reference)
 
 
+@pytest.mark.slow
 def test_minimums_that_no_code_meets_are_refused_with_the_closest_values() -> None:
     asked: dict[str, Any] = {
         "predictor": fitted("ensemble"),

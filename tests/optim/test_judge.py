@@ -95,6 +95,7 @@ def test_a_tasks_name_means_its_first_column_in_the_table(table: Table) -> None:
     assert pair(table, [Objective({"seg/mAcc": 1.0, "seg": 1.0})]).predictor.columns == ("seg/mIoU", "seg/mAcc")
 
 
+@pytest.mark.slow
 def test_a_fitted_pair_is_cached(table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NCP_CACHE", str(tmp_path))
     first, second = pair(table), pair(table)

@@ -166,6 +166,7 @@ def test_a_front_can_consist_of_measured_rows_only(whole: Table) -> None:
         assert row.verified["a/x"].source == "table"
 
 
+@pytest.mark.slow
 def test_a_table_without_rows_changes_nothing(whole: Table) -> None:
     empty = whole.select(rows=slice(0, 0))
     assert np.isnan(empty.lookup(whole.codes[:3])).all()

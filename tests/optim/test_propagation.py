@@ -109,7 +109,7 @@ def budgets(draw: st.DrawFn, least: NDArray[np.int64]) -> Budget:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("kind", ["ensemble", "mlp"])
+@pytest.mark.parametrize("kind", [pytest.param("ensemble", marks=pytest.mark.slow), "mlp"])
 @settings(max_examples=10)
 @given(data=st.data(), rng=generators, starts=st.integers(1, 4))
 def test_no_code_is_above_the_budget(

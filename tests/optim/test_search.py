@@ -283,6 +283,7 @@ def test_no_code_is_predicted_below_a_minimum_value() -> None:
         ncp.search(Objective({"video": 1.0}, at_least={"seg": 1e3}), **options)
 
 
+@pytest.mark.slow
 def test_codes_near_an_origin_keep_minimum_values() -> None:
     codes = MULTIRES.sample(1, np.random.default_rng(3))
     options: dict[str, Any] = {"predictor": fitted("ensemble"), **QUICK, "origin": codes[0], "max_changes": 3}
@@ -311,6 +312,7 @@ def test_without_a_judge_codes_are_not_checked() -> None:
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["rows"][0]["verified_score"] is None
 
 
+@pytest.mark.slow
 def test_a_given_predictor_is_checked_on_rows_that_it_has_not_seen() -> None:
     codes, values = rows("mixed", 400)
     table = Table(MIXED, codes, values, COLUMNS)

@@ -39,6 +39,7 @@ def test_it_is_no_worse_than_the_best_change_after_another(space: str, most: int
     assert scores[0] >= greedy(given, origin, most) - 1e-6
 
 
+@pytest.mark.slow
 def test_a_search_changes_few_dimensions_of_a_code_within_the_budget() -> None:
     predictor, space = fitted("ensemble"), SPACES["multires"]
     costs = macs(codes := space.sample(50, np.random.default_rng(4)))

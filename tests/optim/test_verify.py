@@ -75,6 +75,7 @@ def test_halves_are_disjoint_and_complete(table: Table, seed: int) -> None:
     assert sorted(first) != sorted(halves(table, seed + 1)[0])
 
 
+@pytest.mark.slow
 def test_searcher_and_judge_share_no_row_and_no_family(table: Table) -> None:
     shares: list[float] = []
     searcher, judge = fit_searcher_and_judge(table, seed=3, progress=shares.append)
@@ -117,6 +118,7 @@ def test_a_judge_is_fitted_without_incomplete_rows(table: Table) -> None:
     assert elsewhere.has_seen(table.codes[holes]).all()
 
 
+@pytest.mark.slow
 def test_incomplete_rows_are_in_neither_half(table: Table) -> None:
     holes = np.flatnonzero(table.sampled)[:40]
     searcher, judge = fit_searcher_and_judge(with_holes(table, holes, 1))
@@ -132,6 +134,7 @@ def test_too_few_unseen_rows_give_no_judge(table: Table) -> None:
     assert judge_for(seen_much, table, COLUMNS) is None
 
 
+@pytest.mark.slow
 def test_a_search_on_a_users_own_table(table: Table) -> None:
     found = search(Objective({"seg": 1.0, "video": -1.0}), table=table, starts=16, steps=20, top=6, seed=3)
     assert len({row.vector for row in found.rows}) == len(found.rows) == 6

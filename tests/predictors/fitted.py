@@ -92,7 +92,7 @@ def fitted(kind: str, space: str = "multires") -> Predictor:
 COMPLETE = [kind for kind in KINDS if not KINDS[kind].takes_missing]
 """Kinds that need a value in every row and column."""
 PAIRS = [
-    pytest.param(kind, space, marks=pytest.mark.slow if space in ("two", "twelve") else ())
+    pytest.param(kind, space, marks=pytest.mark.slow if space in ("two", "twelve", "forty") else ())
     for space in SPACES
     for kind in KINDS
 ]

@@ -89,6 +89,7 @@ def test_with_all_rows_inducing_it_is_the_textbooks_process() -> None:
     np.testing.assert_allclose(std[:, 0].square().numpy(), (variance + left).numpy(), atol=2e-3)
 
 
+@pytest.mark.slow
 def test_fewer_inducing_codes_than_rows_still_rank() -> None:
     codes, values = rows("mixed")
     few = fit_predictor(codes, values, COLUMNS, space=MIXED, kind="gp", settings=GpSettings(inducing=40))

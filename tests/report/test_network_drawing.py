@@ -64,7 +64,9 @@ def test_the_text_says_what_it_is() -> None:
     assert {"stage 1 × 1", "stage 2 × 3", "stage 4 × 4", "stride 4", "stride 32"} < set(said)  # noqa: RUF001
 
 
-@pytest.mark.parametrize("ending", ["svg", "PNG", "pdf"])
+@pytest.mark.parametrize(
+    "ending", ["svg", *(pytest.param(ending, marks=pytest.mark.slow) for ending in ("PNG", "pdf"))]
+)
 @pytest.mark.parametrize("data", [network_facts(MIDDLE), FEW], ids=["one", "two"])
 def test_it_is_drawn_twice_the_same(data: Network | NetworkPair, tmp_path: Path, ending: str) -> None:
     if ending != "svg":

@@ -22,6 +22,7 @@ def result() -> ncp.Result:
     )
 
 
+@pytest.mark.slow
 def test_the_numbers_are_the_trajectory_s(result: ncp.Result) -> None:
     trace, trajectory = Trace.of(result), result.trajectory
     assert trace.scores.shape == (9, 6)
@@ -39,6 +40,7 @@ def test_the_numbers_are_the_trajectory_s(result: ncp.Result) -> None:
     assert trace.shares[2, 0] == (first[2] - 1) / 3
 
 
+@pytest.mark.slow
 def test_it_is_drawn(result: ncp.Result, tmp_path: Path) -> None:
     save(search_picture(Trace.of(result)), tmp_path / "search.svg", "a run")
     texts = [str(text.text) for text in ElementTree.parse(tmp_path / "search.svg").iter(f"{SVG}text")]  # noqa: S314

@@ -125,6 +125,7 @@ def shipped() -> Prior:
     return prior
 
 
+@pytest.mark.slow
 def test_in_a_space_too_large_to_list_proposals_are_within_the_budget_and_new() -> None:
     budget = Budget(max_macs=3e8)
 

@@ -40,6 +40,7 @@ def test_import_says_what_it_wrote(published: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_folder_of_one_setting(published: Path, tmp_path: Path) -> None:
     (tmp_path / "from" / "seg").mkdir(parents=True)
     for file in ("search_list.txt", "seg/trainval.pkl"):

@@ -122,6 +122,7 @@ def runs(low: NDArray[np.bool_], known: NDArray[np.bool_], least: int = 3) -> li
     ]
 
 
+@pytest.mark.slow
 def test_the_batch_of_3ddet_follows_from_the_values(table: Table, published: Path) -> None:
     """A line is low more than 3 AP below the median of its part of the list."""
     values = np.full(2511, np.nan)

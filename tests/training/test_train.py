@@ -84,6 +84,7 @@ def test_every_part_of_the_identity_counts(pictures: Path, tmp_path: Path) -> No
     assert picture_task(copied).identity(picture_task(copied).prepare()) == task.identity(task.prepare())
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_replaced_by_the_previous_one(pictures: Path, tmp_path: Path) -> None:
     task = picture_task(pictures, epochs=4)
     undisturbed = ncp.train(CODE, task, folder=tmp_path / "a", threads=1)
@@ -223,6 +224,7 @@ def test_pretrained_weights_that_are_damaged_or_of_another_code_are_refused(pict
         ncp.train(CODE, picture_task(pictures, pretrained=str(first.weights)), folder=tmp_path / "runs", threads=1)
 
 
+@pytest.mark.slow
 def test_a_run_without_memory_keeps_its_state(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = picture_task(pictures)
     stopped = _stopped_after(task, tmp_path, steps=5)
