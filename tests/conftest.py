@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import settings
 
 settings.register_profile("ncp", deadline=None, max_examples=30)
 settings.load_profile("ncp")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes programs in the background ignore Ctrl-C
 gc.disable()  # while tests are collected there is little garbage; looking for it takes a third of the time
 
 
