@@ -12,7 +12,6 @@ from playwright.sync_api import Page, expect
 import ncp
 from ncp.app.session import START
 from tests.browser.conftest import Open
-from tests.cli.test_own_table import written
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -346,39 +345,6 @@ def test_without_the_table_the_page_says_how_to_get_it(bare: str, visit: Open, p
     turn_to(page, "Search")
     page.get_by_role("button", name="Search", exact=True).click()
     page.locator(".best").wait_for()
-
-
-@pytest.mark.parametrize(("size", "scheme"), LOOKS)
-def test_an_uploaded_table(site: str, visit: Open, picture: Picture, size: str, scheme: str, tmp_path: Path) -> None:
-    written(tmp_path)
-    page = visit(site, size, scheme)
-    turn_to(page, "Your table")
-    picture(page, f"upload-first-{size}-{scheme}")
-    page.get_by_label("Table (.csv or .parquet)").set_input_files(tmp_path / "mine.csv")
-    page.get_by_label("Search space (.yaml)").set_input_files(tmp_path / "mine.yaml")
-    page.get_by_label("columns where lower is better").fill("latency")
-    page.get_by_role("button", name="Read").click()
-    page.get_by_text("18 of 600 rows").wait_for()
-    page.get_by_role("checkbox", name="skip invalid rows").click()
-    page.get_by_role("button", name="Read").click()
-    page.get_by_text("582").first.wait_for()
-    page.get_by_role("button", name="Train").click()
-    page.get_by_role("cell", name="trained", exact=True).wait_for(timeout=90_000)
-    assert fits(page)
-    picture(page, f"upload-{size}-{scheme}")
-    turn_to(page, "Code")
-    page.get_by_text("percentile among 582 rows").wait_for()
-    picture(page, f"upload-code-{size}-{scheme}")
-    turn_to(page, "Search")
-    page.get_by_role("button", name="Search", exact=True).click()
-    page.get_by_role("heading", name="The best 10", exact=True).wait_for(timeout=60_000)
-    assert page.locator(".best tbody").count() == 10
-    assert fits(page)
-    picture(page, f"upload-propagate-{size}-{scheme}")
-    turn_to(page, "Benchmark")
-    page.get_by_text("582 of 582 rows").wait_for()
-    page.get_by_role("button", name="NAS-Bench-MR").click()
-    page.get_by_text("2,507 of 2,507 rows").wait_for()
 
 
 def test_a_slider_is_answered_at_once(site: str, visit: Open) -> None:

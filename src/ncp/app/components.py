@@ -113,11 +113,18 @@ class CodeFigure(ui.plotly, component="plot.js"):
 
 
 class File(ui.upload, component="file.js"):
-    """A file to upload; `on_file` gets it, `on_reject` its name and size [bytes] where it cannot be sent."""
+    """A file to upload.
 
-    def __init__(self, label: str, endings: Sequence[str], limit: int, on_file: Any, on_reject: Any) -> None:
+    `on_choose` is called before it is sent, `on_file` gets it, and `on_reject` gets its name and size [bytes] where it
+    cannot be sent.
+    """
+
+    def __init__(
+        self, label: str, endings: Sequence[str], limit: int, on_choose: Any, on_file: Any, on_reject: Any
+    ) -> None:
         super().__init__(on_upload=lambda event: on_file(event.file))
         self._props.update(accept=",".join(endings), label=label, limit=limit, field=f"file-{self.id}")
+        self.on("chosen", lambda: on_choose())
         self.on("rejected", lambda event: on_reject(str(event.args["name"]), int(event.args["size"])))
 
 

@@ -14,6 +14,7 @@ export default {
     send(event) {
       const file = event.target.files[0];
       if (!file) return;
+      this.$emit("chosen");
       if (file.size > this.limit) return this.$emit("rejected", { name: file.name, size: file.size });
       const form = new FormData();
       form.append("file", file);

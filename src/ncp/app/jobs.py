@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ncp.app.dataset import Dataset, open_dataset
+from ncp.app.guessed_columns import guess_columns, guessed_space
 from ncp.errors import DataError
-from ncp.io.tabular import Limits
+from ncp.io.tabular import Limits, read_columns
 from ncp.optim.judge import fit_searcher_and_judge, halves
 from ncp.progress import Progress
 from ncp.spaces.named import load_space
@@ -22,16 +23,36 @@ LEAST, MOST = 40, 3000
 
 
 def import_table(
-    table: Path, space: Path | str, minimised: tuple[str, ...], codes: str, drop_bad: bool, folder: Path, _: Progress
+    table: Path,
+    space: Path | str | None,
+    minimised: tuple[str, ...],
+    codes: str,
+    drop_bad: bool,
+    folder: Path,
+    _: Progress,
 ) -> Dataset:
-    """Read an uploaded table with its search space, and write it to `folder`.
+    """Read an uploaded table with its search space, and write it to `folder`; a space of None is guessed.
 
     Raises:
-        NcpError: files that are not a table and its search space.
+        NcpError: files that are not a table and its search space, or a table whose space cannot be guessed.
     """
     columns = [name.strip() for name in codes.split(",")] if "," in codes else codes.strip() or None
+    values = None
+    if space is None:
+        named = [columns] if isinstance(columns, str) else columns or []
+        guessed = guess_columns(read_columns(table, LARGEST_TABLE), named)
+        known, columns = guessed_space(guessed), None
+        values = [column.name for column in guessed if column.is_value]
+    else:
+        known = load_space(space)
     read = Table.read(
-        table, space=load_space(space), codes=columns, minimised=minimised, drop_bad=drop_bad, limits=LARGEST_TABLE
+        table,
+        space=known,
+        codes=columns,
+        values=values,
+        minimised=minimised,
+        drop_bad=drop_bad,
+        limits=LARGEST_TABLE,
     )
     path = folder / "table.parquet"
     read.to_parquet(path)

@@ -14,17 +14,19 @@ from nicegui import ui
 
 from ncp.app.components import ErrorLine, File, heading, markup
 from ncp.app.dataset import prepare
+from ncp.app.example_table import NAME, example_csv
 from ncp.app.field_errors import Field, message_of, show_error
 from ncp.app.jobs import import_table, train_predictor
 from ncp.app.limits import LARGEST
 from ncp.app.session import Session
+from ncp.app.table_preview import Preview, preview_html, preview_table
 from ncp.errors import NcpError, quoted
 from ncp.spaces.families import named_spaces
 from ncp.spaces.named import LARGEST_FILE
 
 ENDINGS = {"table": (".csv", ".parquet"), "space": (".yaml", ".yml", ".json")}
 SIZES = {"table": LARGEST, "space": LARGEST_FILE}
-FROM_FILE = "from the file above"
+GUESSED, FROM_FILE = "guessed from the table", "from a file"
 TRAINING = 300.0
 """Longest training [s]; the largest table takes a tenth of that."""
 
@@ -37,6 +39,10 @@ class UploadTab:
         self.files: dict[str, Path] = {}
         self.names: dict[str, str] = {}
         self.busy = False
+        self.sending = 0
+        self.sent = asyncio.Event()
+        self.sent.set()
+        self.guessed_minimised = self.preview_problem = ""
         with ui.element("div").classes("upload-tab"):
             with ui.element("section").classes("side").props('aria-label="files"'):
                 self._build_fields()
@@ -50,12 +56,16 @@ class UploadTab:
     def _build_fields(self) -> None:
         self.problems: dict[str, ErrorLine] = {}
         self._build_file("table", "Table (.csv or .parquet)")
-        self.codes = ui.input("architecture columns", placeholder="default: as in the search space")
+        example = ui.button("Save an example table", color=None).props("flat no-caps").classes("plain")
+        example.on_click(lambda: ui.download.content(example_csv(), NAME, "text/csv"))
         self.minimised = ui.input("columns where lower is better", placeholder="latency, loss")
-        self._build_file("space", "Search space (.yaml)")
-        self.space = ui.select([FROM_FILE, *named_spaces()], value=FROM_FILE, label="search space")
-        for field in (self.codes, self.minimised, self.space):
-            field.props("outlined dense")
+        with ui.element("details").classes("group") as self.more:
+            with ui.element("summary"):
+                ui.label("Search space").classes("group-name")
+                space = ui.label(GUESSED).classes("group-code")
+            self._build_space()
+        self.space.on_value_change(lambda: space.set_text(self.space.value))
+        self.minimised.props("outlined dense")
         self.drop_bad = ui.checkbox("skip invalid rows").props("dense")
         self.read_button = ui.button("Read", on_click=self._read, color=None)
         self.read_button.props("unelevated no-caps").classes("primary")
@@ -66,12 +76,20 @@ class UploadTab:
             "space": self.problems["space"],
         }
 
+    def _build_space(self) -> None:
+        self.space = ui.select([GUESSED, FROM_FILE, *named_spaces()], value=GUESSED, label="search space")
+        self.codes = ui.input("architecture columns", placeholder="width, depth, op")
+        for field in (self.space, self.codes):
+            field.props("outlined dense")
+        self._build_file("space", "Search space (.yaml)")
+
     def _build_file(self, name: str, label: str) -> None:
         heading(label)
         File(
             label,
             ENDINGS[name],
             SIZES[name],
+            lambda: self._begin_sending(name),
             lambda file: self._save(name, file),
             lambda file, size: self._reject(name, file, size),
         )
@@ -88,8 +106,22 @@ class UploadTab:
         self.bar.set_visibility(False)
         self.training_problem = ErrorLine()
 
+    def _begin_sending(self, name: str) -> None:
+        """Note that a file has been chosen and is being sent."""
+        self._count_sending(1)
+        if name == "space":
+            self.space.value = FROM_FILE
+
+    def _count_sending(self, change: int) -> None:
+        """Let Read wait while files are being sent. A file can arrive before the message that it was chosen."""
+        self.sending += change
+        if self.sending > 0:
+            self.sent.clear()
+        else:
+            self.sent.set()
+
     async def _save(self, name: str, file: Any) -> None:
-        """Save an uploaded file under a name of ours, if its ending and size are allowed."""
+        """Save an uploaded file under a name of ours, if its ending and size are allowed, and preview a table."""
         ending = Path(file.name).suffix.lower()
         self.problems[name].error = None
         if ending not in ENDINGS[name] or file.size() > SIZES[name]:
@@ -98,7 +130,10 @@ class UploadTab:
         folder = self.session.folder / uuid4().hex
         folder.mkdir()
         path = folder / f"{name}{ending}"
-        await file.save(path)
+        try:
+            await file.save(path)
+        finally:
+            self._count_sending(-1)
         if self.session.closed:
             self.session.close()  # saving made the folder again
             return
@@ -107,8 +142,26 @@ class UploadTab:
             shutil.rmtree(old.parent, ignore_errors=True)
         self.files[name] = path
         self.names[name] = file.name
+        if name == "table":
+            await self._preview(path)
+
+    async def _preview(self, path: Path) -> None:
+        """Show the beginning of a table, and suggest the columns where lower is better."""
+        try:
+            preview: Preview = await self.session.trainers.run(preview_table, path)
+        except NcpError as error:
+            if not self.session.closed and not self.busy:  # a table that is read has a message of its own
+                self.preview_problem = self._with_user_names(message_of(error))
+                self.problems["table"].error = self.preview_problem
+            return
+        if self.session.closed or self.busy or self.files.get("table") != path:
+            return
+        self.summary.set_content(preview_html(preview, self.names["table"]))
+        if (self.minimised.value or "") == self.guessed_minimised:
+            self.minimised.value = self.guessed_minimised = preview.minimised
 
     def _reject(self, name: str, file: str, size: int) -> None:
+        self._count_sending(-1)
         endings = " or ".join(ENDINGS[name])
         self.problems[name].error = (
             f"The file must end in {endings} and have at most {SIZES[name] >> 20} MB. {quoted(file)} has "
@@ -117,7 +170,10 @@ class UploadTab:
 
     async def _read(self) -> None:
         """Read the files into a table, and switch the session to it."""
+        await self.sent.wait()
         self.problem.error = self.codes.error = self.minimised.error = None
+        if self.problems["table"].error == self.preview_problem:
+            self.problems["table"].error = None
         needed = ("table", "space") if self.space.value == FROM_FILE else ("table",)
         missing = [name for name in needed if name not in self.files]
         for name in missing:
@@ -129,13 +185,16 @@ class UploadTab:
         minimised = tuple(name.strip() for name in (self.minimised.value or "").split(",") if name.strip())
         folder = self.session.folder / uuid4().hex
         folder.mkdir()
-        space = self.files["space"] if self.space.value == FROM_FILE else self.space.value
+        choice = self.space.value
+        space = {GUESSED: None, FROM_FILE: self.files.get("space")}.get(choice, choice)
         arguments = (self.files["table"], space, minimised, self.codes.value or "", self.drop_bad.value, folder)
         try:
             dataset = await self.session.trainers.run(import_table, *arguments)
             await asyncio.to_thread(prepare, dataset)
         except NcpError as error:
             show_error(error, self.fields, self.problem, self._with_user_names)
+            if self.codes.error or self.problems["space"].error:
+                self.more.props("open")
             return
         finally:
             self.busy = False
@@ -213,14 +272,16 @@ class UploadTab:
 
 
 _HELP = """
-<h2>Use your own table and search space</h2>
-<p class="note">The search space is a YAML file with a line per dimension: increasing numbers, or choices in quotes.</p>
+<h2>Use your own table</h2>
+<p class="note">The table has a row per network, with a column per dimension of its code and per measured value:</p>
+<pre class="sample">width,depth,op,acc,latency
+64,3,conv,71.2,8.4</pre>
+<p class="note">Choose its file to see what its columns are taken for. Whole numbers and words with few different values
+are taken for dimensions. If that is wrong, name the dimensions, or write a search space as a YAML file, with a line per
+dimension: increasing numbers, or choices in quotes.</p>
 <pre class="sample">width: {from: 8, to: 128, step: 8}
 depth: [1, 2, 3, 5]
 op: ["skip", "conv"]</pre>
-<p class="note">The table has a column per dimension and a column per measured value:</p>
-<pre class="sample">width,depth,op,acc,latency
-64,3,conv,71.2,8.4</pre>
 <p class="note">Files are read as numbers and text; nothing in them is run or unpickled. They are deleted when you close
 the page.</p>
 """
