@@ -64,6 +64,7 @@ def test_back_and_forward_go_through_tabs_and_opened_codes(site: str, visit: Ope
     settled(page, "tab=benchmark")
     turn_to(page, "Code")
     expect(page.get_by_label("Code", exact=True)).to_have_value(START)
+    page.wait_for_function("location.search === ''")  # before that the tab is not a step of the history
     page.go_back()
     page.go_back()
     expect(page.get_by_role("tab", name="Code")).to_have_attribute("aria-selected", "true")

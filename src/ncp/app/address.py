@@ -1,7 +1,7 @@
 """The state of a page as the query of its address, so that reloading keeps it and a link shares it.
 
-The query names the tab, the code, how cost is counted, and the settings of the search, each unless it is the default.
-It describes the benchmark: uploaded tables are not in it.
+The query names the tab, the code, the codes that are kept, how cost is counted, and the settings of the search, each
+unless it is the default. It describes the benchmark: uploaded tables are not in it.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ def state_of(session: Session, tabs: list[str]) -> dict[str, str]:
     code, counting, usual = Code.from_vector(session.code), session.counting, session.first_counting
     if str(code) != START:
         state["code"] = str(code)
+    if session.kept:
+        state["kept"] = ",".join(session.dataset.space.text(kept) for kept in session.kept)
     if image_text(counting) != image_text(usual):
         state["image"] = image_text(counting)
     if counting.classes != usual.classes:
@@ -109,6 +111,18 @@ def visit(session: Session, state: Mapping[str, str], tabs: list[str]) -> str:
     settings = {name: state[name] for name in SETTINGS if name in state}
     session.visit(tab or tabs[0], code.vector, counting, settings)
     return f"A part of this link was ignored. {' '.join(problems)}" if problems else ""
+
+
+def read_kept(session: Session, state: Mapping[str, str]) -> str:
+    """Keep the codes of a link. Return what was wrong with it: those codes are left out."""
+    kept, problems = [], []
+    for text in filter(None, state.get("kept", "").split(",")):
+        try:
+            kept.append(session.read_code(text))
+        except NcpError as error:
+            problems.append(message_of(error))
+    session.keep(tuple(kept))
+    return f"A kept code of this link was left out. {problems[0]}" if problems else ""
 
 
 def image_text(counting: Counting) -> str:

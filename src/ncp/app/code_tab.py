@@ -9,8 +9,9 @@ from ncp.app.code_facts import changes, column_table, key_figures, one_line
 from ncp.app.components import Sliders, csv_button, markup
 from ncp.app.downloads import csv_of
 from ncp.app.field_errors import Field, message_of, show_error
+from ncp.app.kept_codes import KeptCodes
 from ncp.app.lookup import CodeFacts, look_up
-from ncp.app.session import Session
+from ncp.app.session import MOST_KEPT, Session
 from ncp.cost import HEADS, Counting
 from ncp.errors import NcpError
 from ncp.report.network_drawing import network_element
@@ -37,6 +38,7 @@ class CodeTab:
                     self.drawing.props('tabindex=0 role=group aria-label="drawing of the network"')
                 with ui.element("section").classes("facts").props('aria-label="values"'):
                     self._build_table()
+                self.kept = KeptCodes(session)
             with ui.element("section").classes("side").props('aria-label="the code"'):
                 self._build_code()
         self.drawing.set_visibility(self.dataset.space.has_network)
@@ -68,6 +70,8 @@ class CodeTab:
         self.text = ui.textarea("Code", value="").without_auto_validation()
         self.text.props("outlined autogrow hide-bottom-space debounce=350 spellcheck=false").classes("code-text")
         self.text.on_value_change(self._read_text)
+        self.keep = ui.button("Keep", on_click=self._keep, color=None).props("flat no-caps").classes("plain")
+        self.keep.props('aria-label="Keep this code, to compare it with others"')
         self.sliders = Sliders(space, self.session.code, self._move)
         if self.dataset.has_cost:
             CostSettings(self.session)
@@ -88,6 +92,13 @@ class CodeTab:
         if self._read(self.text.value) != session.code:
             self.text.value = self.facts.text
         self.sliders.show(session.code)
+        self.keep.set_enabled(session.code not in session.kept and len(session.kept) < MOST_KEPT)
+        self.kept.show()
+
+    def _keep(self) -> None:
+        """Keep the open code, and say so, because the list is below the values."""
+        self.session.keep((*self.session.kept, self.session.code))
+        ui.notify("Kept codes are compared below the values", timeout=1500)
 
     def _before(self) -> CodeFacts:
         """Facts about the code from which changes are counted, looked up once."""

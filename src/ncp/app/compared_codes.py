@@ -73,16 +73,24 @@ class ComparedCodes:
             rows.append(ComparedRow(columns[0].column, values, sources))
         return rows
 
-    def html(self) -> str:
-        """The drawings of two codes, the dimensions that differ, and a table of the values of both."""
-        drawings = ""
-        if self.dataset.space.has_network:
-            drawings = "".join(_drawing(name, code, self.counting) for name, code in self.codes.items())
-        first, last = self.codes.values()
-        changes = changed(self.dataset.space.dimensions, first, last)
-        items = "".join(f"<li><span>{escape(name)}</span> {escape(x)} → {escape(y)}</li>" for name, x, y in changes)
-        count = f'<p class="note">{len(changes)} of {len(first)} dimensions differ</p>'
-        return f'<div class="pair">{drawings}</div>{count}<ul class="changes">{items}</ul>{self._table()}'
+    def drawings(self) -> str:
+        """The drawings of the codes, if they are of networks."""
+        if not self.dataset.space.has_network:
+            return ""
+        drawings = "".join(_drawing(name, code, self.counting) for name, code in self.codes.items())
+        return f'<div class="pair">{drawings}</div>'
+
+    def changes(self) -> str:
+        """The dimensions in which every other code differs from the first one."""
+        (first, origin), *others = self.codes.items()
+        parts = []
+        for name, code in others:
+            found = changed(self.dataset.space.dimensions, origin, code)
+            items = "".join(f"<li><span>{escape(dim)}</span> {escape(x)} → {escape(y)}</li>" for dim, x, y in found)
+            between = f" between {first} and {name}" if len(others) > 1 else ""
+            parts.append(f'<p class="note">{len(found)} of {len(code)} dimensions differ{between}</p>')
+            parts.append(f'<ul class="changes">{items}</ul>')
+        return "".join(parts)
 
     def csv(self) -> bytes:
         """A line per code with its name, and every cost and column with its source."""
@@ -93,15 +101,15 @@ class ComparedCodes:
         ]
         return csv_of(heads, lines)
 
-    def _table(self) -> str:
-        """A row per cost and column, a column per code, and the difference of two codes."""
-        first, last = self.codes
-        heads = "".join(
-            f'<th scope="col" class="number">{name}</th>' for name in (first, last, f"{last} minus {first}")
-        )
+    def table(self) -> str:
+        """A row per cost and column, a column per code, and the difference if there are two."""
+        names = [*self.codes]
+        if len(names) == 2:
+            names.append(f"{names[1]} minus {names[0]}")
+        heads = "".join(f'<th scope="col" class="number">{name}</th>' for name in names)
         body = "".join(_row(row) for row in self.rows)
         table = f'<table><thead><tr><th scope="col">column</th>{heads}</tr></thead><tbody>{body}</tbody></table>'
-        return f'<div class="scroll" tabindex="0" role="group" aria-label="values of both">{table}</div>'
+        return f'<div class="scroll" tabindex="0" role="group" aria-label="values of these codes">{table}</div>'
 
 
 def _drawing(name: str, code: Vector, counting: Counting) -> str:
@@ -112,10 +120,12 @@ def _drawing(name: str, code: Vector, counting: Counting) -> str:
 
 def _row(row: ComparedRow) -> str:
     cells = "".join(_cell(value, source) for value, source in zip(row.values, row.sources, strict=True))
-    first, last = row.values
-    change = _DASH if first is None or last is None else f"{last - first:+.2f}"
+    if len(row.values) == 2:
+        first, last = row.values
+        change = _DASH if first is None or last is None else f"{last - first:+.2f}"
+        cells += f'<td class="number">{change}</td>'
     name = escape(row.name).replace("/", "/<wbr>")
-    return f'<tr><th scope="row">{name}</th>{cells}<td class="number">{change}</td></tr>'
+    return f'<tr><th scope="row">{name}</th>{cells}</tr>'
 
 
 def _cell(value: float | None, source: str) -> str:

@@ -7,7 +7,7 @@ from importlib.resources import files
 from nicegui import ui
 from nicegui.context import context
 
-from ncp.app.address import Address, read_query, state_of, visit
+from ncp.app.address import Address, read_kept, read_query, state_of, visit
 from ncp.app.benchmark_tab import BenchmarkTab
 from ncp.app.code_tab import CodeTab
 from ncp.app.components import ErrorLine
@@ -28,11 +28,12 @@ def build_page(session: Session) -> None:
     names = [name for name in TABS if name != "Study" or session.study is not None]
     context.client.on_delete(session.close)
     request = context.client.request
-    problem = visit(session, read_query("" if request is None else request.url.query), names)
+    state = read_query("" if request is None else request.url.query)
+    problems = [visit(session, state, names), read_kept(session, state)]
     _add_styles()
     chooser = _build_header()
     notice = ErrorLine()
-    notice.error = problem
+    notice.error = " ".join(filter(None, problems))
     tabs, panels, contents = _build_tabs(names, session.tab)
     built: set[str] = set()
 
@@ -57,9 +58,9 @@ def build_page(session: Session) -> None:
         build(tabs.value)
 
     def go(state: dict[str, str]) -> None:
-        """Go back or forward to a state."""
+        """Go back or forward to a state, with the codes that are kept now."""
         notice.error = visit(session, state, names)
-        tabs.set_value(session.tab)
+        follow(step=False)
 
     address = Address(go)
 

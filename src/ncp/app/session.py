@@ -18,6 +18,9 @@ from ncp.spaces.multires import Code
 START = "32_64-1_1_2_64-2_2_2_2_32_64-2_3_2_2_2_32_64_128-2_4_2_2_2_2_32_64_128_128-96"
 """The code that the page opens with: a small network that a search can improve."""
 
+MOST_KEPT = 8
+"""Most codes that are kept, so that they fit into the address."""
+
 
 class Session:
     """A dataset, a code, how cost is counted, the settings of the search, and callbacks for when these change.
@@ -53,6 +56,7 @@ class Session:
         self.counting = self.first_counting
         self.settings: dict[str, str] = {}
         self.found: tuple[tuple[int, ...], ...] = ()
+        self._kept: dict[str | None, tuple[tuple[int, ...], ...]] = {}
         self.closed = False
         self.tab = ""
         self._code_callbacks: list[Callable[[], Any]] = []
@@ -69,6 +73,11 @@ class Session:
         if self._folder is None:
             self._folder = Path(mkdtemp(dir=self._root))
         return self._folder
+
+    @property
+    def kept(self) -> tuple[tuple[int, ...], ...]:
+        """The codes of the dataset that the user has kept, to compare them."""
+        return self._kept.get(self.dataset.source.table, ())
 
     def on_code_change(self, callback: Callable[[], Any]) -> None:
         """Call `callback` whenever the code, the counting or the tab changes. A change of dataset removes it."""
@@ -114,6 +123,11 @@ class Session:
     def pin_code(self) -> None:
         """Count changes from the code that is open."""
         self.reference = self.code
+        self._notify()
+
+    def keep(self, codes: tuple[tuple[int, ...], ...]) -> None:
+        """Keep these codes and no others; of more than `MOST_KEPT` the first, each once."""
+        self._kept[self.dataset.source.table] = tuple(dict.fromkeys(codes))[:MOST_KEPT]
         self._notify()
 
     def set_counting(self, counting: Counting) -> None:

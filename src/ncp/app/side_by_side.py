@@ -61,7 +61,8 @@ class SideBySide:
         if len(self.codes) == 2:
             codes = {"A": self.codes["a"], "B": self.codes["b"]}
             self.compared = ComparedCodes(self.session.dataset, self.session.counting, codes)
-            self.comparison.set_content(self.compared.html())
+            parts = (self.compared.drawings(), self.compared.changes(), self.compared.table())
+            self.comparison.set_content("".join(parts))
             self.save.set_visibility(True)
 
     def _csv(self) -> bytes | None:
