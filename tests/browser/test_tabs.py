@@ -16,6 +16,7 @@ from tests.browser.conftest import Open
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 LOOKS = [(size, scheme) for size in ("phone", "desk") for scheme in ("light", "dark")]
+TWO_LOOKS = [("phone", "dark"), ("desk", "light")]
 BEST = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
 Picture = Callable[[Page, str], Path]
 
@@ -60,7 +61,7 @@ def test_a_code_by_sliders_and_as_text(site: str, visit: Open, picture: Picture,
     picture(page, f"code-{size}-{scheme}")
 
 
-@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+@pytest.mark.parametrize(("size", "scheme"), TWO_LOOKS)
 def test_a_search_from_the_button_to_the_files(
     site: str, visit: Open, picture: Picture, size: str, scheme: str
 ) -> None:
@@ -208,7 +209,7 @@ def test_errors_are_shown_beside_their_field(site: str, visit: Open, picture: Pi
     assert page.get_by_text("must be").count() == 0
 
 
-@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+@pytest.mark.parametrize(("size", "scheme"), TWO_LOOKS)
 def test_the_benchmark_as_points(site: str, visit: Open, picture: Picture, size: str, scheme: str) -> None:
     page = visit(site, size, scheme)
     turn_to(page, "Benchmark")

@@ -7,13 +7,13 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
-from tests.browser.test_tabs import LOOKS, Picture, fits, turn_to
+from tests.browser.test_tabs import TWO_LOOKS, Picture, fits, turn_to
 from tests.cli.test_own_table import written
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
-@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+@pytest.mark.parametrize(("size", "scheme"), TWO_LOOKS)
 def test_an_uploaded_table(site: str, visit: Open, picture: Picture, size: str, scheme: str, tmp_path: Path) -> None:
     written(tmp_path)
     page = visit(site, size, scheme)
