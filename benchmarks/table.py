@@ -4,7 +4,6 @@ python -m benchmarks.table
 """
 
 import json
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +130,7 @@ def _topic(entries: dict[str, dict[str, Any]]) -> list[str]:
         note = (
             f" ({entry['note']})" if entry["note"] and all(each["note"] == entry["note"] for _, each in others) else ""
         )
-        if others or _innermost(entry["value"]):
+        if others or _inner_figures(entry["value"]):
             many += [f"{claim}{note}.", "", *_grid(group)]
         else:
             single.append(_row(f"`{name}`", f"{claim}{note}", _scalars(entry), entry["target"], _met(entry)))
@@ -141,16 +140,19 @@ def _topic(entries: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _grid(entries: dict[str, dict[str, Any]]) -> list[str]:
-    """Tables of the entries that share a claim: their single figures by entry, then their innermost dicts."""
+    """Tables of the entries that share a claim: their single figures by entry, then those of their inner dicts."""
     shared = len(_common([name.split("/")[:-1] for name in entries]))
     labelled = {"/".join(name.split("/")[shared:]): entry for name, entry in entries.items()}
     details = {
         (label, *path) if len(entries) > 1 else path: figures
         for label, entry in labelled.items()
-        for path, figures in _innermost(entry["value"])
+        for path, figures in _inner_figures(entry["value"])
     }
     lines = _single_figures(labelled)
-    for keys, group in groupby(details, key=lambda path: tuple(details[path])):
+    alike: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for path, figures in details.items():
+        alike.setdefault(tuple(figures), []).append(path)
+    for keys, group in alike.items():
         lines += _head(*map(_words, keys))
         lines += [_row(" · ".join(map(_words, path)), *map(_number, details[path].values())) for path in group]
         lines.append("")
@@ -181,15 +183,14 @@ def _figures(entry: dict[str, Any]) -> dict[str, float]:
     return {key: each for key, each in value.items() if isinstance(each, (int, float))}
 
 
-def _innermost(value: float | dict[str, Any]) -> list[tuple[tuple[str, ...], dict[str, float]]]:
-    """The paths of the innermost dicts of a value, and these dicts."""
+def _inner_figures(value: float | dict[str, Any]) -> list[tuple[tuple[str, ...], dict[str, float]]]:
+    """The paths of a value's dicts that contain numbers, and these numbers by name."""
     found: list[tuple[tuple[str, ...], dict[str, float]]] = []
     for key, inner in value.items() if isinstance(value, dict) else ():
         if isinstance(inner, dict):
-            deeper: list[tuple[tuple[str, ...], dict[str, float]]] = [
-                ((key, *path), figures) for path, figures in _innermost(inner)
-            ]
-            found += deeper or [((key,), inner)]
+            figures = {name: each for name, each in inner.items() if isinstance(each, (int, float))}
+            found += [((key,), figures)] if figures else []
+            found += [((key, *path), deeper) for path, deeper in _inner_figures(inner)]
     return found
 
 
