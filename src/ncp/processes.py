@@ -52,11 +52,47 @@ def processes(count: int, prepare: Callable[..., None] | None = None, *arguments
 
 
 def exit_on_termination() -> None:
-    """Exit cleanly on SIGTERM: files are written whole or removed, workers end, and the exit status is 143."""
-    signal.signal(signal.SIGTERM, _exit)
+    """Exit cleanly on SIGTERM: files are written whole or removed, workers end, and the exit status is 143.
+
+    From now on Ctrl-C is remembered for `signals_first`, too, unless it is ignored or has another handler.
+    """
+    _received.clear()
+    signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
 
 
-def _exit(number: int, _: object) -> None:
+@contextmanager
+def signals_first() -> Iterator[None]:
+    """Replace an error in a `with` statement by the exit, if a signal has asked for it since `exit_on_termination`.
+
+    A signal's handler raises an exception wherever the program is. Compiled code that calls Python in that moment may
+    replace the exception by an error of its own.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was received.
+        SystemExit: SIGTERM was received.
+    """
+    try:
+        yield
+    except Exception:
+        if _received:
+            _leave(_received[0])
+        raise
+
+
+_received: list[int] = []
+"""The signals received since `exit_on_termination`."""
+
+
+def _stop(number: int, _: object) -> None:
+    _received.append(number)
+    _leave(number)
+
+
+def _leave(number: int) -> None:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     sys.exit(128 + number)
 
 

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,15 @@ def failed(_: Any) -> None:
 
 def died(_: Any) -> None:
     os._exit(1)
+
+
+def replacing_an_exit(begun: Path) -> None:
+    """Compute until the process is asked to exit, and raise another error then, as compiled code may."""
+    begun.touch()
+    try:
+        time.sleep(600)
+    except SystemExit:
+        raise ValueError from None
 
 
 def crowded(_: Any) -> int:
@@ -152,3 +162,14 @@ def test_closing_the_workers_ends_their_jobs(tmp_path: Path) -> None:
         return 1
 
     assert run(closing()) == 1
+
+
+def test_a_process_that_is_ended_while_it_begins_prints_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    workers = Workers(1, partial(replacing_an_exit, tmp_path / "begun"))
+    workers.warm()
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.05)
+    workers.close()
+    assert capfd.readouterr().err == ""

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -159,6 +160,22 @@ def test_every_error_is_one_message(
 
     monkeypatch.setattr(cost, "read_code", fail)
     assert run("cost", TEXT) == (status, "", message)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_counts_more_than_the_error_that_it_causes(
+    run: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, status: int
+) -> None:
+    """Compiled code may replace the exception of a signal's handler by an error of its own."""
+
+    def fail(_: str) -> None:
+        try:
+            signal.raise_signal(number)
+        except (KeyboardInterrupt, SystemExit):
+            raise ncp.DataError("The file is damaged.") from None
+
+    monkeypatch.setattr(cost, "read_code", fail)
+    assert run("cost", TEXT).status == status
 
 
 def test_main_always_exits(monkeypatch: pytest.MonkeyPatch) -> None:

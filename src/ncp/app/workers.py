@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from ncp.errors import NcpError
-from ncp.processes import follow_parent, ignore
+from ncp.processes import exit_on_termination, follow_parent, ignore, signals_first
 from ncp.progress import Progress, quiet
 
 MEMORY = 6 << 30
@@ -210,7 +210,8 @@ def _without_interrupts() -> Iterator[None]:
 def _serve(connection: Connection, first: Callable[[], None] | None) -> None:
     """Run jobs until the connection closes or the server ends this process."""
     try:
-        _begin(first)
+        with signals_first():
+            _begin(first)
         connection.send(("result", None))
         while True:
             function, arguments = connection.recv()
@@ -228,7 +229,8 @@ def _serve(connection: Connection, first: Callable[[], None] | None) -> None:
 def _run_job(function: Job, arguments: tuple[Any, ...], progress: Progress) -> tuple[str, Any]:
     """Run a job, and return how it ended and its result or error."""
     try:
-        return "result", function(*arguments, progress)
+        with signals_first():
+            return "result", function(*arguments, progress)
     except NcpError as error:
         return "refused", error
     except MemoryError:
@@ -244,7 +246,7 @@ def _begin(first: Callable[[], None] | None) -> None:
     from threadpoolctl import threadpool_limits
 
     follow_parent()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    exit_on_termination()
     torch.set_num_threads(1)  # for small operations threads cost more than they gain
     threadpool_limits(1)
     if sys.platform == "linux":

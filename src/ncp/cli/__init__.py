@@ -31,7 +31,7 @@ from ncp.cli import (
 from ncp.cli.flags import flag
 from ncp.cli.grouped_help import Command, GroupedCommands, GroupedOptions
 from ncp.errors import NcpError, printable
-from ncp.processes import exit_on_termination
+from ncp.processes import exit_on_termination, signals_first
 
 UNWRITTEN = 1
 """Exit status of a command whose output cannot be written."""
@@ -106,7 +106,8 @@ def main() -> None:
 def _status() -> int:
     """Run a command and return its exit status."""
     try:
-        app()
+        with signals_first():
+            app()
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         return _complain("stopped", status) if status == STOPPED else status

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ncp.errors import DataError, NcpError, printable
+from ncp.processes import signals_first
 from ncp.training.run import LOG, Run, RunLockedError, run_id
 
 Ending = Literal["done", "failed", "locked", "refused", "died"]
@@ -77,7 +78,8 @@ def carry_out(work: Work, device: str | None) -> Ended:
     run = Run(work.settings.folder / work.run)
     try:
         try:
-            run = _trained(work, device)
+            with signals_first():
+                run = _trained(work, device)
             return Ended(run.id, "done" if run.status == "done" else "failed")
         except (NcpError, OSError):
             raise
