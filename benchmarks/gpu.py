@@ -1,16 +1,19 @@
-"""On a GPU: reference outputs, speed of inference and training against a plain network, and latency as a budget.
+"""On a GPU: reference outputs, speed against a plain network, latency as a budget, and the trainings of `mini`.
 
-python -m benchmarks.gpu [parity speed latency]      parity needs the reference runs
+python -m benchmarks.gpu [parity speed latency training]      parity needs the reference runs, training the tasks' data
 """
 
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from itertools import product
 
+import pyarrow.parquet as pq
 import torch
 
 import ncp
+from benchmarks import mini
 from benchmarks.latency import CODES as CALIBRATED
 from benchmarks.latency import calibrated, slowest_found
 from benchmarks.measure import SHARED, available, in_turns, record
@@ -94,6 +97,32 @@ def latency() -> None:
     )
 
 
+def training() -> None:
+    """Train the code of median cost of `mini` on its tasks, one run at a time."""
+    if not available(mini.TASKS, "gpu/training"):
+        return
+    known = [row for row in pq.read_table(mini.KEPT).to_pylist() if row["seed"] == 0]
+    codes = sorted({row["code"] for row in known}, key=lambda text: int(ncp.macs(text, 64, 10)[0]))
+    code, found = codes[len(codes) // 2], {}
+    for task in mini.tasks():
+        with tempfile.TemporaryDirectory() as folder:
+            run = ncp.train(code, task, folder=folder, threads=1, keep_weights=False)
+        [core] = [row["seconds"] for row in known if (row["task"], row["code"]) == (task.name, code)]
+        found[task.name] = {
+            "seconds": round(run.result["seconds"], 1),
+            "seconds_on_a_core": round(core, 1),
+            "megabytes": round(run.result["peak_memory"] / 1e6),
+        }
+    record(
+        "gpu/training",
+        claim="Time of one training of the table mini on a GPU in bfloat16, of the code of median cost, beside that on "
+        "one core of a processor; most memory in use on the GPU",
+        target="none",
+        value=found,
+        met=True,
+    )
+
+
 def _captured(net: torch.nn.Module, image: torch.Tensor) -> torch.cuda.CUDAGraph:
     """A call of the network as a CUDA graph."""
     aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -118,7 +147,8 @@ def _synchronized(call: Callable[[], object]) -> Callable[[], None]:
 
 if __name__ == "__main__":
     if torch.cuda.is_available():
-        for part in sys.argv[1:] or ("parity", "speed", "latency"):
-            {"parity": parity, "speed": speed, "latency": latency}[part]()
+        parts = {"parity": parity, "speed": speed, "latency": latency, "training": training}
+        for part in sys.argv[1:] or parts:
+            parts[part]()
     else:
         print("skipped gpu: there is no GPU")

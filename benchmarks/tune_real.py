@@ -4,7 +4,10 @@ Each repetition tunes on cifar10, camvid and clips with the recipes of the table
 pixels. The random codes are drawn from those of `mini`, whose trainings are known. The best code of each is trained
 with three new seeds. Everything goes on where it stopped, in `out/tune_real`.
 
-python -m benchmarks.tune_real [--repetitions 2] [--workers 2]
+python -m benchmarks.tune_real [--repetitions 2] [--workers 2] [--device cuda] [--part tuned-0]
+
+On a machine with many cores or a GPU, start the parts `tuned-0`, `tuned-1`, `random-0` and `random-1` at once, then the
+whole program, which finds them done.
 """
 
 import argparse
@@ -16,6 +19,7 @@ import ncp
 from benchmarks import mini
 from benchmarks.measure import ROOT, available, record
 from ncp.spaces.arrays import Codes, Reals
+from ncp.studies.tuning import TrainingOptions
 
 FOLDER = ROOT / "out" / "tune_real"
 TRAININGS = 24
@@ -25,7 +29,7 @@ MAIN = ("cifar10/top1", "camvid/mIoU", "clips/top1")
 """The columns of the objective."""
 
 
-def tuned(repetition: int, workers: int) -> Codes:
+def tuned(repetition: int, where: TrainingOptions) -> Codes:
     """The best code of a search, `(1, d)`."""
     found = ncp.tune(
         mini.tasks(),
@@ -34,9 +38,7 @@ def tuned(repetition: int, workers: int) -> Codes:
         trainings=TRAININGS,
         folder=FOLDER / f"tuned-{repetition}",
         seed=repetition,
-        workers=workers,
-        threads=1,
-        keep_weights=False,
+        **where,
     )
     return ncp.MULTIRES.codes(found.best[0].code)
 
@@ -60,10 +62,10 @@ def scores(table: ncp.Table) -> Reals:
     return found
 
 
-def trained_again(code: Codes, name: str, workers: int) -> Reals:
+def trained_again(code: Codes, name: str, where: TrainingOptions) -> Reals:
     """Mean z-scores `(NEW_SEEDS,)` of a code, one per new seed."""
     folder = FOLDER / name
-    ncp.build(code, mini.tasks(), folder=folder, seeds=NEW_SEEDS + 1, workers=workers, threads=1, keep_weights=False)
+    ncp.build(code, mini.tasks(), folder=folder, seeds=NEW_SEEDS + 1, **where)
     import pyarrow.parquet as pq
 
     rows = pq.read_table(folder / "trainings.parquet").to_pylist()
@@ -81,13 +83,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tune_real")
     parser.add_argument("--repetitions", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--device")
+    parser.add_argument("--part", help="tuned-K or random-K: what a repetition begins with, or its comparison")
     options = parser.parse_args()
     if not available(mini.TASKS, "tune/real"):
         return
+    where: TrainingOptions = {"workers": options.workers, "device": options.device, "threads": 1, "keep_weights": False}
+    if options.part:
+        name, _, number = options.part.partition("-")
+        if name == "tuned":
+            trained_again(tuned(int(number), where), f"winner-{number}", where)
+        else:
+            trained_again(drawn(int(number)), f"random-{number}", where)
+        return
     gains = []
     for repetition in range(options.repetitions):
-        ours = trained_again(tuned(repetition, options.workers), f"winner-{repetition}", options.workers)
-        theirs = trained_again(drawn(repetition), f"random-{repetition}", options.workers)
+        ours = trained_again(tuned(repetition, where), f"winner-{repetition}", where)
+        theirs = trained_again(drawn(repetition), f"random-{repetition}", where)
         gains.append(ours[:, None] - theirs)
         print(f"repetition {repetition}: tuned {ours.round(3)}, random {theirs.round(3)}", flush=True)
     each = np.array([gain.mean() for gain in gains])
@@ -105,7 +117,7 @@ def main() -> None:
             **{f"repetition_{place}": round(float(gain), 3) for place, gain in enumerate(each)},
         },
         met=True,
-        note="the interval is over pairs of seeds, within repetitions",
+        note=f"the interval is over pairs of seeds, within repetitions; {options.workers} trainings at once",
         runs=options.repetitions,
     )
 
