@@ -106,12 +106,12 @@ def training() -> None:
     code, found = codes[len(codes) // 2], {}
     for task in mini.tasks():
         with tempfile.TemporaryDirectory() as folder:
-            run = ncp.train(code, task, folder=folder, threads=1, keep_weights=False)
+            done = ncp.train(code, task, folder=folder, threads=1, keep_weights=False).result
         [core] = [row["seconds"] for row in known if (row["task"], row["code"]) == (task.name, code)]
         found[task.name] = {
-            "seconds": round(run.result["seconds"], 1),
+            "seconds": round(done["seconds"], 1),
             "seconds_on_a_core": round(core, 1),
-            "megabytes": round(run.result["peak_memory"] / 1e6),
+            "megabytes": round(done["peak_memory"] / 1e6),
         }
     record(
         "gpu/training",

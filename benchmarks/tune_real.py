@@ -13,6 +13,7 @@ whole program, which finds them done.
 import argparse
 
 import numpy as np
+import pyarrow.parquet as pq
 from scipy.stats import bootstrap
 
 import ncp
@@ -49,16 +50,13 @@ def drawn(repetition: int) -> Codes:
     rows = np.random.default_rng(repetition).permutation(len(table))[:TRAININGS]
     if len(rows) < TRAININGS:
         raise SystemExit(f"The table mini has {len(table)} codes yet. Run python -m benchmarks.mini first.")
-    return table.codes[rows[[scores(table)[rows].argmax()]]]
+    return table.codes[rows[[scores(table.select(MAIN).values[rows]).argmax()]]]
 
 
-def scores(table: ncp.Table) -> Reals:
-    """Mean z-scores `(n,)` of a table's codes, on the scale of the table `mini`."""
-    known = ncp.load_table("mini")
-    places = [known.columns.index(column) for column in MAIN]
-    mean, std = known.values[:, places].mean(axis=0), known.values[:, places].std(axis=0)
-    values = table.values[:, [table.columns.index(column) for column in MAIN]]
-    found: Reals = ((values - mean) / std).mean(axis=1)
+def scores(values: Reals) -> Reals:
+    """Mean z-scores `(n,)` of values `(n, 3)` of the columns of the objective, on the scale of the table `mini`."""
+    known = ncp.load_table("mini").select(MAIN).values
+    found: Reals = ((values - known.mean(axis=0)) / known.std(axis=0)).mean(axis=1)
     return found
 
 
@@ -66,16 +64,13 @@ def trained_again(code: Codes, name: str, where: TrainingOptions) -> Reals:
     """Mean z-scores `(NEW_SEEDS,)` of a code, one per new seed."""
     folder = FOLDER / name
     ncp.build(code, mini.tasks(), folder=folder, seeds=NEW_SEEDS + 1, **where)
-    import pyarrow.parquet as pq
-
-    rows = pq.read_table(folder / "trainings.parquet").to_pylist()
     values = np.full((NEW_SEEDS, len(MAIN)), np.nan)
-    for place, column in enumerate(MAIN):
-        task, metric = column.split("/")
-        for row in rows:
+    for row in pq.read_table(folder / "trainings.parquet").to_pylist():
+        for place, column in enumerate(MAIN):
+            task, metric = column.split("/")
             if row["task"] == task and row["seed"] > 0:
                 values[row["seed"] - 1, place] = row[metric]
-    return scores(ncp.Table(ncp.MULTIRES, np.repeat(code, NEW_SEEDS, axis=0), values, MAIN))
+    return scores(values)
 
 
 def main() -> None:
