@@ -12,7 +12,10 @@ from ncp.app.study_view import grid_csv, progressed, read_view, section_html, st
 from ncp.errors import DataError
 from ncp.progress import quiet
 from ncp.report.page_parts import Cell, Grid, Section
+from ncp.spaces.dimensions import Ordinal
+from ncp.spaces.space import Space
 from ncp.studies.overview import Running
+from ncp.studies.study import Study
 from tests.cli.conftest import Run, run
 from tests.latencies import write_latencies
 from tests.report.test_study import EPOCHS, write_study
@@ -28,10 +31,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_state_counts_trainings_and_names_those_that_run(folder: Path) -> None:
-    state = read_view(folder, None, quiet).state
+    view = read_view(folder, None, quiet)
+    state = view.state
     text = state_html(state)
     total = 2 * (6 + 2)  # two tasks, six codes, two of which have a second seed
-    assert f"{total - 2} of {total} trainings are done, 1 failed, 1 waiting." in text
+    assert f"Codes: 6. {total - 2} of {total} trainings are done, 1 failed, 1 waiting." in text
+    assert view.page is not None
+    assert not any("trainings are done" in section_html(section, lambda _: "") for section in view.page.sections)
     assert "No process works on this study now." in text
     assert "<table>" not in text
     asked = state.failed[0].asked
@@ -41,6 +47,15 @@ def test_the_state_counts_trainings_and_names_those_that_run(folder: Path) -> No
     assert "Process 7 on &lt;b&gt;here&lt;/b&gt; works on it; workers: 2." in text
     cells = re.findall("<td>(.*?)</td>", text)
     assert cells == [asked.task, str(asked.seed), "3 of 12", "mIoU 51.50", "3 min", asked.code]
+
+
+def test_a_study_whose_user_trains_has_no_trainings_to_count(tmp_path: Path) -> None:
+    study = Study(tmp_path, objective="mine", space=Space([Ordinal("width", [8, 16])]), prior=None)
+    study.tell("8", {"mine": 1.0})
+    view = read_view(tmp_path, None, quiet)
+    assert state_html(view.state) == ""
+    assert view.page is not None
+    assert view.page.sections[0].texts[0].startswith("Codes with a result: 1.")
 
 
 def test_the_report_is_made_anew_when_a_training_has_ended(folder: Path) -> None:

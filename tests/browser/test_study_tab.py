@@ -39,7 +39,7 @@ def test_a_study_is_shown_and_left_as_it_is(
     before = contents(study)
     page = visit(address, size, scheme)
     page.get_by_role("heading", name="Study of roads, clips").wait_for(timeout=120_000)
-    assert page.get_by_text("38 of 40 trainings are done, 1 failed, 1 waiting.").is_visible()
+    assert page.get_by_text("Codes: 12. 38 of 40 trainings are done, 1 failed, 1 waiting.").is_visible()
     page.get_by_role("region", name="Curves").scroll_into_view_if_needed()
     curves = page.get_by_role("region", name="Curves").locator(".study-plot .scatterlayer")
     expect(curves).to_have_count(len(TASKS), timeout=30_000)
@@ -63,10 +63,13 @@ def test_a_study_is_shown_and_left_as_it_is(
 
 def test_a_training_that_ends_appears(address: str, study: Path, visit: Open) -> None:
     page = visit(address)
-    page.get_by_text("38 of 40 trainings are done").first.wait_for(timeout=120_000)
+    page.get_by_text("38 of 40 trainings are done").wait_for(timeout=120_000)
+    provenance = page.get_by_role("region", name="Provenance")
+    expect(provenance).to_contain_text(f"{38 * 90 / 3600:.2f}")  # hours of training
     finish(study)
-    page.get_by_text("39 of 40 trainings are done, 1 failed.").first.wait_for(timeout=120_000)
-    expect(page.get_by_text("39 of 40 trainings are done")).to_have_count(2)  # the state, and the answer
+    page.get_by_text("39 of 40 trainings are done, 1 failed.").wait_for(timeout=120_000)
+    expect(page.get_by_text("trainings are done")).to_have_count(1)
+    expect(provenance).to_contain_text(f"{39 * 90 / 3600:.2f}")
 
 
 def finish(folder: Path) -> None:

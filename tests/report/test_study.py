@@ -11,10 +11,13 @@ import pytest
 import ncp
 from ncp import DataError
 from ncp.cost import Counting
+from ncp.io.files import write_json
 from ncp.optim.sampling import sample_codes
 from ncp.report.html import write_report
 from ncp.report.study_facts import costs_and_values, deviations, learning_curves
+from ncp.report.study_page import study_page
 from ncp.studies.averages import noise_between_seeds, table_of, values_of
+from ncp.studies.lease import LEASE, Lease
 from ncp.studies.study_folder import StudyFolder, StudyTask
 from ncp.studies.trainings import read_trainings
 from tests.report.test_html import EVIL, Read
@@ -99,13 +102,22 @@ def test_the_page_shows_everything(study: StudyFolder, tmp_path: Path) -> None:
     read = Read(page)
     assert not [address for address in read.addresses if not address.startswith(("data:", "#"))]
     assert sorted(read.named) == sorted(figures(page))
-    assert "38 of 40 trainings are done, 1 failed, 1 not ended yet." in page
+    assert page.count("trainings are done") == 1
+    assert "Codes: 12. 38 of 40 trainings are done, 1 failed, 1 waiting." in page
     assert "diverged: the loss is not finite at step 7" in page
     shown = figures(page)
     assert {re.sub(r" \d+", "", name) for name in shown} == {"curves", "cost", "noise"}
     best = shown["curves 0"]["data"][-1]
     assert len(best["x"]) == EPOCHS
     assert shown["cost 0"]["layout"]["xaxis"]["type"] == "log"
+
+
+def test_a_training_that_runs_is_counted_as_running(study: StudyFolder) -> None:
+    (waiting,) = [asked for asked, run in study.runs() if run.status not in ("done", "failed")]
+    with Lease(study.path, workers=1) as lease:
+        lease.running = [waiting._asdict()]
+        write_json(study.path / LEASE, lease.document())
+        assert study_page(study.path).subtitle == "Codes: 12. 38 of 40 trainings are done, 1 failed, 1 running."
 
 
 def test_texts_of_a_study_are_escaped(tmp_path: Path) -> None:
@@ -122,6 +134,7 @@ def test_a_study_that_has_not_begun_has_a_page(tmp_path: Path) -> None:
     write_report(study.path, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text("utf-8")
     assert "0 of 0 trainings are done." in page
+    assert "No training is done yet." in page
     assert "No training failed." in page
 
 

@@ -64,7 +64,6 @@ class StudyTab:
         self.codes = []
         self.body.clear()
         with self.body:
-            markup(f'<p class="note">{escape(page.subtitle)}</p>')
             for section in page.sections:
                 self._show_section(section)
 

@@ -50,15 +50,15 @@ def progressed(state: Overview) -> Progressed:
 
 
 def state_html(state: Overview) -> str:
-    """How many trainings are done, who works on them, and a table of those that run."""
-    parts = [f"{state.done} of {state.total} trainings are done"]
-    counts = {"failed": len(state.failed), "running": len(state.running), "waiting": state.waiting}
-    parts += [f"{count} {name}" for name, count in counts.items() if count]
-    text = f"{', '.join(parts)}."
+    """How many trainings are done, who works on them, and a table of those that run.
+
+    It is empty for a study whose user trains the codes (`ncp.Study`).
+    """
+    if not state.tasks:
+        return ""
+    text = f"Codes: {state.codes}. {state.counts}."
     if state.seconds_left:
         text += f" About {duration(state.seconds_left)} left."
-    if state.tuning is not None:
-        text += f" Codes with a result: {state.tuning.told}."
     holder = state.scheduler
     text += (
         " No process works on this study now."

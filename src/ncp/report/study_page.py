@@ -19,7 +19,7 @@ from ncp.report.style import with_unit
 from ncp.report.tuning_facts import TuningFacts, tuning_facts
 from ncp.report.tuning_sections import told_failures, tuning_answer, tuning_provenance, tuning_sections
 from ncp.studies.averages import noise_between_seeds, table_of, values_of
-from ncp.studies.overview import counts_text
+from ncp.studies.overview import overview_of, scheduled
 from ncp.studies.search_record import SEARCH
 from ncp.studies.study import Study
 from ncp.studies.study_folder import STUDY, StudyFolder, read_study
@@ -45,10 +45,12 @@ def study_page(folder: str | Path, search: Study | None = None) -> Page:
     if found is not None and not (path / STUDY).exists():
         return _told_page(found)
     study = read_study(path)
+    now, holder = scheduled(study)
     rows = read_trainings(study)
+    state = overview_of(study, rows, now, holder)
     table, values = table_of(study, rows), values_of(rows)
     noise = {column: each.std for column, each in noise_between_seeds(values).items()}
-    sections = [_trainings(study, rows, table, "The answer" if found is None else "Trainings")]
+    sections = [_trainings(table, "The answer" if found is None else "Trainings")]
     provenance = _provenance(study, rows)
     shown: set[str] = set()
     counting = Counting()
@@ -59,7 +61,7 @@ def study_page(folder: str | Path, search: Study | None = None) -> Page:
         counting = found.counting
     sections += _curves(study, rows, table) + _costs(table, counting, shown)
     sections += [_noise(deviations(table, values, noise)), _failures(rows, found is not None)]
-    subtitle = f"Codes: {len(table)}, tasks: {len(study.tasks)}, trainings: {len(study.asked)}"
+    subtitle = f"Codes: {state.codes}. {state.counts}."
     sections.append(provenance_section(provenance))
     return Page(f"Study of {', '.join(study.tasks)}", subtitle, sections)
 
@@ -87,11 +89,8 @@ def _costs(table: Table, counting: Counting, shown: Collection[str]) -> list[Sec
     return [Section("Values and cost" if not shown else "Other values and cost", [text], plots=plots)] if costs else []
 
 
-def _trainings(study: StudyFolder, rows: Sequence[TrainingRow], table: Table, title: str) -> Section:
-    """How many trainings are done, and the best code of each column."""
-    done = sum(row.status == "done" for row in rows)
-    others = {"failed": len(rows) - done, "not ended yet": len(study.asked) - len(rows)}
-    text = counts_text(done, len(study.asked), others)
+def _trainings(table: Table, title: str) -> Section:
+    """The best code of each column."""
     cells = []
     for column, values in zip(table.columns, table.values.T, strict=True):
         known = values[np.isfinite(values)]
@@ -103,7 +102,7 @@ def _trainings(study: StudyFolder, rows: Sequence[TrainingRow], table: Table, ti
         name = with_unit(column) + (" (lower is better)" if column in table.minimised else "")
         cells.append([Cell(name), Cell(str(len(known))), *map(Cell, numbers), Cell(code, copied=code, wide=True)])
     heads = ["column", "codes", "best", "median", "range", "best code"]
-    return Section(title, [f"{text}."], table=Grid(heads, cells) if cells else None)
+    return Section(title, table=Grid(heads, cells)) if cells else Section(title, ["No training is done yet."])
 
 
 def _about_curves(curves: Sequence[Learning]) -> list[str]:

@@ -104,7 +104,8 @@ class Overview:
     def counts(self) -> str:
         """How many trainings are done, failed, running and waiting, in words."""
         others = {"failed": len(self.failed), "running": len(self.running), "waiting": self.waiting}
-        return counts_text(self.done, self.total, others)
+        listed = [f"{count} {state}" for state, count in others.items() if count]
+        return ", ".join([f"{self.done} of {self.total} trainings are done", *listed])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -127,16 +128,6 @@ class Overview:
         }
 
 
-def counts_text(done: int, total: int, others: Mapping[str, int]) -> str:
-    """How many trainings are done, and how many are in other states, as every output says it.
-
-    >>> counts_text(24, 40, {"failed": 0, "running": 2, "waiting": 14})
-    '24 of 40 trainings are done, 2 running, 14 waiting'
-    """
-    listed = [f"{count} {state}" for state, count in others.items() if count]
-    return ", ".join([f"{done} of {total} trainings are done", *listed])
-
-
 def overview(folder: str | Path) -> Overview:
     """Look at the folder of a study. It may be scheduled by another process, or by none.
 
@@ -146,14 +137,17 @@ def overview(folder: str | Path) -> Overview:
     path = Path(folder)
     alone = (path / SEARCH).exists() and not (path / STUDY).exists()  # ncp.Study, whose user trains
     study = StudyFolder(path, read_record(path).space) if alone else read_study(path)
+    now, holder = scheduled(study)
+    return replace(overview_of(study, read_trainings(study, whole=False), now, holder), tuning=_tuning(study.path))
+
+
+def scheduled(study: StudyFolder) -> tuple[list[Asked], Mapping[str, Any] | None]:
+    """The trainings that run, and the content of the lease; none, and None, if no process works on the study."""
     holder = read_lease(study.path)
-    if holder is not None and not is_held(holder):
-        holder = None
-    rows = read_trainings(study, whole=False)
-    ended = {row.asked.run for row in rows}
-    now = {Asked(**each) for each in holder["running"]} if holder else set()
-    running = [each for each in study.asked if each in now and each.run not in ended]
-    return replace(overview_of(study, rows, running, holder), tuning=_tuning(study.path))
+    if holder is None or not is_held(holder):
+        return [], None
+    now = {Asked(**each) for each in holder["running"]}
+    return [each for each in study.asked if each in now], holder
 
 
 def _tuning(folder: Path) -> Tuning | None:
@@ -176,7 +170,7 @@ def overview_of(
     Args:
         study: the study.
         rows: the trainings that have ended.
-        now: the trainings that run.
+        now: the trainings that run, as far as they are not among `rows`.
         holder: the content of the lease.
     """
     times = defaultdict(list)
@@ -184,9 +178,10 @@ def overview_of(
         if row.status == "done" and row.details.get("seconds") is not None:
             times[row.asked.task].append(float(row.details["seconds"]))
     seconds = {task: fmean(times[task]) for task in study.tasks if times[task]}
-    running = tuple(look_at(study, asked) for asked in now)
-    ended = {row.asked.run for row in rows} | {asked.run for asked in now}
-    waiting = [asked for asked in study.asked if asked.run not in ended]
+    ended = {row.asked.run for row in rows}
+    running = tuple(look_at(study, asked) for asked in now if asked.run not in ended)
+    begun = ended | {asked.run for asked in now}
+    waiting = [asked for asked in study.asked if asked.run not in begun]
     workers = max(holder["workers"], 1) if holder else 1
     return Overview(
         folder=study.path,
