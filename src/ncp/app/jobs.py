@@ -14,6 +14,7 @@ from ncp.io.tabular import Limits, read_columns
 from ncp.optim.judge import fit_searcher_and_judge, halves
 from ncp.progress import Progress
 from ncp.spaces.named import load_space
+from ncp.tables.reading import raw_table_of
 from ncp.tables.table import Table
 
 LARGEST_TABLE = Limits(rows=50_000, columns=400, bytes=200 << 20)
@@ -37,25 +38,16 @@ def import_table(
         NcpError: files that are not a table and its search space, or a table whose space cannot be guessed.
     """
     columns = [name.strip() for name in codes.split(",")] if "," in codes else codes.strip() or None
-    values = None
-    if space is None:
+    known = None if space is None else load_space(space)
+    file, values = read_columns(table, LARGEST_TABLE), None
+    if known is None:
         named = [columns] if isinstance(columns, str) else columns or []
-        guessed = guess_columns(read_columns(table, LARGEST_TABLE), named)
+        guessed = guess_columns(file, named)
         known, columns = guessed_space(guessed), None
         values = [column.name for column in guessed if column.is_value]
-    else:
-        known = load_space(space)
-    read = Table.read(
-        table,
-        space=known,
-        codes=columns,
-        values=values,
-        minimised=minimised,
-        drop_bad=drop_bad,
-        limits=LARGEST_TABLE,
-    )
+    raw = raw_table_of(file, table, known, columns, values, drop_bad=drop_bad)
     path = folder / "table.parquet"
-    read.to_parquet(path)
+    Table.from_raw(raw, minimised).to_parquet(path)
     return Dataset(table.name, None, None, str(path))
 
 
