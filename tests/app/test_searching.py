@@ -63,6 +63,7 @@ def test_a_film_keeps_budget_and_frozen_dimensions_and_starts_at_the_open_code()
     assert shares[-1] == 1
     assert len(frames) == 12
     assert frames[0]["codes"] == value_indices(MULTIRES, ORIGIN)
+    assert frames[0]["score"] == f"{result.provenance['origin_predicted_score']:.2f}"
     last = [dim.values[k] for dim, k in zip(MULTIRES.dimensions, frames[-1]["codes"], strict=True)]
     assert frames[-1]["facts"][0] == ["GMACs", f"{ncp.macs(last)[0] / 1e9:.3f}"]
     assert frames[-1]["facts"][0] != frames[0]["facts"][0]

@@ -15,16 +15,14 @@ from ncp.app.dataset import Dataset, OpenDataset, open_benchmark, open_dataset
 from ncp.app.frames import frames_of
 from ncp.errors import ConfigError, NcpError
 from ncp.optim.budget import Budget
-from ncp.optim.feasible import frozen_dimensions
 from ncp.optim.front import Front
 from ncp.optim.front_search import Refinement, pareto_search
-from ncp.optim.measured_rows import MeasuredRows
+from ncp.optim.judge import predictor_and_judge
 from ncp.optim.objective import Objective
 from ncp.optim.problem import Problem
-from ncp.optim.propagation import StrategyName, propagate
-from ncp.optim.result_rows import baseline_of, provenance_of, rows_of
+from ncp.optim.propagation import StrategyName, follow
 from ncp.optim.results import Result
-from ncp.optim.search import ranked, search
+from ncp.optim.search import POOL, Settings, result_of, search, start_of
 from ncp.predictors.predictor import Predictor
 from ncp.progress import Progress
 
@@ -32,7 +30,7 @@ Find = Literal["best", "edits", "front"]
 
 FILM_STARTS, FILM_STEPS = 8, 30
 """The film shows the first of few starts. They take less than a second, so there is a first answer at once."""
-POOL, TOP = 300, 10
+TOP = 10
 FRONT = 100
 """Most codes of a front."""
 REFINEMENT = Refinement(rounds=8, moves=40_000, crossed=5_000, tried=10_000, directions=400)
@@ -92,51 +90,17 @@ def run_film(dataset: Dataset, request: SearchRequest, progress: Progress) -> tu
 
     Raises:
         InfeasibleError: no code meets the budget or the minimum values.
-        ConfigError: settings that `propagate` does not accept.
+        ConfigError: settings that `search` does not accept.
     """
-    began, opened = perf_counter(), open_dataset(dataset)
-    predictor = _predictor(opened)
+    began, opened, objective = perf_counter(), open_dataset(dataset), request.objective
     starts, steps = min(request.starts, FILM_STARTS), min(request.steps, FILM_STEPS)
-    frozen = frozen_dimensions(opened.space, request.freeze)
-    codes = opened.space.sample(starts, np.random.default_rng(0))
-    codes[0] = request.origin
-    codes[:, frozen] = codes[0, frozen]
-    run = propagate(
-        predictor,
-        request.objective,
-        codes,
-        budget=request.budget,
-        strategy=request.strategy,
-        steps=steps,
-        freeze=request.freeze,
-        progress=progress,
-    )
-    problem = Problem.of(predictor, request.objective, request.budget, request.freeze)
-    known = None if opened.table is None else MeasuredRows.of(problem, opened.table, np.array(request.origin))
-    best, ranks = ranked(problem, run.best(POOL), known, TOP)
-    unmeasured = replace(request.budget, max_latency_ms=None)  # measuring latencies takes seconds
-    quick = replace(problem, feasible=replace(problem.feasible, budget=unmeasured))
-    rows = rows_of(quick, best, opened.judge, opened.table, ranks)
-    baseline = None
-    if known is not None and opened.table is not None:
-        baseline = baseline_of(problem, known, opened.judge, opened.table)
-    provenance = provenance_of(
-        problem,
-        opened.judge,
-        opened.table,
-        weights=dict(request.weights),
-        uncertainty_penalty=request.uncertainty_penalty,
-        at_least=dict(request.at_least),
-        strategy=request.strategy,
-        starts=starts,
-        steps=steps,
-        seed=0,
-        max_changes=None,
-        origin=opened.space.text(request.origin),
-        freeze=list(request.freeze),
-    )
-    result = Result(rows, baseline, provenance, perf_counter() - began, run)
-    return replace(result, _trajectory=None), frames_of(result)
+    settings = Settings.of(objective, request.strategy, starts, TOP, steps, seed=0)
+    pair = predictor_and_judge(_predictor(opened), opened.judge, opened.table, [objective], settings.seed)
+    problem = Problem.of(pair.predictor, objective, request.budget, request.freeze)
+    start = start_of(problem.feasible, settings, np.array(request.origin), None)
+    run = follow(problem, settings.strategy, start.codes, settings.steps, progress)
+    result = result_of(problem, pair, opened.table, start, settings, run, run.best(POOL), measuring=False)
+    return replace(result, seconds=perf_counter() - began, _trajectory=None), frames_of(result)
 
 
 def run_search(dataset: Dataset, request: SearchRequest, trace: Path, stop: Path, progress: Progress) -> Result:

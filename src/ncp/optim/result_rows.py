@@ -29,11 +29,14 @@ BUDGET = (*BOUNDS, "image_size", "classes", "task")
 
 
 def rows_of(
-    problem: Problem, codes: Codes, judge: Predictor | None, table: Table | None, ranks: Reals | None = None
+    problem: Problem,
+    codes: Codes,
+    judge: Predictor | None,
+    table: Table | None,
+    ranks: Reals | None = None,
+    measuring: bool = True,
 ) -> tuple[Row, ...]:
     """Predict codes, check them by table or judge, and compute their cost.
-
-    Latencies that the budget bounds are measured here, which takes seconds per code.
 
     Args:
         problem: the objective, the budget and the predictor.
@@ -41,12 +44,14 @@ def rows_of(
         judge: checks codes that are not in the table.
         table: measured values.
         ranks: the numbers that codes are ranked by, `(n,)`; the predictor's scores when left out.
+        measuring: whether to measure latencies that the budget bounds, which takes seconds per code. Otherwise the rows
+            have no latencies.
     """
     scores = problem.values_and_scores(codes)[1] if ranks is None else ranks
     columns = _columns(problem)
     predicted, verified = _predicted(problem, codes, columns), verify(codes, columns, judge, table)
     predicted_scores, verified_scores = _objective(problem, predicted), _objective(problem, verified)
-    model = latency_model(problem.budget)
+    model = latency_model(problem.budget) if measuring else None
     if model is not None:
         predicted = predicted.beside(_predicted_latencies(model, codes))
         verified = verified.beside(_measured_latencies(model, codes))

@@ -20,7 +20,7 @@ from ncp.optim.local_search import search_locally, search_near
 from ncp.optim.measured_rows import MeasuredRows, meets_minimums
 from ncp.optim.objective import Objective, as_objective
 from ncp.optim.problem import Problem
-from ncp.optim.propagation import StrategyName, as_strategy, follow
+from ncp.optim.propagation import StrategyName, Trajectory, as_strategy, follow
 from ncp.optim.result_rows import baseline_of, latency_model, predicted_scores_of, provenance_of, rows_of
 from ncp.optim.results import Result
 from ncp.optim.strategies import Strategy
@@ -93,17 +93,17 @@ def search(
     """
     began = perf_counter()
     objective = as_objective(objective)
-    settings = _Settings.of(objective, strategy, starts, top, steps, seed)
+    settings = Settings.of(objective, strategy, starts, top, steps, seed)
     predictor = read_predictor(predictor, "predictor")
     feasible = Feasible.of(_space(predictor, table), as_budget(budget), freeze)
-    start = _start(feasible, settings, origin, max_changes)
+    start = start_of(feasible, settings, origin, max_changes)
     pair = predictor_and_judge(predictor, judge, table, [objective], settings.seed, share(progress, 0.0, FITTING))
     problem = Problem(pair.predictor, objective, feasible)
     found = _found(problem, pair, table, start, settings, share(progress, FITTING if pair.slow else 0.0, 1.0))
     return replace(found, seconds=perf_counter() - began)
 
 
-class _Settings(NamedTuple):
+class Settings(NamedTuple):
     """How thoroughly to search, as the arguments of `search` say."""
 
     strategy: Strategy
@@ -115,7 +115,7 @@ class _Settings(NamedTuple):
     @classmethod
     def of(
         cls, objective: Objective, strategy: Strategy | StrategyName, starts: Any, top: Any, steps: Any, seed: Any
-    ) -> _Settings:
+    ) -> Settings:
         """Check the arguments, and that the strategy can follow the objective.
 
         Raises:
@@ -128,7 +128,7 @@ class _Settings(NamedTuple):
         return settings
 
 
-class _Start(NamedTuple):
+class Start(NamedTuple):
     """Where a search starts, and how far it may go from there.
 
     Attributes:
@@ -142,7 +142,7 @@ class _Start(NamedTuple):
     max_changes: int | None
 
 
-def _start(feasible: Feasible, settings: _Settings, origin: CodesLike | None, max_changes: int | None) -> _Start:
+def start_of(feasible: Feasible, settings: Settings, origin: CodesLike | None, max_changes: int | None) -> Start:
     """Codes to start from, checked before a predictor is fitted.
 
     Raises:
@@ -157,25 +157,53 @@ def _start(feasible: Feasible, settings: _Settings, origin: CodesLike | None, ma
     latency = latency_model(feasible.budget)
     if latency is not None:
         latency.require_here()
-    return _Start(codes, base, most)
+    return Start(codes, base, most)
 
 
 def _found(
-    problem: Problem, pair: Pair, table: Table | None, start: _Start, settings: _Settings, progress: Progress
+    problem: Problem, pair: Pair, table: Table | None, start: Start, settings: Settings, progress: Progress
 ) -> Result:
     """Propagate and search locally, and check the best codes and measured rows by table and judge."""
     run = follow(problem, settings.strategy, start.codes, settings.steps, share(progress, 0.0, PROPAGATING))
-    known = None if table is None else MeasuredRows.of(problem, table, start.origin, start.max_changes)
     codes = _improved(problem, run.best(POOL), start, share(progress, PROPAGATING, 1.0))
     if start.max_changes is None and settings.top > 1:
         cheaper = cheaper_codes(problem, settings.strategy, run, codes[0], settings.steps)
         codes = np.concatenate([codes, cheaper])
-    codes, ranks = ranked(problem, codes, known, settings.top, varied=start.max_changes is None)
-    rows = rows_of(problem, codes, pair.judge, table, ranks)
-    baseline = None if known is None or table is None else baseline_of(problem, known, pair.judge, table)
-    provenance = _provenance(problem, pair, table, start, settings)
+    result = result_of(problem, pair, table, start, settings, run, codes)
     progress(1.0)
-    return Result(rows, baseline, provenance, 0.0, run)
+    return result
+
+
+def result_of(
+    problem: Problem,
+    pair: Pair,
+    table: Table | None,
+    start: Start,
+    settings: Settings,
+    run: Trajectory,
+    codes: Codes,
+    measuring: bool = True,
+) -> Result:
+    """The best of the codes that a search has found and of the measured rows, checked by table and judge.
+
+    Args:
+        problem: what was searched.
+        pair: its predictor, and the judge.
+        table: measured values.
+        start: where the search started.
+        settings: how thoroughly it searched.
+        run: the propagation.
+        codes: the codes found, `(n, d)`, within the budget.
+        measuring: as in `rows_of`.
+
+    Raises:
+        InfeasibleError: no code meets the minimum values.
+    """
+    known = None if table is None else MeasuredRows.of(problem, table, start.origin, start.max_changes)
+    codes, ranks = _ranked(problem, codes, known, settings.top, varied=start.max_changes is None)
+    rows = rows_of(problem, codes, pair.judge, table, ranks, measuring)
+    baseline = None if known is None or table is None else baseline_of(problem, known, pair.judge, table)
+    return Result(rows, baseline, _provenance(problem, pair, table, start, settings), 0.0, run)
 
 
 def _space(predictor: Predictor | None, table: Table | None) -> Space:
@@ -221,7 +249,7 @@ def _drawn(feasible: Feasible, starts: int, seed: int, origin: Codes | None) -> 
     return codes
 
 
-def _improved(problem: Problem, found: Codes, start: _Start, progress: Progress) -> Codes:
+def _improved(problem: Problem, found: Codes, start: Start, progress: Progress) -> Codes:
     """Codes that a local search finds around propagated codes, within the changes that are allowed."""
     score, feasible = problem.focused().scores, problem.feasible
     if start.origin is None or start.max_changes is None:
@@ -229,9 +257,7 @@ def _improved(problem: Problem, found: Codes, start: _Start, progress: Progress)
     return search_near(score, feasible, start.origin, start.max_changes, found, progress)
 
 
-def _provenance(
-    problem: Problem, pair: Pair, table: Table | None, start: _Start, settings: _Settings
-) -> dict[str, Any]:
+def _provenance(problem: Problem, pair: Pair, table: Table | None, start: Start, settings: Settings) -> dict[str, Any]:
     """The request, and the predictor, judge and table that answered it."""
     objective, origin = problem.objective, start.origin
     return provenance_of(
@@ -253,7 +279,7 @@ def _provenance(
     )
 
 
-def ranked(
+def _ranked(
     problem: Problem, codes: Codes, known: MeasuredRows | None, top: int, varied: bool = True
 ) -> tuple[Codes, Reals]:
     """The `top` best of codes `(n, d)` and measured rows, best first, and the numbers that they are ranked by.
