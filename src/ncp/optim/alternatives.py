@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,14 +11,15 @@ from ncp.cost import has_cost
 from ncp.optim.feasible import Feasible
 from ncp.optim.local_search import search_locally
 from ncp.optim.problem import Problem
-from ncp.optim.propagation import Trajectory, follow
-from ncp.optim.strategies import Strategy
-from ncp.spaces.arrays import Codes, Reals, best_first
+from ncp.optim.projection import Bound
+from ncp.optim.propagation import Trajectory, require_finite
+from ncp.optim.strategies import Continuous
+from ncp.spaces.arrays import Codes, Reals, best_first, distinct
 
 SHARES = (0.75, 0.5, 0.25)
 """Cheaper codes are searched for below these shares of the best code's multiply-adds."""
 STARTS, STEPS, ROUNDS, KEPT = 16, 40, 2, 100
-"""Of the search for cheaper codes: starts, most steps, rounds of local search, and propagated codes that it keeps."""
+"""Of the search for cheaper codes: starts, most steps, rounds of local search, and codes where it begins."""
 CHEAPER = 0.1
 """A code has an advantage over a better one if it needs fewer multiply-adds, by more than this share of them."""
 GAIN = 0.1
@@ -28,37 +30,52 @@ APART = 9
 """Further codes differ from every better one in at least d // APART dimensions, if there are enough such codes."""
 
 
-def cheaper_codes(problem: Problem, strategy: Strategy, run: Trajectory, best: Codes, steps: int) -> Codes:
+def cheaper_codes(problem: Problem, run: Trajectory, best: Codes, steps: int) -> Codes:
     """Good codes that cost less than the best one, `(n, d)`; none in a space without exact cost.
 
     These are the best codes of each cost that a search has visited. It seldom visits codes far below its budget, so a
-    few of its starts are propagated within smaller budgets, too.
+    few of its starts are propagated within smaller budgets, too: all at once, by the strategy `continuous`.
 
     Args:
         problem: the predictor, the objective and the budget.
-        strategy: as in `propagate`.
         run: the search.
         best: the best code, `(d,)`.
-        steps: as in `propagate`.
+        steps: of the search; the cheaper codes take at most `STEPS`.
     """
     if not has_cost(problem.space):
         return best[None][:0]
-    found = [_best_by_cost(problem, run)]
+    flat = run.codes.reshape(-1, run.codes.shape[-1])
+    found = [_best_by_cost(problem, flat, run.scores.reshape(-1))]
     starts, macs = run.codes[0, :STARTS], int(problem.budget.counting.macs(best[None])[0])
-    for share in SHARES:
-        budget = replace(problem.budget, max_macs=share * macs)
-        feasible = Feasible(problem.space, budget, problem.feasible.frozen)
-        if budget.allows(feasible.smallest(starts)).all():
-            smaller = replace(problem, feasible=feasible)
-            visited = follow(smaller, strategy, starts, min(steps, STEPS))
-            score = smaller.focused().scores
-            found += [_best_by_cost(smaller, visited), search_locally(score, feasible, visited.best(KEPT), ROUNDS)]
+    budgets = [replace(problem.budget, max_macs=share * macs) for share in SHARES]
+    smaller = [Feasible(problem.space, budget, problem.feasible.frozen) for budget in budgets]
+    smaller = [each for each in smaller if each.budget.allows(each.smallest(starts)).all()]
+    if smaller:
+        focused = problem.focused()
+        visited = _visited(focused, smaller, starts, min(steps, STEPS))
+        for feasible, codes in zip(smaller, visited, strict=True):
+            scores = focused.scores(codes)
+            found.append(_best_by_cost(problem, codes, scores))
+            found.append(search_locally(focused.scores, feasible, codes[best_first(scores)[:KEPT]], ROUNDS))
     return np.concatenate(found)
 
 
-def _best_by_cost(problem: Problem, run: Trajectory) -> Codes:
-    """The best code of a search in each interval of cost, `(k, d)`; neighbouring intervals differ by `CHEAPER`."""
-    codes, scores = run.codes.reshape(-1, run.codes.shape[-1]), run.scores.reshape(-1)
+def _visited(problem: Problem, smaller: Sequence[Feasible], starts: Codes, steps: int) -> list[Codes]:
+    """The different codes that a propagation of the starts visits within each of some budgets, `(k, d)` each."""
+    relaxed = problem.predictor.relaxed(np.tile(starts, (len(smaller), 1)))
+    bounds: dict[str, Bound] = dict(problem.budget.bounds)
+    most = [each.budget.bounds["max_macs"] for each in smaller]
+    bounds["max_macs"] = relaxed.new_tensor(most).repeat_interleave(len(starts))
+    path = Continuous().ascend(problem.score, smaller[0], relaxed, steps, bounds=bounds).x
+    require_finite(path)
+    parts = np.split(path, len(smaller), axis=1)
+    snapped = (each.snap_path(part, starts) for each, part in zip(smaller, parts, strict=True))
+    flat = [codes.reshape(-1, codes.shape[-1]) for codes in snapped]
+    return [codes[distinct(codes)[0]] for codes in flat]
+
+
+def _best_by_cost(problem: Problem, codes: Codes, scores: Reals) -> Codes:
+    """The best of codes `(n, d)` in each interval of cost, `(k, d)`; neighbouring intervals differ by `CHEAPER`."""
     order = best_first(scores)
     intervals = np.floor(np.log(problem.budget.counting.macs(codes[order])) / -np.log1p(-CHEAPER))
     best: Codes = codes[order[np.unique(intervals, return_index=True)[1]]]

@@ -167,7 +167,7 @@ def _found(
     run = follow(problem, settings.strategy, start.codes, settings.steps, share(progress, 0.0, PROPAGATING))
     codes = _improved(problem, run.best(POOL), start, share(progress, PROPAGATING, 1.0))
     if start.max_changes is None and settings.top > 1:
-        cheaper = cheaper_codes(problem, settings.strategy, run, codes[0], settings.steps)
+        cheaper = cheaper_codes(problem, run, codes[0], settings.steps)
         codes = np.concatenate([codes, cheaper])
     result = result_of(problem, pair, table, start, settings, run, codes)
     progress(1.0)
