@@ -123,8 +123,8 @@ def main() -> None:
         found = {step.__name__: seconds(step) for step in steps}
     record(
         "newcomer/times",
-        claim="Time of what a new user does after reading the README, on two cores: install, with all downloads, and find "
-        "a backbone; find another; draw it and write its report; import a csv and search in it; check, train (ten epochs "
+        claim="What a new user does after reading the README, on two cores: install, with all downloads, and find a "
+        "backbone; find another; draw it and write its report; import a csv and search in it; check, train (ten epochs "
         "of 240 pictures) and export; build a PyTorch model on the backbone",
         target="install_and_find <= 300 s",
         value=found,

@@ -13,6 +13,7 @@ from ncp.io.files import whole_file
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
 TOPICS = {
     "command": "Commands",
+    "newcomer": "A new user",
     "search": "What a search finds",
     "parts": "What each part of a search contributes",
     "known": "Measured and predicted values together",
