@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.measure import RESULTS, ROOT
 from ncp.io.files import whole_file
+from ncp.report.style import p_text
 
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
 TOPICS = {
@@ -131,7 +132,7 @@ def _topic(entries: dict[str, dict[str, Any]]) -> list[str]:
         note = (
             f" ({entry['note']})" if entry["note"] and all(each["note"] == entry["note"] for _, each in others) else ""
         )
-        if others or _inner_figures(entry["value"]):
+        if others or _inner_figures(entry["value"]) or len(_figures(entry)) > 2:
             many += [f"{claim}{note}.", "", *_grid(group)]
         else:
             single.append(_row(f"`{name}`", f"{claim}{note}", _scalars(entry), entry["target"], _met(entry)))
@@ -155,7 +156,7 @@ def _grid(entries: dict[str, dict[str, Any]]) -> list[str]:
         alike.setdefault(tuple(figures), []).append(path)
     for keys, group in alike.items():
         lines += _head(*map(_words, keys))
-        lines += [_row(" · ".join(map(_words, path)), *map(_number, details[path].values())) for path in group]
+        lines += [_row(" · ".join(map(_words, path)), *_cells(details[path], path)) for path in group]
         lines.append("")
     return lines
 
@@ -170,9 +171,7 @@ def _single_figures(entries: dict[str, dict[str, Any]]) -> list[str]:
         return [line for target in targets for line in (target, "")]
     lines = _head(*map(_words, next(iter(rows.values()))), "target", "")
     for label, figures in rows.items():
-        lines.append(
-            _row(f"`{label}`", *map(_number, figures.values()), entries[label]["target"], _met(entries[label]))
-        )
+        lines.append(_row(f"`{label}`", *_cells(figures), entries[label]["target"], _met(entries[label])))
     return [*lines, ""]
 
 
@@ -219,6 +218,14 @@ def _machine(entry: dict[str, Any]) -> str:
     machine, versions = entry["machine"], entry["versions"]
     hardware = machine.get("gpu") or f"{machine['cpus']} CPUs"
     return f"{hardware}, {', '.join(f'{word} {versions[name]}' for name, word in VERSIONS.items() if name in versions)}"
+
+
+def _cells(figures: dict[str, float], path: tuple[str, ...] = ()) -> list[str]:
+    """Numbers as text; p-values are those under a name that begins with p."""
+    return [
+        p_text(each) if any(name.split("_")[0] == "p" for name in (key, *path)) else _number(each)
+        for key, each in figures.items()
+    ]
 
 
 def _number(number: float) -> str:

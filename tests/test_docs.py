@@ -33,6 +33,7 @@ def blocks(name: str, language: str) -> list[str]:
 PROGRAMS = [
     pytest.param(block, id=f"{name}-{n}") for name in WITH_PYTHON for n, block in enumerate(blocks(name, "python"))
 ]
+NCP = [sys.executable, "-m", "ncp"]
 COMMANDS = [
     pytest.param(line, id=line.split("#")[0].strip())
     for name in DOCUMENTS
@@ -58,6 +59,28 @@ def test_python_runs(program: str, request: pytest.FixtureRequest, tmp_path: Pat
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_three_commands_of_the_readme_run(tmp_path: Path) -> None:
+    """The first prints the code that the README shows and that the second draws."""
+    first, shown = blocks("README.md", "")[1:3]
+    search, *others = (shlex.split(line)[1:] for line in first.splitlines())
+    code = shown.splitlines()[-1].split()[-1]
+    assert code in typed([*NCP, *search], tmp_path)
+    assert others[0][-1] == code
+    for words in others:
+        typed([*NCP, *words], tmp_path)
+
+
+def typed(words: list[str], folder: Path) -> str:
+    """What a command prints on a terminal of 80 columns."""
+    environment = os.environ | {"COLUMNS": "80"}
+    done = subprocess.run(  # noqa: S603
+        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("line", COMMANDS)
