@@ -57,3 +57,11 @@ def test_a_value_that_nobody_knows_is_empty_and_has_no_source() -> None:
         ["A", "8,skip", "70.5", "table"],
         ["B", "16,conv", "", ""],
     ]
+
+
+def test_a_difference_that_rounds_to_zero_has_no_minus() -> None:
+    space = ncp.Space.from_dict({"width": [8, 16], "op": ["skip", "conv"]})
+    table = ncp.Table(space, np.array([[8, 0], [16, 1]]), np.array([[70.501, 3.0], [70.5, 2.0]]), ("t/acc", "t/loss"))
+    dataset = OpenDataset(open_benchmark().source, space, None, None, table)
+    page = ComparedCodes(dataset, Counting(), {"A": (8, 0), "B": (16, 1)}).table()
+    assert [page.count(f'<td class="number">{change}</td>') for change in ("+0.00", "-1.00", "-0.00")] == [1, 1, 0]

@@ -77,9 +77,9 @@ def test_columns_that_are_named_are_the_dimensions(tmp_path: Path) -> None:
     assert opened.space.names == ("name", "width")
     assert opened.columns == ("lr", "seed", "acc", "latency_ms", "params")
     for codes, message in (
-        ("width, depth", "Column 'depth' of .* is not in the table, whose columns are "),
-        ("width, lr", "Column 'lr' of .* has fractions. Write whole numbers in a smaller unit."),
-        ("width", "A search space has from 2 to 200 dimensions, but 1 were found: .'width'.. Name"),
+        ("width, depth", "codes names 'depth', which is not in the table. Its columns are .*'width'"),
+        ("width, lr", "codes names 'lr', which has fractions. Write whole numbers in a smaller unit."),
+        ("width", "A search space has from 2 to 200 dimensions. The table has 1: .'width'.. Name"),
     ):
         with pytest.raises(DataError, match=message):
             imported(path, codes)

@@ -55,7 +55,7 @@ def test_too_few_rows_to_train_on_are_refused(tmp_path: Path) -> None:
     (tmp_path / "few.yaml").write_text("width: [8, 16, 24]\ndepth: [1, 2]\n")
     (tmp_path / "few.csv").write_text("width,depth,acc\n8,1,2\n16,1,3\n24,2,4\n")
     dataset = import_table(tmp_path / "few.csv", tmp_path / "few.yaml", (), "", False, tmp_path, quiet)
-    with pytest.raises(DataError, match=r"at least 40 rows without missing values\. This table has 3 of 3"):
+    with pytest.raises(DataError, match=r"at least 40 rows without missing values\. This table has 3 such rows\."):
         train_predictor(dataset, tmp_path, quiet)
 
 

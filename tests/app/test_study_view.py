@@ -38,13 +38,13 @@ def test_the_state_counts_trainings_and_names_those_that_run(folder: Path) -> No
     assert f"Codes: 6. {total - 2} of {total} trainings are done, 1 failed, 1 waiting." in text
     assert view.page is not None
     assert not any("trainings are done" in section_html(section, lambda _: "") for section in view.page.sections)
-    assert "No process works on this study now." in text
+    assert "No process works on this study now. The rest would take about 1 min 30 s." in text
     assert "<table>" not in text
     asked = state.failed[0].asked
     running = Running(asked, 0.25, 3.0, EPOCHS, "mIoU", 51.5, 60.0)
     holder = {"process": 7, "host": "<b>here</b>", "workers": 2}
     text = state_html(replace(state, running=(running,), scheduler=holder))
-    assert "Process 7 on &lt;b&gt;here&lt;/b&gt; works on it; workers: 2." in text
+    assert "Process 7 on &lt;b&gt;here&lt;/b&gt; works on it with 2 workers." in text
     cells = re.findall("<td>(.*?)</td>", text)
     assert cells == [asked.task, str(asked.seed), "3 of 12", "mIoU 51.50", "3 min", asked.code]
 

@@ -82,4 +82,5 @@ def test_without_a_latency_model_there_is_no_field_and_a_link_says_so(bare: str,
     page = visit(f"{bare}?tab=search&latency=2&gmacs=3")
     expect(page.get_by_role("textbox", name="GMACs")).to_have_value("3")
     expect(page.get_by_role("textbox", name="latency [ms]")).to_be_hidden()
-    assert page.get_by_role("alert").filter(has_text="The link names what is not known here: 'latency'.").is_visible()
+    message = "Unknown parts of this link were ignored: 'latency'."
+    assert page.get_by_role("alert").filter(has_text=message).is_visible()

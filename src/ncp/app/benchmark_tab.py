@@ -119,9 +119,7 @@ class BenchmarkTab:
         else:
             self.plot.set_figure(figure)
         count = f"{len(points.rows):,} of {len(self.table):,} rows"
-        self.count.set_content(
-            f"{count}. Click a point to open its code. Drag to zoom; double-click shows all rows, also the worst 2 %."
-        )
+        self.count.set_content(f"{count}. Click a point to open its code. Drag to zoom; double-click to show all rows.")
         self._show_best(points)
         self._show_nearest()
 

@@ -25,7 +25,7 @@ TASKS = {
 }
 """The tasks of NAS-Bench-MR in plain words."""
 LISTED = 8
-"""Most changes that are listed; of more the number is given."""
+"""Most changes that are listed; of longer lists only the length is shown."""
 COSTS = (("macs", 1e9, "GMACs"), ("params", 1e6, "M parameters"))
 
 

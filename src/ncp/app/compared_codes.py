@@ -109,7 +109,8 @@ class ComparedCodes:
         heads = "".join(f'<th scope="col" class="number">{name}</th>' for name in names)
         body = "".join(_row(row) for row in self.rows)
         table = f'<table><thead><tr><th scope="col">column</th>{heads}</tr></thead><tbody>{body}</tbody></table>'
-        return f'<div class="scroll" tabindex="0" role="group" aria-label="values of these codes">{table}</div>'
+        label = 'tabindex="0" role="group" aria-label="values of these codes"'
+        return f'<div class="scroll compared" {label}>{table}</div>'
 
 
 def _drawing(name: str, code: Vector, counting: Counting) -> str:
@@ -122,7 +123,7 @@ def _row(row: ComparedRow) -> str:
     cells = "".join(_cell(value, source) for value, source in zip(row.values, row.sources, strict=True))
     if len(row.values) == 2:
         first, last = row.values
-        change = _DASH if first is None or last is None else f"{last - first:+.2f}"
+        change = _DASH if first is None or last is None else f"{last - first:+z.2f}"
         cells += f'<td class="number">{change}</td>'
     name = escape(row.name).replace("/", "/<wbr>")
     return f'<tr><th scope="row">{name}</th>{cells}</tr>'

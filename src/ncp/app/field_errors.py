@@ -10,7 +10,7 @@ from ncp.errors import Name, NcpError
 _LABELS = {
     "at_least": Name("the minimum values"),
     "classes": Name("classes"),
-    "codes": Name("'architecture columns'"),
+    "codes": Name("'columns of the code'"),
     "drop_bad": Name("'skip invalid rows'"),
     "freeze": Name("'Keep fixed'"),
     "image_size": Name("image size"),

@@ -65,7 +65,7 @@ class Found:
     def of_front(cls, front: Front) -> Found:
         """A front, cheapest code first where cost is known."""
         document = front.to_dict()
-        text = "None of these codes is worse than another in everything that was asked for, cost included."
+        text = "Each of these codes is better than any other one of them in at least one column or in cost."
         texts = (text, front_baseline_text(document), summary(document))
         title = f"The front: {len(front.rows)} codes"
         return cls(title, tuple(filter(None, texts)), front.rows, ("",) * len(front.rows), document, "pareto.json")

@@ -60,7 +60,7 @@ def guess_columns(file: Columns, named: Sequence[str] = ()) -> list[GuessedColum
     """
     for name in named:
         if name not in file.names:
-            raise _no_dimension(name, f"is not in the table, whose columns are {quoted(file.names)}")
+            raise _no_dimension(name, f"is not in the table. Its columns are {quoted(file.names)}")
     return [_guess(file, name, name in named if named else None) for name in file.names]
 
 
@@ -74,7 +74,7 @@ def guessed_space(columns: Sequence[GuessedColumn]) -> Space:
     least, most = DIMENSIONS
     if not least <= len(dimensions) <= most:
         raise DataError(
-            "A search space has from {least} to {most} dimensions, but {count} were found: {given}. Name the columns "
+            "A search space has from {least} to {most} dimensions. The table has {count}: {given}. Name the columns "
             "of the code in {field}, or choose a file of the search space.",
             field="codes",
             given=[dimension.name for dimension in dimensions],
@@ -117,4 +117,4 @@ def _number(text: str) -> float | None:
 
 
 def _no_dimension(name: str, why: str) -> DataError:
-    return DataError("Column {given} of {field} {why}.", field="codes", given=name, why=why)
+    return DataError("{field} names {given}, which {why}.", field="codes", given=name, why=why)

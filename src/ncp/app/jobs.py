@@ -63,7 +63,7 @@ def train_predictor(dataset: Dataset, folder: Path, progress: Progress) -> Datas
     rows = np.concatenate(halves(table, 0))
     if len(rows) < LEAST:
         raise DataError(
-            f"Training needs at least {LEAST} rows without missing values. This table has {len(rows)} of {len(table)}."
+            f"Training needs at least {LEAST} rows without missing values. This table has {len(rows)} such rows."
         )
     predictor, judge = fit_searcher_and_judge(table.select(rows=rows[:MOST]), 0, progress)
     paths = [folder / "predictor.safetensors", folder / "judge.safetensors"]

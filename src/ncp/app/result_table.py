@@ -32,8 +32,9 @@ def result_table(found: Found, has_network: bool) -> str:
     texts = [f'<p class="lead">{escape(found.texts[0])}</p>']
     texts += [f'<p class="note">{escape(text)}</p>' for text in found.texts[1:]]
     if len(found.listed) < len(found.rows):
-        texts.append(f'<p class="note">{len(found.listed)} of them, spread evenly, are listed. The files have all.</p>')
-    checked = f"In grey: an independent check, by the {usual} unless another source is named." if usual else ""
+        shown = f"The list has {len(found.listed)} of them, spread evenly. Saved files have all."
+        texts.append(f'<p class="note">{shown}</p>')
+    checked = f"Grey values are an independent check, by the {usual} unless another source is named." if usual else ""
     checked = checked or "These values come from the predictor alone: nothing has checked them."
     if LATENCY in columns:
         checked += " Latencies in grey were measured."
@@ -99,7 +100,7 @@ def _missing_extras() -> str:
         return ""
     buttons = " and ".join({"export": "ONNX", "report": "Save report"}[extra] for extra in missing)
     command = escape(f"pip install 'ncp-nas[{','.join(missing)}]'")
-    return f'<p class="note">{buttons}: not installed. Whoever runs this app can run <code>{command}</code>.</p>'
+    return f'<p class="note">{buttons}: not installed. Whoever runs this app can add them: <code>{command}</code>.</p>'
 
 
 def _cell(label: str, predicted: str, verified: str = "") -> str:

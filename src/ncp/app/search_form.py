@@ -22,8 +22,8 @@ from ncp.tables.columns import task_of
 FINDS = {"best": "Best codes", "edits": "Few edits", "front": "Front"}
 ABOUT = {
     "best": "The best codes for the objective. Each is cheaper than every better one, or better in a column.",
-    "edits": "The open code with a few dimensions changed. It is in the tab Code.",
-    "front": "Codes that trade the columns and cost against each other. Of weights only the sign counts.",
+    "edits": "The open code, which the tab Code shows, with a few dimensions changed.",
+    "front": "Codes that trade the columns and cost against each other. Only the signs of the weights count.",
 }
 MOST_STEPS, MOST_STARTS = 200, 1024
 
@@ -103,7 +103,7 @@ class SearchForm:
         unknown += [name for name in self.session.settings if name not in self.usual]
         self._restoring = False
         self._show_find()
-        return f"The link names what is not known here: {quoted(', '.join(unknown))}." if unknown else ""
+        return f"Unknown parts of this link were ignored: {quoted(', '.join(unknown))}." if unknown else ""
 
     def _restore_objective(self, objective: str, minimum: str) -> list[str]:
         """Choose the columns of a link with their weights and minimum values; return unknown columns."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ncp.app.downloads import csv_of
+from ncp.errors import counted
 from ncp.progress import Progress, duration
 from ncp.report.page_parts import Cell, Grid, Page, Section
 from ncp.report.study_page import study_page
@@ -57,14 +58,14 @@ def state_html(state: Overview) -> str:
     if not state.tasks:
         return ""
     text = f"Codes: {state.codes}. {state.counts}."
-    if state.seconds_left:
-        text += f" About {duration(state.seconds_left)} left."
-    holder = state.scheduler
-    text += (
-        " No process works on this study now."
-        if holder is None
-        else f" Process {holder['process']} on {holder['host']} works on it; workers: {holder['workers']}."
-    )
+    left, holder = state.seconds_left, state.scheduler
+    if holder is None:
+        text += " No process works on this study now."
+        text += f" The rest would take about {duration(left)}." if left else ""
+    else:
+        text += f" About {duration(left)} left." if left else ""
+        workers = counted(holder["workers"], "worker")
+        text += f" Process {holder['process']} on {holder['host']} works on it with {workers}."
     table = ""
     if state.running:
         heads = ["task", "seed", "epoch", "metric", "time left", "code"]

@@ -78,7 +78,7 @@ class UploadTab:
 
     def _build_space(self) -> None:
         self.space = ui.select([GUESSED, FROM_FILE, *named_spaces()], value=GUESSED, label="search space")
-        self.codes = ui.input("architecture columns", placeholder="width, depth, op")
+        self.codes = ui.input("columns of the code", placeholder="width, depth, op")
         for field in (self.space, self.codes):
             field.props("outlined dense")
         self._build_file("space", "Search space (.yaml)")
@@ -98,7 +98,8 @@ class UploadTab:
     def _build_training(self) -> None:
         heading("Train a predictor")
         ui.label(
-            "A Gaussian process on half of the complete rows, and a judge of another family on the other half."
+            "This fits a Gaussian process to half of the rows without missing values, and a judge of another family to "
+            "the other half."
         ).classes("note")
         self.train_button = ui.button("Train", on_click=self._train, color=None)
         self.train_button.props("unelevated no-caps").classes("primary short")
@@ -258,7 +259,7 @@ class UploadTab:
         table = dataset.table
         lines = [
             ("rows", f"{len(table):,}"),
-            ("dimensions", f"{len(dataset.space)}, {dataset.space.size:.3g} codes"),
+            ("dimensions", f"{len(dataset.space)} ({dataset.space.size:.3g} codes)"),
             ("columns", ", ".join(table.columns)),
         ]
         if table.minimised:
@@ -276,9 +277,9 @@ _HELP = """
 <p class="note">The table has a row per network, with a column per dimension of its code and per measured value:</p>
 <pre class="sample">width,depth,op,acc,latency
 64,3,conv,71.2,8.4</pre>
-<p class="note">Choose its file to see what its columns are taken for. Whole numbers and words with few different values
-are taken for dimensions. If that is wrong, name the dimensions, or write a search space as a YAML file, with a line per
-dimension: increasing numbers, or choices in quotes.</p>
+<p class="note">Choose the file, and this page shows what it takes each column for: whole numbers and words with few
+different values are dimensions, all other numbers are values. If that is wrong, open Search space and name the columns
+of the code, or choose a YAML file with a line per dimension, which lists increasing numbers or choices in quotes:</p>
 <pre class="sample">width: {from: 8, to: 128, step: 8}
 depth: [1, 2, 3, 5]
 op: ["skip", "conv"]</pre>
