@@ -33,6 +33,12 @@ def blocks(name: str, language: str) -> list[str]:
 PROGRAMS = [
     pytest.param(block, id=f"{name}-{n}") for name in WITH_PYTHON for n, block in enumerate(blocks(name, "python"))
 ]
+PROGRAMS.append(pytest.param(blocks("docs/network.md", "python")[0], id="docs/network.md-0"))
+ANSWERS = ('{"roads/mIoU": code.vector[0] / 2, "clips/top1": code.vector[1] / 2}', "code.vector[0] / 2")
+TRAINING = [  # what a user of tune.md trains stands for anything; four trainings are enough
+    pytest.param(f"def train_it(code):\n    return {answer}\n\n" + block.replace("32", "4"), id=f"docs/tune.md-{n}")
+    for n, (block, answer) in enumerate(zip(blocks("docs/tune.md", "python"), ANSWERS, strict=True))
+]
 NCP = [sys.executable, "-m", "ncp"]
 COMMANDS = [
     pytest.param(line, id=line.split("#")[0].strip())
@@ -44,7 +50,7 @@ COMMANDS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", PROGRAMS + TRAINING)
 def test_python_runs(program: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     environment = dict(os.environ)
     if "load_table(" in program:
