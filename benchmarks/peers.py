@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap, mannwhitneyu
 
 import ncp
-from benchmarks.measure import ROOT, record, use_threads
+from benchmarks.measure import RESULTS, ROOT, record, use_threads
 from benchmarks.peer_searchers import PEERS
 from ncp.io.files import read_json, whole_file, write_json
+from ncp.report.style import p_text
 from ncp.searchers.registry import OURS, SEARCHERS
 from ncp.searchers.scoring import Scored, score_rows
 from ncp.searchers.simulation import simulate_scored
@@ -113,16 +114,28 @@ def compared(found: dict[str, Reals], at: int) -> dict[str, dict[str, float]]:
     return rows
 
 
-def lines(setting: Setting, at: dict[int, dict[str, dict[str, float]]]) -> list[str]:
+def lines(setting: Setting, recorded: dict[str, dict[str, dict[str, float]]]) -> list[str]:
     """A table of the document: the best first."""
-    last = setting.checkpoints[-1]
+    first, last = (recorded[f"at_{queries}"] for queries in setting.checkpoints)
     heads = " | ".join(f"regret at {queries}" for queries in setting.checkpoints)
-    text = [f"{setting.title}:", "", f"| searcher | {heads} | p at {last} |"]
+    text = [f"{setting.title}:", "", f"| searcher | {heads} | p at {setting.checkpoints[-1]} |"]
     text.append("|---" * (len(setting.checkpoints) + 2) + "|")
-    for name in sorted(NAMES, key=lambda each: at[last][each]["mean"]):
-        cells = ["{mean:.3f} ({low:.3f} to {high:.3f})".format(**at[queries][name]) for queries in setting.checkpoints]
-        text.append(f"| {name} | {' | '.join(cells)} | {at[last][name].get('p', '')} |")
+    for name in sorted(last, key=lambda each: last[each]["mean"]):
+        cells = ["{mean:.3f} ({low:.3f} to {high:.3f})".format(**at[name]) for at in (first, last)]
+        p = p_text(last[name]["p"]) if "p" in last[name] else ""
+        text.append(f"| {name} | {' | '.join(cells)} | {p} |")
     return [*text, ""]
+
+
+def write_page() -> None:
+    """Write the tables of all settings that are recorded."""
+    results = read_json(RESULTS)
+    known = {name: results[f"peers/{name}"]["value"] for name in SETTINGS if f"peers/{name}" in results}
+    text = "\n".join(line for name, value in known.items() for line in lines(SETTINGS[name], value))
+    before, rest = PAGE.read_text(encoding="utf-8").split("<!-- peers -->")
+    after = rest.split("<!-- end of peers -->")[1]
+    with whole_file(PAGE) as temporary:
+        temporary.write_text(f"{before}<!-- peers -->\n{text}<!-- end of peers -->{after}", encoding="utf-8")
 
 
 def main() -> None:
@@ -132,27 +145,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    written = []
     for name in options.settings:
         found, setting = simulated(name, options.seeds, options.workers), SETTINGS[name]
-        at = {queries: compared(found, queries) for queries in setting.checkpoints}
-        written += lines(setting, at)
-        last = at[setting.checkpoints[-1]]
+        value = {f"at_{queries}": compared(found, queries) for queries in setting.checkpoints}
+        last = value[f"at_{setting.checkpoints[-1]}"]
         record(
             f"peers/{name}",
             claim=f"{setting.title}: mean regret by evaluations; p-values of `bayesian` being better",
             target="bayesian has the lowest regret",
-            value={f"at_{queries}": values for queries, values in at.items()},
+            value=value,
             unit=setting.unit,
             met=all(last[OURS]["mean"] <= each["mean"] for each in last.values()),
             runs=options.seeds,
         )
-    if len(options.settings) == len(SETTINGS):
-        before, rest = PAGE.read_text(encoding="utf-8").split("<!-- peers -->")
-        after = rest.split("<!-- end of peers -->")[1]
-        with whole_file(PAGE) as temporary:
-            text = "\n".join(written)
-            temporary.write_text(f"{before}<!-- peers -->\n{text}<!-- end of peers -->{after}", encoding="utf-8")
+    write_page()
 
 
 if __name__ == "__main__":
