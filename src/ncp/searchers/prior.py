@@ -56,7 +56,7 @@ class Prior:
         places: the places of the columns among those of the predictors, `(p,)`.
         fold: the place of the predictor that has not seen a code, by the bytes of the code.
         knots: quantiles of the predictions of typical codes, `(p, q)`, in increasing order.
-        scale: what one normal score of a column counts, `(p,)`; negative for columns in which less is better.
+        scale: what one normal score of a column counts, `(p,)`; negative for columns in which lower is better.
         table: values that were computed before, `(k, p)`.
         rows: the places of codes in `table`, by their bytes.
     """

@@ -70,7 +70,7 @@ class SearchRecord:
         budget: the fields `BUDGET` of the budget.
         prior: the name of the prior, or what identifies a table or a predictor; None without a prior.
         seed: the seed.
-        minimised: the columns in which less is better.
+        minimised: the columns in which lower is better.
         columns: the columns of the values; none before the first.
         asks: the codes that were asked for, in order.
         tells: what trainings reached, in order.

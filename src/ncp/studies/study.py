@@ -69,7 +69,7 @@ class Study:
         prior: values of other tasks: `nas-bench-mr`, a `Predictor`, a `Table`, the path of one, or None. The
             default is `nas-bench-mr` for codes of `MULTIRES`, and None for other spaces.
         seed: of everything random; 0 when left out.
-        minimised: the columns in which less is better.
+        minimised: the columns in which lower is better.
 
     Raises:
         ConfigError: an invalid argument, or one that differs from that of the study in the folder.

@@ -41,7 +41,7 @@ class StudyTask:
         document: every key of the task file.
         identity: what makes two trainings the same, besides code and seed.
         columns: the columns of a table; none if they are known only after a training.
-        minimised: the columns in which less is better.
+        minimised: the columns in which lower is better.
     """
 
     document: dict[str, Any]

@@ -62,7 +62,7 @@ class CommandSection(Section):
     Attributes:
         command: the program and its arguments, with placeholders; no shell reads them.
         function: a Python function `module:name`, instead of a command.
-        metrics: names of the metrics, the main one first, with `:min` after those of which less is better. If they are
+        metrics: names of the metrics, the main one first, with `:min` after those of which lower is better. If they are
             left out, all numbers in `metrics.json` count, and more is better.
         timeout: the longest time that a training may take [s].
         data: where the command runs, and what else decides its outcome.
@@ -107,7 +107,7 @@ class CommandTask:
 
     @property
     def minimised(self) -> tuple[str, ...]:
-        """The columns in which less is better."""
+        """The columns in which lower is better."""
         marked = self.section.metrics
         return tuple(f"{self.name}/{name.removesuffix(':min')}" for name in marked if name.endswith(":min"))
 
@@ -234,7 +234,7 @@ def function_task(
         name: the name of the task's columns.
         function: called with the text of a code, a seed and the folder of the run; returns finite numbers by name. It
             must be importable by name, because other processes call it.
-        metrics: names of the metrics, the main one first, with `:min` after those of which less is better; all numbers
+        metrics: names of the metrics, the main one first, with `:min` after those of which lower is better; all numbers
             that the function returns when left out.
         files: files that decide what is learned. If one changes, all trainings are new.
 
