@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from ncp import MissingExtraError
-from ncp.extras import EXTRAS, has_extra, require_extra
+from ncp.extras import EXTRAS, has_extra, require_extra, require_package
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
@@ -17,3 +17,10 @@ def test_a_missing_extra_is_named_with_its_install_command(extra: str, monkeypat
     assert not has_extra(extra)
     with pytest.raises(MissingExtraError, match=rf"A report needs {package}. Install the extra: pip install 'ncp-nas"):
         require_extra(extra, "a report")
+
+
+def test_a_missing_package_of_no_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_package("pytest", "a data frame")
+    monkeypatch.setitem(sys.modules, "pytest", None)
+    with pytest.raises(MissingExtraError, match=r"^A data frame needs pytest\. Install it: pip install pytest\.$"):
+        require_package("pytest", "a data frame")

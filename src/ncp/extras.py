@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 from ncp.errors import MissingExtraError
@@ -36,12 +37,35 @@ def require_extra(extra: str, purpose: str) -> None:
     Raises:
         MissingExtraError: with the missing packages and how to install them.
     """
-    missing = [DISTRIBUTIONS.get(package, package) for package in EXTRAS[extra] if not _installed(package)]
+    _require(EXTRAS[extra], purpose, install_advice(extra))
+
+
+def require_package(package: str, purpose: str) -> None:
+    """Refuse work whose package is not installed, if it is part of no extra.
+
+    Args:
+        package: its name, as it is imported and installed.
+        purpose: what needs the package, as the message says it.
+
+    Raises:
+        MissingExtraError: with the package and how to install it.
+    """
+    _require((package,), purpose, f"Install it: pip install {package}.")
+
+
+def install_advice(extra: str) -> str:
+    """How to install an extra.
+
+    >>> install_advice("search")
+    "Install the extra: pip install 'ncp-nas[search]'."
+    """
+    return f"Install the extra: pip install 'ncp-nas[{extra}]'."
+
+
+def _require(packages: Sequence[str], purpose: str, advice: str) -> None:
+    missing = [DISTRIBUTIONS.get(package, package) for package in packages if not _installed(package)]
     if missing:
-        raise MissingExtraError(
-            f"{purpose[:1].upper()}{purpose[1:]} needs {' and '.join(missing)}. "
-            f"Install the extra: pip install 'ncp-nas[{extra}]'."
-        )
+        raise MissingExtraError(f"{purpose[:1].upper()}{purpose[1:]} needs {' and '.join(missing)}. {advice}")
 
 
 def _installed(package: str) -> bool:

@@ -79,7 +79,7 @@ def test_missing_searchers_are_left_out_with_a_message(run: Run, monkeypatch: py
     status, out, error = run("compare", "--table", "mine.parquet", "--tasks", "seg", *QUICK, "--json")
     assert status == 0
     assert json.loads(out)["provenance"]["searchers"] == ["random", "evolution", "local", "bayesian"]
-    assert error.strip() == "Left out: tpe. Install Optuna: pip install 'ncp-nas[search]'."
+    assert error.strip() == "Left out: tpe. Install the extra: pip install 'ncp-nas[search]'."
 
 
 @pytest.mark.parametrize(

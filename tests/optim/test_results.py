@@ -135,7 +135,7 @@ def test_results_are_short_in_a_notebook(result: Result, front: Front) -> None:
 @pytest.mark.parametrize("name", ["result", "front"])
 def test_rows_as_a_data_frame(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     found = request.getfixturevalue(name)
-    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=dict))
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=dict, __spec__=object()))
     frame = found.to_pandas()
     assert {len(column) for column in frame.values()} == {len(found.rows)}
     assert frame["code"] == [row.code for row in found.rows]

@@ -270,7 +270,7 @@ def test_seeds(table: Table, seed: object) -> None:
 
 
 def test_to_pandas(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=dict))
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=dict, __spec__=object()))
     frame = table.to_pandas()
     assert list(frame) == ["c", "edge", *COLUMNS, "origin", "flags"]
     assert list(frame["c"]) == [8, 16, 40, 32]

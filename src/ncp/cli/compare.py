@@ -21,6 +21,7 @@ from ncp.cli.options import (
 from ncp.cli.output import command, earlier_file, earlier_run, print_json, progress_bar, say, show_table, written
 from ncp.cli.report import write_page
 from ncp.errors import DataError, counted, printable
+from ncp.extras import install_advice
 
 if TYPE_CHECKING:
     from ncp.searchers.comparison import Comparison
@@ -128,7 +129,7 @@ def _add_names(result: Comparison, table: str, warm_start: Path | None) -> None:
 def _warn(result: Comparison, left_out: list[str]) -> None:
     """Say which searchers were left out, and which simulations were run again."""
     if left_out:
-        typer.echo(f"Left out: {', '.join(left_out)}. Install Optuna: pip install 'ncp-nas[search]'.", err=True)
+        typer.echo(f"Left out: {', '.join(left_out)}. {install_advice('search')}", err=True)
     if result.damaged:
         files = printable(", ".join(map(str, result.damaged)))
         typer.echo(f"Simulated again, because the file was damaged or changed: {files}", err=True)

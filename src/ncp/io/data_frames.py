@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ncp.errors import MissingExtraError
+from ncp.extras import require_package
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -17,8 +17,7 @@ def data_frame(columns: Mapping[str, Any]) -> DataFrame:
     Raises:
         MissingExtraError: pandas is not installed.
     """
-    try:
-        from pandas import DataFrame
-    except ImportError as error:
-        raise MissingExtraError("to_pandas needs pandas. Install it: pip install pandas.") from error
+    require_package("pandas", "a data frame")
+    from pandas import DataFrame
+
     return DataFrame(dict(columns))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ncp.errors import ConfigError, DataError, NcpError
-from ncp.extras import has_extra
+from ncp.extras import has_extra, install_advice
 from ncp.io.files import read_json, whole_file, write_json
 from ncp.numbers import as_count, as_number
 from ncp.searchers.objective_scale import ObjectiveScale
@@ -167,7 +167,7 @@ def _copied(run: Path, weights: Path, files: dict[str, str]) -> str:
         shutil.copyfile(run, temporary)
     files["weights"] = weights.name
     if not has_extra("export"):
-        return "not exported to ONNX, which needs the extra: pip install 'ncp-nas[export]'."
+        return f"not exported to ONNX. {install_advice('export')}"
     from ncp.network.export import export, exportable
     from ncp.network.loading import load_network
 
