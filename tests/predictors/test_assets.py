@@ -11,6 +11,11 @@ ASSETS = Path(str(files("ncp"))) / "assets"
 PREDICTORS = {"search": ncp.load_predictor("nas-bench-mr"), "judge": ncp.load_judge()}
 
 
+def test_the_predictor_of_the_default_table_needs_no_name() -> None:
+    assert ncp.load_predictor().shipped == "nas-bench-mr"
+    assert ncp.load_predictor().columns == PREDICTORS["search"].columns
+
+
 def test_the_card_describes_the_files() -> None:
     card = json.loads((ASSETS / "card.json").read_text())
     for role, predictor in PREDICTORS.items():

@@ -338,3 +338,9 @@ def test_a_space_survives_json_and_pickle(space: Space) -> None:
 def test_invalid_plain_data_are_refused(data: Any, message: str) -> None:
     with pytest.raises(CodeError, match=f"^{re.escape(message)}$"):
         Space.from_dict(data)
+
+
+def test_the_representation_of_a_space_is_short() -> None:
+    assert repr(MULTIRES) == f"Space(27 dimensions: {', '.join(MULTIRES.names[:3])}, ..)"
+    assert repr(SPACE) == "Space(3 dimensions: c1, edge, n)"
+    assert repr(Space([Ordinal("c1", [1, 2])])) == "Space(1 dimension: c1)"

@@ -105,11 +105,11 @@ def fit_predictor(
     return predictor.requires_grad_(False).eval()
 
 
-def load_predictor(name: str | Path) -> Predictor:
-    """Read a predictor from the file that `Predictor.save` wrote.
+def load_predictor(name: str | Path = DEFAULT_TABLE) -> Predictor:
+    """Load a predictor: the one that comes with the package, or one from the file that `Predictor.save` wrote.
 
     Args:
-        name: the path of the file, or `nas-bench-mr` for the predictor that comes with the package.
+        name: `nas-bench-mr` for the predictor that comes with the package, or the path of the file.
 
     Raises:
         DataError: no such file, or not a complete predictor file.

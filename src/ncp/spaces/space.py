@@ -11,13 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ncp.errors import CodeError, quoted
+from ncp.errors import CodeError, counted, quoted
 from ncp.numbers import as_items, require_type
 from ncp.spaces.arrays import Codes, CodesLike, Reals, chunks, distinct, read_array
 from ncp.spaces.cell_graph import CellGraph
 from ncp.spaces.dimensions import Categorical, Dimension, Ordinal, described
 from ncp.spaces.family import FAMILIES, Family
 from ncp.spaces.text import read_texts, read_values, values_text
+
+LISTED = 3
+"""Names of dimensions that the representation of a space shows."""
 
 
 class Moves(NamedTuple):
@@ -38,7 +41,7 @@ class Moves(NamedTuple):
         return Moves(self.rows[which], self.dimensions[which], self.targets[which])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Space:
     """A product of ordinal and categorical dimensions.
 
@@ -63,6 +66,10 @@ class Space:
         if not given or len(set(names)) < len(names):
             raise CodeError(f"Expected at least one dimension, with different names. Got {names!r}.")
         object.__setattr__(self, "dimensions", given)
+
+    def __repr__(self) -> str:
+        listed = ", ".join(self.names[:LISTED]) + (", .." if len(self) > LISTED else "")
+        return f"Space({counted(len(self), 'dimension')}: {listed})"
 
     def __len__(self) -> int:
         return len(self.dimensions)
