@@ -13,7 +13,7 @@ budget = ncp.Budget(max_macs=1e9)  # exact multiply-adds at 128 x 128 pixels
 
 result = ncp.search(objective, budget=budget, starts=64)
 best = result.best
-print(f"{best.code}: {best.macs / 1e9:.3f} GMACs, {best.params / 1e6:.1f} M parameters")
+print(f"{best.code}: {best.macs / 1e9:.3f} GMACs, {best.params / 1e6:.1f} M params")
 for column, predicted in best.predicted.items():
     checked = best.verified[column]  # by a second predictor that was fitted on other networks
     print(f"  {column}: predicted {predicted.mean:.2f}, by the {checked.source} {checked.mean:.2f} ± {checked.std:.2f}")

@@ -23,8 +23,8 @@ def test_the_installed_command() -> None:
     ran = subprocess.run([command, "cost", TEXT], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == (
-        f"{macs(CODE).item() / 1e9:.4f} GMACs ({macs(CODE).item():,}) at 128 x 128 pixels, 50 classes, classification\n"
-        f"{params(CODE).item() / 1e6:.4f} M params ({params(CODE).item():,})\n"
+        f"{macs(CODE).item() / 1e9:.3f} GMACs ({macs(CODE).item():,}) at 128 x 128 pixels, 50 classes, classification\n"
+        f"{params(CODE).item() / 1e6:.2f} M params ({params(CODE).item():,})\n"
     )
     assert not ran.stderr
 
@@ -145,9 +145,9 @@ def test_a_task_decides_size_head_and_classes(run: Run) -> None:
     Path("uneven.yaml").write_text(written.format(kind="classification", size=70))
     expected = Counting(64, 3)
     assert run("cost", TEXT, "--task", "pictures.yaml").out.splitlines() == [
-        f"{expected.macs(CODE).item() / 1e9:.4f} GMACs ({expected.macs(CODE).item():,}) "
+        f"{expected.macs(CODE).item() / 1e9:.3f} GMACs ({expected.macs(CODE).item():,}) "
         "at 64 x 64 pixels, 3 classes, classification",
-        f"{expected.params(CODE).item() / 1e6:.4f} M params ({expected.params(CODE).item():,})",
+        f"{expected.params(CODE).item() / 1e6:.2f} M params ({expected.params(CODE).item():,})",
     ]
     read = json.loads(run("cost", TEXT, "--task", "clips.yaml", "--json").out)
     of_clips = Counting(96, 3, frames=read["frames"])

@@ -37,8 +37,8 @@ def test_a_code_of_the_table(run: Run, table: str) -> None:
     status, out, err = run("query", TEXT, "--table", table)
     assert (status, err) == (0, "")
     assert out.startswith(f"{TEXT}\n")
-    assert f"{ncp.macs(CODE).item() / 1e9:.4f} GMACs at 128 x 128 pixels" in out
-    assert f"{ncp.params(CODE).item() / 1e6:.4f} M params" in out
+    assert f"{ncp.macs(CODE).item() / 1e9:.3f} GMACs at 128 x 128 pixels" in out
+    assert f"{ncp.params(CODE).item() / 1e6:.2f} M params" in out
     assert "origin: wide-4 (random" in out
     assert "flag: 3ddet-batch (its 3ddet value is from a batch of trainings" in out
     assert "78.50" in out
@@ -65,6 +65,14 @@ def test_a_code_of_the_table(run: Run, table: str) -> None:
         "neighbours": [],
         "notes": [],
     }
+
+
+def test_tasks_of_the_benchmark_are_told_in_plain_words(run: Run, table: str) -> None:
+    plain = "video: actions in clips (HMDB51), trained from scratch"
+    lines = run("query", TEXT).out.splitlines()
+    assert lines.count(plain) == 1
+    assert lines[-2] == "3ddet: cars in the points of a lidar (KITTI)"
+    assert plain not in run("query", TEXT, "--table", table).out  # a column of the same name may be another task
 
 
 def test_a_prediction_beside_a_measured_value(run: Run, table: str) -> None:

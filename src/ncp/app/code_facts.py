@@ -10,20 +10,9 @@ from ncp.app.layout import dimension_groups
 from ncp.app.lookup import CodeFacts, ColumnFacts, format_value
 from ncp.spaces.dimensions import value_text
 from ncp.tables.columns import task_of
+from ncp.tables.published import TASKS
 
 DASH = "–"  # noqa: RUF001
-TASKS = {
-    "seg": "labels of every pixel in street scenes (Cityscapes)",
-    "seg-4x": "labels of every pixel in street scenes (Cityscapes), at a quarter of the resolution",
-    "cls-50-1000": "what a photograph shows (ImageNet): 50 classes, 1000 images of each",
-    "cls-50-100": "what a photograph shows (ImageNet): 50 classes, 100 images of each",
-    "cls-10-1000": "what a photograph shows (ImageNet): 10 classes, 1000 images of each",
-    "cls-10c": "what a photograph shows (ImageNet): 10 other classes",
-    "video": "actions in clips (HMDB51), trained from scratch",
-    "video-p": "actions in clips (HMDB51), from pre-trained weights",
-    "3ddet": "cars in the points of a lidar (KITTI)",
-}
-"""The tasks of NAS-Bench-MR in plain words."""
 LISTED = 8
 """Most changes that are listed; of longer lists only the length is shown."""
 COSTS = (("macs", 1e9, "GMACs"), ("params", 1e6, "M parameters"))

@@ -20,7 +20,7 @@ from ncp.cli.options import (
     read_head,
     read_image_size,
 )
-from ncp.cli.output import exact_cost, print_json, say
+from ncp.cli.output import cost_cells, exact_macs, print_json, say
 from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def cost(
             settings = {name: settings[name] for name in ("image_size", "classes", "task")}
         print_json({"code": str(architecture), **settings, "macs": macs, "params": params})
         return
-    say(f"{exact_cost(macs)} at {counting_text(counting)}")
-    say(f"{params / 1e6:.4f} M params ({params:,})")
+    say(f"{exact_macs(macs)} at {counting_text(counting)}")
+    say(f"{cost_cells(macs, params)[1]} M params ({params:,})")
 
 
 def _of_task(path: Path) -> Counting:

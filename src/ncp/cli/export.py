@@ -19,7 +19,7 @@ from ncp.cli.options import (
     read_image_size,
     require_file,
 )
-from ncp.cli.output import earlier_file, exact_cost, print_json, say, written
+from ncp.cli.output import earlier_file, exact_macs, print_json, say, written
 from ncp.errors import ConfigError, DataError
 from ncp.io.files import is_file
 
@@ -195,6 +195,6 @@ def _lines(exported: Export, net: MultiResolutionNet, file: Path | None, size: t
         for name, shape in ends.items():
             yield f"{title}: {name} ({', '.join(map(str, shape))})"
     at, stride = f"at {size[0]} x {size[1]} pixels", net.feature_info.strides[-1]
-    yield f"Cost: {f'{exact_cost(exported.macs)} {at}' if exported.macs else f'known only for multiples of {stride}'}"
-    yield f"Convolutions in the file: {exact_cost(exported.graph_macs)}"
+    yield f"Cost: {f'{exact_macs(exported.macs)} {at}' if exported.macs else f'known only for multiples of {stride}'}"
+    yield f"Convolutions in the file: {exact_macs(exported.graph_macs)}"
     yield f"Largest difference from PyTorch: {exported.difference:.1e} of the largest output"

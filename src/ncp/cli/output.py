@@ -124,13 +124,22 @@ def head_advice(document: Mapping[str, Any], head: str | None) -> list[str]:
     return ["The head of a segmentation network costs more; --head segmentation counts it in the budget."]
 
 
-def exact_cost(macs: int) -> str:
+def cost_cells(macs: int, params: int) -> tuple[str, str]:
+    """Multiply-adds in billions and parameters in millions, with the digits that every command prints.
+
+    >>> cost_cells(3_998_928_882, 7_123_456)
+    ('3.999', '7.12')
+    """
+    return f"{macs / 1e9:.3f}", f"{params / 1e6:.2f}"
+
+
+def exact_macs(macs: int) -> str:
     """Multiply-adds in billions, and exactly.
 
-    >>> exact_cost(3_999_928_882)
-    '3.9999 GMACs (3,999,928,882)'
+    >>> exact_macs(3_998_928_882)
+    '3.999 GMACs (3,998,928,882)'
     """
-    return f"{macs / 1e9:.4f} GMACs ({macs:,})"
+    return f"{cost_cells(macs, 0)[0]} GMACs ({macs:,})"
 
 
 def earlier_run(path: Path, option: str = "--out") -> list[str]:
@@ -235,7 +244,7 @@ def show_rows(rows: Sequence[Row], indices: Sequence[int], with_score: bool, bas
         pairs = [(line.upper.source, line.lower.source)]
         pairs += [(_format(line.upper.values.get(c)), _format(line.lower.values.get(c))) for c in columns]
         pairs += [(_score(line.upper.score), _score(line.lower.score))] if with_score else []
-        cost = [] if line.macs is None else [f"{line.macs / 1e9:.3f}", f"{(line.params or 0) / 1e6:.2f}"]
+        cost = [] if line.macs is None else cost_cells(line.macs, line.params or 0)
         cells.append([line.name, *map("\n".join, pairs), *cost])
     cost = [] if rows[0].macs is None else ["GMACs", "M params"]
     show_table(["#", "source", *columns, *(["score"] if with_score else []), *cost], cells, keys=2)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ncp.cli.options import BENCHMARK, AsJson, CodeArgument, RootOption, installed_table, require_root
-from ncp.cli.output import print_json, say, show_table
+from ncp.cli.output import cost_cells, print_json, say, show_table
 from ncp.errors import ConfigError, DataError, counted, quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import ncp
     from ncp.predictors.predictor import Predictor
     from ncp.spaces.space import Space
@@ -65,11 +67,14 @@ def query(
     require_root(root, table)
     if code.startswith("--"):
         raise ConfigError(f"There is no option {quoted(code)}. ncp query --help lists the options.")
+    from ncp.tables.published import task_lines
+
     document = answer(code, _table(table, root), predictor)
     if as_json:
         print_json(document)
     else:
-        _show(document)
+        known = table in (None, BENCHMARK) and predictor in (None, BENCHMARK)
+        _show(document, task_lines(document["values"]) if known else [])
 
 
 def answer(text: str, table: ncp.Table | None, predictor: str | None) -> dict[str, Any]:
@@ -168,12 +173,13 @@ def _neighbours(table: ncp.Table, code: tuple[int, ...]) -> list[dict[str, Any]]
     ]
 
 
-def _show(document: dict[str, Any]) -> None:
+def _show(document: dict[str, Any], tasks: Sequence[str]) -> None:
     values, predicted, neighbours = document["values"], document["predicted"], document["neighbours"]
     cost, origin = document["cost"], document["origin"]
     say(document["code"])
     if cost:
-        say(f"{cost['macs'] / 1e9:.4f} GMACs at 128 x 128 pixels, {cost['params'] / 1e6:.4f} M params (50 classes)")
+        gmacs, mparams = cost_cells(cost["macs"], cost["params"])
+        say(f"{gmacs} GMACs at 128 x 128 pixels, {mparams} M params (50 classes)")
     if origin:
         say(f"origin: {origin} ({ORIGINS.get(origin, 'no description')})")
     say(*(f"flag: {flag} ({_flag(flag)})" for flag in document["flags"]))
@@ -190,7 +196,7 @@ def _show(document: dict[str, Any]) -> None:
         show_table([*heads, *(f"near {n}" for n in range(1, len(neighbours) + 1))], rows, left=["source"])
     for number, near in enumerate(neighbours, start=1):
         say(f"near {number}, {counted(near['distance'], 'step')} away in the table: {near['code']}")
-    say(*document["notes"])
+    say(*tasks, *document["notes"])
 
 
 def _flag(flag: str) -> str:

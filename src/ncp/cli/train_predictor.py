@@ -15,7 +15,7 @@ import typer
 from ncp.cli.options import AsJson, ReportOption, RootOption, require_outputs, require_root
 from ncp.cli.output import earlier_file, earlier_run, print_json, progress_bar, run_id, say, show_table, written
 from ncp.cli.report import write_page
-from ncp.errors import ConfigError, DataError, quoted
+from ncp.errors import ConfigError, DataError, counted, quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -229,6 +229,7 @@ def _show(metrics: dict[str, Any]) -> None:
     ]
     show_table(["column", "tau", "mean abs. error", "within 1 std", "within 2 std"], rows)
     say(
-        f"{metrics['kind']}: trained on {split['train']} rows, measured on {split['test']} others "
+        f"{metrics['kind']}: trained on {counted(split['train'], 'row')}, "
+        f"measured on {counted(split['test'], 'other')} "
         f"(split {split['seed']} of {metrics['table']})."
     )

@@ -24,7 +24,7 @@ def html_table(rows: Sequence[Mapping[str, Any]], caption: str, most: int = 20) 
             _number(row["params"], 2, 1e6),
         ]
         lines.append("".join(f"<td>{escape(cell)}</td>" for cell in cells))
-    names = ["code", "score", "verified score", *columns, "GMACs", "M parameters"]
+    names = ["code", "score", "verified score", *columns, "GMACs", "M params"]
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     shown = f"The first {most} of {len(rows)} codes. " if len(rows) > most else ""

@@ -96,7 +96,7 @@ def rows_table(rows: Sequence[TrainedRow], caption: str) -> str:
     """The rows in HTML."""
     columns = list(dict.fromkeys(column for row in rows for column in row.values))
     has = bool(rows) and rows[0].macs is not None
-    heads = ["code", "score", *columns, *(("GMACs", "M parameters") if has else ())]
+    heads = ["code", "score", *columns, *(("GMACs", "M params") if has else ())]
     lines = []
     for row in rows:
         values = [f"{row.values[c].mean:.2f} ({SOURCE})" if c in row.values else "" for c in columns]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ncp.io.pickles import read_pickle
 from ncp.spaces.arrays import Codes
 from ncp.spaces.cells import CELL201
 from ncp.spaces.multires import MULTIRES, Code
+from ncp.tables.columns import tasks_of
 from ncp.tables.sources import DETECTION_CSV, PICKLES, SEARCH_LIST, Source
 from ncp.tables.table import Table
 
@@ -27,6 +28,19 @@ METRICS = {
     "3ddet": ("easy", "moderate", "hard"),
 }
 """The settings of NAS-Bench-MR and their metrics, in the order of the table's columns."""
+
+TASKS = {
+    "seg": "labels of every pixel in street scenes (Cityscapes)",
+    "seg-4x": "labels of every pixel in street scenes (Cityscapes), at a quarter of the resolution",
+    "cls-50-1000": "what a photograph shows (ImageNet): 50 classes, 1000 images of each",
+    "cls-50-100": "what a photograph shows (ImageNet): 50 classes, 100 images of each",
+    "cls-10-1000": "what a photograph shows (ImageNet): 10 classes, 1000 images of each",
+    "cls-10c": "what a photograph shows (ImageNet): 10 other classes",
+    "video": "actions in clips (HMDB51), trained from scratch",
+    "video-p": "actions in clips (HMDB51), from pre-trained weights",
+    "3ddet": "cars in the points of a lidar (KITTI)",
+}
+"""The settings of NAS-Bench-MR in plain words."""
 
 CELL_METRICS = ("Acc", "Flops", "Params")
 
@@ -38,6 +52,15 @@ BATCH = ((165, 200), (331, 400), (541, 600), (740, 772), (2197, 2200), (2291, 22
 
 FAILED = 1.0
 """3ddet values below this are failed trainings."""
+
+
+def task_lines(columns: Iterable[str]) -> list[str]:
+    """A line per setting of NAS-Bench-MR among columns, with what it is.
+
+    >>> task_lines(["video/top1", "video/top5"])
+    ['video: actions in clips (HMDB51), trained from scratch']
+    """
+    return [f"{task}: {TASKS[task]}" for task in tasks_of(columns) if task in TASKS]
 
 
 @dataclass(frozen=True)
