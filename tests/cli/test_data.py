@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import hashlib
 import json
 import shlex
 from pathlib import Path
@@ -38,6 +39,8 @@ def test_import_list_check(run: Run, folder: Path, tmp_path: Path) -> None:
         assert "good" in out
         assert "absent" in out  # nas-bench-201
         assert "seg-4x" in out  # not there
+        assert "  video: actions in clips (HMDB51), trained from scratch" in out.splitlines()
+        assert ("tasks: cifar10, camvid, clips" in out) == (command == "list")
 
 
 def test_json(run: Run, folder: Path, tmp_path: Path) -> None:
@@ -113,7 +116,7 @@ def test_check_finds_a_damaged_table(run: Run, folder: Path, tmp_path: Path, opt
 def test_fetch_without_a_file(run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)  # between the attempts
     with serve({"/search_list.txt": (folder / "search_list.txt").read_bytes()}) as server:
-        status, out, err = run("data", "fetch", "--from", server.address[:-1])
+        status, out, err = run("data", "fetch", "--mirror", server.address[:-1])
     assert (status, out) == (2, "")
     assert "ncp: Cannot download" in err
     assert "ncp data import FOLDER" in err
@@ -176,7 +179,7 @@ def test_import_of_a_users_file(run: Run, own: ncp.Table, tmp_path: Path) -> Non
     np.testing.assert_array_equal(read.values, own.values[order])
     status, out, err = run(
         *COMMAND,
-        "--codes",
+        "--code-columns",
         "width,depth,head," + ",".join(f"edge{k}" for k in range(9)),
         "--drop-bad",
         "--out",
@@ -184,8 +187,10 @@ def test_import_of_a_users_file(run: Run, own: ncp.Table, tmp_path: Path) -> Non
         "--json",
     )
     assert (status, err) == (0, "")
-    document = json.loads(out)
-    assert document["path"] == "folder/other.parquet"
+    (document,) = json.loads(out)["tables"]
+    assert (document["name"], document["path"]) == ("other", "folder/other.parquet")
+    assert document["sha256"] == hashlib.sha256(Path("folder/other.parquet").read_bytes()).hexdigest()
+    assert set(json.loads(run("data", "list", "--json").out)["tables"][0]) < set(document)
     assert (document["rows"], document["rows_in_file"], sum(document["left_out"].values())) == (194, 200, 6)
     assert (document["columns"], document["minimised"]) == (["acc", "latency"], ["latency"])
     assert document["code_columns"] == list(own.space.names)
@@ -222,8 +227,8 @@ def test_a_cache_that_is_a_file(run: Run, tmp_path: Path, command: list[str]) ->
     [
         (["mine.csv"], "To import mine.csv, name its search space: --space FILE, --space multires or --space cell201."),
         (
-            [".", "--codes", "edge*"],
-            "--codes, --values, --drop-bad and --out are for your own file with --space.",
+            [".", "--code-columns", "edge*"],
+            "--code-columns, --values, --drop-bad and --out are for your own file with --space.",
         ),
         (["mine.csv", "--space", "no.yaml"], "Expected multires or cell201, or the file of a space. Got no.yaml: No"),
         (["none.csv", "--space", "space.yaml"], "Cannot read none.csv: No such file"),
@@ -268,7 +273,7 @@ def test_the_output_is_named_after_the_input_and_written_in_the_current_folder(r
             *options,
         )
         assert (status, err) == (0, said)
-        document = json.loads(out)
+        (document,) = json.loads(out)["tables"]
         assert document["path"] == "my.table.parquet"
         assert (document["rows_in_file"], document["left_out"], document["code_columns"]) == (2, {}, ["c", "edge"])
         assert ncp.load_table("my.table.parquet").minimised == ("acc",)
@@ -303,7 +308,7 @@ def test_a_table_is_not_replaced_if_rows_are_bad(run: Run, small: Path) -> None:
     status, _, err = run(*command)
     assert (status, "row 3: The code is the same as that of row 1." in err) == (2, True)
     assert (small / "mine.parquet").read_bytes() == before
-    assert json.loads(run(*command, "--drop-bad").out)["left_out"] == {"a code repeats": 1}
+    assert json.loads(run(*command, "--drop-bad").out)["tables"][0]["left_out"] == {"a code repeats": 1}
 
 
 def test_import_of_the_cells_of_another_benchmark(run: Run, shared: Path) -> None:
@@ -312,7 +317,17 @@ def test_import_of_the_cells_of_another_benchmark(run: Run, shared: Path) -> Non
         pytest.skip(f"needs {file}")
     columns = ["cifar10_val", "cifar100_val", "imagenet16_120_val", "lat_help_titan_rtx_1"]
     status, _, err = run(
-        *("data", "import", str(file), "--space", "cell201", "--codes", "code", "--values", ",".join(columns) + ":min")
+        *(
+            "data",
+            "import",
+            str(file),
+            "--space",
+            "cell201",
+            "--code-columns",
+            "code",
+            "--values",
+            ",".join(columns) + ":min",
+        )
     )
     assert (status, err) == (0, "")
     table = ncp.load_table("nb201_tasks.parquet")

@@ -15,6 +15,7 @@ import typer
 import ncp
 import ncp.cli
 from ncp.cli import app, cost, main
+from ncp.cli.grouped_help import OLD_NAMES
 from ncp.cli.options import BENCHMARK
 from ncp.cli.output import say, show_table
 from ncp.spaces.families import DEFAULT_TABLE
@@ -61,6 +62,29 @@ def test_help_shows_every_word(run: Run, monkeypatch: pytest.MonkeyPatch, column
         assert max(map(len, out.splitlines())) <= int(columns)
 
 
+@pytest.mark.parametrize(
+    ("name", "titles"),
+    [
+        ("build", ["Tasks", "Codes", "Budget of --sample", "Runs", "Output"]),
+        ("train-predictor", ["Data", "Predictor", "Output"]),
+        ("profile", ["Arguments", "Network", "Measurement", "Latency model", "Output"]),
+        ("export", ["Arguments", "Network", "Input", "Output"]),
+    ],
+)
+def test_the_many_options_of_a_command_are_in_groups(run: Run, name: str, titles: list[str]) -> None:
+    out = run(name, "--help").out
+    assert re.findall(r"^(\w.*):$", out, flags=re.MULTILINE) == [*titles, "Other"]
+    assert out.endswith("Other:\n  -h, --help  Show this message and exit.\n")
+
+
+def test_old_names_of_options_are_not_in_the_help(run: Run) -> None:
+    shown = {name: run(*names, "--help").out for names in COMMANDS for name in names[-1:]}
+    for name, renamed in OLD_NAMES.items():
+        for old, new in renamed.items():
+            assert re.search(rf"^  {new} ", shown[name], flags=re.MULTILINE)
+            assert not re.search(rf"{old}\b", shown[name])
+
+
 @pytest.mark.parametrize("name", ["search", "pareto", "tune", "compare"])
 def test_the_options_of_a_search_are_in_groups(run: Run, name: str) -> None:
     out = run(name, "--help").out
@@ -79,9 +103,10 @@ def test_usage_shows_arguments_as_they_are_typed(run: Run) -> None:
 
 def test_the_list_of_commands_cuts_no_description(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    lines = {line.split()[0]: line for line in run("--help").out.splitlines() if line.strip()}
-    for name in GROUP.commands:
-        assert not lines[name].endswith("...")
+    for names, group in {(): GROUP, **GROUPS}.items():
+        lines = {line.split()[0]: line for line in run(*names, "--help").out.splitlines() if line.strip()}
+        for name in group.commands:
+            assert not lines[name].endswith("...")
 
 
 def test_completion_can_be_installed(run: Run) -> None:

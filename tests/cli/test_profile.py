@@ -19,7 +19,7 @@ from tests.latencies import computed, require_memory_once
 CODE = "8_16-1_1_1_8-1_2_1_1_16_8-1_3_1_1_1_8_8_24-1_4_1_1_1_1_8_8_8_8-32"
 QUICK = ("--image-size", "32x64", "--batch", "2", "--threads", "1")
 TORCH = {"runtime": "torch", "precision": "float32"}
-CALIBRATE = ("--calibrate", "here.json", "--codes", "40", "--image-size", "64", "--threads", "1")
+CALIBRATE = ("--calibrate", "here.json", "--count", "40", "--image-size", "64", "--threads", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -160,13 +160,13 @@ def test_a_calibration_prints_its_error_and_can_be_repeated(run: Run) -> None:
             "Images of 999999999 x 999999999 pixels do not fit",
         ),
         ((CODE, "--head", "features", "--classes", "9"), "--classes does nothing with --head features, which has"),
-        ((CODE, "--codes", "40"), "--codes does nothing without --calibrate. Leave it out."),
+        ((CODE, "--count", "40"), "--count does nothing without --calibrate. Leave it out."),
         (("--calibrate", "here.json", "--head", "x"), "--head must be one of classification, segmentation, features"),
         (
             ("--calibrate", "here.json", "--batch", "99999999"),
             "Images of 128 x 128 pixels, 99999999 at once",
         ),
-        (("--calibrate", "here.json", "--codes", "39"), "--codes must be an integer, 40 or more. Got 39."),
+        (("--calibrate", "here.json", "--codes=39"), "--count must be an integer, 40 or more. Got 39."),
         (("--calibrate", "taken/here.json"), "Cannot write taken/here.json: "),
         (("--calibrate", "taken"), "taken does not hold latencies, or it is damaged: "),
     ],

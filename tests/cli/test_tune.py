@@ -58,7 +58,7 @@ def test_the_best_codes_are_shown_with_files(run: Run, pool: InlinePool, monkeyp
 
 @pytest.mark.usefixtures("files", "pool")
 def test_json_has_the_rows_and_why_it_stopped(run: Run) -> None:
-    asked = (*TUNE, "--trainings", "6", "--json", "--objective", "mine:2,other")
+    asked = (*TUNE, "--trainings", "6", "--json", "--tasks", "mine:2,other")
     found = json.loads(run(*asked, "--task", "other.yaml", "--seeds", "2", "--at-least", "mine/latency=24").out)
     assert (found["codes"], found["pending"], found["stopped"]) == (6, 0, "trainings")
     assert ncp.Study("s").objective == ncp.Objective({"mine": 2, "other": 1}, at_least={"mine/latency": 24})
@@ -143,7 +143,7 @@ def test_an_interrupt_says_how_to_go_on(run: Run, pool: InlinePool) -> None:
     ("arguments", "message"),
     [
         (("--objective", "roads"), "--tasks names 'roads', which is neither a task nor a column of one"),
-        (("--objective", "mine:x"), "The weight of 'mine' must be a number"),
+        (("--tasks", "mine:x"), "The weight of 'mine' must be a number"),
         (("--final-epochs", "four"), "--final-epochs must be a number such as 4x. Got 'four'"),
         (("--final-epochs", "4x"), "--final-epochs must be 1 with the task mine, because it is a command"),
         (("--max-gmacs", "1"), "Budgets work only for NAS-Bench-MR networks"),

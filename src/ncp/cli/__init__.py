@@ -45,19 +45,18 @@ app = typer.Typer(
     rich_markup_mode=None,  # else [ms] is markup
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for grouped in (search.search, pareto.pareto, tune.tune, compare.compare):
-    app.command(cls=GroupedOptions)(grouped)
-for command in (
-    cost.cost,
-    draw.draw,
+for grouped in (
+    search.search,
+    pareto.pareto,
+    tune.tune,
+    compare.compare,
     profile.profile,
-    report.report,
-    page.app,
-    train.train,
     build.build,
     train_predictor.train_predictor,
     export.export,
 ):
+    app.command(cls=GroupedOptions)(grouped)
+for command in (cost.cost, draw.draw, report.report, page.app, train.train):
     app.command(cls=Command)(command)
 # A code can begin with a minus: -5,0,e.
 app.command(cls=Command, context_settings={"ignore_unknown_options": True})(query.query)

@@ -13,7 +13,7 @@ from ncp.cli.grouped_help import Command
 from ncp.cli.options import AsJson, RootOption
 from ncp.cli.output import earlier_file, print_json, say, show_table, written
 from ncp.errors import ConfigError, DataError, counted, printable
-from ncp.io.files import is_file
+from ncp.io.files import file_sha256, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +29,11 @@ app = typer.Typer(help="Download, import, list and check tables; show and clear 
 app.command("cache", cls=Command)(cache)
 
 
-@app.command()
+@app.command(cls=Command)
 def fetch(
     base: Annotated[
         str | None,
-        typer.Option("--from", metavar="ADDRESS", help="Address to download from [default: GitHub]."),
+        typer.Option("--mirror", metavar="ADDRESS", help="Address to download from [default: GitHub]."),
     ] = None,
     root: RootOption = None,
     as_json: AsJson = False,
@@ -76,7 +76,7 @@ def import_(
     codes: Annotated[
         str | None,
         typer.Option(
-            "--codes",
+            "--code-columns",
             metavar="COLUMNS",
             help="Columns with the architecture: a,b,c, or 'edge*', or one text column [default: the space's names].",
         ),
@@ -152,7 +152,7 @@ def _require_folder(source: Path, with_options: bool) -> None:
         )
     if with_options:
         raise ConfigError(
-            f"--codes, --values, --drop-bad and --out are for your own file with --space. {source} is a folder."
+            f"--code-columns, --values, --drop-bad and --out are for your own file with --space. {source} is a folder."
         )
 
 
@@ -161,6 +161,7 @@ def _import_file(
 ) -> None:
     """Turn a csv or parquet file of the user into a table, and show what it contains."""
     from ncp.spaces.named import load_space
+    from ncp.tables.cache import TableStatus
     from ncp.tables.reading import read_rows
     from ncp.tables.table import Table
 
@@ -172,17 +173,14 @@ def _import_file(
     replaced = earlier_file(target)
     table.to_parquet(target)
     if as_json:
-        print_json(
-            {
-                "path": str(target),
-                "rows": len(table),
-                "columns": list(table.columns),
-                "minimised": list(table.minimised),
-                "code_columns": list(raw.code_columns),
-                "rows_in_file": raw.rows_in_file,
-                "left_out": raw.left_out,
-            }
-        )
+        status = TableStatus(target.stem, target, len(table), table.columns, sha256=file_sha256(target))
+        reading = {
+            "minimised": list(table.minimised),
+            "code_columns": list(raw.code_columns),
+            "rows_in_file": raw.rows_in_file,
+            "left_out": raw.left_out,
+        }
+        print_json({"tables": [_plain(status) | reading]})
         written(target, replaced=replaced, as_json=True)
         return
     left_out = [f"{count} ({reason})" for reason, count in raw.left_out.items()]
@@ -249,7 +247,9 @@ def _all(root: Path | None) -> tuple[TableStatus, ...]:
 
 
 def _show(tables: tuple[TableStatus, ...], as_json: bool) -> None:
+    from ncp.spaces.families import DEFAULT_TABLE
     from ncp.tables.columns import tasks_of
+    from ncp.tables.published import task_lines
 
     if as_json:
         print_json({"tables": [_plain(table) for table in tables]})
@@ -267,7 +267,10 @@ def _show(tables: tuple[TableStatus, ...], as_json: bool) -> None:
         tasks = tasks_of(table.columns)
         say(f"{table.name}: {table.path}", *(f"note: {note}" for note in table.notes))
         say(*(f"problem: {problem}" for problem in table.problems))
-        say(*([f"tasks: {', '.join(tasks)}"] if tasks else []))
+        if table.name == DEFAULT_TABLE:
+            say(*(f"  {line}" for line in task_lines(table.columns)))
+        elif tasks:
+            say(f"tasks: {', '.join(tasks)}")
         say(*([f"not imported: {', '.join(table.absent)}"] if table.absent else []))
 
 

@@ -12,7 +12,6 @@ _FLAGS = {
     "objectives": Name("--tasks"),
     "weights": Name("--tasks"),
     "searcher": Name("--searchers"),
-    "count": Name("--codes"),
     "size": Name("--top"),
     "num_classes": Name("--classes"),
     "task": Name("--head"),

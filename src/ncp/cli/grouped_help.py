@@ -14,7 +14,7 @@ COMMANDS = {
 }
 """The commands by heading, in the order of the help."""
 
-OPTIONS = {
+SEARCH = {
     "Goal": ("task", "override", "tasks", "objective", "at_least", "uncertainty_penalty", "cost"),
     "Budget": ("max_gmacs", "max_mparams", "max_latency_ms", "latency", "image_size", "head", "classes"),
     "Data": ("table", "predictor", "prior", "warm_start", "root", "space"),
@@ -27,6 +27,42 @@ OPTIONS = {
     "Output": ("out", "report", "keep_weights", "as_json"),
 }
 """The options of searches by heading, in the order of the help; they have the names of the functions' arguments."""
+
+HEADINGS = {
+    "build": {
+        "Tasks": ("task", "override"),
+        "Codes": ("codes", "sample", "seed", "space"),
+        "Budget of --sample": SEARCH["Budget"],
+        "Runs": SEARCH["Runs"],
+        "Output": SEARCH["Output"],
+    },
+    "train-predictor": {
+        "Data": ("table", "tasks", "root"),
+        "Predictor": ("config", "kind", "override"),
+        "Output": SEARCH["Output"],
+    },
+    "profile": {
+        "Network": ("head", "classes", "image_size"),
+        "Measurement": ("batch", "device", "threads", "runtime", "precision"),
+        "Latency model": ("calibrate", "count"),
+        "Output": SEARCH["Output"],
+    },
+    "export": {
+        "Network": ("run", "weights", "head", "classes"),
+        "Input": ("image_size", "dynamic_size", "frames"),
+        "Output": ("out", "format", "as_json"),
+    },
+}
+"""The same for other commands with many options."""
+
+
+OLD_NAMES = {
+    "tune": {"--objective": "--tasks"},
+    "profile": {"--codes": "--count"},
+    "fetch": {"--from": "--mirror"},
+    "import": {"--codes": "--code-columns"},
+}
+"""Earlier names of options by command. They still work, but the help does not list them."""
 
 
 class GroupedCommands(typer.core.TyperGroup):
@@ -42,6 +78,12 @@ class GroupedCommands(typer.core.TyperGroup):
 
 class Command(typer.core.TyperCommand):
     """A command whose usage line shows arguments as `CODE`, or `[CODE]` if they can be left out."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Read the words after the command's name, with old names of options replaced by new ones."""
+        new = OLD_NAMES.get(str(self.name), {})
+        parts = (each.partition("=") for each in args)
+        return super().parse_args(ctx, ["".join((new.get(name, name), *value)) for name, *value in parts])
 
     def collect_usage_pieces(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         """The words after the command's name."""
@@ -74,8 +116,9 @@ class GroupedOptions(Command):
 
     def sections(self, options: dict[str, tuple[str, str]]) -> dict[str, dict[str, tuple[str, str]]]:
         """The help of options by heading; `Other` has those without one."""
+        headings = HEADINGS.get(str(self.name), SEARCH)
         grouped = {
-            title: {name: options[name] for name in names if name in options} for title, names in OPTIONS.items()
+            title: {name: options[name] for name in names if name in options} for title, names in headings.items()
         }
-        placed = {name for names in OPTIONS.values() for name in names}
+        placed = {name for names in headings.values() for name in names}
         return {**grouped, "Other": {name: record for name, record in options.items() if name not in placed}}

@@ -31,8 +31,8 @@ USUAL_ERROR = 0.12
 USUAL_SPREAD = 1.5
 """Largest ratio of 90th percentile to median latency on an idle machine."""
 
-CODES = 300
-"""Default of --codes."""
+COUNT = 300
+"""Default of --count."""
 
 
 def profile(
@@ -59,13 +59,13 @@ def profile(
             "calibration continues.",
         ),
     ] = None,
-    codes: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help=f"Architectures to calibrate with [default: {CODES}].")
+    count: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help=f"Architectures to calibrate with [default: {COUNT}].")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure latency and memory, or calibrate a latency model."""
-    _require_partners(code, calibrate, codes, threads, device)
+    _require_partners(code, calibrate, count, threads, device)
     if calibrate is not None:
         require_file(calibrate, "calibrate")
     size, task = read_image_size(image_size), read_head(head)
@@ -88,7 +88,7 @@ def profile(
         precision,  # type: ignore[arg-type]
     )
     if calibrate is not None:
-        _calibrate(calibrate, conditions, codes or CODES, as_json)
+        _calibrate(calibrate, conditions, count or COUNT, as_json)
     if architecture is not None:
         from rich.console import Console
 
@@ -98,7 +98,7 @@ def profile(
 
 
 def _require_partners(
-    code: str | None, calibrate: Path | None, codes: int | None, threads: int | None, device: str
+    code: str | None, calibrate: Path | None, count: int | None, threads: int | None, device: str
 ) -> None:
     """Refuse options that exclude each other, or that do nothing without another one.
 
@@ -109,8 +109,8 @@ def _require_partners(
         raise ConfigError("Give an architecture to measure, or --calibrate FILE to measure many.")
     if code is not None and calibrate is not None:
         raise ConfigError("--calibrate chooses its own architectures. Leave out the code, or --calibrate.")
-    if codes is not None and calibrate is None:
-        raise ConfigError("--codes does nothing without --calibrate. Leave it out.")
+    if count is not None and calibrate is None:
+        raise ConfigError("--count does nothing without --calibrate. Leave it out.")
     if threads is not None and device == "cuda":
         raise ConfigError("--threads does nothing with --device cuda. Leave it out.")
 

@@ -22,7 +22,7 @@ FolderArgument = Annotated[
 
 @app.command(cls=Command)
 def status(folder: FolderArgument, as_json: AsJson = False) -> None:
-    """Show what is done, running, waiting and failed, and how long the rest takes."""
+    """Show what is done, running, waiting and failed, and time left."""
     from ncp.studies.overview import overview
 
     found = overview(folder)

@@ -77,10 +77,10 @@ def check(
     override: SetOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read all data of a task; print bad files, classes, sizes, the recipe and the cost of an epoch.
+    """Read all data of a task; print bad files, classes, sizes and costs.
 
-    The weights of recipe.pretrained are read, too; with --code, they must fit its network. The decoded data stays in
-    the cache, where trainings find it. The exit status is 2 if files cannot be used.
+    It prints the recipe, too. The weights of recipe.pretrained are read; with --code, they must fit its network. The
+    decoded data stays in the cache, where trainings find it. The exit status is 2 if files cannot be used.
     """
     import ncp
     from ncp.tasks.decoded import BadFilesError

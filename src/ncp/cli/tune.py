@@ -32,7 +32,7 @@ from ncp.cli.options import (
     read_tasks,
     require_outputs,
 )
-from ncp.cli.output import print_json, say, show_table, written
+from ncp.cli.output import cost_cells, print_json, say, show_table, written
 from ncp.cli.study_screen import read_data, study_events
 from ncp.errors import ConfigError, counted
 
@@ -53,7 +53,6 @@ LABELS = 6
 ObjectiveOption = Annotated[
     str | None,
     typer.Option(
-        "--objective",
         "--tasks",
         metavar="TASK[:WEIGHT],..",
         help="Objective: tasks or columns (roads/mIoU), with weights [default: 1], as in roads,clips:2 "
@@ -244,7 +243,7 @@ def _show_rows(rows: Sequence[TrainedRow]) -> None:
     cells = []
     for number, row in enumerate(rows, start=1):
         values = [f"{row.values[column].mean:z.2f}" if column in row.values else "-" for column in columns]
-        exact = [f"{(row.macs or 0) / 1e9:.3f}", f"{(row.params or 0) / 1e6:.2f}"] if cost else []
+        exact = cost_cells(row.macs or 0, row.params or 0) if cost else ()
         cells.append([str(number), *values, f"{row.score:z.2f}", *exact])
     show_table(["#", *columns, "score", *cost], cells)
     for number, row in enumerate(rows, start=1):
