@@ -27,6 +27,10 @@ SETTINGS = {
     "max_params": "most parameters",
     "max_latency_ms": "highest latency [ms]",
     "at_least": "minimum values",
+    "cost": "cost is an objective",
+    "reference": "hypervolume counts from [std]",
+    "steps": "gradient steps of a start",
+    "size": "most codes to return",
     "uncertainty_penalty": "uncertainty penalty [std]",
     "image_size": "image size [pixels]",
     "task": "head",
@@ -39,6 +43,8 @@ SETTINGS = {
     "run": "run id",
 }
 """Plain names of settings in the provenance; other names are shown as they are."""
+SILENT = {"uncertainty_penalty": 0}
+"""Values of settings that change nothing; the provenance leaves them out."""
 
 
 def budget_text(provenance: Mapping[str, Any]) -> str:
@@ -47,7 +53,7 @@ def budget_text(provenance: Mapping[str, Any]) -> str:
     >>> budget_text({"max_macs": 4e9, "max_params": None, "max_latency_ms": 7.5})
     'at most 4 GMACs and 7.5 ms'
     """
-    units = {"max_macs": (1e9, "GMACs"), "max_params": (1e6, "M parameters"), "max_latency_ms": (1.0, "ms")}
+    units = {"max_macs": (1e9, "GMACs"), "max_params": (1e6, "M params"), "max_latency_ms": (1.0, "ms")}
     bounds = [
         f"{provenance[name] / unit:g} {word}"
         for name, (unit, word) in units.items()
@@ -109,7 +115,7 @@ def answer_section(row: Mapping[str, Any], provenance: Mapping[str, Any], what: 
 
 
 def _cost(row: Mapping[str, Any]) -> str:
-    return f"{row['macs'] / 1e9:.3f} GMACs and {row['params'] / 1e6:.2f} M parameters"
+    return f"{row['macs'] / 1e9:.3g} GMACs and {row['params'] / 1e6:.3g} M params"
 
 
 def network_drawing(text: str, counting: Counting) -> str:
@@ -215,13 +221,15 @@ def provenance_section(provenance: Mapping[str, Any]) -> Section:
     rows = [
         [Cell(SETTINGS.get(name, str(name).replace("_", " "))), Cell(_shown(value), wide=True)]
         for name, value in provenance.items()
-        if value not in (None, [], {}) and name != "command"
+        if value not in (None, [], {}) and name != "command" and value != SILENT.get(name)
     ]
     texts = ["To run it again:"] if command else []
     return Section("Provenance", texts, command, table=Grid(["setting", "value"], rows))
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_shown(each)}" for name, each in value.items())
     if isinstance(value, list):

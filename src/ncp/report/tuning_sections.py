@@ -118,7 +118,7 @@ def _label(found: TuningFacts, column: str) -> str:
 
 
 def _cost(row: TrainedRow) -> str:
-    return f"{(row.macs or 0) / 1e9:.3g} GMACs and {(row.params or 0) / 1e6:.3g} M parameters"
+    return f"{(row.macs or 0) / 1e9:.3g} GMACs and {(row.params or 0) / 1e6:.3g} M params"
 
 
 def _fronts(found: TuningFacts) -> list[Section]:
@@ -245,5 +245,5 @@ def tuning_provenance(found: TuningFacts) -> dict[str, Any]:
 
 def _bounds(budget: Mapping[str, Any]) -> list[str]:
     """The bounds of a budget in words."""
-    units = (("max_macs", 1e9, "GMACs"), ("max_params", 1e6, "M parameters"), ("max_latency_ms", 1.0, "ms"))
+    units = (("max_macs", 1e9, "GMACs"), ("max_params", 1e6, "M params"), ("max_latency_ms", 1.0, "ms"))
     return [f"at most {budget[name] / unit:g} {what}" for name, unit, what in units if budget[name] is not None]
