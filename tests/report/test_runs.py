@@ -13,8 +13,10 @@ import pytest
 from ncp import Budget, Comparison, DataError, Objective, search
 from ncp.cli.output import run_id
 from ncp.io.files import write_json
+from ncp.predictors.fitting import KINDS
 from ncp.report import sections
 from ncp.report.html import write_report
+from ncp.report.predictor_page import IN_WORDS
 from ncp.report.trace import Trace
 from tests.predictors.fitted import fitted
 
@@ -145,7 +147,9 @@ def test_a_trace_of_another_run_is_left_out(searched: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["heldout.json", "config.yaml", "predictor.safetensors"])
 def test_files_of_another_training_are_named(trained: Path, name: str) -> None:
-    assert "another run" not in page_of(trained, "metrics.json")
+    page = page_of(trained, "metrics.json")
+    assert "another run" not in page
+    assert "<h1>Predictor of t: Gaussian process</h1>" in page
     other = {"heldout.json": '{"run": "8", "columns": {}}', "config.yaml": "# run: 8\n", "predictor.safetensors": "x"}
     (trained / name).write_text(other[name])
     page = page_of(trained, "metrics.json")
@@ -163,3 +167,7 @@ def test_a_page_never_replaces_what_it_is_made_of(trained: Path, name: str, link
     with pytest.raises(DataError, match=r"from which the page is made. Choose another path for the page"):
         write_report(trained / "metrics.json", page)
     assert (trained / name).read_bytes() == before
+
+
+def test_every_kind_of_predictor_has_a_name_in_words() -> None:
+    assert set(IN_WORDS) == set(KINDS)

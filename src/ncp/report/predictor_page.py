@@ -16,6 +16,15 @@ from ncp.report.figures import agreement_figure
 from ncp.report.page_parts import Cell, Grid, Page, Plot, Section
 from ncp.report.sections import calibration_section, left_out_section, provenance_section
 
+IN_WORDS = {
+    "default": "ensemble of neural networks and Gaussian process",
+    "mlp": "neural network",
+    "ensemble": "ensemble of neural networks",
+    "gp": "Gaussian process",
+    "exact": "exact Gaussian process per column",
+    "transfer": "Gaussian process that transfers from known tasks",
+}
+"""The kinds of predictors in words."""
 HEADS = ["column", "Kendall tau", "mean abs. error", "within 1 std", "within 2 std"]
 
 
@@ -45,7 +54,13 @@ def predictor_page(document: Mapping[str, Any], folder: Path) -> Page:
     provenance = {"kind": document["kind"], "table": document["table"], **split, "command": command}
     sections.append(provenance_section(provenance))
     subtitle = f"Trained on {split['train']} rows of {document['table']}, split {split['seed']}."
-    return Page(f"Predictor {document['kind']}", subtitle, sections)
+    return Page(_title(document), subtitle, sections)
+
+
+def _title(document: Mapping[str, Any]) -> str:
+    """What was learned, and by what kind of model."""
+    kind = document["kind"]
+    return f"Predictor of {Path(document['table']).name}: {IN_WORDS.get(kind, kind)}"
 
 
 def _answer(taus: list[float], rows: int) -> str:
