@@ -9,7 +9,7 @@ from scipy.stats import norm
 import ncp
 from ncp.app.dataset import Dataset, OpenDataset
 from ncp.app.lookup import format_value, look_up
-from ncp.app.points import GMACS, Filter, axis_values, draw_points, found_positions, points_data, position_of
+from ncp.app.points import GMACS, Filter, axis_values, draw_points, found_positions, in_view, points_data, position_of
 from ncp.cost import Counting
 from ncp.predictors.predictor import Predictor
 
@@ -108,7 +108,7 @@ def test_found_codes_lie_at_their_exact_cost_and_predicted_value() -> None:
 def test_the_first_view_leaves_out_the_worst_rows_but_no_found_code(table: ncp.Table, lower: bool) -> None:
     dataset, worst = dataset_of(table, None), 300.0 if lower else -300.0
     points = points_data(dataset, axis_values(dataset, Counting()), GMACS, "seg/mIoU [%]", Filter(("wide",), GMACS))
-    points = replace(points, y=np.array([worst, *points.y[1:]]))
+    points = replace(points, x=np.array([0.001, *points.x[1:]]), y=np.array([worst, *points.y[1:]]))
 
     def view(found: float | None) -> tuple[float, float]:
         codes = None if found is None else (np.array([2.0]), np.array([found]))
@@ -122,8 +122,15 @@ def test_the_first_view_leaves_out_the_worst_rows_but_no_found_code(table: ncp.T
         low, high = view(found)
         assert low <= found <= high
         assert not low <= worst <= high
-    figure = draw_points(points, None, (np.array([2.0]), np.array([70.0])), True)
+    figure = draw_points(points, None, (np.array([2.0]), np.array([70.0])), True, lower)
     assert figure["layout"]["xaxis"]["type"] == "log"
+    shown = np.log10([*points.x[1:], 2.0])
+    left, right = figure["layout"]["xaxis"]["range"]
+    assert left == pytest.approx(shown.min() - 0.04 * np.ptp(shown))
+    assert right == pytest.approx(shown.max() + 0.04 * np.ptp(shown))
+    assert in_view(figure["layout"], (2.0, 70.0))
+    assert not in_view(figure["layout"], (10**left / 2, 70.0))
+    assert not in_view(figure["layout"], (2.0, worst))
     assert [trace["name"] for trace in figure["data"]] == ["wide", "found (predicted)", "open code"]
 
 

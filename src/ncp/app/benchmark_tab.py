@@ -18,6 +18,7 @@ from ncp.app.points import (
     axis_values,
     draw_points,
     found_positions,
+    in_view,
     points_data,
     position_of,
 )
@@ -137,8 +138,7 @@ class BenchmarkTab:
             return
         self._show_nearest()
         position = self._position()
-        low, high = self.plot.figure["layout"]["yaxis"].get("range", (-np.inf, np.inf))
-        if position is not None and not low <= position[1] <= high:
+        if position is not None and not in_view(self.plot.figure["layout"], position):
             self.draw()
         else:
             self.plot.move_star(position or ())

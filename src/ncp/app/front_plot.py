@@ -49,7 +49,7 @@ class FrontPlot:
         heights = np.array([row.predicted[y].mean for row in self.rows])
         star = star_trace(position_of(dataset, self.session.code, counting, x_name, y_name))
         traces = [*self._measured(x_name, y_name), found_trace((np.array(x), heights)), star]
-        return {"data": traces, "layout": layout(x_name, y_name, dataset.has_cost, None), "config": CONFIG}
+        return {"data": traces, "layout": layout(x_name, y_name, dataset.has_cost), "config": CONFIG}
 
     def _measured(self, x: str, y: str) -> list[dict[str, Any]]:
         """The rows of the table in grey, without the worst 2 %."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,6 +17,7 @@ from ncp.cost import Counting
 from ncp.report.style import COST, SERIES, with_unit
 from ncp.spaces.arrays import Reals
 
+Range = tuple[float, float]
 GMACS, MPARAMS = COST, "size [M parameters]"
 MANY = 4000
 """More points than this are drawn by WebGL."""
@@ -155,10 +157,13 @@ def draw_points(
     if found is not None:
         traces.append(found_trace(found))
     traces.append(star_trace(position))
-    extra = [] if position is None else [position[1]]
-    shown = np.concatenate([points.y, extra if found is None else [*extra, *found[1]]])
-    limits = _limits(points.y, shown, lower)
-    return {"data": traces, "layout": layout(points.x_name, points.y_name, log_x, limits), "config": CONFIG}
+    others = [] if position is None else [position]
+    others += [] if found is None else zip(*found, strict=True)
+    x, y = np.array(others, dtype=float).reshape(-1, 2).T
+    y_range = _heights(points.y, y, lower)
+    seen = slice(0) if y_range is None else (points.y >= y_range[0]) & (points.y <= y_range[1])
+    x_range = _widths(np.concatenate([points.x[seen], x]), log_x)
+    return {"data": traces, "layout": layout(points.x_name, points.y_name, log_x, x_range, y_range), "config": CONFIG}
 
 
 def found_trace(found: tuple[Reals, Reals]) -> dict[str, Any]:
@@ -189,10 +194,11 @@ def star_trace(position: tuple[float, float] | None) -> dict[str, Any]:
     }
 
 
-def layout(x_name: str, y_name: str, log_x: bool, limits: tuple[float, float] | None) -> dict[str, Any]:
-    """The layout of a figure of points."""
+def layout(
+    x_name: str, y_name: str, log_x: bool, x_range: Range | None = None, y_range: Range | None = None
+) -> dict[str, Any]:
+    """The layout of a figure of points, which shows all of them where it gets no range."""
     axis = {"zeroline": False, "automargin": True, "ticks": "outside", "ticklen": 4}
-    ranged = {"autorange": True} if limits is None else {"autorange": False, "range": list(limits)}
     return {
         "margin": {"l": 56, "r": 8, "t": 8, "b": 48},
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -202,8 +208,8 @@ def layout(x_name: str, y_name: str, log_x: bool, limits: tuple[float, float] | 
         "dragmode": "zoom",
         "showlegend": True,
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
-        "xaxis": {**axis, "title": {"text": escape(x_name)}, "type": "log" if log_x else "linear"},
-        "yaxis": {**axis, "title": {"text": escape(y_name)}, **ranged},
+        "xaxis": {**axis, "title": {"text": escape(x_name)}, "type": "log" if log_x else "linear", **_ranged(x_range)},
+        "yaxis": {**axis, "title": {"text": escape(y_name)}, "type": "linear", **_ranged(y_range)},
     }
 
 
@@ -212,16 +218,39 @@ def worst_edge(values: Reals, lower: bool) -> float:
     return float(np.quantile(values, 0.98 if lower else 0.02))
 
 
-def _limits(rows: Reals, shown: Reals, lower: bool) -> tuple[float, float] | None:
-    """The y axis without the worst 2 % of the rows, but with all found codes; None if there is nothing to show."""
+def in_view(layout: dict[str, Any], position: tuple[float, float]) -> bool:
+    """Whether a position lies in the first view of a figure with a layout."""
+    for axis, value in zip((layout["xaxis"], layout["yaxis"]), position, strict=True):
+        low, high = axis.get("range", (-math.inf, math.inf))
+        if not low <= (_log10(value) if axis["type"] == "log" else value) <= high:
+            return False
+    return True
+
+
+def _log10(value: float) -> float:
+    return math.log10(value) if value > 0 else -math.inf
+
+
+def _ranged(given: Range | None) -> dict[str, Any]:
+    return {"autorange": True} if given is None else {"autorange": False, "range": list(given)}
+
+
+def _heights(rows: Reals, others: Reals, lower: bool) -> Range | None:
+    """The range of the y axis without the worst 2 % of the rows, but with all others; None without rows."""
     if not len(rows):
         return None
-    least, most = float(shown.min()), float(shown.max())
     edge = worst_edge(rows, lower)
-    others = shown[len(rows) :]
-    if lower:
-        most = max([edge, *others.tolist()])
-    else:
-        least = min([edge, *others.tolist()])
+    kept = rows[rows <= edge] if lower else rows[rows >= edge]
+    return _with_margin(np.concatenate([kept, [edge], others]))
+
+
+def _widths(shown: Reals, log: bool) -> Range | None:
+    """The range of the x axis with all points that are shown, in powers of ten on a logarithmic axis."""
+    known = np.log10(shown[shown > 0]) if log else shown
+    return _with_margin(known) if len(known) else None
+
+
+def _with_margin(values: Reals) -> Range:
+    least, most = float(values.min()), float(values.max())
     margin = 0.04 * (most - least) or 1.0
     return least - margin, most + margin
