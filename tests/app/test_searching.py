@@ -57,7 +57,7 @@ def test_a_film_keeps_budget_and_frozen_dimensions_and_starts_at_the_open_code()
     shares: list[float] = []
     result, frames = run_film(DATASET, search_request(freeze=("i1", "i2", "o")), shares.append)
     codes = np.array([row.vector for row in result.rows])
-    assert len(codes) == 10
+    assert 1 < len(codes) <= 10
     assert (ncp.macs(codes) <= 2e9).all()
     assert (codes[:, [0, 1, -1]] == np.array(ORIGIN)[[0, 1, -1]]).all()
     assert shares[-1] == 1

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Open, served
-from tests.browser.test_tabs import Picture, fits, turn_to
+from tests.browser.test_tabs import FOUND, Picture, fits, turn_to
 from tests.latencies import latency_model, write_latencies
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
@@ -33,7 +33,7 @@ def test_a_search_keeps_a_bound_on_latency(
     assert page.get_by_text("classification, 50 classes, 1 x 64 x 64 pixels, 1 thread, torch in float32").is_visible()
     page.get_by_role("textbox", name="latency [ms]").fill("1.5")
     page.get_by_role("button", name="Search", exact=True).click()
-    page.get_by_role("heading", name="The best 10", exact=True).wait_for(timeout=120_000)
+    page.get_by_role("heading", name=FOUND).wait_for(timeout=120_000)
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save result.json").click()
     result = json.loads(Path(saved.value.path()).read_text())

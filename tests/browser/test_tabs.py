@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 LOOKS = [(size, scheme) for size in ("phone", "desk") for scheme in ("light", "dark")]
 TWO_LOOKS = [("phone", "dark"), ("desk", "light")]
 BEST = "96_128-1_1_1_48-1_2_1_1_128_8-1_3_1_1_1_128_128_120-4_4_4_4_4_4_128_128_128_128-64"
+FOUND, SO_FAR = re.compile(r"^The best \d+$"), re.compile(r"^The best \d+ so far$")
 Picture = Callable[[Page, str], Path]
 
 
@@ -74,15 +76,16 @@ def test_a_search_from_the_button_to_the_files(
     page.get_by_role("button", name="Search", exact=True).click()
     animation = page.locator(".animation")
     animation.get_by_role("button", name="Pause").wait_for()
-    page.get_by_role("heading", name="The best 10 so far").wait_for()
+    page.get_by_role("heading", name=SO_FAR).wait_for()
     picture(page, f"animation-{size}-{scheme}")
-    page.get_by_role("heading", name="The best 10", exact=True).wait_for(timeout=60_000)
-    assert page.get_by_role("heading", name="The best 10", exact=True).is_visible()
+    page.get_by_role("heading", name=FOUND).wait_for(timeout=60_000)
+    assert page.get_by_role("heading", name=FOUND).is_visible()
     if size == "phone":
-        box = page.get_by_role("heading", name="The best 10", exact=True).bounding_box()
+        box = page.get_by_role("heading", name=FOUND).bounding_box()
         assert box is not None
         assert 0 <= box["y"] < 844
-    assert page.locator(".best tbody").count() == 10
+    count = page.locator(".best tbody").count()
+    assert 1 < count <= 10
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save result.json").click()
     result = json.loads(Path(saved.value.path()).read_text())
@@ -93,7 +96,7 @@ def test_a_search_from_the_button_to_the_files(
     assert {code.stem for code in codes} == {(32, 64)}
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save csv").click()
-    assert len(Path(saved.value.path()).read_text().splitlines()) == 11
+    assert len(Path(saved.value.path()).read_text().splitlines()) == count + 1
     with page.expect_download() as saved:
         page.get_by_role("button", name="Python, code 1", exact=True).click()
     assert f"ncp.Code.parse({result['rows'][0]['code']!r})" in Path(saved.value.path()).read_text()
@@ -112,17 +115,17 @@ def test_a_cancelled_search_keeps_its_first_answer_and_the_next_one_ends(site: s
     page.get_by_label("starts", exact=True).fill("1024")
     page.get_by_label("steps", exact=True).fill("200")
     page.get_by_role("button", name="Search", exact=True).click()
-    page.get_by_role("heading", name="The best 10 so far").wait_for()
+    page.get_by_role("heading", name=SO_FAR).wait_for()
     bar = page.get_by_role("progressbar", name="the search")
     page.wait_for_function("() => Number(document.querySelector('.progress [role=progressbar]').ariaValueNow) > 0.02")
     page.get_by_role("button", name="Cancel").click()
     expect(bar).to_be_hidden()
     page.wait_for_timeout(1500)
-    assert page.get_by_role("heading", name="The best 10 so far").is_visible()
+    assert page.get_by_role("heading", name=SO_FAR).is_visible()
     page.get_by_label("starts", exact=True).fill("8")
     page.get_by_label("steps", exact=True).fill("10")
     page.get_by_role("button", name="Search", exact=True).click()
-    page.get_by_role("heading", name="The best 10", exact=True).wait_for(timeout=60_000)
+    page.get_by_role("heading", name=FOUND).wait_for(timeout=60_000)
     expect(bar).to_be_hidden()
 
 
@@ -130,7 +133,7 @@ def test_a_film_can_be_played_again_and_marks_its_best_step(site: str, visit: Op
     page = visit(site)
     turn_to(page, "Search")
     page.get_by_role("button", name="Search", exact=True).click()
-    page.get_by_role("heading", name="The best 10", exact=True).wait_for(timeout=60_000)
+    page.get_by_role("heading", name=FOUND).wait_for(timeout=60_000)
     page.locator(".film summary").click()
     page.get_by_text("step 29 of 29").wait_for()
     best = page.locator(".animation").get_by_role("button", name="best: step")
@@ -250,14 +253,15 @@ def test_found_codes_are_in_the_scatter_and_rows_are_saved(site: str, visit: Ope
     page.get_by_label("starts", exact=True).fill("8")
     page.get_by_label("steps", exact=True).fill("10")
     page.get_by_role("button", name="Search", exact=True).click()
-    page.get_by_role("heading", name="The best 10", exact=True).wait_for(timeout=60_000)
+    page.get_by_role("heading", name=FOUND).wait_for(timeout=60_000)
+    found = page.locator(".best tbody").count()
     turn_to(page, "Benchmark")
     diamonds = page.locator(".plot .scatterlayer .trace").nth(5).locator(".point")
-    expect(diamonds).to_have_count(10, timeout=30_000)
+    expect(diamonds).to_have_count(found, timeout=30_000)
     for origin in ("searched", "small", "wide-3", "wide-4"):  # whose points lie around the diamonds
         page.get_by_role("checkbox", name=origin).click()
     diamonds = page.locator(".plot .scatterlayer .trace").nth(1).locator(".point")
-    expect(diamonds).to_have_count(10, timeout=30_000)
+    expect(diamonds).to_have_count(found, timeout=30_000)
     diamonds.first.click(force=True)
     page.get_by_text("Opened in the Code tab").wait_for()
     turn_to(page, "Code")

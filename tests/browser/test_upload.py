@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
-from tests.browser.test_tabs import TWO_LOOKS, Picture, fits, turn_to
+from tests.browser.test_tabs import FOUND, TWO_LOOKS, Picture, fits, turn_to
 from tests.cli.test_own_table import written
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
@@ -36,7 +36,7 @@ def test_an_uploaded_table(site: str, visit: Open, picture: Picture, size: str, 
     picture(page, f"upload-code-{size}-{scheme}")
     turn_to(page, "Search")
     page.get_by_role("button", name="Search", exact=True).click()
-    page.get_by_role("heading", name="The best 10", exact=True).wait_for(timeout=60_000)
+    page.get_by_role("heading", name=FOUND).wait_for(timeout=60_000)
     assert page.locator(".best tbody").count() == 10
     assert fits(page)
     picture(page, f"upload-propagate-{size}-{scheme}")

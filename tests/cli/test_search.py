@@ -245,6 +245,17 @@ def test_bad_input_is_one_message(run: Run, arguments: tuple[str, ...], message:
     assert not Path("out").exists()
 
 
+def test_fewer_codes_than_asked_for_are_explained(run: Run) -> None:
+    asked = ("search", "--tasks", "seg", "--max-gmacs", "1", "--starts", "4", "--steps", "4")
+    lines = run(*asked, "--top", "50").out.splitlines()
+    rows = json.loads(Path("out/result.json").read_text())["rows"]
+    said = f"{counted(len(rows), 'code')} instead of 50: the others that were found are much like one of these "
+    assert sum(line.startswith(said) for line in lines) == 1
+    for k, row in enumerate(rows[1:], start=1):  # by one column no code is better than a better one
+        assert all(row["macs"] < 0.9 * better["macs"] for better in rows[:k])
+    assert " instead of " not in run(*asked, "--top", "2").out
+
+
 def test_edits_a_code_with_few_changes(run: Run) -> None:
     wanted = ("search", "--tasks", "video", "--from", SMALL, "--max-changes", "2", *QUICK)
     status, out, _ = run(*wanted)

@@ -50,11 +50,7 @@ def test_every_chosen_code_is_cheaper_or_better_at_something(weights: dict[str, 
     assert 2 <= len(expected) < 150
     assert different(problem, codes, values, len(expected)) == expected
     assert different(problem, codes, values, 1) == [0]
-    more = different(problem, codes, values, len(expected) + 5)
-    assert len(more) == len(expected) + 5
-    assert set(expected) <= set(more)
-    assert more == sorted(more)
-    assert different(problem, codes[:3], values[:3], 10) == [0, 1, 2]
+    assert different(problem, codes, values, len(expected) + 5) == expected
 
 
 def test_a_space_without_cost_gets_codes_that_differ_in_many_dimensions() -> None:
@@ -64,7 +60,7 @@ def test_a_space_without_cost_gets_codes_that_differ_in_many_dimensions() -> Non
     codes = np.stack([low, low, low, high, low])
     values = np.zeros((5, len(predictor.columns)))
     assert different(problem, codes, values, 2) == [0, 3]
-    assert different(problem, codes, values, 4) == [0, 1, 2, 3]
+    assert different(problem, codes, values, 4) == [0, 3]
 
 
 @pytest.mark.slow

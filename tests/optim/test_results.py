@@ -164,7 +164,7 @@ def test_the_baseline_in_words(result: Result, front: Front) -> None:
     )
 
 
-def test_two_measured_codes_differ_by_their_measurements() -> None:
+def test_a_measured_code_differs_by_checked_values() -> None:
     def row(predicted: float, checked: float, source: str) -> dict[str, Any]:
         return {
             "macs": None,
@@ -173,7 +173,9 @@ def test_two_measured_codes_differ_by_their_measurements() -> None:
         }
 
     assert difference_text(row(70.0, 71.0, "table"), row(72.0, 75.0, "table")) == "seg -4.00"
-    assert difference_text(row(70.0, 71.0, "table"), row(72.0, 75.0, "judge")) == "seg -2.00"
+    assert difference_text(row(70.0, 71.0, "table"), row(72.0, 75.0, "judge")) == "seg -4.00"
+    assert difference_text(row(70.0, 71.0, "judge"), row(72.0, 75.0, "judge")) == "seg -2.00"
+    assert difference_text(row(70.0, 71.0, "table"), row(72.0, 0.0, "judge") | {"verified": {}}) == "seg -2.00"
 
 
 def test_costs_that_nearly_agree_are_not_called_the_same() -> None:

@@ -21,7 +21,8 @@ from ncp.tables.columns import task_of
 
 FINDS = {"best": "Best codes", "edits": "Few edits", "front": "Front"}
 ABOUT = {
-    "best": "The best codes for the objective. Each is cheaper than every better one, or better in a column.",
+    "best": "The best codes that differ. Each is over 10 % cheaper than every better one, better in a column, or, "
+    "where no cost is known, built differently.",
     "edits": "The open code, which the tab Code shows, with a few dimensions changed.",
     "front": "Codes that trade the columns and cost against each other. Only the signs of the weights count.",
 }

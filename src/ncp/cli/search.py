@@ -57,6 +57,8 @@ from ncp.cli.report import write_page
 from ncp.errors import ConfigError, counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import ncp
     from ncp.optim.results import Result, Row
 
@@ -135,11 +137,11 @@ def search(
             freeze=() if freeze is None else freeze.split(","),
             progress=lambda share: bar(share, "Searching"),
         )
-    _write(result, measured, out, report, head, as_json)
+    _write(result, measured, out, report, head, top, as_json)
 
 
 def _write(
-    result: Result, table: ncp.Table | None, out: Path, report: Path | None, head: str | None, as_json: bool
+    result: Result, table: ncp.Table | None, out: Path, report: Path | None, head: str | None, top: int, as_json: bool
 ) -> None:
     """Write the files of a result, and print it."""
     from ncp.report.formats import save
@@ -155,14 +157,14 @@ def _write(
     if as_json:
         print_json(result.to_dict())
     else:
-        _show(result, head)
+        _show(result, head, top)
     save(search_picture(trace), out / "search.svg", trace.run)
     page = [] if report is None else [write_page(out / "result.json", report, table)]
     files = (out / "result.json", out / "trace.json", out / "search.svg", *page)
     written(*files, replaced=replaced, as_json=as_json)
 
 
-def _show(result: Result, head: str | None) -> None:
+def _show(result: Result, head: str | None, top: int) -> None:
     """Print the codes, how they differ, what they are compared with, and where the numbers come from."""
     from ncp.optim.results import baseline_text, difference_text
 
@@ -175,17 +177,36 @@ def _show(result: Result, head: str | None) -> None:
             say(f"   {edits(result, row)}")
         elif number > 1:
             say(f"   {difference_text(document['rows'][number - 1], best)}")
-    if len(result.rows) > 1 and provenance["max_changes"] is None:
-        say("Below each code: how its values and cost differ from those of the first.")
+    if provenance["max_changes"] is None:
+        say(*_differences(result, top))
     shipped = provenance["predictor_source"] not in SOURCES and result.rows[0].macs is not None
     baseline = baseline_text(document) or (NO_BASELINE if shipped else "")
     say(SCORES, *_order(result), *filter(None, [baseline]), *cost_source(document), *latency_source(provenance))
     say(*head_advice(document, head), *source_of(provenance), _summary(result))
 
 
+def _differences(result: Result, top: int) -> Iterator[str]:
+    """What the lines below the codes compare, and why there are fewer codes than were asked for."""
+    from ncp.optim.alternatives import CHEAPER
+
+    if len(result.rows) > 1:
+        compared = " A comparison with a measured code is between checked values." if _measured(result) else ""
+        yield f"Below each code: how its values and cost differ from those of the first.{compared}"
+    if len(result.rows) < top and result.rows[0].macs is not None:
+        yield (
+            f"{counted(len(result.rows), 'code')} instead of {top}: the others that were found are much like one of "
+            f"these (neither over {100 * CHEAPER:.0f} % cheaper nor better at a task), or clearly worse."
+        )
+
+
+def _measured(result: Result) -> bool:
+    """Whether some of the codes are measured."""
+    return any(value.source == "table" for row in result.rows for value in row.verified.values())
+
+
 def _order(result: Result) -> list[str]:
     """By what codes are ordered, if some are measured."""
-    if all(value.source != "table" for row in result.rows for value in row.verified.values()):
+    if not _measured(result):
         return []
     return ["Measured codes are ordered by the mean of their measured and predicted scores, weighed by their errors."]
 

@@ -27,7 +27,7 @@ GAIN = 0.1
 LOSS = 0.5
 """Codes whose objective is worse than the best one's by more than this have no advantage [standard deviations]."""
 APART = 9
-"""Further codes differ from every better one in at least d // APART dimensions, if there are enough such codes."""
+"""In a space without exact cost, further codes differ from every better one in at least d // APART dimensions."""
 
 
 def cheaper_codes(problem: Problem, run: Trajectory, best: Codes, steps: int) -> Codes:
@@ -86,17 +86,18 @@ def different(problem: Problem, codes: Codes, values: Reals, top: int) -> list[i
     """The rows of the first `top` codes that have an advantage over every better one of them, in order.
 
     An advantage is a cost that is lower by more than `CHEAPER`, or a column of the objective that is better by `GAIN`,
-    while the objective is worse than the best code's by at most `LOSS`. If there are too few such codes, others are
-    added that differ from all of these in many dimensions, and then the best of the rest.
+    while the objective is worse than the best code's by at most `LOSS`. There may be fewer than `top` such codes:
+    others would be much like a better one. In a space without exact cost no code is cheaper; there, codes are added
+    that differ from all of these in many dimensions.
 
     Args:
         problem: its objective names the columns and the direction of each; its budget counts cost.
         codes: `(n, d)`, best first.
         values: their predicted values, `(n, m)`.
-        top: how many rows to return; fewer if there are fewer codes.
+        top: most rows to return.
     """
-    z = _gains(problem, values)
-    costs = problem.budget.counting.macs(codes) if has_cost(problem.space) else np.zeros(len(codes))
+    z, priced = _gains(problem, values), has_cost(problem.space)
+    costs = problem.budget.counting.macs(codes) if priced else np.zeros(len(codes))
     weights = np.abs(list(problem.objective.weights.values()))
     good = (z[:1] - z) @ weights <= LOSS * weights.sum()
     chosen: list[int] = []
@@ -105,11 +106,10 @@ def different(problem: Problem, codes: Codes, values: Reals, top: int) -> list[i
         if len(chosen) < top and (cheaper | (z[row] >= z[chosen] + GAIN).any(axis=1)).all():
             chosen.append(row)
     least = max(1, codes.shape[1] // APART)
-    for row in range(len(codes)):
+    for row in () if priced else range(len(codes)):
         if len(chosen) < top and ((codes[chosen] != codes[row]).sum(axis=1) >= least).all():
             chosen.append(row)
-    others = sorted(set(range(len(codes))) - set(chosen))
-    return sorted([*chosen, *others[: top - len(chosen)]])
+    return sorted(chosen)
 
 
 def _gains(problem: Problem, values: Reals) -> Reals:

@@ -281,7 +281,7 @@ def baseline_text(document: Mapping[str, Any]) -> str:
 def difference_text(row: Mapping[str, Any], best: Mapping[str, Any]) -> str:
     """How a row of a result's document differs from the first one: in cost, and in each value.
 
-    Values are those of the table where it has both codes, and predictions otherwise.
+    Checked values are compared where the table has one of the codes, and predictions otherwise.
 
     >>> value = lambda mean: {"mean": mean, "std": 0.0, "source": "predictor"}
     >>> best = {"macs": 200, "predicted": {"seg/mIoU": value(77.0), "video/top1": value(26.5)}, "verified": {}}
@@ -308,9 +308,10 @@ def _cost_difference(macs: int, others: int) -> str:
 
 
 def _difference(column: str, row: Mapping[str, Any], best: Mapping[str, Any]) -> float:
-    """The difference of two rows in a column: of measured values if both are measured, else of predictions."""
+    """The difference of two rows in a column: of checked values if one of them is measured, else of predictions."""
     checked = [each["verified"].get(column) for each in (row, best)]
-    source = "verified" if all(value and value["source"] == "table" for value in checked) else "predicted"
+    measured = all(checked) and any(value["source"] == "table" for value in checked)
+    source = "verified" if measured else "predicted"
     return float(row[source][column]["mean"] - best[source][column]["mean"])
 
 

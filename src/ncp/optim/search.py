@@ -61,7 +61,7 @@ def search(
     """Find the best codes for an objective within a budget.
 
     Random codes are propagated through the predictor, and improved by local search. The first row of the result is the
-    best code. Every further one is cheaper than each better one, or better in a column, as far as there are such codes
+    best code. Every further one is cheaper than each better one, or better in a column
     (`ncp.optim.alternatives`). All are checked by the judge, which is independent of the predictor.
     With a table, its measured rows are candidates too: the first code is never one that the table measured to be worse
     than its best row within the budget. `ncp.optim.measured_rows` says how measured and predicted values are weighed.
@@ -75,7 +75,7 @@ def search(
             fitted on rows of the table that the predictor has not seen.
         table: measured values. They replace the judge's where a code is in the table.
         starts: how many random codes to propagate.
-        top: how many codes to return.
+        top: most codes to return; there are fewer if fewer have an advantage of their own.
         seed: of the random codes, and of a predictor and judge that are fitted.
         strategy: as in `propagate`.
         steps: as in `propagate`.
