@@ -39,6 +39,8 @@ TRAINING = [  # what a user of tune.md trains stands for anything; four training
     pytest.param(f"def train_it(code):\n    return {answer}\n\n" + block.replace("32", "4"), id=f"docs/tune.md-{n}")
     for n, (block, answer) in enumerate(zip(blocks("docs/tune.md", "python"), ANSWERS, strict=True))
 ]
+NUMBERS = re.compile(r"±|\d\.\d")
+"""In lines whose last digits may differ between machines."""
 NCP = [sys.executable, "-m", "ncp"]
 COMMANDS = [
     pytest.param(line, id=line.split("#")[0].strip())
@@ -65,6 +67,21 @@ def test_python_runs(program: str, request: pytest.FixtureRequest, tmp_path: Pat
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_walk_through_of_an_own_table_is_what_happens(tmp_path: Path) -> None:
+    """The commands of own-table.md print what the page shows, apart from lines with decimals."""
+    page = "docs/own-table.md"
+    (tmp_path / "space.yaml").write_text(blocks(page, "yaml")[0])
+    printed = typed([sys.executable, str(ROOT / "examples/own_table.py")], tmp_path)
+    for block in blocks(page, ""):
+        lines = block.splitlines()
+        if lines[0].startswith("ncp "):
+            printed = "".join(typed([*NCP, *shlex.split(line, comments=True)[1:]], tmp_path) for line in lines)
+        else:
+            shown = [line for line in lines if not NUMBERS.search(line)]
+            assert [line for line in shown if line not in printed.splitlines()] == []
 
 
 @pytest.mark.slow
