@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +91,14 @@ class Scatter:
         return np.asarray((low < self.low) | (high > self.high))
 
 
+class Trained(NamedTuple):
+    """The best measured row within the budget: its place in a trade-off, and its code as text."""
+
+    x: float
+    y: float
+    code: str
+
+
 @dataclass(frozen=True, eq=False)
 class Tradeoff:
     """Cost, or where it is not known a first quantity, against another quantity.
@@ -107,6 +115,8 @@ class Tradeoff:
         rows: `(r,)`, their indices in the table.
         budget: the highest x that was allowed, or None.
         minimum: the lowest y that was allowed, or None.
+        lower: whether lower y are better.
+        baseline: the best measured row within the budget, or None.
     """
 
     x_name: str
@@ -120,6 +130,17 @@ class Tradeoff:
     rows: NDArray[np.int64]
     budget: float | None
     minimum: float | None
+    lower: bool = False
+    baseline: Trained | None = None
+
+    @property
+    def heights(self) -> tuple[float, float]:
+        """The y that are worth showing: the codes, the baseline, and the table's rows without the worst 2 in 100."""
+        ends = [self.y] if self.baseline is None else [self.y, np.array([self.baseline.y])]
+        if len(self.rows_y):
+            ends.append(np.quantile(self.rows_y, [0, 0.98] if self.lower else [0.02, 1]))
+        shown = np.concatenate(ends)
+        return float(shown.min()), float(shown.max())
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,13 +213,13 @@ def scatters(found: Sequence[Agreement], quality: Mapping[str, Mapping[str, Any]
     panels = []
     for each in found:
         tau = quality[each.column]["tau"]
-        low, high = _square_limits(np.stack([each.known, each.predicted]))
+        low, high = square_limits(np.stack([each.known, each.predicted]))
         tau = None if tau is None or math.isnan(tau) else tau
         panels.append(Scatter(each.column, unit_of(each.column), each.known, each.predicted, tau, low, high))
     return tuple(panels)
 
 
-def _square_limits(pairs: Reals) -> tuple[float, float]:
+def square_limits(pairs: Reals) -> tuple[float, float]:
     """The range of both axes: all values, or if some lie far out, the middle 98 in 100 and as much around them."""
     inner = np.quantile(pairs, [0.01, 0.99])
     reach = inner[1] - inner[0]
@@ -277,9 +298,21 @@ def _panels(
                 rows=places,
                 budget=None if bound is None else bound / 1e9,
                 minimum=minimums.get(y.name),
+                lower=y.lower,
+                baseline=_trained(document.get("baseline"), x.name, y.name),
             )
         )
     return tuple(panels)
+
+
+def _trained(baseline: Mapping[str, Any] | None, x: str, y: str) -> Trained | None:
+    """The measured row of a search's document in a trade-off; None without one, or where a value is not known."""
+    if baseline is None or "measured" not in baseline:  # the baseline of a front is no single row
+        return None
+    known = {column: float(value["mean"]) for column, value in baseline["measured"].items()}
+    if baseline["macs"] is not None:
+        known[COST] = baseline["macs"] / 1e9
+    return Trained(known[x], known[y], baseline["code"]) if x in known and y in known else None
 
 
 def _measured(table: Table | None, provenance: Mapping[str, Any]) -> dict[str, Reals]:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ncp.extras import require_extra
-from ncp.report.facts import Agreement, Calibration, Curve, Tradeoff
+from ncp.report.facts import Agreement, Calibration, Curve, Tradeoff, square_limits
+from ncp.report.plot import padded
 from ncp.report.study_facts import CostAndValue, Deviations, Learning
 from ncp.report.style import COST, DASHES, GREY, GRID, SERIES, with_unit
 from ncp.report.trace import Trace
@@ -19,6 +20,8 @@ from ncp.spaces.arrays import Reals
 
 BLUE, ORANGE = SERIES[0], SERIES[4]
 
+NARROW = 5.0
+"""Costs whose ratio is smaller are drawn on a linear axis: a logarithmic one would have hardly a tick."""
 Figure = dict[str, Any]
 """A figure as plotly.js reads it: `data` and `layout`."""
 
@@ -87,25 +90,33 @@ def tradeoff_figure(panel: Tradeoff) -> Figure:
     found = {"type": "scatter", "mode": "markers", "x": short(panel.x), "y": short(panel.y), "name": "found"}
     marker = {"size": 8, "color": BLUE, "line": {"width": 0.5, "color": "white"}}
     data.append(found | {"customdata": list(panel.codes), "hovertemplate": hover, "marker": marker})
-    every = [x for x in (panel.x, panel.rows_x) if len(x)]
-    low, high = min(float(x.min()) for x in every), max(float(x.max()) for x in every)
+    if panel.baseline is not None:
+        x, y, code = panel.baseline
+        trained = {"type": "scatter", "mode": "markers", "x": [x], "y": [y], "name": "best trained row"}
+        star = {"size": 12, "symbol": "diamond", "color": SERIES[1], "line": {"width": 1, "color": "white"}}
+        data.append(trained | {"customdata": [code], "hovertemplate": hover, "marker": star})
+    every = np.concatenate([panel.x, panel.rows_x])
+    heights = padded(*panel.heights)
     if panel.minimum is not None:
-        data.append(dashed_line([low, high], [panel.minimum, panel.minimum], "minimum"))
+        data.append(dashed_line([float(every.min()), float(every.max())], [panel.minimum] * 2, "minimum"))
     if panel.budget is not None:
-        ends = [float(f(np.concatenate([panel.y, panel.rows_y]))) for f in (np.min, np.max)]
-        data.append(dashed_line([panel.budget, panel.budget], ends, "budget"))
-    return base_figure(data, panel.x_name, panel.y_name)
+        data.append(dashed_line([panel.budget] * 2, list(heights), "budget"))
+    figure = base_figure(data, panel.x_name, panel.y_name)
+    figure["layout"]["yaxis"] |= {"range": list(heights)}
+    if panel.x_name == COST:
+        stretch_costs(figure, every if panel.budget is None else np.append(every, panel.budget))
+    return figure
 
 
 def agreement_figure(found: Agreement, known: str) -> Figure:
-    """Predicted values, with their standard deviations, against known values, with the diagonal.
+    """Predicted values, with their standard deviations, against known values, with the diagonal and equal axes.
 
     Args:
         found: the values.
         known: what the known values are called, such as `measured`.
     """
-    both = np.concatenate([found.predicted, found.known])
-    ends = [float(both.min()), float(both.max())]
+    pairs = np.stack([found.predicted, found.known])
+    ends = list(square_limits(pairs))
     few = len(found.predicted) <= 100
     points: dict[str, Any] = {
         "type": "scatter",
@@ -120,7 +131,16 @@ def agreement_figure(found: Agreement, known: str) -> Figure:
     if few:
         points["error_x"] = {"type": "data", "array": short(found.std), "thickness": 0.8, "width": 0, "color": GREY}
     column = with_unit(found.column)
-    return base_figure([dashed_line(ends, ends, "equal"), points], f"predicted: {column}", f"{known}: {column}")
+    figure = base_figure([dashed_line(ends, ends, "equal"), points], f"predicted: {column}", f"{known}: {column}")
+    layout = figure["layout"]
+    layout["height"] = 400
+    layout["xaxis"] |= {"range": ends, "constrain": "domain"}
+    layout["yaxis"] |= {"range": ends, "constrain": "domain", "scaleanchor": "x"}
+    outside = int(((pairs < ends[0]) | (pairs > ends[1])).any(axis=0).sum())
+    if outside:
+        corner = {"xref": "x domain", "yref": "y domain", "x": 0.98, "y": 0.03, "xanchor": "right", "showarrow": False}
+        layout["annotations"] = [corner | {"text": f"{outside} outside the axes", "font": {"size": 11}}]
+    return figure
 
 
 def calibration_figure(found: Sequence[Calibration]) -> Figure:
@@ -187,13 +207,13 @@ def learning_figure(found: Learning) -> Figure:
 
 
 def cost_figure(found: CostAndValue) -> Figure:
-    """Values against exact cost, on a logarithmic axis."""
+    """Values against exact cost."""
     hover = "%{customdata}<br>%{x:.4g} GMACs, %{y:.4g}<extra></extra>"
     points: dict[str, Any] = {"type": "scatter", "mode": "markers", "x": short(found.macs), "y": short(found.values)}
     points |= {"name": "codes", "customdata": list(found.codes), "hovertemplate": hover, "showlegend": False}
     points["marker"] = {"size": 7 if len(found.codes) <= 200 else 4, "color": BLUE, "opacity": 0.8}
     figure = base_figure([points], COST, with_unit(found.column))
-    figure["layout"]["xaxis"] |= {"type": "log", "dtick": "D2"}
+    stretch_costs(figure, found.macs)
     return figure
 
 
@@ -212,6 +232,12 @@ def dashed_line(x: list[float], y: list[float], name: str) -> dict[str, Any]:
     """A line that values are compared to."""
     style = {"color": ORANGE, "width": 1.5, "dash": "dash"}
     return {"type": "scatter", "mode": "lines", "x": x, "y": y, "name": name, "line": style, "hoverinfo": "skip"}
+
+
+def stretch_costs(figure: Figure, costs: Reals) -> None:
+    """Make the horizontal axis of a figure logarithmic if its costs differ by enough."""
+    if costs.max() > NARROW * costs.min():
+        figure["layout"]["xaxis"] |= {"type": "log", "dtick": "D2"}
 
 
 def short(numbers: Reals) -> list[float]:

@@ -97,7 +97,7 @@ def front_picture(panels: Sequence[Tradeoff]) -> Picture:
         ends = np.concatenate([panel.x, panel.rows_x, *([[panel.budget]] if panel.budget is not None else [])])
         low, high = float(ends.min()), float(ends.max())
         x = Scale(low / 1.1, high * 1.1, "log") if panel.x_name == COST else Scale(*padded(low, high))
-        axes = Axes(picture, left, top, wide - 70, tall, x, Scale(*_heights(panel)))
+        axes = Axes(picture, left, top, wide - 70, tall, x, Scale(*padded(*panel.heights)))
         axes.frame(panel.y_name, panel.x_name)
         axes.points(panel.rows_x, panel.rows_y, "edge", 2.4, 0.45)
         axes.points(panel.x, panel.y, "blue", 4, 0.6)
@@ -108,15 +108,6 @@ def front_picture(panels: Sequence[Tradeoff]) -> Picture:
         if panel.minimum is not None and axes.y.low <= panel.minimum <= axes.y.high:
             axes.horizontal(panel.minimum, "1.5 3", "minimum")
     return picture
-
-
-def _heights(panel: Tradeoff) -> tuple[float, float]:
-    """The vertical range: the front, and all rows of the table except failed runs far below."""
-    low, high = float(panel.y.min()), float(panel.y.max())
-    if len(panel.rows_y):
-        bottom, top = np.quantile(panel.rows_y, [0.02, 1])
-        low, high = min(low, float(bottom)), max(high, float(top))
-    return padded(low, high)
 
 
 def comparison_picture(curves: Sequence[Curve]) -> Picture:

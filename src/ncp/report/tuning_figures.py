@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ncp.report.figures import BLUE, Figure, base_figure, dashed_line, plain, short
+from ncp.report.figures import BLUE, Figure, base_figure, dashed_line, plain, short, stretch_costs
 from ncp.report.style import COST, GREY, SERIES
 from ncp.report.tuning_facts import CostFront, Scores
 from ncp.spaces.arrays import Reals
 
-NARROW = 5.0
-"""Costs whose ratio is smaller are drawn on a linear axis: a logarithmic one would have hardly a tick."""
 FAILED = "failed"
 
 
@@ -65,8 +63,8 @@ def front_figure(found: CostFront) -> Figure:
         data.append(dashed_line([found.budget] * 2, ends, "budget"))
         costs = np.append(costs, found.budget)
     figure = base_figure(data, found.cost_name, found.quantity.label)
-    if costs.max() > NARROW * costs.min() and found.cost_name == COST:
-        figure["layout"]["xaxis"] |= {"type": "log", "dtick": "D2"}
+    if found.cost_name == COST:
+        stretch_costs(figure, costs)
     return figure
 
 
