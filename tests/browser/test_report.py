@@ -56,6 +56,21 @@ def test_every_figure_is_drawn_and_fits(page: Page) -> None:
     assert drawn == text != ground
 
 
+def test_no_table_runs_out_of_the_page(page: Page) -> None:
+    wide = page.locator(".scroll").evaluate_all("(all) => all.filter((e) => e.scrollWidth > e.clientWidth).length")
+    assert (wide, page.locator("table").count()) == (0, 3)
+    labels = page.locator("tbody td").evaluate_all(
+        "(all) => all.map((e) => getComputedStyle(e, '::before').content).filter((text) => text.includes('GMACs'))"
+    )
+    stacked = page.evaluate("window.innerWidth <= 700")
+    assert len(labels) == (4 if stacked else 0)  # each of the four codes says what its numbers are
+
+
+def test_the_contents_lead_to_the_sections(page: Page) -> None:
+    page.get_by_role("navigation").get_by_role("link", name="Provenance").click()
+    expect(page.get_by_role("heading", name="Provenance")).to_be_in_viewport()
+
+
 def test_codes_are_copied_by_a_press_and_by_a_click(page: Page) -> None:
     page.get_by_role("button", name="Copy", exact=True).first.click()
     expect(page.get_by_role("status")).to_contain_text("Copied: ")

@@ -46,13 +46,18 @@ class Read(HTMLParser):
         self.addresses: list[str] = []
         self.scripted: dict[str, str] = {}
         self.named: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
         self.scripts = 0
         self.inside = ""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = dict(attrs)
-        self.addresses += [str(attributes[name]) for name in ("src", "href") if attributes.get(name)]
+        linked = [str(attributes[name]) for name in ("src", "href") if attributes.get(name)]
+        self.addresses += [address for address in linked if not address.startswith("#")]
+        self.links += [address.removeprefix("#") for address in linked if address.startswith("#")]
+        self.ids += [str(attributes["id"])] if "id" in attributes else []
         self.named += [str(attributes["data-figure"])] if "data-figure" in attributes else []
         self.scripts += tag == "script"
         self.inside = str(attributes.get("id", "")) if tag == "script" else ""
@@ -80,9 +85,29 @@ def test_a_search_is_one_small_page_that_fetches_nothing(found: Path, tmp_path: 
     assert not {"checked 0", "calibration"} & set(read.figures)  # four codes say nothing about calibration
     assert "plotly.js v" in gzip.decompress(base64.b64decode(read.scripted["library"])).decode()[:300]
     first = json.loads((found / "result.json").read_text())["rows"][0]
-    places = [page.index(text) for text in (first["code"], "The codes", "Steps of the search", "Provenance")]
+    heads = ("The codes", "Steps of the search", "Provenance")
+    places = [page.index(text) for text in (first["code"], *(f"<h2>{head}</h2>" for head in heads))]
     assert places == sorted(places)
     assert page.count("ncp search --tasks seg,video:2 --max-gmacs 3") == 2  # shown, and copied
+
+
+def test_the_contents_link_to_every_section(found: Path, tmp_path: Path) -> None:
+    write_report(found / "result.json", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    read = Read(page)
+    titles = ["The answer", "The codes", "Steps of the search", "The trade-off", "Provenance"]
+    links = [f'<a href="#{link}">{title}</a>' for link, title in zip(read.links, titles, strict=True)]
+    assert "".join(links) in page
+    assert len(set(read.links)) == len(titles)
+    assert set(read.links) <= set(read.ids)
+
+
+def test_every_cell_knows_its_column(found: Path, tmp_path: Path) -> None:
+    write_report(found / "result.json", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    macs = json.loads((found / "result.json").read_text())["rows"][0]["macs"]
+    assert f'data-head="GMACs" class=" ">{macs / 1e9:.3f}</td>' in page
+    assert page.count("<td ") == page.count('<td role="cell" data-head="')
 
 
 def test_a_search_begins_with_a_sentence_and_its_baseline(found: Path, tmp_path: Path) -> None:
@@ -108,7 +133,7 @@ def test_a_search_begins_with_a_sentence_and_its_baseline(found: Path, tmp_path:
     page = (tmp_path / "page.html").read_text()
     other = "seg/mIoU [%] 60.00, video/top1 [%] 60.00 at 2.5 GMACs (by the same judge)"
     assert f"The best of 17 measured architectures within the budget has {other}.</p>" in page
-    row = page[page.index('<td class=" ">baseline') :]
+    row = page[page.index('class=" ">baseline') :]
     assert [row.index(text) for text in ("70.00 (table)", "60.00", "1.50", "1.25", "2.500", SMALL)]
     assert " % fewer multiply-adds; seg " in page or " % more multiply-adds; seg " in page
 

@@ -14,7 +14,7 @@ from hypothesis import given
 import ncp
 from ncp.errors import ConfigError, DataError, MissingExtraError
 from ncp.report.formats import save
-from ncp.report.network_drawing import network_element, network_picture
+from ncp.report.network_drawing import explained_picture, network_element, network_picture
 from ncp.report.network_facts import Network, NetworkPair, comparison_facts, network_facts
 from ncp.report.style import DARK, LIGHT
 from ncp.report.svg import Picture, Text
@@ -145,6 +145,22 @@ def test_the_compact_drawing_has_every_block_and_every_fusion(code: ncp.Code) ->
     for k, stage in enumerate(code.stages, start=1):
         assert f"stage {k} × {stage.modules}" in said  # noqa: RUF001
         assert all(str(channels) in said for channels in stage.channels)
+
+
+@pytest.mark.parametrize("code", CODES, ids=str)
+def test_a_drawing_with_a_legend_has_every_block_and_explains_it(code: ncp.Code) -> None:
+    picture, network = explained_picture(code), network_facts(code)
+    swatch = 1
+    svg = picture.element()
+    assert shapes(svg, "f-box s-box-edge") == sum(sum(module.blocks) for module in network.modules) + swatch
+    said = texts(picture)
+    assert {"residual block; height = channels", "1 x 1 convolution, upsampled by 2"} < set(said)
+    large = network_picture(network).width > 1344
+    assert large or code != LARGEST
+    assert not large or code not in (SMALLEST, MIDDLE)
+    assert ("1/32" in said, "stride 32" in said, "sum of what arrives" in said) == (large, not large, not large)
+    assert picture.width < (900 if large else 1350)
+    assert picture.label.startswith(f"Network {code}: {network.macs / 1e9:#.4g} GMACs")
 
 
 def test_a_compact_drawing_takes_no_time() -> None:

@@ -68,6 +68,8 @@ class Layout:
         return self.stages[-1] + self.head
 
 
+ROOM = 1330.0
+"""The widest detailed drawing whose texts are legible in the width of a page [pixels]."""
 COMPACT = Layout(
     stages=tuple(106.0 + 160 * k for k in range(STAGES + 1)),
     modules=(39.0,) * STAGES,
@@ -174,6 +176,23 @@ def network_element(code: Code, counting: Counting = DEFAULT) -> str:
     height = COMPACT.top + STAGES * COMPACT.lane + 4
     items = _drawn(network, network.code, COMPACT, 0.0)
     return Picture(COMPACT.width + 4, height, f"Network {code}", items).element("net")
+
+
+def explained_picture(code: Code, counting: Counting = DEFAULT) -> Picture:
+    """The drawing of a network with its legend, for a page that says its code and cost.
+
+    It is detailed, unless that is wider than `ROOM`.
+
+    Args:
+        code: the network.
+        counting: how its cost is counted, of which the drawing shows every stage's share.
+    """
+    network = network_facts(code, counting)
+    fitted = _fitted([network])
+    layout = fitted if fitted.width <= ROOM else COMPACT
+    width = max(layout.width + MARGIN, LEAST)
+    legend, height = _legend(layout.top + STAGES * layout.lane + MARGIN, width, False, layout.detailed)
+    return Picture(width, height, _label(network), [*_drawn(network, network.code, layout, 0.0), *legend])
 
 
 def network_picture(data: Network | NetworkPair) -> Picture:
@@ -315,12 +334,12 @@ def _changes(data: NetworkPair, top: float, width: float) -> tuple[list[Path | T
     return items, top + 32 + (1 + rows) * ROW
 
 
-def _legend(top: float, width: float, compared: bool) -> tuple[list[Path | Text], float]:
+def _legend(top: float, width: float, compared: bool, sums: bool = True) -> tuple[list[Path | Text], float]:
     """What boxes and lines mean, in columns, and where the legend ends."""
     entries: list[tuple[str, str, float, str, str]] = [
         (fill, "box-edge", 0.7, "", label) for fill, label in (BOXES | (MARKS if compared else {})).items()
     ]
-    entries.append(("box-edge", "none", 0.0, "", "sum of what arrives"))
+    entries += [("box-edge", "none", 0.0, "", "sum of what arrives")] if sums else []
     entries += [("none", colour, width, dash, label) for colour, width, dash, label in LINES.values() if label]
     across = max(1, int((width - 2 * MARGIN) // COLUMN))
     rows = -(-len(entries) // across)

@@ -11,7 +11,7 @@ from ncp.optim.budget import counting_text
 from ncp.optim.results import counting_of, difference_text
 from ncp.report.facts import Agreement, agreements, calibrations, tradeoffs
 from ncp.report.figures import agreement_figure, calibration_figure, tradeoff_figure
-from ncp.report.network_drawing import network_element
+from ncp.report.network_drawing import explained_picture
 from ncp.report.page_parts import Cell, Grid, Plot, Section
 from ncp.report.style import SCORE, with_unit
 from ncp.spaces.multires import Code
@@ -21,6 +21,8 @@ NOT_CHECKED = "Not checked: these values come from the search predictor alone."
 LINES = "Values by the predictor; in grey below them, an independent check and its source."
 ENOUGH = 50
 """Fewer codes say nothing about a predictor's calibration; the table shows their checked values."""
+LEGIBLE = 0.86, 1.06
+"""How much smaller and larger than made a drawing is shown, which keeps its texts at 9 to 12 pixels."""
 SETTINGS = {
     "weights": "tasks and weights",
     "max_macs": "most multiply-adds",
@@ -121,9 +123,11 @@ def _cost(row: Mapping[str, Any]) -> str:
 def network_drawing(text: str, counting: Counting) -> str:
     """A network's drawing as an element of the page; empty for a code of another space."""
     try:
-        return network_element(Code.parse(text), counting)
+        picture = explained_picture(Code.parse(text), counting)
     except CodeError:
         return ""
+    low, high = (round(share * picture.width) for share in LEGIBLE)
+    return f'<div style="min-width: {low}px; max-width: {high}px">{picture.element("net")}</div>'
 
 
 def lines_text(rows: Sequence[Mapping[str, Any]]) -> str:
