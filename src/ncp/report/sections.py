@@ -187,11 +187,13 @@ def _estimate(value: Mapping[str, Any]) -> str:
 
 def tradeoff_section(document: Mapping[str, Any], table: Table | None) -> Section:
     """Every column against cost, over a table's rows."""
-    plots = [
-        Plot(f"tradeoff {k}", panel.y_name, tradeoff_figure(panel))
-        for k, panel in enumerate(tradeoffs(document, table))
-    ]
+    panels = tradeoffs(document, table)
+    plots = [Plot(f"tradeoff {k}", panel.y_name, tradeoff_figure(panel)) for k, panel in enumerate(panels)]
     texts = ["Predicted values. Click on a point to copy its code."] if plots else []
+    if any(len(panel.rows_y) for panel in panels):
+        texts.append("In grey: measured rows of the table. The worst 2 % may lie outside of the axes.")
+    if any(panel.baseline for panel in panels):
+        texts.append("Diamond: the baseline, which is the best measured row within the budget, as measured.")
     return Section("The trade-off", texts, plots=plots)
 
 
