@@ -341,6 +341,24 @@ def test_axes_change_without_the_rows_being_drawn_anew(site: str, visit: Open) -
     assert page.locator(".list", has_text="Nearest").locator("code").first.inner_text() in hovered
 
 
+def test_a_double_click_shows_the_rows_that_the_first_view_leaves_out(site: str, visit: Open) -> None:
+    page = visit(site)
+    turn_to(page, "Benchmark")
+    page.locator(".plot .point").first.wait_for()
+    plot = "document.querySelector('.plot')"
+    lowest = f"['x', 'y'].map((axis) => Math.min(...{plot}.data.flatMap((trace) => trace[axis])))"
+    edges = f"[10 ** {plot}._fullLayout.xaxis.range[0], {plot}._fullLayout.yaxis.range[0]]"
+    cheapest, worst = page.evaluate(lowest)
+    left, low = page.evaluate(edges)
+    assert cheapest < left
+    assert worst < low
+    page.locator(".plot .nsewdrag").first.dblclick(position={"x": 5, "y": 5}, force=True)
+    page.wait_for_function(f"low => {edges}[1] < low", arg=low)
+    left, low = page.evaluate(edges)
+    assert left < cheapest
+    assert low < worst
+
+
 def test_without_the_table_the_page_says_how_to_get_it(bare: str, visit: Open, picture: Picture) -> None:
     page = visit(bare)
     assert page.get_by_text("percentiles are estimated").is_visible()
