@@ -126,7 +126,7 @@ def _fronts(found: TuningFacts) -> list[Section]:
         return []
     texts = [
         f"Trained values against exact cost, counted at {counting_text(found.counting)}. No trained code is both "
-        "better and cheaper than one on the front. Click on a point to copy its code."
+        "better and cheaper than one on the front. A point shows its code."
     ]
     if found.record.budget["max_latency_ms"] is not None:
         unchecked = " This page was made without the latency model, so it does not check this bound."
@@ -202,8 +202,8 @@ def _effects(found: TuningFacts) -> Section:
     texts = [
         f"Kendall's tau between each dimension of the code and the score over {found.scored} trained codes. Above "
         f"0, larger values go with better scores. The largest {len(taus)} of {found.dimensions} that vary are shown.",
-        "This is a correlation, not a cause: the search chose these codes, and dimensions vary together. Of dimensions "
-        f"without any effect, 1 in 20 is beyond ±{chance:.2f} by chance.",
+        "This is a correlation, not a cause: the search chose these codes, and dimensions vary together. One in "
+        f"20 dimensions without any effect is beyond ±{chance:.2f} by chance.",
     ]
     return Section(title, texts, plots=[Plot("tuning effects", "Dimensions", tau_figure(taus, chance), alone=True)])
 
