@@ -37,8 +37,8 @@ def test_it_begins_with_a_code_and_the_baseline(document: dict[str, Any]) -> Non
     rows = document["rows"]
     best = max(rows, key=lambda row: sum(row["scores"].values()) / 3)
     seg, video = (best["verified"][column]["mean"] for column in ("seg/mIoU", "video/top1"))
-    cost = f"{best['macs'] / 1e9:.3g} GMACs"
-    reached = f"seg/mIoU [%] {seg:.2f}, video/top1 [%] {video:.2f} at {cost} (by the judge)."
+    gmacs, mparams = best["macs"] / 1e9, best["params"] / 1e6
+    reached = f"seg/mIoU [%] {seg:.2f}, video/top1 [%] {video:.2f} at {gmacs:.3f} GMACs (by the judge)."
     assert first == f"The code with the best mean over the objectives reaches {reached}"
     assert page.sections[0].copied == best["code"]
     predicted, checked = f"{document['hypervolume']:.4g}", f"{document['verified_hypervolume']:.4g}"
@@ -46,7 +46,7 @@ def test_it_begins_with_a_code_and_the_baseline(document: dict[str, Any]) -> Non
     assert second.startswith(f"{size} Hypervolume {predicted} as predicted, {checked} as checked. Baseline: 3 of 17 ")
     assert "hypervolume of 2.5 (table); the judge" in second
     assert second.endswith("estimates 2.25.")
-    assert third == f"This code, {cost} and {best['params'] / 1e6:.3g} M params (exact):"
+    assert third == f"This code, {gmacs:.3f} GMACs and {mparams:.2f} M params (exact):"
     assert not any("Baseline" in text for section in page.sections[1:] for text in section.texts)
 
 

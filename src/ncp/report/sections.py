@@ -13,7 +13,7 @@ from ncp.report.facts import Agreement, agreements, calibrations, tradeoffs
 from ncp.report.figures import agreement_figure, calibration_figure, tradeoff_figure
 from ncp.report.network_drawing import explained_picture
 from ncp.report.page_parts import Cell, Grid, Plot, Section
-from ncp.report.style import SCORE, with_unit
+from ncp.report.style import SCORE, gmacs_text, mparams_text, with_unit
 from ncp.spaces.multires import Code
 from ncp.tables.table import Table
 
@@ -79,7 +79,7 @@ def verdict(row: Mapping[str, Any], baseline: Mapping[str, Any] | None, what: st
     """One sentence on what a code reaches, and one on how that compares with the best measured architecture."""
     known = row["verified"] or row["predicted"]
     values = ", ".join(f"{with_unit(column)} {value['mean']:z.2f}" for column, value in known.items())
-    cost = "" if row["macs"] is None else f" at {row['macs'] / 1e9:.3g} GMACs"
+    cost = "" if row["macs"] is None else f" at {gmacs_text(row['macs'])} GMACs"
     sources = " and ".join(dict.fromkeys(value["source"] for value in known.values()))
     by = {"predictor": "as predicted, not checked", "judge": "by the judge", "table": "as measured"}
     text = f"{what} reaches {values}{cost} ({by.get(sources, f'by {sources}')})."
@@ -90,7 +90,7 @@ def verdict(row: Mapping[str, Any], baseline: Mapping[str, Any] | None, what: st
     judged = baseline["judged"] and row["verified_score"] is not None and set(sources.split(" and ")) == {"judge"}
     other, how = (baseline["judged"], "by the same judge") if judged else (baseline["measured"], "as measured")
     others = ", ".join(f"{with_unit(column)} {value['mean']:z.2f}" for column, value in other.items())
-    cost = "" if baseline["macs"] is None else f" at {baseline['macs'] / 1e9:.3g} GMACs"
+    cost = "" if baseline["macs"] is None else f" at {gmacs_text(baseline['macs'])} GMACs"
     count = f"{counted(baseline['rows'], 'measured architecture')} within the budget"
     return f"{text} The best of {count} has {others}{cost} ({how})."
 
@@ -117,7 +117,7 @@ def answer_section(row: Mapping[str, Any], provenance: Mapping[str, Any], what: 
 
 
 def _cost(row: Mapping[str, Any]) -> str:
-    return f"{row['macs'] / 1e9:.3g} GMACs and {row['params'] / 1e6:.3g} M params"
+    return f"{gmacs_text(row['macs'])} GMACs and {mparams_text(row['params'])} M params"
 
 
 def network_drawing(text: str, counting: Counting) -> str:
@@ -165,7 +165,7 @@ def codes_table(
 
 
 def _cost_cells(row: Mapping[str, Any]) -> list[Cell]:
-    return [] if row["macs"] is None else [Cell(f"{row['macs'] / 1e9:.3f}"), Cell(f"{row['params'] / 1e6:.2f}")]
+    return [] if row["macs"] is None else [Cell(gmacs_text(row["macs"])), Cell(mparams_text(row["params"]))]
 
 
 def _code_cell(row: Mapping[str, Any], below: str) -> Cell:

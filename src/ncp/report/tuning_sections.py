@@ -10,7 +10,7 @@ from ncp.errors import counted
 from ncp.optim.budget import counting_text
 from ncp.report.page_parts import Cell, Grid, Plot, Section
 from ncp.report.sections import network_drawing
-from ncp.report.style import SCORE, with_unit
+from ncp.report.style import SCORE, gmacs_text, mparams_text, with_unit
 from ncp.report.tuning_facts import LEAST, TuningFacts, chance_tau
 from ncp.report.tuning_figures import front_figure, progress_figure, tau_figure
 from ncp.studies.trained_rows import SOURCE, TrainedRow
@@ -101,7 +101,7 @@ def _best_table(found: TuningFacts) -> Grid:
     for number, row in enumerate(found.best, start=1):
         cells = [Cell(str(number)), *([Cell(f"{row.score:z.2f}")] if several else [])]
         cells += [Cell(_value(row, column)) for column in columns]
-        cells += [Cell(f"{row.macs / 1e9:.3g}"), Cell(f"{(row.params or 0) / 1e6:.3g}")] if row.macs else []
+        cells += [Cell(gmacs_text(row.macs)), Cell(mparams_text(row.params or 0))] if row.macs else []
         rows.append([*cells, Cell(str(row.trainings)), Cell(row.code, copied=row.code, wide=True)])
     return Grid(heads, rows)
 
@@ -118,7 +118,7 @@ def _label(found: TuningFacts, column: str) -> str:
 
 
 def _cost(row: TrainedRow) -> str:
-    return f"{(row.macs or 0) / 1e9:.3g} GMACs and {(row.params or 0) / 1e6:.3g} M params"
+    return f"{gmacs_text(row.macs or 0)} GMACs and {mparams_text(row.params or 0)} M params"
 
 
 def _fronts(found: TuningFacts) -> list[Section]:
