@@ -68,12 +68,12 @@ def named(codes: Codes) -> list[list[str]]:
 def imported(run: Run, tmp_path: Path) -> Run:
     """In a folder with the imported table `mine.parquet`."""
     written(tmp_path)
-    arguments = ("data", "import", "mine.csv", "--space", "mine.yaml", "--codes", ",".join(SPACE.names))
+    arguments = ("data", "import", "mine.csv", "--space", "mine.yaml", "--code-columns", ",".join(SPACE.names))
     arguments += ("--values", "acc,latency:min", "--out", "mine.parquet")
     status, _, error = run(*arguments)
     assert (status, "row" in error, "width0" in error) == (2, True, True)
     status, out, _ = run(*arguments, "--drop-bad", "--json")
-    summary = json.loads(out)
+    [summary] = json.loads(out)["tables"]
     assert (status, summary["rows"], sum(summary["left_out"].values())) == (0, ROWS - BAD, BAD)
     assert summary["minimised"] == ["latency"]
     return run
