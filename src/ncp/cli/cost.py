@@ -20,7 +20,8 @@ from ncp.cli.options import (
     read_head,
     read_image_size,
 )
-from ncp.cli.output import cost_cells, exact_macs, print_json, say
+from ncp.cli.output import exact_macs, print_json, say
+from ncp.cost_text import mparams_text
 from ncp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def cost(
         print_json({"code": str(architecture), **settings, "macs": macs, "params": params})
         return
     say(f"{exact_macs(macs)} at {counting_text(counting)}")
-    say(f"{cost_cells(macs, params)[1]} M params ({params:,})")
+    say(f"{mparams_text(params)} M params ({params:,})")
 
 
 def _of_task(path: Path) -> Counting:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import typer
 
+from ncp.cost_text import gmacs_text, mparams_text
 from ncp.errors import counted, printable
 from ncp.io.files import is_file, plain
 
@@ -124,22 +125,13 @@ def head_advice(document: Mapping[str, Any], head: str | None) -> list[str]:
     return ["The head of a segmentation network costs more; --head segmentation counts it in the budget."]
 
 
-def cost_cells(macs: int, params: int) -> tuple[str, str]:
-    """Multiply-adds in billions and parameters in millions, with the digits that every command prints.
-
-    >>> cost_cells(3_998_928_882, 7_123_456)
-    ('3.999', '7.12')
-    """
-    return f"{macs / 1e9:.3f}", f"{params / 1e6:.2f}"
-
-
 def exact_macs(macs: int) -> str:
     """Multiply-adds in billions, and exactly.
 
     >>> exact_macs(3_998_928_882)
     '3.999 GMACs (3,998,928,882)'
     """
-    return f"{cost_cells(macs, 0)[0]} GMACs ({macs:,})"
+    return f"{gmacs_text(macs)} GMACs ({macs:,})"
 
 
 def earlier_run(path: Path, option: str = "--out") -> list[str]:
@@ -244,7 +236,7 @@ def show_rows(rows: Sequence[Row], indices: Sequence[int], with_score: bool, bas
         pairs = [(line.upper.source, line.lower.source)]
         pairs += [(_format(line.upper.values.get(c)), _format(line.lower.values.get(c))) for c in columns]
         pairs += [(_score(line.upper.score), _score(line.lower.score))] if with_score else []
-        cost = [] if line.macs is None else cost_cells(line.macs, line.params or 0)
+        cost = [] if line.macs is None else [gmacs_text(line.macs), mparams_text(line.params or 0)]
         cells.append([line.name, *map("\n".join, pairs), *cost])
     cost = [] if rows[0].macs is None else ["GMACs", "M params"]
     show_table(["#", "source", *columns, *(["score"] if with_score else []), *cost], cells, keys=2)

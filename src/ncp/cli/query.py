@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ncp.cli.options import BENCHMARK, AsJson, CodeArgument, RootOption, installed_table, require_root
-from ncp.cli.output import cost_cells, print_json, say, show_table
+from ncp.cli.output import print_json, say, show_table
+from ncp.cost_text import gmacs_text, mparams_text
 from ncp.errors import ConfigError, DataError, counted, quoted
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _show(document: dict[str, Any], tasks: Sequence[str]) -> None:
     cost, origin = document["cost"], document["origin"]
     say(document["code"])
     if cost:
-        gmacs, mparams = cost_cells(cost["macs"], cost["params"])
+        gmacs, mparams = gmacs_text(cost["macs"]), mparams_text(cost["params"])
         say(f"{gmacs} GMACs at 128 x 128 pixels, {mparams} M params (50 classes)")
     if origin:
         say(f"origin: {origin} ({ORIGINS.get(origin, 'no description')})")

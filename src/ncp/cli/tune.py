@@ -32,8 +32,9 @@ from ncp.cli.options import (
     read_tasks,
     require_outputs,
 )
-from ncp.cli.output import cost_cells, print_json, say, show_table, written
+from ncp.cli.output import print_json, say, show_table, written
 from ncp.cli.study_screen import read_data, study_events
+from ncp.cost_text import gmacs_text, mparams_text
 from ncp.errors import ConfigError, counted
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def _show_rows(rows: Sequence[TrainedRow]) -> None:
     cells = []
     for number, row in enumerate(rows, start=1):
         values = [f"{row.values[column].mean:z.2f}" if column in row.values else "-" for column in columns]
-        exact = cost_cells(row.macs or 0, row.params or 0) if cost else ()
+        exact = (gmacs_text(row.macs or 0), mparams_text(row.params or 0)) if cost else ()
         cells.append([str(number), *values, f"{row.score:z.2f}", *exact])
     show_table(["#", *columns, "score", *cost], cells)
     for number, row in enumerate(rows, start=1):

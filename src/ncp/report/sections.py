@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ncp.cost import Counting
+from ncp.cost_text import gmacs_text, mparams_text
 from ncp.errors import CodeError, counted
 from ncp.optim.budget import counting_text
 from ncp.optim.results import counting_of, difference_text
@@ -13,7 +14,7 @@ from ncp.report.facts import Agreement, agreements, calibrations, tradeoffs
 from ncp.report.figures import agreement_figure, calibration_figure, tradeoff_figure
 from ncp.report.network_drawing import explained_picture
 from ncp.report.page_parts import Cell, Grid, Plot, Section
-from ncp.report.style import SCORE, gmacs_text, mparams_text, with_unit
+from ncp.report.style import SCORE, with_unit
 from ncp.spaces.multires import Code
 from ncp.tables.table import Table
 

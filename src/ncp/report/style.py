@@ -102,16 +102,6 @@ def with_unit(column: str) -> str:
     return f"{column} [%]" if unit_of(column) == "%" else column
 
 
-def gmacs_text(macs: int) -> str:
-    """Multiply-adds in billions, with the digits that commands print."""
-    return f"{macs / 1e9:.3f}"
-
-
-def mparams_text(params: int) -> str:
-    """Parameters in millions, with the digits that commands print."""
-    return f"{params / 1e6:.2f}"
-
-
 def p_text(p: float | None) -> str:
     """A p-value as text; a dash where no test was made."""
     if p is None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+from ncp.cost_text import gmacs_text, mparams_text
 from ncp.errors import counted
 from ncp.optim.budget import counting_text
 from ncp.report.page_parts import Cell, Grid, Plot, Section
 from ncp.report.sections import network_drawing
-from ncp.report.style import SCORE, gmacs_text, mparams_text, with_unit
+from ncp.report.style import SCORE, with_unit
 from ncp.report.tuning_facts import LEAST, TuningFacts, chance_tau
 from ncp.report.tuning_figures import front_figure, progress_figure, tau_figure
 from ncp.studies.trained_rows import SOURCE, TrainedRow

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ncp.cost import Counting, has_cost
+from ncp.cost_text import gmacs_text, mparams_text
 from ncp.optim.results import Value
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.space import Space
@@ -100,7 +101,7 @@ def rows_table(rows: Sequence[TrainedRow], caption: str) -> str:
     lines = []
     for row in rows:
         values = [f"{row.values[c].mean:.2f} ({SOURCE})" if c in row.values else "" for c in columns]
-        cost = [f"{(row.macs or 0) / 1e9:.3f}", f"{(row.params or 0) / 1e6:.2f}"] if has else []
+        cost = [gmacs_text(row.macs or 0), mparams_text(row.params or 0)] if has else []
         lines.append("".join(f"<td>{escape(cell)}</td>" for cell in (row.code, f"{row.score:.2f}", *values, *cost)))
     head = "".join(f"<th>{escape(name)}</th>" for name in heads)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
