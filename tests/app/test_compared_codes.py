@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import numpy as np
 import pytest
@@ -36,8 +37,8 @@ def test_a_line_per_code_has_its_costs_and_a_source_for_every_value(predictor: P
     assert (second["name"], second["code"]) == ("B", LARGE)
     for line, text in ((first, START), (second, LARGE)):
         assert float(line["GMACs"]) == ncp.macs(text, image_size=224, classes=10)[0] / 1e9
-        assert float(line["M parameters"]) == ncp.params(text, classes=10)[0] / 1e6
-        assert line["source GMACs"] == line["source M parameters"] == "exact"
+        assert float(line["M params"]) == ncp.params(text, classes=10)[0] / 1e6
+        assert line["source GMACs"] == line["source M params"] == "exact"
     predicted = predictor.predict([START, LARGE]).mean
     for j, column in enumerate(predictor.columns):
         known = j < len(predictor.columns) - 1
@@ -65,3 +66,26 @@ def test_a_difference_that_rounds_to_zero_has_no_minus() -> None:
     dataset = OpenDataset(open_benchmark().source, space, None, None, table)
     page = ComparedCodes(dataset, Counting(), {"A": (8, 0), "B": (16, 1)}).table()
     assert [page.count(f'<td class="number">{change}</td>') for change in ("+0.00", "-1.00", "-0.00")] == [1, 1, 0]
+
+
+def cells_of(page: str) -> list[list[str]]:
+    """The texts of a table by row, the heads first."""
+    rows = re.findall(r"<tr>(.*?)</tr>", page)
+    return [[re.sub(r"<.*?>", "", cell) for cell in re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row)] for row in rows]
+
+
+def test_heads_name_the_sources_and_values_only_the_others(predictor: Predictor) -> None:
+    opened, codes = open_benchmark(), {"A": Code.parse(START).vector, "B": Code.parse(LARGE).vector}
+    measured = np.full((1, len(predictor.columns)), 12.5)
+    measured[0, -1] = np.nan
+    table = ncp.Table(opened.space, np.array([codes["A"]]), measured, predictor.columns, minimised=predictor.minimised)
+    page = ComparedCodes(OpenDataset(opened.source, opened.space, predictor, None, table), Counting(), codes).table()
+    heads, gmacs, params, first, *_, last = cells_of(page)
+    assert heads == ["column", "A table", "B predictor", "B minus A"]
+    assert [gmacs[:3], params[:3]] == [
+        ["GMACs exact", *(f"{macs / 1e9:.2f}" for macs in ncp.macs([START, LARGE]))],
+        ["M params exact", *(f"{count / 1e6:.2f}" for count in ncp.params([START, LARGE]))],
+    ]
+    predicted = predictor.predict([START, LARGE]).mean
+    assert first[:3] == [predictor.columns[0], "12.50", f"{predicted[1, 0]:.2f}"]
+    assert last[:3] == [predictor.columns[-1], f"{predicted[0, -1]:.2f} predictor", f"{predicted[1, -1]:.2f}"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -16,6 +16,7 @@ from ncp.spaces.dimensions import changed
 from ncp.spaces.multires import Code
 
 Vector = tuple[int, ...]
+EXACT = "exact"
 _DASH = "–"  # noqa: RUF001
 
 
@@ -61,9 +62,9 @@ class ComparedCodes:
     @cached_property
     def rows(self) -> list[ComparedRow]:
         """The exact costs of the codes and every column: its measured value, or else the predicted one."""
-        exact, rows = ("exact",) * len(self.facts), []
+        exact, rows = (EXACT,) * len(self.facts), []
         macs, params = [each.macs for each in self.facts], [each.params for each in self.facts]
-        for name, unit, costs in (("GMACs", 1e9, macs), ("M parameters", 1e6, params)):
+        for name, unit, costs in (("GMACs", 1e9, macs), ("M params", 1e6, params)):
             known = [cost for cost in costs if cost is not None]
             if len(known) == len(costs):
                 rows.append(ComparedRow(name, tuple(cost / unit for cost in known), exact))
@@ -102,15 +103,27 @@ class ComparedCodes:
         return csv_of(heads, lines)
 
     def table(self) -> str:
-        """A row per cost and column, a column per code, and the difference if there are two."""
-        names = [*self.codes]
+        """A row per cost and column, a column per code, and the difference if there are two.
+
+        The head of a cost says that it is exact, and the head of a code has the source of most of its other values. A
+        value with another source names it.
+        """
+        usual = [self._usual_source(code) for code in range(len(self.codes))]
+        names = [_with_source(name, source) for name, source in zip(self.codes, usual, strict=True)]
         if len(names) == 2:
-            names.append(f"{names[1]} minus {names[0]}")
+            first, last = self.codes
+            names.append(f"{last} minus {first}")
         heads = "".join(f'<th scope="col" class="number">{name}</th>' for name in names)
-        body = "".join(_row(row) for row in self.rows)
+        body = "".join(_row(row, usual) for row in self.rows)
         table = f'<table><thead><tr><th scope="col">column</th>{heads}</tr></thead><tbody>{body}</tbody></table>'
         label = 'tabindex="0" role="group" aria-label="values of these codes"'
         return f'<div class="scroll compared" {label}>{table}</div>'
+
+    def _usual_source(self, code: int) -> str:
+        """The source of most values of a code that are not exact; empty if it has none."""
+        sources = [row.sources[code] for row in self.rows if row.values[code] is not None]
+        sources = [source for source in sources if source != EXACT]
+        return max(sorted(set(sources)), key=sources.count, default="")
 
 
 def _drawing(name: str, code: Vector, counting: Counting) -> str:
@@ -119,17 +132,23 @@ def _drawing(name: str, code: Vector, counting: Counting) -> str:
     return f'<div class="slot"><h3>{name}</h3>{scroll}</div>'
 
 
-def _row(row: ComparedRow) -> str:
-    cells = "".join(_cell(value, source) for value, source in zip(row.values, row.sources, strict=True))
+def _row(row: ComparedRow, usual: Sequence[str]) -> str:
+    exact = all(source == EXACT for source in row.sources)
+    expected = [EXACT] * len(usual) if exact else usual
+    cells = "".join(map(_cell, row.values, row.sources, expected))
     if len(row.values) == 2:
         first, last = row.values
         change = _DASH if first is None or last is None else f"{last - first:+z.2f}"
         cells += f'<td class="number">{change}</td>'
     name = escape(row.name).replace("/", "/<wbr>")
-    return f'<tr><th scope="row">{name}</th>{cells}</tr>'
+    return f'<tr><th scope="row">{_with_source(name, EXACT if exact else "")}</th>{cells}</tr>'
 
 
-def _cell(value: float | None, source: str) -> str:
-    if value is None:
-        return f'<td class="number">{_DASH}</td>'
-    return f'<td class="number">{format_value(value)} <span class="std">{source}</span></td>'
+def _cell(value: float | None, source: str, expected: str) -> str:
+    """A value, with its source where that is another one than the heads say."""
+    text = _DASH if value is None else _with_source(format_value(value), "" if source == expected else source)
+    return f'<td class="number">{text}</td>'
+
+
+def _with_source(text: str, source: str) -> str:
+    return f'{text} <span class="std">{source}</span>' if source else text
