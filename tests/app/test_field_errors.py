@@ -27,7 +27,7 @@ SMALLEST = "No code costs {given} {field} or less: the smallest costs {least}. R
         ),
         (
             ConfigError("{field} must be a positive number, got {given}.", field="max_params", given=-2e6),
-            "M parameters must be a positive number, got -2.",
+            "M params must be a positive number, got -2.",
         ),
     ],
 )

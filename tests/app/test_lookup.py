@@ -63,7 +63,7 @@ def test_without_a_table_percentiles_are_those_of_a_normal_distribution() -> Non
 def test_points_are_the_rows_that_pass_a_filter(table: ncp.Table) -> None:
     dataset = dataset_of(table, None)
     axes = axis_values(dataset, Counting())
-    assert list(axes) == [GMACS, "size [M parameters]", "seg/mIoU [%]", "video/ms"]
+    assert list(axes) == [GMACS, "size [M params]", "seg/mIoU [%]", "video/ms"]
     cost = ncp.macs(table.codes) / 1e9
     assert (axes[GMACS] == cost).all()
     kept = Filter(("wide",), GMACS, low=1.0, high=4.0)

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,9 @@ def test_a_front_is_not_dominated_and_is_listed_in_part(front: Front) -> None:
     assert page.count("<tbody>") == LISTED
     assert len(found.columns["code"]) == len(front.rows)
     assert found.document["hypervolume"] == front.hypervolume
+    assert found.title == f"The front: {len(front.rows)} codes"
+    scores = {name: getattr(front, name)[:1] for name in ("scores", "predicted_scores", "verified_scores")}
+    assert Found.of_front(replace(front, rows=front.rows[:1], **scores)).title == "The front: 1 code"
 
 
 def test_a_search_stops_when_it_is_told_to(tmp_path: Path) -> None:

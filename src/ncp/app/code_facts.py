@@ -15,7 +15,7 @@ from ncp.tables.published import TASKS
 DASH = "–"  # noqa: RUF001
 LISTED = 8
 """Most changes that are listed; of longer lists only the length is shown."""
-COSTS = (("macs", 1e9, "GMACs"), ("params", 1e6, "M parameters"))
+COSTS = (("macs", 1e9, "GMACs"), ("params", 1e6, "M params"))
 
 
 def key_figures(facts: CodeFacts, before: CodeFacts | None) -> str:

@@ -17,7 +17,7 @@ _LABELS = {
     "max_changes": Name("'most dimensions to change'"),
     "max_latency_ms": Name("latency [ms]"),
     "max_macs": Name("GMACs", 1e9),
-    "max_params": Name("M parameters", 1e6),
+    "max_params": Name("M params", 1e6),
     "minimised": Name("'columns where lower is better'"),
     "objective": Name("'Objective'"),
     "objectives": Name("'Objective'"),

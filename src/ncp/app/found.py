@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ncp.errors import counted
 from ncp.optim.front import Front, front_baseline_text
 from ncp.optim.notebook import columns_of_rows
 from ncp.optim.results import Result, Row, difference_text
@@ -67,7 +68,7 @@ class Found:
         document = front.to_dict()
         text = "Each of these codes is better than any other one of them in at least one column or in cost."
         texts = (text, front_baseline_text(document), summary(document))
-        title = f"The front: {len(front.rows)} codes"
+        title = f"The front: {counted(len(front.rows), 'code')}"
         return cls(title, tuple(filter(None, texts)), front.rows, ("",) * len(front.rows), document, "pareto.json")
 
     @property

@@ -27,7 +27,7 @@ def frames_of(result: Result) -> list[dict[str, Any]]:
     frames = []
     for step, code in enumerate(codes.tolist()):
         facts = [] if gmacs is None else [["GMACs", f"{gmacs[step]:.3f}"]]
-        facts += [] if mparams is None else [["M parameters", f"{mparams[step]:.2f}"]]
+        facts += [] if mparams is None else [["M params", f"{mparams[step]:.2f}"]]
         facts += [[column, f"{run.values[step, 0, j]:.2f}"] for column, j in columns]
         frames.append(
             {

@@ -18,7 +18,7 @@ from ncp.report.style import COST, SERIES, with_unit
 from ncp.spaces.arrays import Reals
 
 Range = tuple[float, float]
-GMACS, MPARAMS = COST, "size [M parameters]"
+GMACS, MPARAMS = COST, "size [M params]"
 MANY = 4000
 """More points than this are drawn by WebGL."""
 FEW = 60

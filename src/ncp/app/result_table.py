@@ -24,7 +24,7 @@ def result_table(found: Found, has_network: bool) -> str:
         has_network: whether a code can be exported as a network.
     """
     columns, has_cost = list(found.rows[0].predicted), found.rows[0].macs is not None
-    heads = ["#", "score [std]", *columns, *(["GMACs", "M parameters"] if has_cost else [])]
+    heads = ["#", "score [std]", *columns, *(["GMACs", "M params"] if has_cost else [])]
     head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in heads)
     usual = _usual_source(found)
     body = "".join(_row(number, found, columns, usual, has_network) for number in found.listed)
@@ -61,7 +61,7 @@ def _row(number: int, found: Found, columns: list[str], usual: str, has_network:
     cells.append(_cell("score [std]", f"{row.predicted_score:.2f}", f"{verified}{_other_source(row, usual)}"))
     cells += [_cell(c, _with_std(row.predicted[c]), _mean(row.verified.get(c))) for c in columns]
     if row.macs is not None and row.params is not None:
-        cells += [_cell("GMACs", f"{row.macs / 1e9:.3f}"), _cell("M parameters", f"{row.params / 1e6:.2f}")]
+        cells += [_cell("GMACs", f"{row.macs / 1e9:.3f}"), _cell("M params", f"{row.params / 1e6:.2f}")]
     buttons = "".join(
         _button(action, text, number, f"{text}, code {number + 1}")
         for action, text in ACTIONS.items()

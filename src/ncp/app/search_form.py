@@ -140,7 +140,7 @@ class SearchForm:
         title = heading("Budget (at most)")
         with ui.element("div").classes("fields"):
             self.macs = _number_field("GMACs", "4" if has_cost else "")
-            self.params = _number_field("M parameters", "")
+            self.params = _number_field("M params", "")
             self.latency = _number_field("latency [ms]", "").classes("whole")
         for element in (title, self.macs, self.params):
             element.set_visibility(has_cost)
@@ -157,7 +157,7 @@ class SearchForm:
         with ui.element("div").classes("checks"):
             for group in dimension_groups(space):
                 self.groups[group["name"]] = ui.checkbox(group["name"]).props("dense")
-        self.single = ui.select(list(space.names), label="single dimensions", multiple=True, value=[])
+        self.single = ui.select(list(space.names), label="individual settings", multiple=True, value=[])
         self.single.props("outlined dense use-chips options-dense")
 
     def _build_settings(self) -> None:
