@@ -54,7 +54,7 @@ def one_line(facts: CodeFacts, before: CodeFacts | None, columns: Sequence[str])
 def changes(dataset: OpenDataset, code: Sequence[int], reference: Sequence[int]) -> str:
     """The dimensions in which a code differs from the one that changes are counted from."""
     groups = dimension_groups(dataset.space)
-    named = [(f"{group['name']}, {dim['label']}", dim["place"]) for group in groups for dim in group["dims"]]
+    named = [(dim["full"], dim["place"]) for group in groups for dim in group["dims"]]
     found = [
         f"<li><span>{escape(name)}</span> {_value(dataset, k, reference)} → {_value(dataset, k, code)}</li>"
         for name, k in named

@@ -6,13 +6,13 @@ export default {
         <summary><span class="group-name">{{ group.name }}</span><span class="group-code">{{ summary(group) }}</span></summary>
         <div v-for="dim in group.dims" :key="dim.place" class="slider">
           <label :for="id + '-' + dim.place" :title="dim.name">{{ dim.label }}</label>
-          <select v-if="dim.named" :id="id + '-' + dim.place" :aria-label="group.name + ', ' + dim.label"
+          <select v-if="dim.named" :id="id + '-' + dim.place" :aria-label="dim.full"
             :value="now[dim.place]" @change="set(dim, $event)">
             <option v-for="(value, k) in dim.values" :key="k" :value="k">{{ value }}</option>
           </select>
           <template v-else>
             <input type="range" :id="id + '-' + dim.place" min="0" :max="dim.values.length - 1" step="1"
-              :aria-label="group.name + ', ' + dim.label" :aria-valuetext="String(dim.values[now[dim.place]])"
+              :aria-label="dim.full" :aria-valuetext="String(dim.values[now[dim.place]])"
               :value="now[dim.place]" :style="{ '--share': now[dim.place] / (dim.values.length - 1) }"
               @input="set(dim, $event)" />
             <output :for="id + '-' + dim.place">{{ dim.values[now[dim.place]] }}</output>
