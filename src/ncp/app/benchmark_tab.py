@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 from nicegui import ui
 
-from ncp.app.components import Plot, csv_button, heading, markup, on_press
+from ncp.app.components import Plot, csv_button, heading, markup, on_press, say_opened
 from ncp.app.downloads import csv_of
 from ncp.app.lookup import format_value
 from ncp.app.points import (
@@ -200,7 +200,7 @@ class BenchmarkTab:
         """Open the code of a point, and stay here. Found codes have negative numbers."""
         if 0 <= -2 - row < len(self.found):
             self.session.open_code(self.found[-2 - row])
-            ui.notify("Opened in the Code tab", timeout=1500)
+            say_opened()
         if 0 <= row < len(self.table):
             self.session.open_code(tuple(self.table.codes[row].tolist()))
-            ui.notify("Opened in the Code tab", timeout=1500)
+            say_opened()

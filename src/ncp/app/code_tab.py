@@ -6,7 +6,7 @@ from nicegui import ui
 
 from ncp.app.address import image_text, read_counting
 from ncp.app.code_facts import changes, column_table, key_figures, one_line
-from ncp.app.components import Sliders, csv_button, markup
+from ncp.app.components import Sliders, copy_on_click, csv_button, markup
 from ncp.app.downloads import csv_of
 from ncp.app.field_errors import Field, message_of, show_error
 from ncp.app.kept_codes import KeptCodes
@@ -70,8 +70,11 @@ class CodeTab:
         self.text = ui.textarea("Code", value="").without_auto_validation()
         self.text.props("outlined autogrow hide-bottom-space debounce=350 spellcheck=false").classes("code-text")
         self.text.on_value_change(self._read_text)
-        self.keep = ui.button("Keep", on_click=self._keep, color=None).props("flat no-caps").classes("plain")
-        self.keep.props('aria-label="Keep this code, to compare it with others"')
+        with ui.element("div").classes("buttons"):
+            self.keep = ui.button("Keep", on_click=self._keep, color=None).props("flat no-caps").classes("plain")
+            self.keep.props('aria-label="Keep this code, to compare it with others"')
+            self.copy = ui.button("Copy", color=None).props('flat no-caps aria-label="Copy this code"').classes("plain")
+            copy_on_click(self.copy, "button.dataset.code", "Copied the code")
         self.sliders = Sliders(space, self.session.code, self._move)
         if self.dataset.has_cost:
             CostSettings(self.session)
@@ -91,6 +94,7 @@ class CodeTab:
         self.text.error = None
         if self._read(self.text.value) != session.code:
             self.text.value = self.facts.text
+        self.copy.props["data-code"] = self.facts.text
         self.sliders.show(session.code)
         self.keep.set_enabled(session.code not in session.kept and len(session.kept) < MOST_KEPT)
         self.kept.show()

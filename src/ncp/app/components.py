@@ -173,6 +173,45 @@ def csv_button(label: str, name: str, content: Callable[[], bytes | None]) -> ui
     return button
 
 
+def copy_on_click(button: ui.button, text: str, copied: str) -> None:
+    """Copy a text when a button is clicked, and say `copied`; browsers allow that on secure addresses alone.
+
+    Args:
+        button: the button.
+        text: a JavaScript expression for the text; `button` is the element that was clicked.
+        copied: what the page says then.
+    """
+
+    def say(event: Any) -> None:
+        ui.notify(copied if event.args else _NOT_COPIED, timeout=1500 if event.args else 5000)
+
+    button.on("click", say, js_handler=_COPY % text)
+
+
+_COPY = (
+    "async (e) => { const button = e.target.closest('button');"
+    " try { await navigator.clipboard.writeText(%s); emit(true); } catch { emit(false); } }"
+)
+_NOT_COPIED = "The browser lets pages copy at localhost and https addresses only. Select the text and copy it."
+
+
+def say_opened() -> None:
+    """Say that a code was opened, with a button that asks the page for the tab Code by the event `SHOW_CODE`."""
+    ui.run_javascript(_SAY_OPENED)
+
+
+SHOW_CODE = "show_code"
+_SAY_OPENED = f"""
+Quasar.Notify.create({{
+  message: "Opened in the Code tab",
+  group: "opened",
+  badgeStyle: "display: none",
+  timeout: 5000,
+  actions: [{{ label: "Show", color: "white", noCaps: true, handler: () => emitEvent("{SHOW_CODE}") }}],
+}})
+"""
+
+
 def markup(content: str = "", classes: str = "") -> ui.html:
     """An element with HTML of this package, in which all texts of users are escaped already."""
     return ui.html(content, sanitize=False).classes(classes)

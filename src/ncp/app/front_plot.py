@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from nicegui import ui
 
-from ncp.app.components import Plot
+from ncp.app.components import Plot, say_opened
 from ncp.app.points import CONFIG, GMACS, axis_values, found_trace, layout, position_of, star_trace, worst_edge
 from ncp.app.session import Session
 from ncp.optim.results import Row
@@ -77,4 +77,4 @@ class FrontPlot:
         """Open a code of the front; a row behind it is not opened."""
         if 0 <= -2 - place < len(self.rows):
             self.session.open_code(self.rows[-2 - place].vector)
-            ui.notify("Opened in the Code tab", timeout=1500)
+            say_opened()

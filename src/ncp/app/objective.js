@@ -10,8 +10,8 @@ export default {
           <label class="check">
             <input type="checkbox" v-model="row.on" @change="send" /><span>{{ row.column }}</span>
           </label>
-          <input type="text" inputmode="decimal" v-model="row.weight" :disabled="!row.on"
-            :aria-label="'weight of ' + row.column" :aria-invalid="!!problemOf(row, 'weight')" @change="send" />
+          <input type="text" inputmode="decimal" :value="row.on ? row.weight : ''" :disabled="!row.on"
+            @input="row.weight = $event.target.value" :aria-label="'weight of ' + row.column" :aria-invalid="!!problemOf(row, 'weight')" @change="send" />
           <input type="text" inputmode="decimal" v-model="row.minimum" :placeholder="row.hint"
             :aria-label="'minimum value of ' + row.column" :aria-invalid="!!problemOf(row, 'minimum')" @change="send" />
         </div>

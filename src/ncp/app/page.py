@@ -10,7 +10,7 @@ from nicegui.context import context
 from ncp.app.address import Address, read_kept, read_query, state_of, visit
 from ncp.app.benchmark_tab import BenchmarkTab
 from ncp.app.code_tab import CodeTab
-from ncp.app.components import ErrorLine
+from ncp.app.components import SHOW_CODE, ErrorLine, copy_on_click
 from ncp.app.search_tab import SearchTab
 from ncp.app.session import Session
 from ncp.app.study_tab import StudyTab
@@ -70,6 +70,7 @@ def build_page(session: Session) -> None:
         address.show(state_of(session, names), step)
 
     tabs.on_value_change(show)
+    ui.on(SHOW_CODE, lambda: session.select_tab("Code"))
     session.on_dataset_change(rebuild)
     session.on_state_change(follow)
     rebuild()
@@ -102,14 +103,11 @@ def _build_header() -> ui.element:
             ui.label("one network that is good at several tasks within an exact budget").classes("tagline")
         chooser = ui.element("div").classes("dataset")
         link = ui.button(icon="link", color=None).props('flat round aria-label="Copy a link to this state"')
-        link.on("click", lambda: ui.notify("Copied a link to this tab, code and settings", timeout=1500))
-        link.on("click", js_handler=_COPY_LINK).classes("plain")
+        link.classes("plain")
+        copy_on_click(link, "window.location.href", "Copied a link to this tab, code and settings")
         theme = ui.button(icon="contrast", on_click=lambda: _toggle(dark), color=None)
         theme.props('flat round aria-label="Light or dark"').classes("plain")
     return chooser
-
-
-_COPY_LINK = "() => navigator.clipboard?.writeText(window.location.href)"
 
 
 def _show_chooser(chooser: ui.element, session: Session) -> None:
