@@ -30,7 +30,7 @@ output: {folder: out}
 
 
 def truth(codes: Codes) -> tuple[Reals, Reals]:
-    """Accuracy [%] and latency [ms], of which less is better: each has a term that the other lacks."""
+    """Accuracy [%] and latency [ms], of which lower is better: each has a term that the other lacks."""
     width, depth, heads, edges = codes[:, :4], codes[:, 4], codes[:, 5], codes[:, 6:10]
     accuracy = 60 + 3 * np.log(width).sum(1) + 2 * np.log(depth) + 1.5 * (edges == 2).sum(1) + 2 * codes[:, 10]
     accuracy -= 2 * (edges == 0).sum(1) + (codes[:, 11] - 1) ** 2 + 0.5 * (heads - 2) ** 2

@@ -38,7 +38,7 @@ def test_it_begins_with_a_code_and_the_baseline(document: dict[str, Any]) -> Non
     best = max(rows, key=lambda row: sum(row["scores"].values()) / 3)
     seg, video = (best["verified"][column]["mean"] for column in ("seg/mIoU", "video/top1"))
     gmacs, mparams = best["macs"] / 1e9, best["params"] / 1e6
-    reached = f"seg/mIoU [%] {seg:.2f}, video/top1 [%] {video:.2f} at {gmacs:.3f} GMACs (by the judge)."
+    reached = f"seg/mIoU {seg:.2f} %, video/top1 {video:.2f} % at {gmacs:.3f} GMACs (by the judge)."
     assert first == f"The code with the best mean over the objectives reaches {reached}"
     assert page.sections[0].copied == best["code"]
     predicted, checked = f"{document['hypervolume']:.4g}", f"{document['verified_hypervolume']:.4g}"

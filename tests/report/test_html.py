@@ -116,7 +116,7 @@ def test_a_search_begins_with_a_sentence_and_its_baseline(found: Path, tmp_path:
     write_report(found / "result.json", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "<h1>The best architecture for seg/mIoU + video/top1 (weight 2), at most 3 GMACs</h1>" in page
-    values = ", ".join(f"{column} [%] {first['verified'][column]['mean']:.2f}" for column in first["verified"])
+    values = ", ".join(f"{column} {first['verified'][column]['mean']:.2f} %" for column in first["verified"])
     sentence = f"The best code reaches {values} at {first['macs'] / 1e9:.3f} GMACs (by the judge)."
     assert f"<p>{sentence}</p>" in page
     assert "; costs at 128 x 128 pixels, 50 classes, classification; " in page
@@ -131,7 +131,7 @@ def test_a_search_begins_with_a_sentence_and_its_baseline(found: Path, tmp_path:
     (tmp_path / "result.json").write_text(json.dumps(document))
     write_report(tmp_path / "result.json", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
-    other = "seg/mIoU [%] 60.00, video/top1 [%] 60.00 at 2.500 GMACs (by the same judge)"
+    other = "seg/mIoU 60.00 %, video/top1 60.00 % at 2.500 GMACs (by the same judge)"
     assert f"The best of 17 measured architectures within the budget has {other}.</p>" in page
     row = page[page.index('class=" ">baseline') :]
     assert [row.index(text) for text in ("70.00 (table)", "60.00", "1.50", "1.25", "2.500", SMALL)]

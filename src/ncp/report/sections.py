@@ -14,7 +14,7 @@ from ncp.report.facts import Agreement, agreements, calibrations, tradeoffs
 from ncp.report.figures import agreement_figure, calibration_figure, tradeoff_figure
 from ncp.report.network_drawing import explained_picture
 from ncp.report.page_parts import Cell, Grid, Plot, Section
-from ncp.report.style import SCORE, with_unit
+from ncp.report.style import SCORE, measured_text, with_unit
 from ncp.spaces.multires import Code
 from ncp.tables.table import Table
 
@@ -79,7 +79,7 @@ def summary(document: Mapping[str, Any]) -> str:
 def verdict(row: Mapping[str, Any], baseline: Mapping[str, Any] | None, what: str = "The best code") -> str:
     """One sentence on what a code reaches, and one on how that compares with the best measured architecture."""
     known = row["verified"] or row["predicted"]
-    values = ", ".join(f"{with_unit(column)} {value['mean']:z.2f}" for column, value in known.items())
+    values = ", ".join(measured_text(column, value["mean"]) for column, value in known.items())
     cost = "" if row["macs"] is None else f" at {gmacs_text(row['macs'])} GMACs"
     sources = " and ".join(dict.fromkeys(value["source"] for value in known.values()))
     by = {"predictor": "as predicted, not checked", "judge": "by the judge", "table": "as measured"}
@@ -90,7 +90,7 @@ def verdict(row: Mapping[str, Any], baseline: Mapping[str, Any] | None, what: st
         return f"{text} It is the best of the {baseline['rows']} measured architectures within the budget."
     judged = baseline["judged"] and row["verified_score"] is not None and set(sources.split(" and ")) == {"judge"}
     other, how = (baseline["judged"], "by the same judge") if judged else (baseline["measured"], "as measured")
-    others = ", ".join(f"{with_unit(column)} {value['mean']:z.2f}" for column, value in other.items())
+    others = ", ".join(measured_text(column, value["mean"]) for column, value in other.items())
     cost = "" if baseline["macs"] is None else f" at {gmacs_text(baseline['macs'])} GMACs"
     count = f"{counted(baseline['rows'], 'measured architecture')} within the budget"
     return f"{text} The best of {count} has {others}{cost} ({how})."

@@ -102,6 +102,15 @@ def with_unit(column: str) -> str:
     return f"{column} [%]" if unit_of(column) == "%" else column
 
 
+def measured_text(column: str, value: float) -> str:
+    """A column's name and a value in a sentence, with the unit where that is known.
+
+    >>> measured_text("seg/mIoU", 77.0612)
+    'seg/mIoU 77.06 %'
+    """
+    return f"{column} {value:z.2f}{' %' if unit_of(column) == '%' else ''}"
+
+
 def p_text(p: float | None) -> str:
     """A p-value as text; a dash where no test was made."""
     if p is None:
