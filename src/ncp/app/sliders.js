@@ -3,7 +3,7 @@ export default {
   template: `
     <div class="sliders">
       <details v-for="(group, g) in groups" :key="group.name" class="group" :open="!narrow || g === 0">
-        <summary><span class="group-name">{{ group.name }}</span><span class="group-code">{{ summary(group) }}</span></summary>
+        <summary><span class="group-name" :title="group.name">{{ group.name }}</span><span class="group-code">{{ summary(group) }}</span></summary>
         <div v-for="dim in group.dims" :key="dim.place" class="slider">
           <label :for="id + '-' + dim.place" :title="dim.name">{{ dim.label }}</label>
           <select v-if="dim.named" :id="id + '-' + dim.place" :aria-label="dim.full"
