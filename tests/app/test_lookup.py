@@ -92,6 +92,28 @@ def test_a_figure_names_rows_and_has_a_star_at_the_code(table: ncp.Table) -> Non
     assert only["data"][-1]["x"] == []
 
 
+def test_a_column_colours_the_rows_that_have_a_value_in_it(table: ncp.Table) -> None:
+    dataset = dataset_of(table, None)
+    axes, origins = axis_values(dataset, Counting()), ("wide", "<b>small</b>")
+    points = points_data(dataset, axes, GMACS, "seg/mIoU [%]", Filter(origins, GMACS), "video/ms")
+    known = np.isfinite(table.values[:, 0]) & np.isfinite(table.values[:, 1])
+    assert 0 < known.sum() < len(table)
+    assert points.rows.tolist() == np.flatnonzero(known).tolist()
+    figure = draw_points(points, None)
+    *traces, star = figure["data"]
+    assert len(traces) == 2
+    for trace in traces:
+        assert trace["marker"]["color"] == table.values[trace["customdata"], 1].tolist()
+        assert not trace["showlegend"]
+    assert star["marker"]["color"] == "#f0e442"
+    scale, values = figure["layout"]["coloraxis"], table.values[known, 1]
+    assert scale["colorbar"]["title"]["text"] == "video/ms"
+    assert ((values < scale["cmin"]).mean(), (values > scale["cmax"]).mean()) == pytest.approx((0.02, 0.02), abs=0.03)
+    assert values.min() <= scale["cmin"] < scale["cmax"] <= values.max()
+    plain = draw_points(points_data(dataset, axes, GMACS, "seg/mIoU [%]", Filter(origins, GMACS)), None)
+    assert "coloraxis" not in plain["layout"]
+
+
 def test_found_codes_lie_at_their_exact_cost_and_predicted_value() -> None:
     predictor = ncp.load_predictor("nas-bench-mr")
     dataset = dataset_of(None, predictor)

@@ -1,4 +1,4 @@
-"""Single controls in a browser: copying, the message after a click on a point, the weights of the objective."""
+"""Single controls in a browser: copying, weights, the message after a click on a point, and colours of points."""
 
 import json
 
@@ -53,3 +53,19 @@ def test_the_message_after_a_click_on_a_point_leads_to_its_code(site: str, visit
     expect(page.get_by_label("Code", exact=True)).to_have_value(opened)
     page.go_back()
     expect(page.get_by_role("tab", name="Benchmark")).to_have_attribute("aria-selected", "true")
+
+
+def test_a_column_colours_the_points_until_the_origin_does_again(site: str, visit: Open) -> None:
+    page = visit(f"{site}?tab=benchmark")
+    points, scale = page.locator(".plot .point"), page.locator(".plot .colorbar")
+    points.first.wait_for()
+    few = len(set(points.evaluate_all("all => all.map((e) => e.style.fill)")))
+    for column in ("video/top1 [%]", "size [M params]"):
+        page.get_by_label("colour").click()
+        page.get_by_role("option", name=column, exact=True).click()
+        expect(scale.locator(".cbtitle")).to_have_text(column)
+        assert len(set(points.evaluate_all("all => all.map((e) => e.style.fill)"))) > 100 > few
+    page.get_by_label("colour").click()
+    page.get_by_role("option", name="origin").click()
+    expect(scale).to_have_count(0)
+    assert len(set(points.evaluate_all("all => all.map((e) => e.style.fill)"))) == few

@@ -75,10 +75,12 @@ class BenchmarkTab:
         heading("Axes")
         self.x = ui.select(names, value=x, label="x axis")
         self.y = ui.select(names, value=y, label="y axis")
+        origins = sorted(set(self.table.origin.tolist()))
+        plain = "origin" if len(origins) > 1 else "one colour"
+        self.colour = ui.select({"": plain} | {name: name for name in names}, value="", label="colour")
         self.log = ui.checkbox("logarithmic x axis", value=self.dataset.has_cost).props("dense")
         heading("Rows")
         self.origins: dict[str, ui.checkbox] = {}
-        origins = sorted(set(self.table.origin.tolist()))
         if len(origins) > 1:
             with ui.element("div").classes("checks"):
                 for origin in origins:
@@ -86,7 +88,7 @@ class BenchmarkTab:
         self.filtered = ui.select(names, value=x, label="only rows with")
         with ui.element("div").classes("fields"):
             self.low, self.high = ui.input("at least"), ui.input("at most")
-        for choice in (self.x, self.y, self.filtered):
+        for choice in (self.x, self.y, self.colour, self.filtered):
             choice.props("outlined dense options-dense").on_value_change(self.draw)
         for field in (self.low, self.high):
             field.props("outlined dense hide-bottom-space debounce=350 inputmode=decimal").without_auto_validation()
@@ -109,13 +111,15 @@ class BenchmarkTab:
         every_origin = tuple(set(self.table.origin.tolist()))
         origins = tuple(o for o, box in self.origins.items() if box.value) if self.origins else every_origin
         rows = Filter(origins, self.filtered.value, *bounds)
-        before, points = self.points, points_data(self.dataset, self.axes, self.x.value, self.y.value, rows)
+        chosen = (self.x.value, self.y.value, rows, self.colour.value)
+        before, points = self.points, points_data(self.dataset, self.axes, *chosen)
         same_found, self.found = self.found is self.session.found, self.session.found
         self.points = points
         found = found_positions(self.dataset, self.found, self.session.counting, points.x_name, points.y_name)
         log = bool(self.log.value and (points.x > 0).all())
         figure = draw_points(points, self._position(), found, log, points.y_name in self._minimised())
-        if before is not None and same_found and np.array_equal(before.rows, points.rows):
+        same_colours = before is not None and before.colours is None and points.colours is None
+        if before is not None and same_found and same_colours and np.array_equal(before.rows, points.rows):
             self.plot.set_axes(figure)
         else:
             self.plot.set_figure(figure)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ncp.app.dataset import OpenDataset
 from ncp.app.lookup import look_up
 from ncp.cost import Counting
-from ncp.report.style import COST, SERIES, with_unit
+from ncp.report.style import COST, GREY, SERIES, with_unit
 from ncp.spaces.arrays import Reals
 
 Range = tuple[float, float]
@@ -49,6 +49,8 @@ class Points:
         origins: origins of the rows `(r,)`.
         every_origin: all origins of the table, so that each keeps its colour when others are hidden.
         texts: the rows' codes as text.
+        colour_name: name of the axis that colours the points, with its unit; empty if their origins do.
+        colours: positions on that axis `(r,)`; None if origins colour the points.
     """
 
     x_name: str
@@ -59,6 +61,8 @@ class Points:
     origins: NDArray[np.str_]
     every_origin: tuple[str, ...]
     texts: tuple[str, ...]
+    colour_name: str = ""
+    colours: Reals | None = None
 
 
 def axis_values(dataset: OpenDataset, counting: Counting) -> dict[str, Reals]:
@@ -73,20 +77,24 @@ def axis_values(dataset: OpenDataset, counting: Counting) -> dict[str, Reals]:
     return axes | {with_unit(c): v for c, v in zip(table.columns, table.values.T, strict=True)}
 
 
-def points_data(dataset: OpenDataset, axes: Mapping[str, Reals], x: str, y: str, kept: Filter) -> Points:
-    """The rows that pass a filter and have a value on both axes."""
+def points_data(
+    dataset: OpenDataset, axes: Mapping[str, Reals], x: str, y: str, kept: Filter, colour: str = ""
+) -> Points:
+    """The rows that pass a filter and have a value on both axes, and on the one that colours them if one is named."""
     table = dataset.table
     if table is None:
         raise ValueError("points need a table")
     bounded = axes[kept.axis]
     shown = np.isin(table.origin, kept.origins) & np.isfinite(axes[x]) & np.isfinite(axes[y])
+    shown &= np.isfinite(axes[colour]) if colour else True
     shown &= np.isfinite(bounded) if kept.low is not None or kept.high is not None else True
     shown &= bounded >= kept.low if kept.low is not None else True
     shown &= bounded <= kept.high if kept.high is not None else True
     rows = np.flatnonzero(shown)
     texts = tuple(dataset.space.text(table.codes[row]) for row in rows.tolist())
     origins = tuple(sorted(set(table.origin.tolist())))
-    return Points(x, y, rows, axes[x][rows], axes[y][rows], table.origin[rows], origins, texts)
+    colours = axes[colour][rows] if colour else None
+    return Points(x, y, rows, axes[x][rows], axes[y][rows], table.origin[rows], origins, texts, colour, colours)
 
 
 def position_of(
@@ -125,6 +133,8 @@ def draw_points(
 ) -> dict[str, Any]:
     """A plotly figure: a trace per origin, the found codes, and last a star at the position of the open code.
 
+    Found codes and the star keep their colours if a column colours the rows.
+
     Args:
         points: rows of the table.
         position: of the open code.
@@ -132,28 +142,9 @@ def draw_points(
         log_x: whether the x axis is logarithmic.
         lower: whether lower is better on the y axis. The worst 2 % of the rows lie outside of the first view.
     """
-    kind = "scattergl" if len(points.rows) > MANY else "scatter"
     counts = {origin: int((points.origins == origin).sum()) for origin in points.every_origin}
-    traces = []
-    for origin in sorted(points.every_origin, key=lambda origin: -counts[origin]):  # the smallest group on top
-        of = points.origins == origin
-        if not counts[origin]:
-            continue
-        few, colour = counts[origin] <= FEW, SERIES[points.every_origin.index(origin) % len(SERIES)]
-        marker: dict[str, Any] = {"size": 9 if few else 6, "opacity": 1 if few else 0.6, "color": colour}
-        traces.append(
-            {
-                "type": kind,
-                "mode": "markers",
-                "name": escape(origin or "rows"),
-                "x": points.x[of].tolist(),
-                "y": points.y[of].tolist(),
-                "customdata": points.rows[of].tolist(),
-                "text": [escape(points.texts[k]) for k in np.flatnonzero(of).tolist()],
-                "hovertemplate": "%{text}<br>%{x:.4g}, %{y:.4g}<extra></extra>",
-                "marker": marker | ({"line": {"width": 1, "color": "#ffffff"}} if few else {}),
-            }
-        )
+    ordered = sorted((origin for origin in counts if counts[origin]), key=lambda origin: -counts[origin])
+    traces = [_rows_trace(points, origin) for origin in ordered]  # the smallest group on top
     if found is not None:
         traces.append(found_trace(found))
     traces.append(star_trace(position))
@@ -163,7 +154,43 @@ def draw_points(
     y_range = _heights(points.y, y, lower)
     seen = slice(0) if y_range is None else (points.y >= y_range[0]) & (points.y <= y_range[1])
     x_range = _widths(np.concatenate([points.x[seen], x]), log_x)
-    return {"data": traces, "layout": layout(points.x_name, points.y_name, log_x, x_range, y_range), "config": CONFIG}
+    drawn = layout(points.x_name, points.y_name, log_x, x_range, y_range) | _colour_axis(points)
+    return {"data": traces, "layout": drawn, "config": CONFIG}
+
+
+def _rows_trace(points: Points, origin: str) -> dict[str, Any]:
+    """The rows of an origin."""
+    of = points.origins == origin
+    few = of.sum() <= FEW
+    colour, hovered = SERIES[points.every_origin.index(origin) % len(SERIES)], "%{text}<br>%{x:.4g}, %{y:.4g}"
+    marker: dict[str, Any] = {"size": 9 if few else 6, "opacity": 1 if few else 0.6, "color": colour}
+    marker |= {"line": {"width": 1, "color": "#ffffff"}} if few else {}
+    if points.colours is not None:
+        line = {"width": 0.5, "color": GREY}  # so that both ends of the scale are seen on light and on dark paper
+        marker |= {"opacity": 1, "color": points.colours[of].tolist(), "coloraxis": "coloraxis", "line": line}
+        hovered += f"<br>{escape(points.colour_name)}: %{{marker.color:.4g}}"
+    return {
+        "type": "scattergl" if len(points.rows) > MANY else "scatter",
+        "mode": "markers",
+        "name": escape(origin or "rows"),
+        "showlegend": points.colours is None,
+        "x": points.x[of].tolist(),
+        "y": points.y[of].tolist(),
+        "customdata": points.rows[of].tolist(),
+        "text": [escape(points.texts[k]) for k in np.flatnonzero(of).tolist()],
+        "hovertemplate": f"{hovered}<extra></extra>",
+        "marker": marker,
+    }
+
+
+def _colour_axis(points: Points) -> dict[str, Any]:
+    """The scale of the colours, whose ends leave out 2 % of the rows each; empty if origins colour the points."""
+    if points.colours is None or not len(points.colours):
+        return {}
+    low, high = np.quantile(points.colours, [0.02, 0.98]).tolist()
+    ends = {"cmin": low, "cmax": high} if low < high else {}
+    bar = {"title": {"text": escape(points.colour_name), "side": "right"}, "thickness": 10}
+    return {"coloraxis": {"colorscale": "Cividis", "colorbar": bar, **ends}}
 
 
 def found_trace(found: tuple[Reals, Reals]) -> dict[str, Any]:
