@@ -1,4 +1,4 @@
-"""Our searcher beside those of other projects, simulated on tables; also writes a table of docs/comparison.md.
+"""Our searcher beside those of other projects, simulated on tables; writes tables and curves of docs/comparison.md.
 
 python -m benchmarks.peers [cells networks-z networks-cls]  [--seeds 20] [--workers 2]
 
@@ -22,6 +22,9 @@ import ncp
 from benchmarks.measure import RESULTS, ROOT, record, use_threads
 from benchmarks.peer_searchers import PEERS
 from ncp.io.files import read_json, whole_file, write_json
+from ncp.report.facts import Curve
+from ncp.report.formats import save
+from ncp.report.pictures import comparison_picture
 from ncp.report.style import p_text
 from ncp.searchers.registry import OURS, SEARCHERS
 from ncp.searchers.scoring import Scored, score_rows
@@ -127,11 +130,31 @@ def lines(setting: Setting, recorded: dict[str, dict[str, dict[str, float]]]) ->
     return [*text, ""]
 
 
+def picture(name: str) -> Path:
+    """Where the curves of a setting are drawn."""
+    return PAGE.with_name(f"peers-{name}.svg")
+
+
+def curves(found: dict[str, Reals]) -> list[Curve]:
+    """The mean regret of every searcher by evaluations with its 95 % interval, the best last regret first."""
+    drawn = []
+    for name in sorted(found, key=lambda each: found[each][:, -1].mean()):
+        mean = found[name].mean(axis=0)
+        half = 1.96 * found[name].std(axis=0, ddof=1) / np.sqrt(len(found[name]))
+        drawn.append(Curve(name, mean, np.maximum(mean - half, 0), mean + half))
+    return drawn
+
+
 def write_page() -> None:
-    """Write the tables of all settings that are recorded."""
+    """Write the tables and show the curves of all settings that are recorded."""
     results = read_json(RESULTS)
     known = {name: results[f"peers/{name}"]["value"] for name in SETTINGS if f"peers/{name}" in results}
-    text = "\n".join(line for name, value in known.items() for line in lines(SETTINGS[name], value))
+    shown = [
+        line
+        for name, value in known.items()
+        for line in (*lines(SETTINGS[name], value), f"![Regret by evaluations]({picture(name).name})", "")
+    ]
+    text = "\n".join(shown)
     before, rest = PAGE.read_text(encoding="utf-8").split("<!-- peers -->")
     after = rest.split("<!-- end of peers -->")[1]
     with whole_file(PAGE) as temporary:
@@ -149,6 +172,7 @@ def main() -> None:
         found, setting = simulated(name, options.seeds, options.workers), SETTINGS[name]
         value = {f"at_{queries}": compared(found, queries) for queries in setting.checkpoints}
         last = value[f"at_{setting.checkpoints[-1]}"]
+        save(comparison_picture(curves(found)), picture(name))
         record(
             f"peers/{name}",
             claim=f"{setting.title}: mean regret by evaluations; p-values of `bayesian` being better",

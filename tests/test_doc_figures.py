@@ -76,9 +76,19 @@ def runtimes() -> list[str]:
     ]
 
 
+def comparison() -> list[str]:
+    cells, best = value("compare_propagated/cells")["regret"], value("compare_propagated/networks")["best_score"]
+    labels = {"lists all 15625 cells": cells["listed"], "lists none": cells["propagated"]}
+    rows = [row(label, *(f"{found[f'at_{at}']:.3f}" for at in (50, 100))) for label, found in labels.items()]
+    ours = row("bayesian", *(f"**{best['bayesian'][f'at_{at}']:.3f}**" for at in (50, 100)))
+    others = [row(name, *(f"{best[name][f'at_{at}']:.3f}" for at in (50, 100))) for name in best if name != "bayesian"]
+    return [*rows, ours, *others]
+
+
 @pytest.mark.parametrize(
     ("page", "expected"),
     [
+        ("docs/comparison.md", comparison()),
         ("docs/tune.md", tune()),
         ("docs/trainings.md", trainings()),
         ("docs/mini.md", mini()),
