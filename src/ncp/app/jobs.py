@@ -14,7 +14,7 @@ from ncp.io.tabular import Limits, read_columns
 from ncp.optim.judge import fit_searcher_and_judge, halves
 from ncp.progress import Progress
 from ncp.spaces.named import load_space
-from ncp.tables.reading import raw_table_of
+from ncp.tables.reading import read_rows
 from ncp.tables.table import Table
 
 LARGEST_TABLE = Limits(rows=50_000, columns=400, bytes=200 << 20)
@@ -45,7 +45,7 @@ def import_table(
         guessed = guess_columns(file, named)
         known, columns = guessed_space(guessed), None
         values = [column.name for column in guessed if column.is_value]
-    raw = raw_table_of(file, table, known, columns, values, drop_bad=drop_bad)
+    raw = read_rows(table, known, columns, values, drop_bad=drop_bad, file=file)
     path = folder / "table.parquet"
     Table.from_raw(raw, minimised).to_parquet(path)
     return Dataset(table.name, None, None, str(path))

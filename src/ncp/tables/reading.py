@@ -106,30 +106,16 @@ def read_rows(
     missing: bool = False,
     drop_bad: bool = False,
     limits: Limits = DEFAULT_LIMITS,
+    file: Columns | None = None,
 ) -> RawTable:
     """Read a csv file (also `.csv.gz`) or a parquet file; the arguments are those of `Table.read`.
+
+    `file` has the columns of `path`, if they have been read already.
 
     Raises:
         DataError: a file that cannot be read or exceeds the limits, a missing column, or bad rows.
     """
-    return raw_table_of(read_columns(path, limits), path, space, codes, values, missing=missing, drop_bad=drop_bad)
-
-
-def raw_table_of(
-    file: Columns,
-    path: Path,
-    space: Space,
-    codes: str | Sequence[str] | None,
-    values: str | Sequence[str] | Mapping[str, str] | None,
-    *,
-    missing: bool = False,
-    drop_bad: bool = False,
-) -> RawTable:
-    """The rows of a file whose columns have been read; `path` is its name in messages, the rest is as in `read_rows`.
-
-    Raises:
-        DataError: a missing column, or bad rows.
-    """
+    file = read_columns(path, limits) if file is None else file
     code_columns = _code_columns(path, file.names, space, space.names if codes is None else codes)
     renamed = _value_columns(path, file.names, code_columns, values)
     defects = _Defects(file.rows)
