@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
-from typing import Any
+from typing import Any, NoReturn
 
 from ncp.errors import NcpError
 
@@ -77,7 +77,7 @@ def signals_first() -> Iterator[None]:
         yield
     except Exception:
         if _received:
-            _leave(_received[0])
+            leave(_received[0])
         raise
 
 
@@ -87,10 +87,11 @@ _received: list[int] = []
 
 def _stop(number: int, _: object) -> None:
     _received.append(number)
-    _leave(number)
+    leave(number)
 
 
-def _leave(number: int) -> None:
+def leave(number: int) -> NoReturn:
+    """End as a signal would have ended the process: `KeyboardInterrupt`, or an exit with 128 plus its number."""
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(128 + number)

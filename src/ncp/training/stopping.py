@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+
+from ncp.processes import leave
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -24,10 +25,8 @@ class Stop:
     signal: int = 0
 
     def leave(self) -> None:
-        """End as the signal would have ended the process: `KeyboardInterrupt`, or an exit with 128 plus its number."""
-        if self.signal == signal.SIGINT:
-            raise KeyboardInterrupt
-        sys.exit(128 + self.signal)
+        """End as the signal would have ended the process."""
+        leave(self.signal)
 
 
 @contextmanager
