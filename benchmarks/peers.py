@@ -139,12 +139,7 @@ def picture(name: str) -> Path:
 
 def curves(found: dict[str, Reals]) -> list[Curve]:
     """The mean regrets of some searchers by evaluations with 95 % intervals, the lowest last regret first."""
-    drawn = []
-    for name in sorted(DRAWN, key=lambda each: found[each][:, -1].mean()):
-        mean = found[name].mean(axis=0)
-        half = 1.96 * found[name].std(axis=0, ddof=1) / np.sqrt(len(found[name]))
-        drawn.append(Curve(name, mean, np.maximum(mean - half, 0), mean + half))
-    return drawn
+    return [Curve.of(name, found[name]) for name in sorted(DRAWN, key=lambda each: found[each][:, -1].mean())]
 
 
 def write_page() -> None:

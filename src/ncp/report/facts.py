@@ -152,6 +152,13 @@ class Curve:
     low: Reals
     high: Reals
 
+    @classmethod
+    def of(cls, searcher: str, regrets: Reals) -> Curve:
+        """The curve of regrets `(simulations, queries)`."""
+        mean = regrets.mean(axis=0)
+        half = 1.96 * regrets.std(axis=0, ddof=1) / np.sqrt(len(regrets))
+        return cls(searcher, mean, np.maximum(mean - half, 0), mean + half)
+
 
 @dataclass(frozen=True, eq=False)
 class _Quantity:
@@ -356,9 +363,7 @@ def regret_curves(comparison: Comparison) -> tuple[Curve, ...]:
     curves = []
     for standing in comparison.standings():
         regret = comparison.optimum - comparison.best[standing.searcher]
-        mean = regret.mean(axis=0)
-        half = 1.96 * regret.std(axis=0, ddof=1) / np.sqrt(len(regret))
-        curves.append(Curve(standing.searcher, mean, np.maximum(mean - half, 0), mean + half))
+        curves.append(Curve.of(standing.searcher, regret))
     return tuple(curves)
 
 
