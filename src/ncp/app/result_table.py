@@ -6,6 +6,7 @@ from html import escape
 
 from ncp.app.found import Found
 from ncp.app.lookup import format_value
+from ncp.cost_text import gmacs_text, mparams_text
 from ncp.extras import has_extra
 from ncp.optim.result_rows import LATENCY
 from ncp.optim.results import Row, Value
@@ -61,7 +62,7 @@ def _row(number: int, found: Found, columns: list[str], usual: str, has_network:
     cells.append(_cell("score [std]", f"{row.predicted_score:.2f}", f"{verified}{_other_source(row, usual)}"))
     cells += [_cell(c, _with_std(row.predicted[c]), _mean(row.verified.get(c))) for c in columns]
     if row.macs is not None and row.params is not None:
-        cells += [_cell("GMACs", f"{row.macs / 1e9:.3f}"), _cell("M params", f"{row.params / 1e6:.2f}")]
+        cells += [_cell("GMACs", gmacs_text(row.macs)), _cell("M params", mparams_text(row.params))]
     buttons = "".join(
         _button(action, text, number, f"{text}, code {number + 1}")
         for action, text in ACTIONS.items()
