@@ -7,7 +7,6 @@ python -m benchmarks.mini
 """
 
 import argparse
-import json
 import math
 import shutil
 import time
@@ -19,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ncp
+from benchmarks.kept import restore
 from benchmarks.measure import ROOT, SHARED, available
 from ncp.io.files import whole_file
 from ncp.studies.building import build
 from ncp.studies.scheduler import Events
-from ncp.studies.study_folder import RUNS, TABLE, TRAININGS
-from ncp.studies.trainings import FIXED, TrainingRow
+from ncp.studies.study_folder import TABLE, TRAININGS
+from ncp.studies.trainings import TrainingRow
 from ncp.tasks.command import CommandTask
 from ncp.tasks.task import Task, task_from_dict
-from ncp.training.run import Run, run_id
 
 TASKS = SHARED / "data" / "tasks"
 KEPT = Path(__file__).with_name("mini.parquet")
@@ -35,7 +34,6 @@ KEPT = Path(__file__).with_name("mini.parquet")
 SHIPPED = ROOT / "src" / "ncp" / "assets" / "mini.parquet"
 STUDY = ROOT / "out" / "mini"
 CODES, REPEATED, SEEDS = 48, 6, 3
-KEPT_KEYS = ("seconds", "resumes", "device", "device_name", "host", "ended")
 CHEAPEST, DEAREST = 4e6, 60e6
 """The costs of the codes [MACs], at 64 x 64 pixels with 10 classes."""
 
@@ -100,33 +98,6 @@ def tasks() -> list[Task | CommandTask]:
     ]
 
 
-def restore() -> None:
-    """Write the runs that `KEPT` knows into the folder of the study, so that they are not trained again."""
-    import pyarrow.parquet as pq
-
-    if not KEPT.exists():
-        return
-    found: dict[str, Any] = {task.name: task for task in tasks()}
-    identities = {name: task.identity(task.prepare()) for name, task in found.items()}
-    rows = [row for row in pq.read_table(KEPT).to_pylist() if row["status"] == "done"]
-    for row in rows:
-        name, run = row["task"], Run(STUDY / RUNS / row["run"])
-        if run.status == "done" or run.id != run_id(identities[name], row["code"], row["seed"]):
-            continue
-        run.begin(
-            {
-                "code": row["code"],
-                "seed": row["seed"],
-                "task": found[name].to_dict(),
-                "identity": identities[name],
-                "versions": json.loads(row["versions"]),
-            }
-        )
-        metrics = {key: value for key, value in row.items() if key not in FIXED and value is not None}
-        run.finish({"metrics": metrics, **{key: row[key] for key in KEPT_KEYS}})
-    print(f"{len(rows)} trainings are known from {KEPT.name}")
-
-
 def keep() -> None:
     """Keep the table of trainings as last written, and ship the codes that are trained on all tasks.
 
@@ -151,7 +122,7 @@ def main() -> None:
     options = parser.parse_args()
     if not available(TASKS, "mini"):
         return
-    restore()
+    print(f"{restore(KEPT, tasks(), STUDY)} trainings are known from {KEPT.name}")
     until = time.monotonic() + 60 * options.minutes
 
     def look(_: object) -> None:

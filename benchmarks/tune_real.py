@@ -2,7 +2,8 @@
 
 Each repetition tunes on cifar10, camvid and clips with the recipes of the table `mini`, at most 60 MMACs at 64 x 64
 pixels. The random codes are drawn from those of `mini`, whose trainings are known. The best code of each is trained
-with three new seeds. Everything goes on where it stopped, in `out/tune_real`.
+with three new seeds. Everything goes on where it stopped, in `out/tune_real`. In another copy of the repository
+it goes on from the searches and trainings in the folder `benchmarks/tune_real`.
 
 python -m benchmarks.tune_real [--repetitions 2] [--workers 2] [--device cuda] [--part tuned-0]
 
@@ -11,6 +12,10 @@ whole program, which finds them done.
 """
 
 import argparse
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,11 +23,19 @@ from scipy.stats import bootstrap
 
 import ncp
 from benchmarks import mini
+from benchmarks.kept import collect, restore
 from benchmarks.measure import ROOT, available, record
+from ncp.io.files import whole_file
 from ncp.spaces.arrays import Codes, Reals
+from ncp.studies.scheduler import Events
+from ncp.studies.search_record import SEARCH
+from ncp.studies.trainings import TrainingRow
 from ncp.studies.tuning import TrainingOptions
 
 FOLDER = ROOT / "out" / "tune_real"
+KEPT = Path(__file__).with_suffix("")
+TRAININGS_KEPT = KEPT / "trainings.parquet"
+"""Every training that has ended."""
 TRAININGS = 24
 NEW_SEEDS = 3
 BUDGET = ncp.Budget(max_macs=mini.DEAREST, image_size=64, classes=10)
@@ -30,17 +43,45 @@ MAIN = ("cifar10/top1", "camvid/mIoU", "clips/top1")
 """The columns of the objective."""
 
 
+@contextmanager
+def begun(name: str, where: TrainingOptions) -> Iterator[TrainingOptions]:
+    """Put what is kept of a study into its folder, and keep what is trained with the options meanwhile."""
+    folder = FOLDER / name
+    record, copy = folder / SEARCH, KEPT / f"{name}.json"
+    for kept in (TRAININGS_KEPT, mini.KEPT):  # every first training of a code of `mini` is there
+        restore(kept, mini.tasks(), folder)
+    if copy.exists() and not record.exists():
+        shutil.copyfile(copy, record)
+
+    def keep() -> None:
+        collect(TRAININGS_KEPT, [folder])
+        if record.exists():
+            with whole_file(copy) as temporary:
+                shutil.copyfile(record, temporary)
+
+    def note(row: TrainingRow) -> None:
+        print(f"{name}: {row.status}: {row.asked.task}, seed {row.asked.seed}, {row.asked.code}", flush=True)
+        keep()
+
+    try:
+        yield {**where, "events": Events(ended=note)}
+    finally:
+        keep()
+
+
 def tuned(repetition: int, where: TrainingOptions) -> Codes:
     """The best code of a search, `(1, d)`."""
-    found = ncp.tune(
-        mini.tasks(),
-        objective=list(MAIN),
-        budget=BUDGET,
-        trainings=TRAININGS,
-        folder=FOLDER / f"tuned-{repetition}",
-        seed=repetition,
-        **where,
-    )
+    name = f"tuned-{repetition}"
+    with begun(name, where) as options:
+        found = ncp.tune(
+            mini.tasks(),
+            objective=list(MAIN),
+            budget=BUDGET,
+            trainings=TRAININGS,
+            folder=FOLDER / name,
+            seed=repetition,
+            **options,
+        )
     return ncp.MULTIRES.codes(found.best[0].code)
 
 
@@ -63,7 +104,8 @@ def scores(values: Reals) -> Reals:
 def trained_again(code: Codes, name: str, where: TrainingOptions) -> Reals:
     """Mean z-scores `(NEW_SEEDS,)` of a code, one per new seed."""
     folder = FOLDER / name
-    ncp.build(code, mini.tasks(), folder=folder, seeds=NEW_SEEDS + 1, **where)
+    with begun(name, where) as options:
+        ncp.build(code, mini.tasks(), folder=folder, seeds=NEW_SEEDS + 1, **options)
     values = np.full((NEW_SEEDS, len(MAIN)), np.nan)
     for row in pq.read_table(folder / "trainings.parquet").to_pylist():
         for place, column in enumerate(MAIN):
