@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ncp.io.files import whole_file
@@ -60,8 +61,11 @@ def collect(kept: Path, folders: Sequence[Path]) -> None:
         folders: the folders of the studies.
     """
     files = [path for path in (kept, *(folder / TRAININGS for folder in folders)) if path.exists()]
-    whole = pa.concat_tables([pq.read_table(path) for path in files], promote_options="default")
-    cells = zip(whole["run"].to_pylist(), whole["status"].to_pylist(), strict=True)
-    places = {run: place for place, (run, status) in enumerate(cells) if status == "done"}
+    if not files:
+        return
+    rows = pa.concat_tables([pq.read_table(path) for path in files], promote_options="default")
+    rows = rows.filter(pc.equal(rows["status"], "done"))
+    last = {run: place for place, run in enumerate(rows["run"].to_pylist())}
     with whole_file(kept) as temporary:
-        pq.write_table(whole.take(sorted(places.values())).replace_schema_metadata(), temporary, compression="zstd")
+        chosen = rows.take(pa.array(last.values(), pa.int64())).replace_schema_metadata()
+        pq.write_table(chosen, temporary, compression="zstd")
