@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -47,7 +48,7 @@ class InferenceClipNet(_OverClips, InferenceNet):
     @torch.no_grad()
     def forward(self, clips: Tensor) -> Tensor:
         """As `ClipNet.forward`, without gradients."""
-        return super().forward(clips)
+        return cast("Tensor", self.computed(super().forward, clips))
 
 
 class ClipNet(_OverClips, MultiResolutionNet):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Literal, Self, cast, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from ncp.errors import ConfigError
 from ncp.network import winograd
 from ncp.network.backbone import Backbone
+from ncp.network.compiled import Compiled, Step
 from ncp.network.layers import Block, Unit, resized
 
 Precision = Literal["float32", "bfloat16"]
@@ -21,6 +22,8 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 CHANNELS, PIXELS = 96, 400
 """From this number of channels and of pixels per map, Winograd's filtering is faster on a CPU."""
+NARROW = 2
+"""Up to this width [pixels], maps are halved in float32: with AMX, oneDNN 3.12 returns any numbers in bfloat16."""
 
 
 class InferenceNet(Backbone):
@@ -34,9 +37,11 @@ class InferenceNet(Backbone):
 
     Attributes:
         precision: the type of weights and maps.
+        compiled: the forward pass for images of one shape, if it was compiled. Copies and moved networks have none.
     """
 
     transform: Folded
+    compiled: Compiled | None = None
 
     def __init__(self, net: Backbone, precision: Precision = "float32") -> None:
         super().__init__()
@@ -56,7 +61,32 @@ class InferenceNet(Backbone):
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor | list[Tensor]:
         """As `Backbone.forward`, without gradients."""
-        return super().forward(image)
+        return cast("Tensor | list[Tensor]", self.computed(super().forward, image))
+
+    def computed(self, forward: Step, image: Tensor) -> Any:
+        """What a forward pass returns, from the compiled one if it fits."""
+        return forward(image) if self.compiled is None or not self.compiled.fits(image) else self.compiled(image)
+
+    def compile_for(self, example: Tensor) -> Self:
+        """Compile the forward pass for images like these; others are computed as before. Return the network.
+
+        Raises:
+            ConfigError: anything but images on a processor, where the network is, too.
+        """
+        if not isinstance(example, Tensor):
+            raise ConfigError("{field} must be a tensor. Got {given}.", field="example", given=example)
+        places = {example.device.type, *(each.device.type for each in self.parameters())}
+        if places != {"cpu"}:
+            raise ConfigError(
+                "{field} must be on a processor, as the network: only there networks are compiled. Got {given}.",
+                field="example",
+                given=" and ".join(sorted(places)),
+            )
+        self.compiled = None
+        self(example)  # refuses images of a wrong shape
+        found = Compiled(self, self, example)
+        self.compiled = found if found.fused else None
+        return self
 
     def stem(self, image: Tensor) -> list[Tensor]:
         """As `Backbone.stem`, channels last."""
@@ -75,6 +105,13 @@ class InferenceNet(Backbone):
     def scores(self, x: Tensor) -> Tensor:
         """As `Backbone.scores`, in float32 also for maps in bfloat16."""
         return super().scores(x.float() if self.precision == "bfloat16" else x)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        self.compiled = None  # it has the weights as they were
+        return cast("Self", super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "compiled": None}
 
     def _transformed(self, maps: list[Tensor]) -> Tensor:
         """The transform before the resizing: both are linear, so their order does not matter."""
@@ -108,9 +145,18 @@ class Folded(nn.Module):
     def forward(self, x: Tensor, added: Tensor | None = None) -> Tensor:
         """Map `x` `(n, a, h, w)`, and `added` `(n, c, h', w')`, to `(n, c, h', w')`."""
         precise = x.element_size() >= 4  # Winograd's sums cancel, which half precision does not survive
+        tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         if self.filters is not None and x.shape[2] * x.shape[3] >= PIXELS and precise:
+            if tracing:
+                return cast("Tensor", torch.ops.ncp.winograd(x, self.filters, self.bias, added))
             return winograd.convolve(x, self.filters, self.bias, added, rectify=True)
-        y = conv2d(x, self.weight, self.bias, self.stride, self.padding)
+        if not precise and x.shape[3] <= NARROW and self.stride[1] > 1:
+            weight, bias = self.weight.float(), self.bias.float()
+            y = conv2d(x.float(), weight, bias, self.stride, self.padding).to(x.dtype)
+        else:
+            y = conv2d(x, self.weight, self.bias, self.stride, self.padding)
+        if tracing:  # only sums that leave the map as it was can be fused
+            return (y if added is None else y + added).relu()
         if added is not None:
             y += added
         return y.relu_()

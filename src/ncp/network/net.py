@@ -150,22 +150,25 @@ class MultiResolutionNet(Backbone):
         load_weights(self, path)
         return self
 
-    def for_inference(self, precision: Precision = "float32") -> InferenceNet:
+    def for_inference(self, precision: Precision = "float32", example: Tensor | None = None) -> InferenceNet:
         """A faster copy for inference: its outputs equal those of `eval` mode up to rounding; it cannot be trained.
 
-        On one image and a processor, other runtimes are faster for narrow networks: `ncp.network.runtimes.prepare` runs
-        the network in onnxruntime or OpenVINO, and docs/network.md compares them.
+        >>> fast = net.for_inference(example=torch.rand(1, 3, 224, 224))  # doctest: +SKIP
 
         Args:
             precision: `float32`, or `bfloat16` for hardware that computes in it. Images and outputs are float32 in
                 both. The largest error of an output in bfloat16 is 1 to 2 % of the largest output.
+            example: images of the shape that the copy will get, on a processor. It is compiled for this shape, which
+                takes seconds; images of other shapes are computed as without. Narrow networks gain most, up to three
+                times the speed.
 
         Raises:
-            ConfigError: another precision.
+            ConfigError: another precision, or an example that is no batch of images on a processor.
         """
         with torch.no_grad():
             fast: InferenceNet = self.inference_form(self, precision).eval().requires_grad_(False)
-            return fast.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+            fast = fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            return fast if example is None else fast.compile_for(example)
 
 
 def _as_code(code: Any, input_channel: Any, network_setting: Any, last_channel: Any) -> Code:

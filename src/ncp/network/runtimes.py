@@ -69,13 +69,13 @@ class Runtime(ABC):
 
 
 class Torch(Runtime):
-    """PyTorch, with the inference form of the network."""
+    """PyTorch, with the inference form of the network, compiled."""
 
     name, extra, precisions = "torch", None, PRECISIONS
 
-    def prepared(self, net: MultiResolutionNet, shape: Sequence[int], precision: Precision) -> Forward:  # noqa: ARG002
-        """As `Runtime.prepared`; the images may also have another shape."""
-        return net.for_inference(precision)
+    def prepared(self, net: MultiResolutionNet, shape: Sequence[int], precision: Precision) -> Forward:
+        """As `Runtime.prepared`; the images may also have another shape, but they take longer then."""
+        return net.for_inference(precision, torch.zeros(*shape))
 
 
 class OnnxRuntime(Runtime):
