@@ -56,6 +56,11 @@ class Compiled:
         return results if isinstance(results, Tensor) else list(results)
 
 
+def tracing() -> bool:
+    """Whether a network is being compiled, so that a forward pass is only recorded."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
 class _Flat(nn.Module):
     """A step whose results are a tuple instead of a list, as TorchScript wants them."""
 

@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from ncp.errors import ConfigError
 from ncp.network import winograd
 from ncp.network.backbone import Backbone
-from ncp.network.compiled import Compiled, Step
+from ncp.network.compiled import Compiled, Step, tracing
 from ncp.network.layers import Block, Unit, resized
 
 Precision = Literal["float32", "bfloat16"]
@@ -92,7 +92,9 @@ class InferenceNet(Backbone):
         """As `Backbone.stem`, channels last."""
         if self.precision == "bfloat16":
             image = image.bfloat16()
-        return super().stem(image.contiguous(memory_format=torch.channels_last))
+        if not tracing():  # a compiled network chooses its own layout
+            image = image.contiguous(memory_format=torch.channels_last)
+        return super().stem(image)
 
     def head(self, maps: list[Tensor]) -> Tensor | list[Tensor]:
         """As `Backbone.head`."""
@@ -145,9 +147,8 @@ class Folded(nn.Module):
     def forward(self, x: Tensor, added: Tensor | None = None) -> Tensor:
         """Map `x` `(n, a, h, w)`, and `added` `(n, c, h', w')`, to `(n, c, h', w')`."""
         precise = x.element_size() >= 4  # Winograd's sums cancel, which half precision does not survive
-        tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         if self.filters is not None and x.shape[2] * x.shape[3] >= PIXELS and precise:
-            if tracing:
+            if tracing():
                 return cast("Tensor", torch.ops.ncp.winograd(x, self.filters, self.bias, added))
             return winograd.convolve(x, self.filters, self.bias, added, rectify=True)
         if not precise and x.shape[3] <= NARROW and self.stride[1] > 1:
@@ -155,7 +156,7 @@ class Folded(nn.Module):
             y = conv2d(x.float(), weight, bias, self.stride, self.padding).to(x.dtype)
         else:
             y = conv2d(x, self.weight, self.bias, self.stride, self.padding)
-        if tracing:  # only sums that leave the map as it was can be fused
+        if tracing():  # only sums that leave the map as it was can be fused
             return (y if added is None else y + added).relu()
         if added is not None:
             y += added
