@@ -81,7 +81,8 @@ def _record_speed(ratios: dict[str, dict[str, dict[str, float]]]) -> None:
     }
     record(
         "runtimes/bfloat16",
-        claim="`for_inference` in bfloat16, in multiples of plain torch's speed in float32, the lower of both sizes",
+        claim="`for_inference`, compiled, in bfloat16, in multiples of plain torch's speed in float32, the lower of "
+        "both sizes",
         target=wanted if amx else "none",
         value=reached,
         met=not amx or all(reached[name] >= least for name, least in BFLOAT16.items()),
@@ -94,7 +95,7 @@ def _record_speed(ratios: dict[str, dict[str, dict[str, float]]]) -> None:
     }
     record(
         "runtimes/float32",
-        claim="`for_inference` in float32, in multiples of the speed of onnxruntime, by pixels",
+        claim="`for_inference`, compiled, in float32, in multiples of the speed of onnxruntime, by pixels",
         target=">= 1, or docs/network.md says that onnxruntime is faster, and how to use it",
         value=against,
         met=True,

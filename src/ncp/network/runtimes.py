@@ -164,7 +164,8 @@ def prepare(
 
     Args:
         net: a network of images, not its inference form.
-        runtime: `torch` (`net.for_inference`), `onnxruntime` (extra `export`) or `openvino` (extra `openvino`).
+        runtime: `torch` (`net.for_inference`, compiled), `onnxruntime` (extra `export`) or `openvino` (extra
+            `openvino`).
         precision: `float32`, or `bfloat16` with torch or OpenVINO.
         image_size: height and width [pixels]; one number for a square.
         batch: images per forward pass.

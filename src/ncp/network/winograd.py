@@ -86,9 +86,9 @@ def _convolve_and_rectify(x: Tensor, filters: Tensor, bias: Tensor, added: Tenso
     return convolve(x, filters, bias, added, rectify=True)
 
 
+# an operator, so that a traced graph calls it instead of repeating what it did with its buffers
 torch.library.define("ncp::winograd", "(Tensor x, Tensor filters, Tensor bias, Tensor? added) -> Tensor")
 torch.library.impl("ncp::winograd", "CPU", _convolve_and_rectify)
-# an operator, so that a traced graph calls it instead of repeating what it did with its buffers
 
 
 def release() -> None:
