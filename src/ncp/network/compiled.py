@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
+from ncp.network import winograd
+
 Step = Callable[..., Tensor | list[Tensor]]
 """Maps one or several tensors to one or several."""
 WARM_UP = 3
@@ -54,6 +56,15 @@ class Compiled:
         """As the step, for tensors that fit."""
         results = self._forward(*tensors)
         return results if isinstance(results, Tensor) else list(results)
+
+
+def _winograd(x: Tensor, filters: Tensor, bias: Tensor, added: Tensor | None) -> Tensor:
+    return winograd.convolve(x, filters, bias, added, rectify=True)
+
+
+# an operator, so that a graph calls it instead of repeating what it did with its buffers
+torch.library.define("ncp::winograd", "(Tensor x, Tensor filters, Tensor bias, Tensor? added) -> Tensor")
+torch.library.impl("ncp::winograd", "CPU", _winograd)
 
 
 def tracing() -> bool:

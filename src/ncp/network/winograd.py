@@ -82,15 +82,6 @@ def convolve(x: Tensor, filters: Tensor, bias: Tensor, added: Tensor | None = No
     return y.permute(0, 3, 1, 2)
 
 
-def _convolve_and_rectify(x: Tensor, filters: Tensor, bias: Tensor, added: Tensor | None) -> Tensor:
-    return convolve(x, filters, bias, added, rectify=True)
-
-
-# an operator, so that a traced graph calls it instead of repeating what it did with its buffers
-torch.library.define("ncp::winograd", "(Tensor x, Tensor filters, Tensor bias, Tensor? added) -> Tensor")
-torch.library.impl("ncp::winograd", "CPU", _convolve_and_rectify)
-
-
 def release() -> None:
     """Free the workspace of this thread."""
     _buffers.__dict__.clear()
