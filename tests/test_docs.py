@@ -14,6 +14,7 @@ from typer.main import get_command
 import ncp
 from benchmarks.table import pages
 from ncp.cli import app
+from tests.training.pictures import CODE, write_pictures
 
 ROOT = Path(__file__).parents[1]
 WITH_PYTHON = ("README.md", "docs/method.md", "docs/data.md")
@@ -85,6 +86,45 @@ def test_the_walk_through_of_an_own_table_is_what_happens(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+def test_the_commands_of_trainings_run(tmp_path: Path) -> None:
+    """They run on a few small pictures, which stand for every task, and on the smallest network."""
+    page = "docs/trainings.md"
+    write_pictures(tmp_path / "flowers")
+    for name in ("flowers", "roads", "clips"):
+        quick = "recipe: {epochs: 1, batch: 8, image_size: 32}\n"
+        (tmp_path / f"{name}.yaml").write_text(blocks(page, "yaml")[0] + quick)
+    (tmp_path / "codes.txt").write_text(f"{CODE}\n")
+    first, train, build, *programs = blocks(page, "")
+    shorter = {"CODE": CODE, "200": "24", "--max-gmacs 1": "--max-gmacs 0.1", "--seeds 2": "--seeds 1"}
+    for line in (*first.splitlines(), *build.splitlines()):
+        run = next((path.name for path in tmp_path.glob("runs/*")), "")
+        for long, short in {**shorter, "ID": run}.items():
+            line = line.replace(long, short)
+        typed([*NCP, *shlex.split(line, comments=True)[1:]], tmp_path)
+    for block in (train, *programs):  # in a main program, as workers import it
+        definitions, _, rest = block.rpartition("\n\n") if "def " in block else ("", "", block)
+        main = "".join(f"    {line}\n" for line in rest.splitlines())
+        begin = f"import ncp\ncode = {CODE!r}\ncodes = [code]\n{definitions}\n"
+        (tmp_path / "program.py").write_text(f"{begin}if __name__ == '__main__':\n{main}")
+        typed([sys.executable, "program.py"], tmp_path)
+
+
+@pytest.mark.slow
+def test_a_program_of_ones_own_trains_as_trainings_says(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(blocks("docs/trainings.md", "yaml")[1])
+    (tmp_path / "train.py").write_text(
+        "import json, pathlib, sys\n"
+        "folder = pathlib.Path(sys.argv[sys.argv.index('--out') + 1])\n"
+        "(folder / 'metrics.json').write_text(json.dumps({'mIoU': 71.2, 'latency': 3.5}))\n"
+    )
+    (tmp_path / "codes.txt").write_text(f"{CODE}\n")
+    typed([*NCP, "build", "--task", "mine.yaml", "--codes", "codes.txt", "--out", "study"], tmp_path)
+    table = ncp.Table.from_parquet(tmp_path / "study/table.parquet")
+    assert (table.columns, table.minimised) == (("mine/mIoU", "mine/latency"), ("mine/latency",))
+    assert table.values.tolist() == [[71.2, 3.5]]
+
+
+@pytest.mark.slow
 def test_the_three_commands_of_the_readme_run(tmp_path: Path) -> None:
     """The first prints the code that the README shows and that the second draws."""
     first, shown = blocks("README.md", "")[1:3]
@@ -98,7 +138,8 @@ def test_the_three_commands_of_the_readme_run(tmp_path: Path) -> None:
 
 def typed(words: list[str], folder: Path) -> str:
     """What a command prints on a terminal of 80 columns."""
-    environment = os.environ | {"COLUMNS": "80"}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # `python` is this Python
+    environment = os.environ | {"COLUMNS": "80", "PATH": path}
     done = subprocess.run(  # noqa: S603
         words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
