@@ -125,7 +125,13 @@ def main() -> None:
     options = parser.parse_args()
     if not available(mini.TASKS, "tune/real"):
         return
-    where: TrainingOptions = {"workers": options.workers, "device": options.device, "threads": 1, "keep_weights": False}
+    where: TrainingOptions = {
+        "workers": options.workers,
+        "device": options.device,
+        "threads": 1,
+        "keep_weights": False,
+        "retry_failed": True,  # no network fails by itself here
+    }
     if options.part:
         name, _, number = options.part.partition("-")
         if name == "tuned":
