@@ -194,3 +194,9 @@ def test_json_converts_arrays_and_paths(tmp_path: Path) -> None:
 def test_an_endless_json_file_is_refused() -> None:
     with pytest.raises(DataError, match=r"^Cannot read /dev/zero: it has more than 1000 bytes\.$"):
         read_json("/dev/zero", largest=1000)
+
+
+def test_a_binary_file_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "weights.json").write_bytes(b"\xe0\x00\x01")
+    with pytest.raises(DataError, match=r"weights\.json: it is not a text file\.$"):
+        read_json(tmp_path / "weights.json")

@@ -12,7 +12,7 @@ from pydantic import Field, InstanceOf, ValidationError, ValidationInfo, field_v
 from pydantic_core import InitErrorDetails
 
 from ncp.errors import ConfigError, quoted
-from ncp.io.files import as_path
+from ncp.io.files import as_path, reason_of
 from ncp.io.yaml import read_yaml
 from ncp.io.yaml_sections import Section, keys, problem_text, set_key
 from ncp.predictors.fitting import KINDS, Kind
@@ -154,9 +154,8 @@ def _content(file: Path) -> Any:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(
-            f"Cannot read the configuration file {file}: {reason}. Leave out --config to use every default."
+            f"Cannot read the configuration file {file}: {reason_of(error)}. Leave out --config to use every default."
         ) from None
     return read_yaml(text, str(file))
 

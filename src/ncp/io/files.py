@@ -199,8 +199,14 @@ def read_json(path: str | Path, largest: int = LARGEST_JSON) -> Any:
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"Cannot read {path}: {reason}.") from None
+        raise DataError(f"Cannot read {path}: {reason_of(error)}.") from None
+
+
+def reason_of(error: Exception) -> str:
+    """Why a file could not be read, without its path."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not a text file"
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _finite(text: str) -> float:

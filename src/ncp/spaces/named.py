@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ncp.errors import CodeError, ConfigError, quoted
-from ncp.io.files import as_path
+from ncp.io.files import as_path, reason_of
 from ncp.io.yaml import read_yaml
 from ncp.spaces.families import named_spaces
 from ncp.spaces.space import Space
@@ -46,7 +46,7 @@ def load_space(name: str | Path) -> Space:
             raw = file.read(LARGEST_FILE + 1)
         text = raw.decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = reason_of(error)
         raise ConfigError(f"Expected {' or '.join(known)}, or the file of a space. Got {path}: {reason}.") from None
     if len(raw) > LARGEST_FILE:
         raise ConfigError(f"The file of a space may have at most {LARGEST_FILE} bytes. {path} has more.")

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy, interpolate
 
 from ncp.cost import Counting
 from ncp.errors import DataError
+from ncp.io.files import reason_of
 from ncp.network.net import MultiResolutionNet
 from ncp.tasks.augmentation import MEAN, STD, centred, color_changes, colored, normalised, scaled_crops
 from ncp.tasks.decoding import IMAGES, read_image, read_mask, resized_image, resized_mask
@@ -153,8 +154,7 @@ def _classes(path: Path) -> tuple[str, ...]:
     try:
         names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"Cannot read {path}: {reason}. It has the name of one class per line.") from None
+        raise DataError(f"Cannot read {path}: {reason_of(error)}. It has the name of one class per line.") from None
     if not 0 < len(names) <= IGNORED or len(set(names)) < len(names):
         raise DataError(f"{path} must have 1 to {IGNORED} different names, one per line. It has {len(names)}.")
     return names

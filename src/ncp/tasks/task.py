@@ -13,7 +13,7 @@ import yaml
 
 from ncp.cost import Counting
 from ncp.errors import ConfigError, DataError, quoted
-from ncp.io.files import as_path, file_sha256
+from ncp.io.files import as_path, file_sha256, reason_of
 from ncp.io.yaml import read_yaml
 from ncp.io.yaml_sections import set_key, validated
 from ncp.progress import Progress, quiet
@@ -124,7 +124,7 @@ def load_task(path: str | Path, overrides: Sequence[str] = ()) -> Task | Command
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read the task file {file}: {getattr(error, 'strerror', None) or error}.") from None
+        raise ConfigError(f"Cannot read the task file {file}: {reason_of(error)}.") from None
     document = read_yaml(text, str(file))
     if not isinstance(document, dict):
         raise ConfigError(f"Expected the keys {', '.join(KEYS)} in {file}. Got {quoted(document)}.")
