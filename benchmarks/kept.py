@@ -1,7 +1,9 @@
-"""Keep trainings in a file that is part of the repository, so that nobody trains the same network again."""
+"""Keep what takes hours to compute in files of the repository, so that any copy of it goes on where another stopped."""
 
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ncp.io.files import whole_file
+from ncp.io.files import read_json, whole_file, write_json
 from ncp.studies.study_folder import RUNS, TRAININGS
 from ncp.studies.trainings import FIXED
 from ncp.tasks.command import CommandTask
 from ncp.tasks.task import Task
 from ncp.training.run import Run, run_id
 
+FOLDER = Path(__file__).with_suffix("")
+"""Where simulations are kept."""
 RESULT = ("seconds", "resumes", "device", "device_name", "host", "ended")
 """The columns that belong to the result of a run, beside its metrics."""
 
@@ -69,3 +73,27 @@ def collect(kept: Path, folders: Sequence[Path]) -> None:
     with whole_file(kept) as temporary:
         chosen = rows.take(pa.array(last.values(), pa.int64())).replace_schema_metadata()
         pq.write_table(chosen, temporary, compression="zstd")
+
+
+def computed(
+    name: str, function: Callable[..., list[float]], asked: Sequence[tuple[Any, ...]], workers: int
+) -> dict[tuple[Any, ...], list[float]]:
+    """What a function returns for each of several arguments; what the file `kept/NAME.json` has is not computed again.
+
+    Args:
+        name: of the file. To compute something again, remove it from the file.
+        function: a function of a module, which other processes call.
+        asked: the arguments, texts and whole numbers.
+        workers: how many processes.
+    """
+    path = FOLDER / f"{name}.json"
+    known: dict[str, list[float]] = read_json(path) if path.exists() else {}
+    keys = {"/".join(map(str, each)): each for each in asked}
+    with ProcessPoolExecutor(workers) as pool:
+        jobs = {pool.submit(function, *each): key for key, each in keys.items() if key not in known}
+        for count, job in enumerate(as_completed(jobs), start=1):
+            known[jobs[job]] = job.result()
+            write_json(path, dict(sorted(known.items())), indent=None)
+            print(f"\r{name}: {count} of {len(jobs)}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return {each: known[key] for key, each in keys.items()}

@@ -2,14 +2,12 @@
 
 python -m benchmarks.peers [cells networks-z networks-cls]  [--seeds 20] [--workers 2]
 
-Needs both imported tables and the packages that `benchmarks/README.md` names. Every simulation is kept in
-benchmarks/simulations/peers, so a second run goes on where the first one stopped.
+Needs both imported tables and the packages that `benchmarks/README.md` names. Every simulation is kept in the folder
+benchmarks/kept, so a second run goes on where the first one stopped.
 """
 
 import argparse
-import sys
 import warnings
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,9 +17,10 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap, mannwhitneyu
 
 import ncp
+from benchmarks.kept import computed
 from benchmarks.measure import RESULTS, ROOT, record, use_threads
 from benchmarks.peer_searchers import PEERS
-from ncp.io.files import read_json, whole_file, write_json
+from ncp.io.files import read_json, whole_file
 from ncp.report.facts import Curve
 from ncp.report.formats import save
 from ncp.report.pictures import comparison_picture
@@ -32,7 +31,6 @@ from ncp.searchers.simulation import simulate_scored
 
 Reals = NDArray[np.float64]
 
-SIMULATIONS = Path(__file__).with_name("simulations") / "peers"
 PAGE = ROOT / "docs" / "comparison.md"
 NAMES = (OURS, *PEERS, "tpe", "gp", "evolution-10", "random")
 """Ours, the peers, Optuna's two searchers, and two of our baselines."""
@@ -78,30 +76,19 @@ def scored(setting: str) -> Scored:
 
 def regrets(setting: str, name: str, seed: int) -> list[float]:
     """The regret of one simulation after each evaluation."""
-    path = SIMULATIONS / setting / f"{name}-{seed}.json"
-    if path.exists():
-        kept: list[float] = read_json(path)
-        return kept
     use_threads(1)
     warnings.simplefilter("ignore")
     make = PEERS.get(name) or SEARCHERS[name]
     history = simulate_scored(scored(setting), name, make, queries=SETTINGS[setting].checkpoints[-1], seed=seed)
     found: list[float] = history.regret.round(6).tolist()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, found)
     return found
 
 
 def simulated(setting: str, seeds: int, workers: int) -> dict[str, Reals]:
     """The regrets `(seeds, evaluations)` of every searcher."""
-    asked = [(name, seed) for seed in range(seeds) for name in NAMES]
-    with ProcessPoolExecutor(workers) as pool:
-        jobs = [pool.submit(regrets, setting, *each) for each in asked]
-        for count, job in enumerate(as_completed(jobs), start=1):
-            job.result()
-            print(f"\r{setting}: {count} of {len(jobs)} simulations", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    return {name: np.array([regrets(setting, name, seed) for seed in range(seeds)]) for name in NAMES}
+    asked = [(setting, name, seed) for seed in range(seeds) for name in NAMES]
+    found = computed(f"peers-{setting}", regrets, asked, workers)
+    return {name: np.array([found[setting, name, seed] for seed in range(seeds)]) for name in NAMES}
 
 
 def compared(found: dict[str, Reals], at: int) -> dict[str, dict[str, float]]:

@@ -4,17 +4,14 @@ python -m benchmarks.unlisted [--seeds 5] [--workers 2]
 
 The judge that ships with the package takes the role of training: its prediction is the true value of a code, and a
 training returns it with the noise that the judge has learned. Three objectives within 1 and 4 GMACs, 100 evaluations.
-Every search is kept in benchmarks/simulations/unlisted, so a second run goes on where the first one stopped.
+Every search is kept in the folder benchmarks/kept, so a second run goes on where the first one stopped.
 Needs the extras search and bench.
 """
 
 import argparse
-import sys
 import warnings
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,14 +19,13 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap, wilcoxon
 
 import ncp
+from benchmarks.kept import computed
 from benchmarks.measure import record, use_threads
 from benchmarks.unlisted_searchers import SEARCHERS
-from ncp.io.files import read_json, write_json
 from ncp.spaces.arrays import Codes
 
 Reals = NDArray[np.float64]
 
-SIMULATIONS = Path(__file__).with_name("simulations") / "unlisted"
 OBJECTIVES = {
     "seg": ("seg/mIoU",),
     "video": ("video/top1",),
@@ -75,10 +71,6 @@ def judge() -> ncp.Predictor:
 
 def searched(objective: str, budget: str, name: str, seed: int) -> list[float]:
     """The true score of the code that looks best so far, after each evaluation."""
-    path = SIMULATIONS / f"{objective}-{budget}" / f"{name}-{seed}.json"
-    if path.exists():
-        kept: list[float] = read_json(path)
-        return kept
     use_threads(1)
     warnings.simplefilter("ignore")
     truth = Truth(OBJECTIVES[objective], seed)
@@ -93,24 +85,16 @@ def searched(objective: str, budget: str, name: str, seed: int) -> list[float]:
         true += truth.columns(codes, noise=False).sum(axis=1).tolist()
     leading = np.maximum.accumulate(measured)
     chosen = [measured.index(best) for best in leading]
-    found = [round(true[place], 6) for place in chosen]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, found)
-    return found
+    return [round(true[place], 6) for place in chosen]
 
 
 def simulated(seeds: int, workers: int) -> dict[str, Reals]:
     """By searcher, true scores `(settings, seeds, evaluations)`; a setting is an objective within a budget."""
     settings = list(product(OBJECTIVES, BUDGETS))
     asked = [(*setting, name, seed) for seed in range(seeds) for setting in settings for name in SEARCHERS]
-    with ProcessPoolExecutor(workers) as pool:
-        jobs = [pool.submit(searched, *each) for each in asked]
-        for count, job in enumerate(as_completed(jobs), start=1):
-            job.result()
-            print(f"\r{count} of {len(jobs)} searches", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+    found = computed("unlisted", searched, asked, workers)
     return {
-        name: np.array([[searched(*setting, name, seed) for seed in range(seeds)] for setting in settings])
+        name: np.array([[found[*setting, name, seed] for seed in range(seeds)] for setting in settings])
         for name in SEARCHERS
     }
 

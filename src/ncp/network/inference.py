@@ -23,7 +23,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 CHANNELS, PIXELS = 96, 400
 """From this number of channels and of pixels per map, Winograd's filtering is faster on a CPU."""
 NARROW = 2
-"""Up to this width [pixels], maps are halved in float32: with AMX, oneDNN 3.12 returns any numbers in bfloat16."""
+"""Maps of at most this width [pixels] are halved in float32: in bfloat16 with AMX, oneDNN 3.12 gets them wrong."""
 
 
 class InferenceNet(Backbone):
