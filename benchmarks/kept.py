@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from filelock import FileLock
 
 from ncp.io.files import read_json, whole_file, write_json
 from ncp.studies.study_folder import RUNS, TRAININGS
@@ -25,9 +26,9 @@ RESULT = ("seconds", "resumes", "device", "device_name", "host", "ended")
 
 
 def restore(kept: Path, tasks: Sequence[Task | CommandTask], folder: Path) -> int:
-    """Write the trainings of a file as runs into the folder of a study; return how many the file has.
+    """Write the trainings of a file as runs into the folder of a study; return how many belong to the tasks.
 
-    Trainings with another recipe or other data than those of the tasks are left out.
+    Trainings on other tasks, with another recipe or with other data are left out.
 
     Args:
         kept: a table of trainings; it need not exist.
@@ -39,9 +40,13 @@ def restore(kept: Path, tasks: Sequence[Task | CommandTask], folder: Path) -> in
     found: Mapping[str, Any] = {task.name: task for task in tasks}
     identities = {name: task.identity(task.prepare()) for name, task in found.items()}
     rows = [row for row in pq.read_table(kept).to_pylist() if row["status"] == "done"]
+    fitting = 0
     for row in rows:
         name, run = row["task"], Run(folder / RUNS / row["run"])
-        if run.status == "done" or run.id != run_id(identities[name], row["code"], row["seed"]):
+        if name not in found or run.id != run_id(identities[name], row["code"], row["seed"]):
+            continue
+        fitting += 1
+        if run.status == "done":
             continue
         run.begin(
             {
@@ -54,7 +59,7 @@ def restore(kept: Path, tasks: Sequence[Task | CommandTask], folder: Path) -> in
         )
         metrics = {key: value for key, value in row.items() if key not in FIXED and value is not None}
         run.finish({"metrics": metrics, **{key: row[key] for key in RESULT}})
-    return len(rows)
+    return fitting
 
 
 def collect(kept: Path, folders: Sequence[Path]) -> None:
@@ -64,15 +69,16 @@ def collect(kept: Path, folders: Sequence[Path]) -> None:
         kept: the file.
         folders: the folders of the studies.
     """
-    files = [path for path in (kept, *(folder / TRAININGS for folder in folders)) if path.exists()]
-    if not files:
-        return
-    rows = pa.concat_tables([pq.read_table(path) for path in files], promote_options="default")
-    rows = rows.filter(pc.equal(rows["status"], "done"))
-    last = {run: place for place, run in enumerate(rows["run"].to_pylist())}
-    with whole_file(kept) as temporary:
-        chosen = rows.take(pa.array(last.values(), pa.int64())).replace_schema_metadata()
-        pq.write_table(chosen, temporary, compression="zstd")
+    with FileLock(f"{kept}.lock"):  # several processes may add to the file
+        files = [path for path in (kept, *(folder / TRAININGS for folder in folders)) if path.exists()]
+        if not files:
+            return
+        rows = pa.concat_tables([pq.read_table(path) for path in files], promote_options="default")
+        rows = rows.filter(pc.equal(rows["status"], "done"))
+        last = {run: place for place, run in enumerate(rows["run"].to_pylist())}
+        with whole_file(kept) as temporary:
+            chosen = rows.take(pa.array(last.values(), pa.int64())).replace_schema_metadata()
+            pq.write_table(chosen, temporary, compression="zstd")
 
 
 def computed(
@@ -85,15 +91,23 @@ def computed(
         function: a function of a module, which other processes call.
         asked: the arguments, texts and whole numbers.
         workers: how many processes.
+
+    Raises:
+        filelock.Timeout: another process adds to the file.
     """
     path = FOLDER / f"{name}.json"
-    known: dict[str, list[float]] = read_json(path) if path.exists() else {}
+    FOLDER.mkdir(exist_ok=True)
     keys = {"/".join(map(str, each)): each for each in asked}
-    with ProcessPoolExecutor(workers) as pool:
+    with FileLock(f"{path}.lock", blocking=False), ProcessPoolExecutor(workers) as pool:
+        known: dict[str, list[float]] = read_json(path) if path.exists() else {}
         jobs = {pool.submit(function, *each): key for key, each in keys.items() if key not in known}
-        for count, job in enumerate(as_completed(jobs), start=1):
-            known[jobs[job]] = job.result()
-            write_json(path, dict(sorted(known.items())), indent=None)
-            print(f"\r{name}: {count} of {len(jobs)}", end="", file=sys.stderr, flush=True)
+        try:
+            for count, job in enumerate(as_completed(jobs), start=1):
+                known[jobs[job]] = job.result()
+                write_json(path, dict(sorted(known.items())), indent=None)
+                print(f"\r{name}: {count} of {len(jobs)}", end="", file=sys.stderr, flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     print(file=sys.stderr)
     return {each: known[key] for key, each in keys.items()}

@@ -48,10 +48,11 @@ def begun(name: str, where: TrainingOptions) -> Iterator[TrainingOptions]:
     """Put what is kept of a study into its folder, and keep what is trained with the options meanwhile."""
     folder = FOLDER / name
     record, copy = folder / SEARCH, KEPT / f"{name}.json"
-    for kept in (TRAININGS_KEPT, mini.KEPT):  # every first training of a code of `mini` is there
-        restore(kept, mini.tasks(), folder)
-    if copy.exists() and not record.exists():
-        shutil.copyfile(copy, record)
+    # the first trainings of the codes of `mini` are there, too
+    known = sum(restore(kept, mini.tasks(), folder) for kept in (TRAININGS_KEPT, mini.KEPT))
+    if known and copy.exists() and not record.exists():
+        with whole_file(record) as temporary:
+            shutil.copyfile(copy, temporary)
 
     def keep() -> None:
         collect(TRAININGS_KEPT, [folder])

@@ -247,7 +247,7 @@ FIRST = texts(1)[0]
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"format": 1}, " has latencies of an earlier version of ncp, in which networks took another time."),
+        ({"format": 1}, " was measured by an earlier version of ncp, which computed networks more slowly."),
         ({"format": 2}, " Delete it and measure again with ncp profile --calibrate."),
         ({"format": 5}, "it is damaged: 'format 5'"),
         ({"milliseconds": {FIRST: [1.0, float("nan")]}}, "it is damaged: 'a latency is not a positive number'"),

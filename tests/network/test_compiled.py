@@ -3,7 +3,11 @@
 import copy
 import pickle
 import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +17,7 @@ from ncp import Code, ConfigError, MultiResolutionNet
 from ncp.cost import HEADS, Head
 from ncp.network.clip_net import ClipNet
 from ncp.network.inference import PRECISIONS, InferenceNet, Precision
-from tests.network.test_inference import WIDE, lived
+from tests.network.test_inference import LARGE, WIDE, lived
 from tests.network.test_net import MIDDLE, SMALLEST, TASKS, error, maps_of
 
 CLOSE: dict[Precision, float] = {"float32": 1e-4, "bfloat16": 0.03}
@@ -95,6 +99,71 @@ def test_clips_are_compiled_too() -> None:
             assert error(fast(clips), net(clips)) < CLOSE[precision]
 
 
+def test_new_weights_are_used() -> None:
+    net, other = lived(SMALLEST, "classification"), lived(SMALLEST, "classification", seed=1)
+    fast = net.for_inference(example=torch.zeros(1, 3, 64, 64))
+    fast.load_state_dict(other.for_inference().state_dict())
+    assert both(other, fast, 1, 3, 64, 64) < 1e-4
+
+
+def test_threads_compile_and_compute_at_the_same_time() -> None:
+    net, image = lived(SMALLEST, "classification"), torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = net(image)
+
+    def work(_: int) -> float:
+        fast = net.for_inference(example=image)
+        assert fast.compiled is not None
+        return max(error(found, expected) for found in ThreadPoolExecutor(2).map(fast, [image] * 4))
+
+    assert max(ThreadPoolExecutor(2).map(work, range(4))) < 1e-4
+    assert not torch.jit.onednn_fusion_enabled()
+
+
+def test_other_compilers_see_a_network_that_is_not_compiled() -> None:
+    net, image = lived(SMALLEST, "classification"), torch.randn(1, 3, 64, 64)
+    fast = net.for_inference(example=image)
+    torch.compiler.reset()
+    whole = torch.compile(fast, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        assert error(whole(image), net(image)) < 1e-4
+
+
+def test_without_torchscript_the_network_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("not today")
+
+    monkeypatch.setattr(torch.jit, "freeze", fail)
+    net = lived(SMALLEST, "classification")
+    fast = net.for_inference(example=torch.zeros(1, 3, 64, 64))
+    assert fast.compiled is None
+    assert both(net, fast, 1, 3, 64, 64) < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_graphs_are_freed() -> None:
+    """Otherwise a calibration, which compiles hundreds of networks, would fill the memory."""
+    program = f"""
+import ctypes, gc, torch
+from ncp import MultiResolutionNet
+net, image = MultiResolutionNet("{LARGE}").eval(), torch.zeros(1, 3, 64, 64)
+def memory():
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+before = []
+for _ in range(4):
+    net.for_inference(example=image)
+    before.append(memory())
+weights = sum(p.nbytes for p in net.parameters())
+assert before[-1] - before[0] < weights, (before, weights)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -103,9 +172,10 @@ def test_clips_are_compiled_too() -> None:
             torch.zeros(1, 5, 32, 32),
             "Expected images (n, 3, height, width), of at least 1 x 1 pixel. Got (1, 5, 32, 32).",
         ),
-        (torch.zeros(1, 3, 32, 32, device="meta"), "example must be on a processor, as the network"),
+        (torch.zeros(1, 3, 32, 32, device="meta"), "example and the network must be on the CPU: networks are compiled"),
+        (torch.zeros(1, 3, 32, 32, dtype=torch.float64), "example must be of torch.float32. Got torch.float64."),
     ],
-    ids=["number", "channels", "place"],
+    ids=["number", "channels", "place", "type"],
 )
 def test_other_examples_are_refused(given: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):

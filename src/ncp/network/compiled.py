@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.jit._trace import TracerWarning
 
 from ncp.network import winograd
 
@@ -17,6 +18,10 @@ Step = Callable[..., Tensor | list[Tensor]]
 """Maps one or several tensors to one or several."""
 WARM_UP = 3
 """Calls after which TorchScript has fused a graph: it watches the first one and compiles in the second one."""
+
+_lock = threading.Lock()
+"""Held while compiling: torch's switches apply to the whole process."""
+_recording: ContextVar[bool] = ContextVar("recording", default=False)
 
 
 class Compiled:
@@ -27,25 +32,31 @@ class Compiled:
     by kernel.
 
     Args:
-        net: the network, in its inference form and on a processor. The compiled step has a copy of its weights.
+        net: the network, in its inference form and on a processor. Do not change its weights afterwards.
         step: the network, or a function that computes with its parts.
         tensors: what the step may be called with; it is called a few times.
 
     Attributes:
-        fused: whether TorchScript could compile the step.
+        works: whether TorchScript could compile the step.
     """
 
     def __init__(self, net: nn.Module, step: Step, *tensors: Tensor) -> None:
         self._kinds = [(x.shape, x.dtype, x.device) for x in tensors]
         flat: Any = _Flat(net, step).eval()
-        with _fusing(), torch.no_grad():
-            graph = torch.jit.freeze(torch.jit.trace(flat, tensors, check_trace=False))  # type: ignore[no-untyped-call]
+        self._forward, self.works = flat, False
+        with _compiling(), torch.no_grad():
             try:
+                token = _recording.set(True)
+                try:
+                    traced = torch.jit.trace(flat, tensors, check_trace=False)  # type: ignore[no-untyped-call]
+                finally:
+                    _recording.reset(token)
+                graph = torch.jit.freeze(traced)
                 for _ in range(WARM_UP):
                     graph(*tensors)
-                self._forward, self.fused = graph, True
-            except RuntimeError:  # maps of one pixel have no definite strides, over which TorchScript may stumble
-                self._forward, self.fused = flat, False
+            except RuntimeError:  # maps of one pixel have no definite strides, on which TorchScript may fail
+                return
+        self._forward, self.works = graph, True
 
     def fits(self, *tensors: Tensor) -> bool:
         """Whether the step was compiled for such tensors."""
@@ -58,6 +69,11 @@ class Compiled:
         return results if isinstance(results, Tensor) else list(results)
 
 
+def recording() -> bool:
+    """Whether a network is being compiled, so that a forward pass is only recorded."""
+    return not torch.compiler.is_compiling() and _recording.get()
+
+
 def _winograd(x: Tensor, filters: Tensor, bias: Tensor, added: Tensor | None) -> Tensor:
     return winograd.convolve(x, filters, bias, added, rectify=True)
 
@@ -65,11 +81,6 @@ def _winograd(x: Tensor, filters: Tensor, bias: Tensor, added: Tensor | None) ->
 # an operator, so that a graph calls it instead of repeating what it did with its buffers
 torch.library.define("ncp::winograd", "(Tensor x, Tensor filters, Tensor bias, Tensor? added) -> Tensor")
 torch.library.impl("ncp::winograd", "CPU", _winograd)
-
-
-def tracing() -> bool:
-    """Whether a network is being compiled, so that a forward pass is only recorded."""
-    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 class _Flat(nn.Module):
@@ -86,14 +97,21 @@ class _Flat(nn.Module):
 
 
 @contextmanager
-def _fusing() -> Iterator[None]:
-    """Let TorchScript use oneDNN, and be silent about what is known: it is deprecated, and it keeps shapes."""
-    before = torch.jit.onednn_fusion_enabled()  # type: ignore[no-untyped-call]
-    with warnings.catch_warnings():
+def _compiling() -> Iterator[None]:
+    """Let TorchScript use oneDNN, and hide two expected warnings: it is deprecated, and a trace has fixed shapes.
+
+    Graphs go into a compilation unit of their own, which is freed with them. Torch's own one keeps every graph and its
+    weights until the process ends.
+    """
+    with _lock, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
-        warnings.filterwarnings("ignore", category=TracerWarning)
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        state: Any = torch.jit._state
+        before, unit = torch.jit.onednn_fusion_enabled(), state._python_cu  # type: ignore[no-untyped-call]
         torch.jit.enable_onednn_fusion(True)
+        state._python_cu = torch._C.CompilationUnit()
         try:
             yield
         finally:
+            state._python_cu = unit
             torch.jit.enable_onednn_fusion(before)

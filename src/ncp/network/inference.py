@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from ncp.errors import ConfigError
 from ncp.network import winograd
 from ncp.network.backbone import Backbone
-from ncp.network.compiled import Compiled, Step, tracing
+from ncp.network.compiled import Compiled, Step, recording
 from ncp.network.layers import Block, Unit, resized
 
 Precision = Literal["float32", "bfloat16"]
@@ -64,35 +64,43 @@ class InferenceNet(Backbone):
         return cast("Tensor | list[Tensor]", self.computed(super().forward, image))
 
     def computed(self, forward: Step, image: Tensor) -> Any:
-        """What a forward pass returns, from the compiled one if it fits."""
-        return forward(image) if self.compiled is None or not self.compiled.fits(image) else self.compiled(image)
+        """What a forward pass returns, from the compiled one if it fits; other compilers see the one that is not."""
+        observed = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined, no-untyped-call]
+        if self.compiled is None or observed or not self.compiled.fits(image):
+            return forward(image)
+        return self.compiled(image)
 
     def compile_for(self, example: Tensor) -> Self:
         """Compile the forward pass for images like these; others are computed as before. Return the network.
 
+        Weights that are changed in place afterwards do not reach the compiled forward pass: compile again.
+
         Raises:
-            ConfigError: anything but images on a processor, where the network is, too.
+            ConfigError: anything but images of the network's type on the CPU, where the network is, too.
         """
         if not isinstance(example, Tensor):
             raise ConfigError("{field} must be a tensor. Got {given}.", field="example", given=example)
         places = {example.device.type, *(each.device.type for each in self.parameters())}
         if places != {"cpu"}:
             raise ConfigError(
-                "{field} must be on a processor, as the network: only there networks are compiled. Got {given}.",
+                "{field} and the network must be on the CPU: networks are compiled only there. Got {given}.",
                 field="example",
                 given=" and ".join(sorted(places)),
             )
+        expected = torch.float32 if self.precision == "bfloat16" else next(self.parameters()).dtype
+        if example.dtype != expected:
+            raise ConfigError(f"{{field}} must be of {expected}. Got {{given}}.", field="example", given=example.dtype)
         self.compiled = None
         self(example)  # refuses images of a wrong shape
         found = Compiled(self, self, example)
-        self.compiled = found if found.fused else None
+        self.compiled = found if found.works else None
         return self
 
     def stem(self, image: Tensor) -> list[Tensor]:
         """As `Backbone.stem`, channels last."""
         if self.precision == "bfloat16":
             image = image.bfloat16()
-        if not tracing():  # a compiled network chooses its own layout
+        if not recording():  # a compiled network chooses its own layout
             image = image.contiguous(memory_format=torch.channels_last)
         return super().stem(image)
 
@@ -111,6 +119,10 @@ class InferenceNet(Backbone):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         self.compiled = None  # it has the weights as they were
         return cast("Self", super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self.compiled = None
+        super()._load_from_state_dict(*args, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "compiled": None}
@@ -148,7 +160,7 @@ class Folded(nn.Module):
         """Map `x` `(n, a, h, w)`, and `added` `(n, c, h', w')`, to `(n, c, h', w')`."""
         precise = x.element_size() >= 4  # Winograd's sums cancel, which half precision does not survive
         if self.filters is not None and x.shape[2] * x.shape[3] >= PIXELS and precise:
-            if tracing():
+            if recording():
                 return cast("Tensor", torch.ops.ncp.winograd(x, self.filters, self.bias, added))
             return winograd.convolve(x, self.filters, self.bias, added, rectify=True)
         if not precise and x.shape[3] <= NARROW and self.stride[1] > 1:
@@ -156,7 +168,7 @@ class Folded(nn.Module):
             y = conv2d(x.float(), weight, bias, self.stride, self.padding).to(x.dtype)
         else:
             y = conv2d(x, self.weight, self.bias, self.stride, self.padding)
-        if tracing():  # only sums that leave the map as it was can be fused
+        if recording():  # only sums that leave the map as it was can be fused
             return (y if added is None else y + added).relu()
         if added is not None:
             y += added

@@ -306,7 +306,7 @@ def _require_format(path: Path, number: object) -> None:
     """
     if number in (1, 2, 3):
         raise DataError(
-            f"{path} has latencies of an earlier version of ncp, in which networks took another time. "
+            f"{path} was measured by an earlier version of ncp, which computed networks more slowly. "
             "Delete it and measure again with ncp profile --calibrate."
         )
     if number != FORMAT:

@@ -188,7 +188,7 @@ class PillarNet(nn.Module):
         """A faster copy for inference: its outputs equal those of `eval` mode up to rounding; it cannot be trained.
 
         Args:
-            precision: that of the backbone, as for `MultiResolutionNet.for_inference`.
+            precision: that of the backbone, as for `MultiResolutionNet.for_inference`. Nothing is compiled.
 
         Raises:
             ConfigError: another precision.

@@ -75,7 +75,8 @@ class Torch(Runtime):
 
     def prepared(self, net: MultiResolutionNet, shape: Sequence[int], precision: Precision) -> Forward:
         """As `Runtime.prepared`; the images may also have another shape, but they take longer then."""
-        return net.for_inference(precision, torch.zeros(*shape))
+        weight = next(net.parameters())
+        return net.for_inference(precision, torch.zeros(*shape, dtype=weight.dtype, device="cpu"))
 
 
 class OnnxRuntime(Runtime):
