@@ -153,10 +153,12 @@ def _show(profiled: Profile) -> None:
     ]
     times = [] if profiled.peak_bytes is None else ["ms"]
     show_table(["stage", "maps", "MMACs", "M params", *times], rows, left=["maps"])
-    threads = f"{counted(conditions.threads, 'thread')} of "
-    where = f"{threads if conditions.device == 'cpu' else ''}{profiled.processor}"
-    images = f"{counted(conditions.batch, 'image')} of {height} x {width} pixels"
-    say(f"{images}, {conditions.task}, {where}", f"runtime {conditions.runtime}, {conditions.precision}")
+    threads = f", {counted(conditions.threads, 'thread')}" if conditions.device == "cpu" else ""
+    say(
+        f"{counted(conditions.batch, 'image')} of {height} x {width} pixels, {conditions.task}",
+        f"runtime {conditions.runtime}, {conditions.precision}{threads}",
+        profiled.processor,
+    )
     for each in profiled.latencies:
         measured = f"median {each.median:.2f} ms, 90th percentile {each.p90:.2f} ms"
         say(f"batch {each.batch}: {measured} ({counted(each.runs, 'run')})")
