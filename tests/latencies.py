@@ -42,5 +42,5 @@ def write_latencies(path: Path, machine: str = "") -> None:
     model = latency_model()
     texts = [str(Code(code.tolist())) for code in model.codes]
     known = {text: [float(time)] for text, time in zip(texts, model.milliseconds, strict=True)}
-    about = {"format": 4, "machine": machine or model.machine, "conditions": asdict(model.conditions)}
+    about = {"format": 3, "machine": machine or model.machine, "conditions": asdict(model.conditions)}
     path.write_text(json.dumps({**about, "milliseconds": known}))

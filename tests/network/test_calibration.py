@@ -39,7 +39,7 @@ def document(codes: int = 3, measurements: int | None = None, **changed: Any) ->
         for number, text in enumerate(texts(45)[: min(codes, done)])
     }
     conditions = json.loads(json.dumps(asdict(CONDITIONS)))
-    return {"format": 4, "machine": MACHINE, "conditions": conditions, "milliseconds": known} | changed
+    return {"format": 3, "machine": MACHINE, "conditions": conditions, "milliseconds": known} | changed
 
 
 @pytest.fixture
@@ -247,9 +247,9 @@ FIRST = texts(1)[0]
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"format": 1}, " was measured by an earlier version of ncp, which computed networks more slowly."),
+        ({"format": 1}, " has latencies of an earlier version of ncp, which did not note the runtime and the precis"),
         ({"format": 2}, " Delete it and measure again with ncp profile --calibrate."),
-        ({"format": 5}, "it is damaged: 'format 5'"),
+        ({"format": 4}, "it is damaged: 'format 4'"),
         ({"milliseconds": {FIRST: [1.0, float("nan")]}}, "it is damaged: 'a latency is not a positive number'"),
         ({"milliseconds": {FIRST: [1.0, float("inf")]}}, "it is damaged: 'a latency is not a positive number'"),
         ({"milliseconds": {FIRST: [1.0, -1.0]}}, "it is damaged: 'a latency is not a positive number'"),

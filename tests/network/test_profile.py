@@ -224,7 +224,7 @@ def test_the_number_of_threads_is_set_and_restored(
         if error is not None and len(seen) == 5:
             raise error
 
-    monkeypatch.setattr(Conditions, "prepared", lambda *_: forward)
+    monkeypatch.setattr(Conditions, "network", lambda *_: forward)
     before = torch.get_num_threads()
     monkeypatch.setattr("os.cpu_count", lambda: before + 1)
     conditions = Conditions(image_size=(8, 9), batch=2, threads=before + 1)

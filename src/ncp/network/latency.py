@@ -24,7 +24,7 @@ from ncp.progress import Progress, quiet
 from ncp.spaces.arrays import Codes, Reals
 from ncp.spaces.multires import LAYOUT, MULTIRES, Code
 
-FORMAT = 4
+FORMAT = 3
 """The version of the files."""
 
 LEAST = 40
@@ -301,12 +301,12 @@ def _require_format(path: Path, number: object) -> None:
     """Refuse the files of other versions.
 
     Raises:
-        DataError: a file of an earlier version, which computed networks in another way.
+        DataError: a file of an earlier version, which measured another inference form.
         ValueError: a file of no version.
     """
-    if number in (1, 2, 3):
+    if number in (1, 2):
         raise DataError(
-            f"{path} was measured by an earlier version of ncp, which computed networks more slowly. "
+            f"{path} has latencies of an earlier version of ncp, which did not note the runtime and the precision. "
             "Delete it and measure again with ncp profile --calibrate."
         )
     if number != FORMAT:

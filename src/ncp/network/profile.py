@@ -20,7 +20,6 @@ from ncp.cost import LARGEST_IMAGE, MOST_CLASSES, Head, macs, macs_by_part, requ
 from ncp.errors import ConfigError
 from ncp.network import winograd
 from ncp.network.backbone import Backbone
-from ncp.network.compiled import Compiled, Step
 from ncp.network.inference import InferenceNet, Precision, require_precision
 from ncp.network.memory import bytes_alive, memory_of
 from ncp.network.net import MultiResolutionNet
@@ -135,14 +134,14 @@ class Conditions:
             )
 
     def network(self, code: Code) -> InferenceNet:
-        """The network of a code in torch's inference form, not compiled."""
+        """The network of a code in torch's inference form."""
         return self._trainable(code).for_inference(self.precision)
 
     def prepared(self, code: Code, batch: int) -> Forward:
         """The network of a code in the runtime, for this number of images, with torch's number of threads."""
+        if self.runtime == "torch":
+            return self.network(code)
         net = self._trainable(code)
-        if self.device == "cuda":
-            return net.for_inference(self.precision)
         return as_runtime(self.runtime).prepared(net, (batch, net.in_channels, *self.image_size), self.precision)
 
     def _trainable(self, code: Code) -> MultiResolutionNet:
@@ -192,8 +191,7 @@ class Profile:
         processor: the name of the CPU or GPU.
         stages: stem, stages and head, in order, for a batch as in `conditions`.
         latencies: for one image, and for a batch if that is more than one.
-        peak_bytes: the peak memory of weights and maps, for a batch, of the network before it is compiled; None for
-            other runtimes than torch.
+        peak_bytes: the peak memory of weights and maps, for a batch; None for other runtimes than torch.
     """
 
     code: str
@@ -220,10 +218,9 @@ def profile(code: Code, conditions: Conditions, seconds: float = 1.0) -> Profile
             forward = conditions.prepared(code, size)
             latencies.append(latency(partial(forward, images[:size]), size, conditions, seconds))
         if isinstance(forward, InferenceNet):
-            steps = _steps(forward) if forward.compiled is None else _compiled_steps(forward, images)
-            passes = [_stage_by_stage(steps, images, conditions) for _ in range(max(3, min(latencies[-1].runs, 20)))]
+            passes = [_stage_by_stage(forward, images, conditions) for _ in range(max(3, min(latencies[-1].runs, 20)))]
             times = np.median([spent for _, spent in passes], axis=0).tolist()
-            shapes, peak = passes[0][0], _peak_bytes(conditions.network(code), images, conditions)
+            shapes, peak = passes[0][0], _peak_bytes(forward, images, conditions)
         else:
             shapes, times, peak = _shapes(code, conditions), [None] * len(STAGE_NAMES), None
     stages = zip(
@@ -285,45 +282,20 @@ def _timed(forward: Callable[[], Any], conditions: Conditions) -> tuple[Any, flo
     return result, perf_counter() - began
 
 
-def _steps(net: Backbone) -> list[Step]:
-    """The stem, the stages and the head, as functions of the maps before them."""
-
-    def through(layers: list[nn.Module], *maps: Tensor) -> list[Tensor]:
-        found = list(maps)
-        for layer in layers:
-            found = layer(found)
-        return found
-
-    return [net.stem, *(partial(through, layers) for layers in net.stages()), lambda *maps: net.head(list(maps))]
-
-
-def _compiled_steps(net: InferenceNet, images: Tensor) -> list[Step]:
-    """The same, each compiled."""
-    steps: list[Step] = []
-    maps: list[Tensor] = [images]
-    for step in _steps(net):
-        steps.append(Compiled(net, step, *maps))
-        maps = _listed(steps[-1](*maps))
-    return steps
-
-
 @torch.no_grad()
 def _stage_by_stage(
-    steps: list[Step], images: Tensor, conditions: Conditions
+    net: Backbone, images: Tensor, conditions: Conditions
 ) -> tuple[list[tuple[tuple[int, ...], ...]], list[float]]:
     """One forward pass: the shapes of each stage's maps, and its time [ms]."""
     shapes, times = [], []
-    maps = [images]
+    maps: Any = images
+    steps: list[Callable[[Any], Any]] = [net.stem, *(partial(_through, layers) for layers in net.stages()), net.head]
     for step in steps:
-        found, spent = _timed(partial(step, *maps), conditions)
-        maps = _listed(found)
-        shapes.append(tuple(tuple(x.shape) for x in maps))
+        maps, spent = _timed(partial(step, maps), conditions)
+        found = maps if isinstance(maps, list) else [maps]
+        shapes.append(tuple(tuple(x.shape) for x in found))
         times.append(spent * 1e3)
     return shapes, times
-
-
-def _listed(maps: Tensor | list[Tensor]) -> list[Tensor]:
-    return maps if isinstance(maps, list) else [maps]
 
 
 def _shapes(code: Code, conditions: Conditions) -> list[tuple[tuple[int, ...], ...]]:
@@ -331,7 +303,7 @@ def _shapes(code: Code, conditions: Conditions) -> list[tuple[tuple[int, ...], .
     with torch.device("meta"):
         net = MultiResolutionNet(code, task=conditions.task, num_classes=conditions.classes).eval()
         images = torch.empty(conditions.batch, net.in_channels, *conditions.image_size)
-    return _stage_by_stage(_steps(net), images, conditions)[0]
+    return _stage_by_stage(net, images, conditions)[0]
 
 
 def _macs_by_stage(code: Code, conditions: Conditions) -> list[int | None]:
@@ -351,6 +323,12 @@ def _params_by_stage(code: Code, conditions: Conditions) -> list[int]:
     groups: list[list[nn.Module]] = [[net.downsamples], *net.stages()]
     counts = [sum(p.numel() for module in group for p in module.parameters()) for group in groups]
     return [*counts, sum(p.numel() for p in net.parameters()) - sum(counts)]
+
+
+def _through(layers: list[nn.Module], maps: list[Tensor]) -> list[Tensor]:
+    for layer in layers:
+        maps = layer(maps)
+    return maps
 
 
 @contextmanager
