@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from ncp.network import winograd
 
-Step = Callable[..., Tensor | list[Tensor]]
-"""Maps one or several tensors to one or several."""
 WARM_UP = 3
 """Calls after which TorchScript has fused a graph: it watches the first one and compiles in the second one."""
 
@@ -25,47 +23,46 @@ _recording: ContextVar[bool] = ContextVar("recording", default=False)
 
 
 class Compiled:
-    """A step of a network, compiled for tensors of some shapes.
+    """The forward pass of a network, compiled for images of one shape.
 
     TorchScript hands convolutions, sums and ReLUs to oneDNN as one graph, whose kernels are chosen once and not in
-    every call. Where oneDNN does not know the processor, or TorchScript cannot compile the step, it is computed kernel
-    by kernel.
+    every call. Where oneDNN does not know the processor, or TorchScript cannot compile the network, it is
+    computed kernel by kernel.
 
     Args:
         net: the network, in its inference form and on a processor. Do not change its weights afterwards.
-        step: the network, or a function that computes with its parts.
-        tensors: what the step may be called with; it is called a few times.
+        image: images of the shape; they are computed a few times.
 
     Attributes:
-        works: whether TorchScript could compile the step.
+        works: whether TorchScript could compile the network.
     """
 
-    def __init__(self, net: nn.Module, step: Step, *tensors: Tensor) -> None:
-        self._kinds = [(x.shape, x.dtype, x.device) for x in tensors]
-        flat: Any = _Flat(net, step).eval()
+    def __init__(self, net: nn.Module, image: Tensor) -> None:
+        self._kind = image.shape, image.dtype, image.device
+        flat: Any = _Flat(net).eval()
         self._forward, self.works = flat, False
         with _compiling(), torch.no_grad():
             try:
                 token = _recording.set(True)
                 try:
-                    traced = torch.jit.trace(flat, tensors, check_trace=False)  # type: ignore[no-untyped-call]
+                    traced = torch.jit.trace(flat, image, check_trace=False)  # type: ignore[no-untyped-call]
                 finally:
                     _recording.reset(token)
                 graph = torch.jit.freeze(traced)
                 for _ in range(WARM_UP):
-                    graph(*tensors)
+                    graph(image)
             except RuntimeError:  # maps of one pixel have no definite strides, on which TorchScript may fail
                 return
         self._forward, self.works = graph, True
 
-    def fits(self, *tensors: Tensor) -> bool:
-        """Whether the step was compiled for such tensors."""
-        return [(x.shape, x.dtype, x.device) for x in tensors] == self._kinds
+    def fits(self, image: Tensor) -> bool:
+        """Whether the network was compiled for such images."""
+        return (image.shape, image.dtype, image.device) == self._kind
 
     @torch.no_grad()
-    def __call__(self, *tensors: Tensor) -> Tensor | list[Tensor]:
-        """As the step, for tensors that fit."""
-        results = self._forward(*tensors)
+    def __call__(self, image: Tensor) -> Tensor | list[Tensor]:
+        """As the network, for images that fit."""
+        results = self._forward(image)
         return results if isinstance(results, Tensor) else list(results)
 
 
@@ -84,15 +81,15 @@ torch.library.impl("ncp::winograd", "CPU", _winograd)
 
 
 class _Flat(nn.Module):
-    """A step whose results are a tuple instead of a list, as TorchScript wants them."""
+    """A network whose maps are a tuple instead of a list, as TorchScript wants them."""
 
-    def __init__(self, net: nn.Module, step: Step) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
-        self.net, self.step = net, step
+        self.net = net
 
-    def forward(self, *tensors: Tensor) -> Any:
-        """As the step."""
-        results = self.step(*tensors)
+    def forward(self, image: Tensor) -> Any:
+        """As the network."""
+        results = self.net(image)
         return results if isinstance(results, Tensor) else tuple(results)
 
 

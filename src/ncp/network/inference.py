@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from ncp.errors import ConfigError
 from ncp.network import winograd
 from ncp.network.backbone import Backbone
-from ncp.network.compiled import Compiled, Step, recording
+from ncp.network.compiled import Compiled, recording
 from ncp.network.layers import Block, Unit, resized
 
 Precision = Literal["float32", "bfloat16"]
@@ -63,7 +63,7 @@ class InferenceNet(Backbone):
         """As `Backbone.forward`, without gradients."""
         return cast("Tensor | list[Tensor]", self.computed(super().forward, image))
 
-    def computed(self, forward: Step, image: Tensor) -> Any:
+    def computed(self, forward: Callable[[Tensor], Any], image: Tensor) -> Any:
         """What a forward pass returns, from the compiled one if it fits; other compilers see the one that is not."""
         observed = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined, no-untyped-call]
         if self.compiled is None or observed or not self.compiled.fits(image):
@@ -92,7 +92,7 @@ class InferenceNet(Backbone):
             raise ConfigError(f"{{field}} must be of {expected}. Got {{given}}.", field="example", given=example.dtype)
         self.compiled = None
         self(example)  # refuses images of a wrong shape
-        found = Compiled(self, self, example)
+        found = Compiled(self, example)
         self.compiled = found if found.works else None
         return self
 
