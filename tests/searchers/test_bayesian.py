@@ -15,6 +15,7 @@ from ncp.searchers.bayesian import Bayesian
 from ncp.searchers.encoding import Points
 from ncp.searchers.improvement import Improvement, distances, log_improvement, normal_scores
 from ncp.searchers.prior import Prior, as_prior
+from ncp.searchers.score_models import AVERAGED, AveragedModel, LikeliestModel
 from ncp.searchers.surrogate import Surrogate
 from ncp.spaces.arrays import Codes, Reals
 from tests.searchers.test_surrogate import data, learnt
@@ -193,8 +194,22 @@ def test_repeats_are_fitted_with_less_noise(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(Surrogate, "learn", noted)
     searcher = Bayesian(CELL201, np.random.default_rng(0))
-    codes = np.unique(CELL201.sample(9, np.random.default_rng(1)), axis=0)
+    codes = np.unique(CELL201.sample(AVERAGED + 5, np.random.default_rng(1)), axis=0)
     searcher.tell(codes, np.arange(len(codes)) / 10)
     searcher.tell(codes[:1], np.array([0.7]))
     searcher.ask()
     np.testing.assert_array_equal(repeats[-1], [2] + [1] * (len(codes) - 1))
+
+
+def test_hyperparameters_are_averaged_while_labels_are_few() -> None:
+    searcher = Bayesian(CELL201, np.random.default_rng(0))
+    codes = np.unique(CELL201.sample(AVERAGED + 5, np.random.default_rng(1)), axis=0)
+    for begin, end, model in ((0, AVERAGED - 1, AveragedModel), (AVERAGED - 1, AVERAGED, LikeliestModel)):
+        searcher.tell(codes[begin:end], np.arange(begin, end) / 10)
+        labels = searcher.told.labels()
+        assert labels is not None
+        improvement = searcher._improvement(labels, np.empty((0, 6), dtype=np.int64))
+        assert isinstance(improvement.model, model)
+        weights = improvement.model.log_weights.exp()
+        assert float(weights.sum()) == pytest.approx(1)
+        assert (len(weights) > 1) == (model is AveragedModel)

@@ -19,7 +19,7 @@ from ncp.searchers.evidence import Evidence, evidence_of
 from ncp.searchers.improvement import Improvement
 from ncp.searchers.labels import Labels, Told
 from ncp.searchers.prior import Prior
-from ncp.searchers.score_models import FEW, Targets, WithoutPrior, WithPrior, targets_of
+from ncp.searchers.score_models import AVERAGED, FEW, AveragedModel, LikeliestModel, Targets, targets_of
 from ncp.searchers.searcher import Searcher
 from ncp.spaces.arrays import Codes, Reals, best_first, chunks, distinct
 from ncp.spaces.space import Space
@@ -44,7 +44,8 @@ class Bayesian(Searcher):
     from the best codes so far and from random ones. `listed` and `propagated` count which of both happened.
 
     With a prior, the first codes are good on all known tasks and on groups of them. Afterwards Gaussian processes learn
-    from the labels which known tasks the new one resembles, and whether the prior helps.
+    from the labels which known tasks the new one resembles, and whether the prior helps. Without a prior, the
+    hyperparameters are averaged for the first `AVERAGED` labels; then the likeliest are used.
 
     Args:
         space: of the codes.
@@ -81,7 +82,7 @@ class Bayesian(Searcher):
         self.feasible = Feasible.of(space, budget)
         self.feasible.require(self.feasible.smallest(space.sample(1, np.random.default_rng(0))))
         self.encoding = Encoding(space, self.draw(TYPICAL), prior)
-        self.without_prior = WithoutPrior(self.encoding.features.meanings)
+        self.likeliest = LikeliestModel(self.encoding.features.meanings)
         if self.pool is None and space.size <= list_up_to:
             self.pool = np.array(list(product(*(dim.values for dim in space.dimensions))))
         if self.pool is not None and self.feasible.budget.bounds:
@@ -125,7 +126,7 @@ class Bayesian(Searcher):
         labels = self.told.labels()
         if labels is None or len(self.told.codes) < max(self.first, 3):
             return None
-        targets = targets_of(labels.scores, labels.columns, with_prior=self.prior is not None)
+        targets = targets_of(labels.scores, labels.columns, averaged=True)
         points = self.encoding.of(labels.codes)
         averaged = self._averaged(labels, targets, points)
         return evidence_of(averaged, targets, labels.scores, points, self.encoding.known_columns)
@@ -180,13 +181,14 @@ class Bayesian(Searcher):
 
     def _improvement(self, labels: Labels, pending: Codes) -> Improvement:
         """The expected improvement on the labels, while others are pending."""
-        targets = targets_of(labels.scores, labels.columns, with_prior=self.prior is not None)
+        averaged = self.prior is not None or len(labels.codes) < AVERAGED
+        targets = targets_of(labels.scores, labels.columns, averaged=averaged)
         points = self.encoding.of(labels.codes)
-        model: WithPrior | WithoutPrior = self.without_prior
-        if self.prior is None:
-            self.without_prior.learn(points, targets, labels.repeats)
+        model: AveragedModel | LikeliestModel = self.likeliest
+        if averaged:
+            model = AveragedModel(self._averaged(labels, targets, points), targets.scale)
         else:
-            model = WithPrior(self._averaged(labels, targets, points), targets.scale)
+            self.likeliest.learn(points, targets, labels.repeats)
         allowed = np.concatenate([labels.codes, pending])
         within = self.feasible.budget.allows(allowed)
         if len(pending):

@@ -17,14 +17,16 @@ from ncp.searchers.improvement import distances, normal_scores, robust_deviation
 from ncp.searchers.surrogate import Surrogate
 from ncp.spaces.arrays import Reals
 
+AVERAGED = 20
+"""With fewer labels than this, hyperparameters are averaged even without a prior. With more, the likeliest are used."""
 FEW = 50
-"""With fewer labels than this, ranks of a single column are fitted instead of distances."""
+"""With fewer labels than this, the likeliest model fits the ranks of a single column instead of distances."""
 COMBINATIONS = 16
 """Combinations of processes, one for each of several columns, over which the improvement is averaged."""
 NEGLIGIBLE = 1e-4
 """Weight below which a process is left out."""
 ROUNDS, FIRST_ROUNDS = 15, 60
-"""Iterations of the optimiser when a fit continues, and when it begins with many labels."""
+"""Iterations of the optimiser when a fit continues, and when it begins."""
 
 
 class Targets(NamedTuple):
@@ -39,20 +41,20 @@ class Targets(NamedTuple):
     scale: Tensor
 
 
-def targets_of(scores: Reals, columns: Reals | None, *, with_prior: bool) -> Targets:
+def targets_of(scores: Reals, columns: Reals | None, *, averaged: bool) -> Targets:
     """The targets of labelled codes.
 
-    A model without a prior fits a single column by its ranks while there are few labels, then by its distances. A model
-    with a prior keeps the values, because the prior says how they spread; failures are cut. Columns whose sum counts
-    keep their distances above the median; below it a logarithm compresses them.
+    An averaged model keeps the values of a single column; failures are cut. The likeliest model fits a single column by
+    its ranks while there are few labels, then by its distances. Columns whose sum counts keep their distances above the
+    median; below it a logarithm compresses them.
 
     Args:
         scores: `(n,)`.
         columns: `(n, m)`, which add up to the scores; None for scores that are no sum.
-        with_prior: whether the model has a prior.
+        averaged: whether the model is averaged over hyperparameters.
     """
     if columns is None or columns.shape[1] == 1:
-        if with_prior:
+        if averaged:
             values = _standardised(without_failures(scores))[0]
         else:
             values = normal_scores(scores) if len(scores) < FEW else _standardised(distances(scores))[0]
@@ -62,8 +64,8 @@ def targets_of(scores: Reals, columns: Reals | None, *, with_prior: bool) -> Tar
     return Targets(torch.as_tensor(values), torch.tensor([scale for _, scale in found], dtype=torch.float64))
 
 
-class WithPrior:
-    """A score under Gaussian processes that know the prior's predictions."""
+class AveragedModel:
+    """A score under Gaussian processes averaged over hyperparameters, which may know what a prior predicts."""
 
     log_weights: Tensor
 
@@ -105,8 +107,8 @@ def combinations(log_evidence: Tensor, count: int) -> Tensor:
     return torch.stack(chosen, dim=1)
 
 
-class WithoutPrior:
-    """A score under one Gaussian process per column, whose weights are learned. Fits continue where the last stopped.
+class LikeliestModel:
+    """A score under one Gaussian process per column with the likeliest weights. Fits continue where the last stopped.
 
     Args:
         meanings: of the features.
@@ -124,7 +126,7 @@ class WithoutPrior:
         rounds = ROUNDS
         if len(self.surrogates) != columns:
             self.surrogates = [Surrogate(self.meanings) for _ in range(columns)]
-            rounds = ROUNDS if len(points.features) < FEW else FIRST_ROUNDS
+            rounds = FIRST_ROUNDS
         self.scale = targets.scale
         for surrogate, column in zip(self.surrogates, targets.values.T, strict=True):
             surrogate.learn(points.features, column.numpy(), repeats, rounds)
@@ -137,9 +139,9 @@ class WithoutPrior:
         variance = torch.stack([(scale * std[:, 0]).square() for scale, (_, std) in pairs]).sum(dim=0)
         return mean[None], variance.sqrt()[None]
 
-    def with_fantasies(self, points: Points) -> WithoutPrior:
+    def with_fantasies(self, points: Points) -> LikeliestModel:
         """The model as if further codes had been evaluated, with the values that are expected of them."""
-        more = WithoutPrior(self.meanings)
+        more = LikeliestModel(self.meanings)
         more.scale = self.scale
         more.surrogates = [surrogate.with_fantasies(points.features) for surrogate in self.surrogates]
         return more
