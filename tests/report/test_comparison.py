@@ -62,6 +62,14 @@ def test_no_regret_is_drawn(tmp_path: Path) -> None:
     assert "nan" not in drawn((curve,), tmp_path / "compare.svg")
 
 
+@pytest.mark.parametrize(("least", "begins_at_zero"), [(0.0, True), (0.5, False)])
+def test_the_axis_begins_at_zero_only_near_the_optimum(tmp_path: Path, least: float, begins_at_zero: bool) -> None:
+    mean = np.linspace(4, least, 20)
+    text = drawn((Curve("random", mean, mean, mean + 0.1),), tmp_path / "compare.svg")
+    assert (">0</text>" in text) == begins_at_zero
+    assert ">2</text>" in text
+
+
 def test_a_path_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"^Cannot write "):

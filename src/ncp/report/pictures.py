@@ -111,13 +111,17 @@ def front_picture(panels: Sequence[Tradeoff]) -> Picture:
 
 
 def comparison_picture(curves: Sequence[Curve]) -> Picture:
-    """The regret of searchers by evaluations, each with the 95 % interval of its mean."""
+    """The regret of searchers by evaluations, each with the 95 % interval of its mean.
+
+    The axis of the regret is logarithmic; it begins at 0 if a searcher comes near the optimum.
+    """
     queries = max(len(curve.mean) for curve in curves)
     knee = max(1e-3, 0.01 * max(float(curve.mean[0]) for curve in curves))
     high = max(knee, *(float(curve.high.max()) for curve in curves))
+    low = min(float(curve.low.min()) for curve in curves)
+    heights = Scale(low, high, "log") if low > knee else Scale(0, high, "symlog", knee)
     picture = Picture(900, 420, f"The regret of {len(curves)} searchers")
-    scales = Scale(1, max(2, queries)), Scale(0, high, "symlog", knee)
-    axes = Axes(picture, 76, 20, 640, 340, *scales)
+    axes = Axes(picture, 76, 20, 640, 340, Scale(1, max(2, queries)), heights)
     axes.frame("", "evaluations", "regret [objective]: mean and its 95 % interval")
     for k, curve in enumerate(curves):
         x = np.arange(1, len(curve.mean) + 1, dtype=float)
