@@ -62,6 +62,11 @@ HEADLINES = {
         "{mean[at_8][mean]:.2f}",
         "1.03: random search after 8 trainings; it needs more than 200 for this",
     ),
+    "tune/real": (
+        "`ncp tune`, 24 trainings for three small tasks: the network found, trained again [mean z-score]",
+        "{tuned:.2f}",
+        "{random:.2f}: the best of 24 random networks",
+    ),
     "compare/cells": (
         "`ncp compare`, 100 evaluations of NAS-Bench-201: accuracy of the best cell found [%]",
         "{accuracy[bayesian][at_100]:.2f}",

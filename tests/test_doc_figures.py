@@ -26,7 +26,13 @@ def value(name: str) -> Any:
 
 def tune() -> list[str]:
     plain, budgets, pairs = value("tune/without_prior"), value("tune/budgets"), value("tune/pairs")
+    real = value("tune/real")
     return [
+        *(
+            row(f"search {place + 1}", *(f"{real[f'{name}_{place}']:.2f}" for name in ("tuned", "random")))
+            for place in range(2)
+        ),
+        "The difference is {difference:.2f} (95 % interval {low:.2f} to {high:.2f}".format(**real),
         row("with the prior (50 seeds)", *regrets(value("tune/new_task")["mean"])),
         row("the same searcher without a prior (20 seeds)", *regrets(plain["bayesian"])),
         row("random search (20 seeds)", *regrets(plain["random"])),
