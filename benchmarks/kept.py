@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from ncp.io.files import read_json, whole_file, write_json
+from ncp.processes import processes
 from ncp.studies.study_folder import RUNS, TRAININGS
 from ncp.studies.trainings import FIXED
 from ncp.tasks.command import CommandTask
@@ -98,16 +99,12 @@ def computed(
     path = FOLDER / f"{name}.json"
     FOLDER.mkdir(exist_ok=True)
     keys = {"/".join(map(str, each)): each for each in asked}
-    with FileLock(f"{path}.lock", blocking=False), ProcessPoolExecutor(workers) as pool:
+    with FileLock(f"{path}.lock", blocking=False), processes(workers) as pool:
         known: dict[str, list[float]] = read_json(path) if path.exists() else {}
         jobs = {pool.submit(function, *each): key for key, each in keys.items() if key not in known}
-        try:
-            for count, job in enumerate(as_completed(jobs), start=1):
-                known[jobs[job]] = job.result()
-                write_json(path, dict(sorted(known.items())), indent=None)
-                print(f"\r{name}: {count} of {len(jobs)}", end="", file=sys.stderr, flush=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for count, job in enumerate(as_completed(jobs), start=1):
+            known[jobs[job]] = job.result()
+            write_json(path, dict(sorted(known.items())), indent=None)
+            print(f"\r{name}: {count} of {len(jobs)}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return {each: known[key] for key, each in keys.items()}

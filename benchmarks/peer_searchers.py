@@ -24,7 +24,7 @@ FIRST = 5
 """Random codes before the first model, where a searcher has no number of its own."""
 
 
-PART = 4096
+PART = 512
 """Rows whose acquisition values are computed at once."""
 
 

@@ -18,7 +18,7 @@ from scipy.stats import bootstrap, mannwhitneyu
 
 import ncp
 from benchmarks.kept import computed
-from benchmarks.measure import RESULTS, ROOT, record, use_threads
+from benchmarks.measure import RESULTS, ROOT, record
 from benchmarks.peer_searchers import PEERS
 from ncp.io.files import read_json, whole_file
 from ncp.report.facts import Curve
@@ -28,6 +28,7 @@ from ncp.report.style import p_text
 from ncp.searchers.registry import OURS, SEARCHERS
 from ncp.searchers.scoring import Scored, score_rows
 from ncp.searchers.simulation import simulate_scored
+from ncp.threads import one_thread
 
 Reals = NDArray[np.float64]
 
@@ -74,9 +75,9 @@ def scored(setting: str) -> Scored:
     return score_rows(ncp.load_table(found.table), ncp.Objective(dict.fromkeys(found.objective, 1.0)), None)
 
 
+@one_thread()
 def regrets(setting: str, name: str, seed: int) -> list[float]:
     """The regret of one simulation after each evaluation."""
-    use_threads(1)
     warnings.simplefilter("ignore")
     make = PEERS.get(name) or SEARCHERS[name]
     history = simulate_scored(scored(setting), name, make, queries=SETTINGS[setting].checkpoints[-1], seed=seed)

@@ -20,9 +20,10 @@ from scipy.stats import bootstrap, wilcoxon
 
 import ncp
 from benchmarks.kept import computed
-from benchmarks.measure import record, use_threads
+from benchmarks.measure import record
 from benchmarks.unlisted_searchers import SEARCHERS
 from ncp.spaces.arrays import Codes
+from ncp.threads import one_thread
 
 Reals = NDArray[np.float64]
 
@@ -69,9 +70,9 @@ def judge() -> ncp.Predictor:
     return ncp.load_judge("nas-bench-mr")
 
 
+@one_thread()
 def searched(objective: str, budget: str, name: str, seed: int) -> list[float]:
     """The true score of the code that looks best so far, after each evaluation."""
-    use_threads(1)
     warnings.simplefilter("ignore")
     truth = Truth(OBJECTIVES[objective], seed)
     searcher = SEARCHERS[name](ncp.MULTIRES, np.random.default_rng(seed), BUDGETS[budget])

@@ -180,6 +180,7 @@ class BoTorch(Within):
             num_restarts=len(starts),
             batch_initial_conditions=self._scaled(starts)[:, None],
             nonlinear_inequality_constraints=[(self._room, True)],
+            post_processing_func=self._moved_within,
             options={"batch_limit": 1, "maxiter": 50},
             return_best_only=False,
         )
@@ -199,6 +200,13 @@ class BoTorch(Within):
             self.high - self.low
         )
         return scaled
+
+    def _moved_within(self, x: Tensor) -> Tensor:
+        """Points `(n, 1, d)`; those slightly above the budget are moved towards the smallest code, at 0."""
+        share = torch.ones(len(x), 1, 1, dtype=x.dtype)
+        while (above := torch.stack([self._room(point[0]) for point in share * x]) < 0).any():
+            share[above] *= 0.99
+        return share * x
 
     def _room(self, x: Tensor) -> Tensor:
         """How far a point `(d,)` is below the budget, in the logarithm; positive within it."""
