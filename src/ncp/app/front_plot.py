@@ -8,9 +8,10 @@ import numpy as np
 from nicegui import ui
 
 from ncp.app.components import Plot, say_opened
-from ncp.app.points import CONFIG, GMACS, axis_values, found_trace, layout, position_of, star_trace, worst_edge
+from ncp.app.points import CONFIG, GMACS, axis_values, found_trace, layout, position_of, star_trace
 from ncp.app.session import Session
 from ncp.optim.results import Row
+from ncp.report.facts import worst_edge
 from ncp.report.style import GREY, with_unit
 
 

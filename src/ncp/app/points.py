@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ncp.app.dataset import OpenDataset
 from ncp.app.lookup import look_up
 from ncp.cost import Counting
+from ncp.report.facts import worst_edge
 from ncp.report.style import COST, GREY, SERIES, with_unit
 from ncp.spaces.arrays import Reals
 
@@ -238,11 +239,6 @@ def layout(
         "xaxis": {**axis, "title": {"text": escape(x_name)}, "type": "log" if log_x else "linear", **_ranged(x_range)},
         "yaxis": {**axis, "title": {"text": escape(y_name)}, "type": "linear", **_ranged(y_range)},
     }
-
-
-def worst_edge(values: Reals, lower: bool) -> float:
-    """The value beyond which the worst 2 % lie; `lower` says whether lower is better."""
-    return float(np.quantile(values, 0.98 if lower else 0.02))
 
 
 def in_view(layout: dict[str, Any], position: tuple[float, float]) -> bool:

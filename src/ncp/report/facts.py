@@ -26,6 +26,11 @@ LEVELS = np.linspace(0.05, 0.95, 19)
 """Confidence levels of a calibration curve."""
 
 
+def worst_edge(values: Reals, lower: bool) -> float:
+    """The value beyond which the worst 2 % lie; `lower` says whether lower is better."""
+    return float(np.quantile(values, 0.98 if lower else 0.02))
+
+
 @dataclass(frozen=True, eq=False)
 class Agreement:
     """Predicted values of one column, and the values of the same codes by table or judge.
@@ -135,10 +140,11 @@ class Tradeoff:
 
     @property
     def heights(self) -> tuple[float, float]:
-        """The y that are worth showing: the codes, the baseline, and the table's rows without the worst 2 in 100."""
+        """The y that are worth showing: the codes, the baseline, and the table's rows without the worst 2 %."""
         ends = [self.y] if self.baseline is None else [self.y, np.array([self.baseline.y])]
         if len(self.rows_y):
-            ends.append(np.quantile(self.rows_y, [0, 0.98] if self.lower else [0.02, 1]))
+            best = self.rows_y.min() if self.lower else self.rows_y.max()
+            ends.append(np.array([best, worst_edge(self.rows_y, self.lower)]))
         shown = np.concatenate(ends)
         return float(shown.min()), float(shown.max())
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ncp.errors import DataError
 from ncp.extras import require_extra
+from ncp.io.files import reason_of
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 """Endings of pictures."""
@@ -168,8 +169,7 @@ def _colors(picture: Any, path: Path) -> Any:
 
 
 def _reason(error: Exception, path: Path) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return str(text).replace(str(path), path.name).rstrip(".")
+    return reason_of(error).replace(str(path), path.name).rstrip(".")
 
 
 def resized_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 from ncp.errors import ConfigError
+from ncp.io.files import reason_of
 
 GRACE = 10.0
 """How long a program may take to end after SIGTERM, before it is killed [s]."""
@@ -80,8 +81,7 @@ def run_program(
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise ConfigError(f"Cannot run {arguments[0]} in {folder}: {reason}.") from None
+            raise ConfigError(f"Cannot run {arguments[0]} in {folder}: {reason_of(error)}.") from None
     _report("+", process.pid)
     try:
         return process.wait(timeout)
