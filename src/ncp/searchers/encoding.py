@@ -28,8 +28,8 @@ class Points(NamedTuple):
 class Encoding:
     """Turns codes into points, in double precision.
 
-    The features are those of the code, even for cells: with a few dozen labels features of the graph find worse cells
-    (decision 0032).
+    The features are those of the code, even for cells: with a few dozen labels, features of the graph find no better
+    cells (decision 0032).
 
     Args:
         space: the space of the codes.
