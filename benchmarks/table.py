@@ -72,6 +72,12 @@ HEADLINES = {
         "{accuracy[bayesian][at_100]:.2f}",
         "{accuracy[tpe][at_100]:.2f}: Optuna's TPE; 47.33: the best of all 15 625 cells",
     ),
+    "peers/networks-z": (
+        "The same searcher, 50 evaluations of the 2507 networks for three tasks: distance from the best [mean z-score]",
+        "{at_50[bayesian][mean]:.2f}",
+        "{at_50[botorch][mean]:.2f}: BoTorch; {at_50[tpe][mean]:.2f}: Optuna's TPE; {at_50[random][mean]:.2f}: random "
+        "search",
+    ),
 }
 """The README's lines: by entry, what was measured, the figure, and what it compares to, with the entry's values."""
 VERSIONS = {"python": "Python", "torch": "PyTorch"}

@@ -21,6 +21,10 @@ from ncp.spaces.space import Space
 
 FIRST = 5
 """Random codes before the first model."""
+ABOVE = 100.0
+"""What BoTorch's acquisition loses per unit of log cost above the budget: more than it can gain."""
+FIT_ITERATIONS = 100
+"""Most iterations of a fit in BoTorch, which would otherwise take most of the time."""
 TRIES = 1000
 """Proposals above the budget before a random code takes their place."""
 
@@ -139,7 +143,8 @@ class Tpe(Within):
 class BoTorch(Within):
     """SingleTaskGP of scaled codes. BoTorch's own optimiser raises the logarithm of the expected improvement.
 
-    It starts at codes within the budget, which is a constraint; its results are moved to the best codes nearby.
+    It starts at codes within the budget, and cost above the budget is taken off the acquisition. Its results are moved
+    to the best codes nearby.
     """
 
     name = "botorch"
@@ -167,21 +172,22 @@ class BoTorch(Within):
         y = torch.as_tensor(self.scores)
         y = ((y - y.mean()) / y.std().clamp_min(1e-9))[:, None]
         model = SingleTaskGP(self._scaled(self.codes), y)
-        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        fit_gpytorch_mll(
+            ExactMarginalLogLikelihood(model.likelihood, model),
+            optimizer_kwargs={"options": {"maxiter": FIT_ITERATIONS}},
+        )
         improvement = LogExpectedImprovement(model, best_f=y.max())
         drawn = self.draw(512)
         with torch.no_grad():
             raw = improvement(self._scaled(drawn)[:, None])
         starts = drawn[raw.topk(8).indices.numpy()]
         found, _ = optimize_acqf(
-            improvement,
+            lambda x: improvement(x) - ABOVE * (-self._room(x[:, 0])).clamp_min(0),
             bounds=torch.stack([torch.zeros(len(self.space)), torch.ones(len(self.space))]).double(),
             q=1,
             num_restarts=len(starts),
             batch_initial_conditions=self._scaled(starts)[:, None],
-            nonlinear_inequality_constraints=[(self._room, True)],
-            post_processing_func=self._moved_within,
-            options={"batch_limit": 1, "maxiter": 50},
+            options={"maxiter": 50},
             return_best_only=False,
         )
         relaxed = (self.low + found[:, 0].detach() * (self.high - self.low)).numpy()
@@ -201,18 +207,10 @@ class BoTorch(Within):
         )
         return scaled
 
-    def _moved_within(self, x: Tensor) -> Tensor:
-        """Points `(n, 1, d)`; those slightly above the budget are moved towards the smallest code, at 0."""
-        share = torch.ones(len(x), 1, 1, dtype=x.dtype)
-        while (above := torch.stack([self._room(point[0]) for point in share * x]) < 0).any():
-            share[above] *= 0.99
-        return share * x
-
     def _room(self, x: Tensor) -> Tensor:
-        """How far a point `(d,)` is below the budget, in the logarithm; positive within it."""
-        room: Tensor = math.log(float(self.budget.max_macs or math.inf)) - ncp.macs(
-            (self.low + x * (self.high - self.low))[None]
-        ).log().squeeze(0)
+        """How far points `(n, d)` are below the budget, in the logarithm; positive within it."""
+        cost = ncp.macs(self.low + x * (self.high - self.low))
+        room: Tensor = math.log(float(self.budget.max_macs or math.inf)) - cost.log()
         return room
 
 
