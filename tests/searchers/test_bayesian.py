@@ -13,7 +13,7 @@ from ncp import CELL201, MULTIRES, Budget, InfeasibleError, macs
 from ncp.optim.sampling import sample_codes
 from ncp.searchers.bayesian import Bayesian
 from ncp.searchers.encoding import Points
-from ncp.searchers.improvement import Improvement, distances, log_improvement, normal_scores
+from ncp.searchers.improvement import Improvement, distances, log_improvement, log_use, normal_scores
 from ncp.searchers.prior import Prior, as_prior
 from ncp.searchers.score_models import AVERAGED, AveragedModel, LikeliestModel
 from ncp.searchers.surrogate import Surrogate
@@ -55,6 +55,7 @@ def test_a_code_that_is_likely_better_has_a_higher_expected_improvement() -> Non
 
     class Model:
         log_weights = torch.zeros(1)
+        noise_std = torch.zeros(1)
 
         def moments(self, points: Points) -> tuple[torch.Tensor, torch.Tensor]:
             mean, std = surrogate.moments(points.features)
@@ -70,16 +71,29 @@ def test_a_code_that_is_likely_better_has_a_higher_expected_improvement() -> Non
 def test_the_improvement_is_averaged_over_models() -> None:
     class Two:
         log_weights = torch.tensor([0.25, 0.75]).log()
+        noise_std = torch.tensor([0.5, 1.2])
 
         def moments(self, points: Points) -> tuple[torch.Tensor, torch.Tensor]:
             mean = torch.stack([points.known[:, 0], points.known[:, 1]])
             return mean, torch.full_like(mean, 0.5)
 
     known = torch.tensor([[0.2, -1.0], [1.5, 0.3], [-2.0, -0.4]])
-    found = Improvement(Two(), torch.tensor([0.1, 0.4]))(Points(known, known)).exp()
+    improvement, points = Improvement(Two(), torch.tensor([0.1, 0.4])), Points(known, known)
     std = torch.tensor(0.5)
     each = [log_improvement(known[:, k] - best, std).exp() for k, best in enumerate((0.1, 0.4))]
-    torch.testing.assert_close(found, 0.25 * each[0] + 0.75 * each[1])
+    torch.testing.assert_close(improvement.expected(points), 0.25 * each[0] + 0.75 * each[1])
+    use = 1 - 0.5 / 0.5**0.5, 1 - 1.2 / 1.3
+    torch.testing.assert_close(improvement(points).exp(), 0.25 * each[0] * use[0] + 0.75 * each[1] * use[1])
+
+
+def test_a_label_is_of_less_use_where_the_score_is_known_better_than_a_label_tells() -> None:
+    std = torch.tensor([0.01, 0.1, 1.0, 10.0], dtype=torch.float64, requires_grad=True)
+    found = log_use(std, torch.tensor(0.8, dtype=torch.float64))
+    torch.testing.assert_close(found, (1 - 0.8 / (std.square() + 0.64).sqrt()).log())
+    assert (found.diff() > 0).all()
+    torch.testing.assert_close(log_use(std, torch.tensor(0.0, dtype=torch.float64)), torch.zeros_like(std))
+    (slope,) = torch.autograd.grad(found.sum(), std)
+    assert torch.isfinite(slope).all()
 
 
 def test_normal_scores_depend_on_ranks_alone() -> None:

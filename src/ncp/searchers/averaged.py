@@ -113,6 +113,11 @@ class Averaged:
         """Which processes use the prior, `(K,)`."""
         return self.grid.weight > 0
 
+    @property
+    def noise_std(self) -> Tensor:
+        """Standard deviations of the noise of a label, `(K, m)`."""
+        return (self.amplitude * self.grid.noise[:, None]).sqrt()
+
     def moments(self, points: Points) -> tuple[Tensor, Tensor]:
         """Means and epistemic standard deviations under each process, `(K, n, m)` each."""
         cross = self._covariances(points, self.points)

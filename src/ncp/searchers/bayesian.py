@@ -1,4 +1,7 @@
-"""Bayesian optimisation: models of the labels and of other tasks, and the codes of highest expected improvement."""
+"""Bayesian optimisation: models of the labels and of other tasks, and the codes of highest expected improvement.
+
+Improvements count less where another label would tell little, except in a list with a prior (decision 0038).
+"""
 
 from __future__ import annotations
 
@@ -194,7 +197,8 @@ class Bayesian(Searcher):
         if len(pending):
             model = model.with_fantasies(self.encoding.of(pending))
         self._unit = _unit(labels.scores, (targets.values @ targets.scale).numpy())
-        return Improvement.on(model, self.encoding.of(allowed[within] if within.any() else allowed))
+        evaluated = self.encoding.of(allowed[within] if within.any() else allowed)
+        return Improvement.on(model, evaluated, augmented=self.prior is None or not self.lists)
 
     def _averaged(self, labels: Labels, targets: Targets, points: Points) -> Averaged:
         weights = block_weights(self.encoding.features.meanings)
@@ -203,19 +207,11 @@ class Bayesian(Searcher):
     def _proposed(self, improvement: Improvement, labels: Labels, evaluated: Codes, size: int) -> Codes:
         """The codes `(size, d)` of highest expected improvement."""
         elite = labels.codes[best_first(labels.scores)[:ELITE]]
-        return self._best(improvement, elite, evaluated, size, self._note)
+        codes = self._best(improvement, elite, evaluated, size)
+        self._best_improvement = float(improvement.expected(self.encoding.of(codes[:1]))) * self._unit
+        return codes
 
-    def _note(self, log_improvement: float) -> None:
-        self._best_improvement = float(np.exp(log_improvement)) * self._unit
-
-    def _best(
-        self,
-        score: PointScore,
-        elite: Codes,
-        evaluated: Codes,
-        size: int,
-        note: Callable[[float], None] = lambda _: None,
-    ) -> Codes:
+    def _best(self, score: PointScore, elite: Codes, evaluated: Codes, size: int) -> Codes:
         """The codes `(size, d)` of highest score that were not evaluated; random ones if all were."""
         if self.pool is not None and self.lists:
             candidates = self.pool
@@ -236,7 +232,6 @@ class Bayesian(Searcher):
                 break
         if not chosen:
             return self.draw(size)
-        note(float(scores[chosen[0]]))
         if self.lists:
             self.listed += len(chosen)
         else:

@@ -1,9 +1,14 @@
-"""Expected improvement of a score under one or several models of it, and the targets that models are fitted to."""
+"""Expected improvement of a score under one or several models of it, and the targets that models are fitted to.
+
+A label is a score with noise. Where the score is known much better than a label would tell, another label is of little
+use, however high the expected improvement is. The augmented expected improvement takes this into account: Huang et al.,
+Global Optimization of Stochastic Black-Box Systems via Sequential Kriging Meta-Models, J. Global Optimization 2006.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +34,10 @@ class ScoreModel(Protocol):
 
     log_weights: Tensor
 
+    @property
+    def noise_std(self) -> Tensor:
+        """Standard deviations of the noise of a label, `(S,)`."""
+
     def moments(self, points: Points) -> tuple[Tensor, Tensor]:
         """Means and epistemic standard deviations of n points, `(S, n)` each; gradients flow."""
 
@@ -40,21 +49,38 @@ class Improvement:
     Attributes:
         model: predicts scores and how certain they are.
         best: the score to improve on, as each model sees it, `(S,)`.
+        augmented: whether improvements count less where a label is of little use.
     """
 
     model: ScoreModel
     best: Tensor
+    augmented: bool = True
 
     @classmethod
-    def on(cls, model: ScoreModel, evaluated: Points) -> Improvement:
+    def on(cls, model: ScoreModel, evaluated: Points, *, augmented: bool) -> Improvement:
         """The improvement on the best of the evaluated points."""
-        return cls(model, model.moments(evaluated)[0].amax(dim=1))
+        return cls(model, model.moments(evaluated)[0].amax(dim=1), augmented)
 
     def __call__(self, points: Points) -> Tensor:
-        """The logarithm of the expected improvement `(n,)` of n points."""
+        """The logarithm of the improvement `(n,)` of n points."""
         mean, std = self.model.moments(points)
         each = log_improvement(mean - self.best[:, None], std)
+        if self.augmented:
+            each = each + log_use(std, self.model.noise_std[:, None])
         return torch.logsumexp(each + self.model.log_weights[:, None], dim=0)
+
+    def expected(self, points: Points) -> Tensor:
+        """The expected improvement itself, `(n,)`."""
+        return replace(self, augmented=False)(points).exp()
+
+
+def log_use(std: Tensor, noise_std: Tensor) -> Tensor:
+    """The logarithm of `1 - noise_std / sqrt(std^2 + noise_std^2)`: how much use a label is.
+
+    It is 0 where labels have no noise, and falls with the epistemic standard deviation `std`.
+    """
+    both = (std.square() + noise_std.square()).sqrt()
+    return 2 * std.log() - both.log() - (both + noise_std).log()
 
 
 def log_improvement(gain: Tensor, std: Tensor) -> Tensor:

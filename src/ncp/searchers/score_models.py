@@ -79,6 +79,13 @@ class AveragedModel:
             self.chosen = combinations(evidence, COMBINATIONS)
             self.log_weights = torch.full((COMBINATIONS,), -math.log(COMBINATIONS), dtype=torch.float64)
 
+    @property
+    def noise_std(self) -> Tensor:
+        """Standard deviations of the noise of a label, `(S,)`."""
+        each = self.averaged.noise_std
+        columns = torch.arange(len(self.scale))
+        return (self.scale * each[self.chosen, columns]).square().sum(dim=1).sqrt()
+
     def moments(self, points: Points) -> tuple[Tensor, Tensor]:
         """Means and epistemic standard deviations, `(S, n)` each."""
         mean, std = self.averaged.moments(points)
@@ -130,6 +137,12 @@ class LikeliestModel:
         self.scale = targets.scale
         for surrogate, column in zip(self.surrogates, targets.values.T, strict=True):
             surrogate.learn(points.features, column.numpy(), repeats, rounds)
+
+    @property
+    def noise_std(self) -> Tensor:
+        """The standard deviation of the noise of a label, `(1,)`."""
+        each = torch.cat([surrogate.noise_std for surrogate in self.surrogates])
+        return (self.scale * each).square().sum(dim=0, keepdim=True).sqrt()
 
     def moments(self, points: Points) -> tuple[Tensor, Tensor]:
         """Means and epistemic standard deviations, `(1, n)` each."""
