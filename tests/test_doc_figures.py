@@ -88,7 +88,19 @@ def comparison() -> list[str]:
     rows = [row(label, *(f"{found[f'at_{at}']:.3f}" for at in (50, 100))) for label, found in labels.items()]
     ours = row("bayesian", *(f"**{best['bayesian'][f'at_{at}']:.3f}**" for at in (50, 100)))
     others = [row(name, *(f"{best[name][f'at_{at}']:.3f}" for at in (50, 100))) for name in best if name != "bayesian"]
-    return [*rows, ours, *others]
+    return [*rows, ours, *others, *unlisted()]
+
+
+def unlisted() -> list[str]:
+    scores, leads = value("unlisted/searchers")["score"], value("unlisted/searchers")["lead_over"]
+    reached = {name: [f"{scores[name][f'at_{at}']:.2f}" for at in (25, 50, 100)] for name in scores}
+    return [
+        row("bayesian", *(f"**{score}**" for score in reached["bayesian"])),
+        *(
+            row(name, *reached[name], "{lead:.2f} ({low:.2f} to {high:.2f})".format(**lead))
+            for name, lead in leads.items()
+        ),
+    ]
 
 
 @pytest.mark.parametrize(
