@@ -11,11 +11,12 @@ from scipy.integrate import quad
 
 from ncp import CELL201, MULTIRES, Budget, InfeasibleError, macs
 from ncp.optim.sampling import sample_codes
+from ncp.searchers.averaged import Averaged, block_weights
 from ncp.searchers.bayesian import Bayesian
 from ncp.searchers.encoding import Points
 from ncp.searchers.improvement import Improvement, distances, log_improvement, log_use, normal_scores
 from ncp.searchers.prior import Prior, as_prior
-from ncp.searchers.score_models import AVERAGED, AveragedModel, LikeliestModel
+from ncp.searchers.score_models import AVERAGED, AveragedModel, LikeliestModel, targets_of
 from ncp.searchers.surrogate import Surrogate
 from ncp.spaces.arrays import Codes, Reals
 from tests.searchers.test_surrogate import data, learnt
@@ -159,6 +160,57 @@ def test_in_a_space_too_large_to_list_proposals_are_within_the_budget_and_new() 
     assert (macs(codes) <= 3e8).all()
     assert MULTIRES.contains(codes).all()
     np.testing.assert_array_equal(codes, proposed())
+
+
+@pytest.mark.parametrize("with_prior", [False, True])
+@pytest.mark.parametrize("listed", [False, True])
+def test_improvements_are_augmented_unless_a_prior_ranks_a_list(
+    listed: bool, with_prior: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ncp.searchers.bayesian.TYPICAL", 50)
+    monkeypatch.setattr("ncp.searchers.bayesian.STEPS", 3)
+    seen: list[bool] = []
+    on = Improvement.on
+
+    def spied(model: Any, evaluated: Points, *, augmented: bool) -> Improvement:
+        seen.append(augmented)
+        return on(model, evaluated, augmented=augmented)
+
+    monkeypatch.setattr(Improvement, "on", spied)
+    codes = sample_codes(MULTIRES, 40, Budget(max_macs=1e9))
+    prior = shipped() if with_prior else None
+    searcher = Bayesian(MULTIRES, np.random.default_rng(0), codes if listed else None, prior=prior)
+    searcher.tell(codes[:6], np.arange(6.0))
+    searcher.ask(1)
+    assert seen == [not (listed and with_prior)]
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_model_learns_the_noise_of_a_sum_of_columns(averaged: bool) -> None:
+    rng = np.random.default_rng(0)
+    searcher = Bayesian(CELL201, rng)
+    codes = np.unique(CELL201.sample(80, rng), axis=0)
+    points = searcher.encoding.of(codes)
+    signal = (codes[:, :2] == 3) + 0.5 * (codes[:, 2:4] == 1)
+    drawn = rng.normal(size=(len(codes), 2))
+
+    def learned(noise: float) -> float:
+        columns = signal + noise * drawn
+        targets = targets_of(columns.sum(axis=1), columns, averaged=averaged)
+        if averaged:
+            weights = block_weights(searcher.likeliest.meanings)
+            repeats = torch.ones(len(codes), dtype=torch.float64)
+            model: AveragedModel | LikeliestModel = AveragedModel(
+                Averaged(weights, points, targets.values, repeats), targets.scale
+            )
+        else:
+            model = LikeliestModel(searcher.likeliest.meanings)
+            model.learn(points, targets, np.ones(len(codes)))
+        return float((model.noise_std * model.log_weights.exp()).sum())
+
+    little, more, much = map(learned, (0.05, 0.3, 1.0))
+    assert little < more < much / 2
+    assert 0.4 < much < 2  # labels have 1.4; distances below the median are compressed
 
 
 def test_the_first_codes_are_good_on_known_tasks() -> None:
