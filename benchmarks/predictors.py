@@ -49,9 +49,9 @@ def main() -> None:
         record(
             f"predictors/{kind}/tau",
             claim="Kendall's tau on the test rows, by kind of predictor: the first column of each task, three splits",
-            target="mean >= 0.715, no task below the original (its mean: 0.692)" if ours else "none",
+            target="mean >= 0.72, no task below the original (its mean: 0.692)" if ours else "none",
             value={"mean": round(average, 4), **mean},
-            met=not ours or (average >= 0.715 and not below),
+            met=not ours or (average >= 0.72 and not below),
             note=f"below the original: {', '.join(below) or 'none'}; the mean leaves out 3ddet",
             runs=3,
         )
