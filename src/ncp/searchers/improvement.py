@@ -1,7 +1,7 @@
 """Expected improvement of a score under one or several models of it, and the targets that models are fitted to.
 
 A label is a score with noise. Where the score is known much better than a label would tell, another label is of little
-use, however high the expected improvement is. The augmented expected improvement takes this into account: Huang et al.,
+use, even if the expected improvement is high. The augmented expected improvement takes this into account: Huang et al.,
 Global Optimization of Stochastic Black-Box Systems via Sequential Kriging Meta-Models, J. Global Optimization 2006.
 """
 
@@ -77,7 +77,7 @@ class Improvement:
 def log_use(std: Tensor, noise_std: Tensor) -> Tensor:
     """The logarithm of `1 - noise_std / sqrt(std^2 + noise_std^2)`: how much use a label is.
 
-    It is 0 where labels have no noise, and falls with the epistemic standard deviation `std`.
+    It is 0 without noise. With noise, it is lower where the epistemic standard deviation `std` is lower.
     """
     both = (std.square() + noise_std.square()).sqrt()
     return 2 * std.log() - both.log() - (both + noise_std).log()
