@@ -55,7 +55,7 @@ class Bayesian(Searcher):
         rng: of everything random.
         pool: the codes that may be proposed.
         first: codes before the first fit; 5 without a prior and 3 with one when left out.
-        batch: codes that are proposed at once without a prior, after the first `FEW`.
+        batch: codes that are proposed at once from a list without a prior, after the first `FEW`.
         list_up_to: the largest pool or space whose codes are all scored.
         prior: what is known of other tasks.
         budget: bounds on the cost of proposed codes.
@@ -100,7 +100,7 @@ class Bayesian(Searcher):
         """Propose codes that were not evaluated yet.
 
         Args:
-            count: how many; left out, one, or `batch` without a prior after the first `FEW` labels.
+            count: how many; left out, one, or `batch` from a list without a prior after the first `FEW` labels.
             pending: codes `(p, d)` that are being evaluated. They are not proposed again, and count as evaluated with
                 the values that are expected of them.
         """
@@ -154,7 +154,7 @@ class Bayesian(Searcher):
         labels = self.told.labels()
         if labels is None:
             return self.draw(1)
-        size = 1 if len(self.told.codes) < FEW else self.batch
+        size = self.batch if self.lists and len(self.told.codes) >= FEW else 1
         return self._proposed(self._improvement(labels, pending), labels, evaluated, size)
 
     def _next(self, evaluated: Codes, pending: Codes) -> Codes:
