@@ -111,7 +111,7 @@ def record_shared(errors: NDArray[np.float64]) -> None:
     ]
 
     def shared(rows: NDArray[np.int64]) -> float:
-        correlations = np.corrcoef(errors[rows].T)
+        correlations = np.atleast_2d(np.corrcoef(errors[rows].T))
         return float(np.mean([correlations[i, j] for i, j in pairs]))
 
     rng, n = np.random.default_rng(0), len(errors)
