@@ -16,6 +16,7 @@ from torch.nn.functional import conv2d
 from ncp import MULTIRES, Code
 from ncp.cost import HEADS, Head
 from ncp.network import inference, winograd
+from ncp.network.layers import Convolution
 from ncp.network.net import MultiResolutionNet
 from tests.network.test_net import MIDDLE, SMALLEST, TASKS, error, maps_of
 
@@ -263,3 +264,22 @@ def test_maps_kept_by_hooks_do_not_change(fast: bool, task: Head) -> None:
         model(torch.randn(1, 3, 32, 64))
     assert len(held) > 100
     assert all(torch.equal(now, then) for now, then in held)
+
+
+@pytest.mark.parametrize("size", [(9, 1), (16, 2), (64, 2)])
+@pytest.mark.parametrize("mixed", [True, False])
+def test_narrow_maps_train_in_bfloat16(size: tuple[int, int], mixed: bool) -> None:
+    """In bfloat16 with AMX, oneDNN 3.12 itself returns uninitialised numbers for them, and such gradients."""
+    torch.manual_seed(0)
+    layer, x = Convolution(3, 64, 64, stride=2), torch.randn(4, 64, *size).bfloat16().float()
+    layer.weight.data = layer.weight.data.bfloat16().float()
+    exact = layer(x)
+    (slope,) = torch.autograd.grad(exact.square().sum(), layer.weight)
+    if not mixed:
+        layer, x = layer.bfloat16(), x.bfloat16()
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        y = layer(x)
+    (found,) = torch.autograd.grad(y.float().square().sum(), layer.weight)
+    assert y.dtype == torch.bfloat16
+    assert error(y.float(), exact) < 0.02
+    assert error(found.float(), slope) < 0.02

@@ -15,15 +15,13 @@ from ncp.errors import ConfigError
 from ncp.network import winograd
 from ncp.network.backbone import Backbone
 from ncp.network.compiled import Compiled, recording
-from ncp.network.layers import Block, Unit, resized
+from ncp.network.layers import NARROW, Block, Unit, resized
 
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 CHANNELS, PIXELS = 96, 400
 """From this number of channels and of pixels per map, Winograd's filtering is faster on a CPU."""
-NARROW = 2
-"""Maps of at most this width [pixels] are halved in float32: in bfloat16 with AMX, oneDNN 3.12 gets them wrong."""
 
 
 class InferenceNet(Backbone):

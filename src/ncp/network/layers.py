@@ -7,16 +7,40 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import conv2d, interpolate
 
 from ncp.errors import ConfigError
+
+NARROW = 2
+"""Maps of at most this width [pixels] are halved in float32: in bfloat16 with AMX, oneDNN 3.12 gets them wrong."""
+
+
+class Convolution(nn.Conv2d):
+    """A convolution without bias that keeps the size of a map, or divides it by the stride.
+
+    In half precision on a processor, it halves narrow maps in float32 (`NARROW`).
+    """
+
+    def __init__(self, kernel: int | tuple[int, int], inputs: int, outputs: int, stride: int = 1) -> None:
+        height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+        super().__init__(inputs, outputs, kernel, stride, (height // 2, width // 2), bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(n, inputs, h, w)` to `(n, outputs, h', w')`."""
+        if self.stride[1] > 1 and x.device.type == "cpu":
+            dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+            if dtype.itemsize < 4 and x.shape[3] <= NARROW:
+                with torch.autocast("cpu", enabled=False):
+                    y = conv2d(x.float(), self.weight.float(), None, self.stride, cast("tuple[int, int]", self.padding))
+                return y.to(dtype)
+        return super().forward(x)
 
 
 class Unit(nn.Sequential):
     """Convolution without bias, batch norm, ReLU."""
 
     def __init__(self, kernel: int | tuple[int, int], inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__(_convolution(kernel, inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU())
+        super().__init__(Convolution(kernel, inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU())
 
 
 class Block(nn.Module):
@@ -24,8 +48,8 @@ class Block(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1, self.bn1 = _convolution(3, channels, channels), nn.BatchNorm2d(channels)
-        self.conv2, self.bn2 = _convolution(3, channels, channels), nn.BatchNorm2d(channels)
+        self.conv1, self.bn1 = Convolution(3, channels, channels), nn.BatchNorm2d(channels)
+        self.conv2, self.bn2 = Convolution(3, channels, channels), nn.BatchNorm2d(channels)
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -130,8 +154,3 @@ def draw_weights(module: nn.Module) -> None:
     for each in module.modules():
         if isinstance(each, nn.Conv2d):
             nn.init.kaiming_normal_(each.weight, mode="fan_out", nonlinearity="relu")
-
-
-def _convolution(kernel: int | tuple[int, int], inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
-    return nn.Conv2d(inputs, outputs, kernel, stride, (height // 2, width // 2), bias=False)
