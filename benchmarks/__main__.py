@@ -39,7 +39,7 @@ PLAN = (
     Step("newcomer", 4, "git, the network, the extra tasks"),
     Step("compare", 90, "both tables, the extra search; tasks: nb201_tasks.csv.gz"),
     Step("peers", 240, "both tables, the extras search and bench, syne-tune"),
-    Step("unlisted", 240, "the extras search and bench"),
+    Step("unlisted", 60, "the extras search and bench"),
     Step("compare_propagated", 4, "nas-bench-201, the extra search"),
     Step("pareto", 3, "nas-bench-mr, the extra search"),
     Step("transfer", 4, "nas-bench-mr"),

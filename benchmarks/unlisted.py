@@ -1,6 +1,6 @@
 """Searchers among all multi-resolution networks, which nobody can list, and what propagation contributes there.
 
-python -m benchmarks.unlisted [--seeds 3] [--workers 2]
+python -m benchmarks.unlisted [--seeds 5] [--workers 2]
 
 The judge that ships with the package takes the role of training: its prediction is the true value of a code, and a
 training returns it with the noise that the judge has learned. Three objectives within 1 and 4 GMACs, 100 evaluations.
@@ -40,7 +40,7 @@ OBJECTIVES = {
 BUDGETS = {"1": ncp.Budget(max_macs=1e9), "4": ncp.Budget(max_macs=4e9)}
 EVALUATIONS, CHECKPOINTS = 100, (25, 50, 100)
 OURS, LOCAL = "bayesian", "bayesian-local"
-SEEDS = 3
+SEEDS = 5
 
 
 class Truth:
