@@ -1,6 +1,6 @@
 """Run the benchmarks one after the other, each in a process of its own.
 
-python -m benchmarks                       all of them, about 20 hours; the plan is printed first
+python -m benchmarks                       all of them, about 17 hours; the plan is printed first
 python -m benchmarks --list                print the plan only
 python -m benchmarks --only cost,search    these, in the order of the plan; then the tables of the documents
 """
