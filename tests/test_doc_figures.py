@@ -37,7 +37,7 @@ def tune() -> list[str]:
         row("the same searcher without a prior (20 seeds)", *regrets(plain["bayesian"])),
         row("random search (20 seeds)", *regrets(plain["random"])),
         row(
-            "with a prior whose values belong to other networks (20 seeds)",
+            "with priors whose values belong to other networks (20 seeds)",
             *regrets(value("tune/misleading")["shuffled_prior"]),
         ),
         row("within 1 GMACs, with the prior (20 seeds)", *regrets(budgets["gmacs_1"])),
