@@ -9,9 +9,10 @@ from pathlib import Path
 from platform import node
 
 import pytest
+from filelock import FileLock
 
 from ncp import ConfigError, DataError
-from ncp.studies.lease import STALE, Lease, LeaseLostError, is_held, read_lease
+from ncp.studies.lease import LOCK, STALE, Lease, LeaseLostError, is_held, read_lease
 
 RUNNING = {"run": "r", "code": "c", "task": "t", "seed": 0}
 
@@ -75,7 +76,8 @@ def test_the_heartbeat_goes_on_and_says_what_runs(tmp_path: Path) -> None:
 def test_a_process_that_lost_its_lease_stops_and_leaves_the_new_one(tmp_path: Path) -> None:
     theirs = other()
     with Lease(tmp_path, beat=0.01) as lease:
-        (tmp_path / "lease.json").write_text(json.dumps(theirs))
+        with FileLock(tmp_path / LOCK):  # as a process does that takes it over
+            (tmp_path / "lease.json").write_text(json.dumps(theirs))
         until = time.monotonic() + 5
         while not lease.lost and time.monotonic() < until:
             time.sleep(0.01)
