@@ -16,7 +16,7 @@ from torch.nn.functional import conv2d
 from ncp import MULTIRES, Code
 from ncp.cost import HEADS, Head
 from ncp.network import inference, winograd
-from ncp.network.layers import Convolution
+from ncp.network.layers import Convolution, convolve
 from ncp.network.net import MultiResolutionNet
 from tests.network.test_net import MIDDLE, SMALLEST, TASKS, error, maps_of
 
@@ -55,6 +55,7 @@ def ways() -> Iterator[Counter[str]]:
 
     with (
         patch.object(winograd, "convolve", noted("winograd", winograd.convolve)),
+        patch.object(inference, "convolve", noted("direct", convolve)),
         patch.object(inference, "conv2d", noted("direct", conv2d)),
     ):
         yield taken

@@ -15,7 +15,7 @@ from ncp.errors import ConfigError
 from ncp.network import winograd
 from ncp.network.backbone import Backbone
 from ncp.network.compiled import Compiled, recording
-from ncp.network.layers import NARROW, Block, Unit, resized
+from ncp.network.layers import Block, Unit, convolve, resized
 
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -149,7 +149,7 @@ class Folded(nn.Module):
         self.weight, self.bias = fuse_conv_bn_weights(
             convolution.weight, None, mean, variance, norm.eps, norm.weight, norm.bias
         )
-        self.stride, self.padding = convolution.stride, cast("tuple[int, int]", convolution.padding)
+        self.stride, self.padding = convolution.stride, cast("tuple[int, ...]", convolution.padding)
         wide = convolution.kernel_size == (3, 3) and self.stride == (1, 1) and min(self.weight.shape[:2]) >= CHANNELS
         wide = wide and self.weight.device.type == "cpu"
         self.register_buffer("filters", winograd.transformed(self.weight) if wide else None)
@@ -161,11 +161,7 @@ class Folded(nn.Module):
             if recording():
                 return cast("Tensor", torch.ops.ncp.winograd(x, self.filters, self.bias, added))
             return winograd.convolve(x, self.filters, self.bias, added, rectify=True)
-        if not precise and x.shape[3] <= NARROW and self.stride[1] > 1:
-            weight, bias = self.weight.float(), self.bias.float()
-            y = conv2d(x.float(), weight, bias, self.stride, self.padding).to(x.dtype)
-        else:
-            y = conv2d(x, self.weight, self.bias, self.stride, self.padding)
+        y = convolve(x, self.weight, self.bias, self.stride, self.padding)
         if recording():  # only sums that leave the map as it was can be fused
             return (y if added is None else y + added).relu()
         if added is not None:

@@ -16,10 +16,7 @@ NARROW = 2
 
 
 class Convolution(nn.Conv2d):
-    """A convolution without bias that keeps the size of a map, or divides it by the stride.
-
-    In half precision on a processor, it halves narrow maps in float32 (`NARROW`).
-    """
+    """A convolution without bias that keeps the size of a map, or divides it by the stride."""
 
     def __init__(self, kernel: int | tuple[int, int], inputs: int, outputs: int, stride: int = 1) -> None:
         height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
@@ -27,13 +24,7 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(n, inputs, h, w)` to `(n, outputs, h', w')`."""
-        if self.stride[1] > 1 and x.device.type == "cpu":
-            dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-            if dtype.itemsize < 4 and x.shape[3] <= NARROW:
-                with torch.autocast("cpu", enabled=False):
-                    y = conv2d(x.float(), self.weight.float(), None, self.stride, cast("tuple[int, int]", self.padding))
-                return y.to(dtype)
-        return super().forward(x)
+        return convolve(x, self.weight, None, self.stride, cast("tuple[int, ...]", self.padding))
 
 
 class Unit(nn.Sequential):
@@ -113,6 +104,19 @@ class Parallel(nn.Module):
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Map every branch to the same shape."""
         return [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
+
+
+def convolve(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...], padding: tuple[int, ...]
+) -> Tensor:
+    """Convolve maps, as torch's `conv2d`; on a CPU in half precision, halve narrow maps in float32 (`NARROW`)."""
+    if stride[1] > 1 and x.device.type == "cpu":
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+        if dtype.itemsize < 4 and x.shape[3] <= NARROW:  # the width last: an export may leave it open
+            with torch.autocast("cpu", enabled=False):
+                full = None if bias is None else bias.float()
+                return conv2d(x.float(), weight.float(), full, stride, padding).to(dtype)
+    return conv2d(x, weight, bias, stride, padding)
 
 
 def require_images(images: Tensor, channels: int) -> None:
