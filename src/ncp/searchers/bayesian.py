@@ -22,7 +22,7 @@ from ncp.searchers.evidence import Evidence, evidence_of
 from ncp.searchers.improvement import Improvement
 from ncp.searchers.labels import Labels, Told
 from ncp.searchers.prior import Prior
-from ncp.searchers.score_models import AVERAGED, FEW, AveragedModel, LikeliestModel, Targets, targets_of
+from ncp.searchers.score_models import AVERAGED, AveragedModel, LikeliestModel, Targets, targets_of
 from ncp.searchers.searcher import Searcher
 from ncp.spaces.arrays import Codes, Reals, best_first, chunks, distinct
 from ncp.spaces.space import Space
@@ -35,6 +35,8 @@ CHUNK = 4096
 """Codes that are scored at once."""
 FIRST, FIRST_WITH_PRIOR = 5, 3
 """Codes before the first fit, without and with a prior."""
+SINGLY = 100
+"""With fewer labels than this, codes of a list are proposed one at a time (decision 0038)."""
 
 PointScore = Callable[[Points], Tensor]
 """Scores `(n,)` of n points."""
@@ -55,7 +57,7 @@ class Bayesian(Searcher):
         rng: of everything random.
         pool: the codes that may be proposed.
         first: codes before the first fit; 5 without a prior and 3 with one when left out.
-        batch: codes that are proposed at once from a list without a prior, after the first `FEW`.
+        batch: codes that are proposed at once from a list without a prior, after the first `SINGLY`.
         list_up_to: the largest pool or space whose codes are all scored.
         prior: what is known of other tasks.
         budget: bounds on the cost of proposed codes.
@@ -100,7 +102,7 @@ class Bayesian(Searcher):
         """Propose codes that were not evaluated yet.
 
         Args:
-            count: how many; left out, one, or `batch` from a list without a prior after the first `FEW` labels.
+            count: how many; left out, one, or `batch` from a list without a prior after the first `SINGLY` labels.
             pending: codes `(p, d)` that are being evaluated. They are not proposed again, and count as evaluated with
                 the values that are expected of them.
         """
@@ -154,7 +156,7 @@ class Bayesian(Searcher):
         labels = self.told.labels()
         if labels is None:
             return self.draw(1)
-        size = self.batch if self.lists and len(self.told.codes) >= FEW else 1
+        size = self.batch if self.lists and len(self.told.codes) >= SINGLY else 1
         return self._proposed(self._improvement(labels, pending), labels, evaluated, size)
 
     def _next(self, evaluated: Codes, pending: Codes) -> Codes:
