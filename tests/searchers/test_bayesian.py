@@ -111,7 +111,9 @@ def test_distances_from_the_median() -> None:
     np.testing.assert_array_equal(distances(np.full(3, 7.0)), 0)
 
 
-def test_with_fewer_than_fifty_scores_it_proposes_one_code_and_fits_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_fits_ranks_of_up_to_fifty_scores_and_proposes_four_codes_from_a_hundred_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     searcher = Bayesian(CELL201, np.random.default_rng(0))
     fitted: list[Reals] = []
     learn = Surrogate.learn
@@ -121,10 +123,11 @@ def test_with_fewer_than_fifty_scores_it_proposes_one_code_and_fits_ranks(monkey
         learn(surrogate, z, targets, *rest)
 
     monkeypatch.setattr(Surrogate, "learn", noted)
-    codes = CELL201.sample(80, np.random.default_rng(1))
-    codes = np.unique(codes, axis=0)[:54]
-    scores = np.random.default_rng(2).exponential(size=54)
-    for start, end, proposed, measure in ((0, 49, 1, normal_scores), (49, 50, 4, distances), (50, 54, 4, distances)):
+    codes = CELL201.sample(150, np.random.default_rng(1))
+    codes = np.unique(codes, axis=0)[:104]
+    scores = np.random.default_rng(2).exponential(size=104)
+    steps = (0, 49, 1, normal_scores), (49, 99, 1, distances), (99, 100, 4, distances), (100, 104, 4, distances)
+    for start, end, proposed, measure in steps:
         searcher.tell(codes[start:end], scores[start:end])
         found = searcher.ask()
         assert len(np.unique(found, axis=0)) == len(found) == proposed
