@@ -284,3 +284,17 @@ def test_narrow_maps_train_in_bfloat16(size: tuple[int, int], mixed: bool) -> No
     assert y.dtype == torch.bfloat16
     assert error(y.float(), exact) < 0.02
     assert error(found.float(), slope) < 0.02
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_under_autocast_narrow_maps_have_the_type_of_others(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    layer = Convolution(3, 64, 64, stride=2).to(dtype)
+    folded = inference.Folded(layer, nn.BatchNorm2d(64).to(dtype).eval())
+    wide, narrow = torch.randn(4, 64, 16, 8, dtype=dtype), torch.randn(4, 64, 16, 2, dtype=dtype)
+    with torch.no_grad():
+        exact = layer(narrow), folded(narrow)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = layer(narrow), folded(narrow)
+            assert {x.dtype for x in found} == {layer(wide).dtype} == {folded(wide).dtype}
+    assert all(error(x.to(dtype), y) < 0.02 for x, y in zip(found, exact, strict=True))

@@ -111,7 +111,7 @@ def test_distances_from_the_median() -> None:
     np.testing.assert_array_equal(distances(np.full(3, 7.0)), 0)
 
 
-def test_it_fits_ranks_of_up_to_fifty_scores_and_proposes_four_codes_from_a_hundred_on(
+def test_it_fits_ranks_of_fewer_than_fifty_scores_and_proposes_four_codes_from_a_hundred_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     searcher = Bayesian(CELL201, np.random.default_rng(0))
@@ -126,10 +126,11 @@ def test_it_fits_ranks_of_up_to_fifty_scores_and_proposes_four_codes_from_a_hund
     codes = CELL201.sample(150, np.random.default_rng(1))
     codes = np.unique(codes, axis=0)[:104]
     scores = np.random.default_rng(2).exponential(size=104)
-    steps = (0, 49, 1, normal_scores), (49, 99, 1, distances), (99, 100, 4, distances), (100, 104, 4, distances)
-    for start, end, proposed, measure in steps:
+    ends = (49, 1, normal_scores), (50, 1, distances), (99, 1, distances), (100, 4, distances), (104, 4, distances)
+    start = 0
+    for end, proposed, measure in ends:
         searcher.tell(codes[start:end], scores[start:end])
-        found = searcher.ask()
+        found, start = searcher.ask(), end
         assert len(np.unique(found, axis=0)) == len(found) == proposed
         expected = measure(scores[:end])
         if measure is distances:
@@ -186,6 +187,20 @@ def test_improvements_are_augmented_unless_a_prior_ranks_a_list(
     searcher.tell(codes[:6], np.arange(6.0))
     searcher.ask(1)
     assert seen == [not (listed and with_prior)]
+
+
+@pytest.mark.parametrize("with_prior", [False, True])
+@pytest.mark.parametrize("listed", [False, True])
+def test_several_codes_are_proposed_at_once_only_from_a_list_without_a_prior(
+    listed: bool, with_prior: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TYPICAL": 50, "STEPS": 3, "SINGLY": 6}.items():
+        monkeypatch.setattr(f"ncp.searchers.bayesian.{name}", value)
+    codes = sample_codes(MULTIRES, 40, Budget(max_macs=1e9))
+    prior = shipped() if with_prior else None
+    searcher = Bayesian(MULTIRES, np.random.default_rng(0), codes if listed else None, prior=prior)
+    searcher.tell(codes[:6], np.arange(6.0))
+    assert len(searcher.ask()) == (4 if listed and not with_prior else 1)
 
 
 @pytest.mark.parametrize("averaged", [False, True])

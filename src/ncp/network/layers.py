@@ -111,8 +111,9 @@ def convolve(
 ) -> Tensor:
     """Convolve maps, as torch's `conv2d`; on a CPU in half precision, halve narrow maps in float32 (`NARROW`)."""
     if stride[1] > 1 and x.device.type == "cpu":
-        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-        if dtype.itemsize < 4 and x.shape[3] <= NARROW:  # the width last: an export may leave it open
+        mixed = torch.is_autocast_enabled("cpu") and x.dtype != torch.float64  # which autocast leaves as it is
+        dtype = torch.get_autocast_dtype("cpu") if mixed else x.dtype
+        if dtype.itemsize < 4 and x.shape[3] <= NARROW:  # the width last: in an export it may be unknown
             with torch.autocast("cpu", enabled=False):
                 full = None if bias is None else bias.float()
                 return conv2d(x.float(), weight.float(), full, stride, padding).to(dtype)

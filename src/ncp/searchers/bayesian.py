@@ -36,7 +36,7 @@ CHUNK = 4096
 FIRST, FIRST_WITH_PRIOR = 5, 3
 """Codes before the first fit, without and with a prior."""
 SINGLY = 100
-"""With fewer labels than this, codes of a list are proposed one at a time (decision 0039)."""
+"""With fewer labels than this, codes of a list are proposed one at a time even without a prior (decision 0039)."""
 
 PointScore = Callable[[Points], Tensor]
 """Scores `(n,)` of n points."""
